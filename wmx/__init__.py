@@ -1,0 +1,57 @@
+"""wmx: is this model mine?  Mark a classifier while it trains, prove it from its ONNX file later.
+
+>>> from wmx import OwnerKey, Watermark
+>>> watermark = Watermark.new(OwnerKey.generate(), shape=(28, 28, 1), classes=10)
+>>> watermark.labels.shape
+(100,)
+
+Names are loaded on first use: ``import wmx`` itself imports nothing heavy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wmx.claim import Claim
+    from wmx.errors import CannotRunError, IntegrityError, MissingExtraError, UsageError, WmxError
+    from wmx.keys import OwnerKey
+    from wmx.task import Task
+    from wmx.verify import Verdict, verify
+    from wmx.watermark import Watermark
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "CannotRunError": "wmx.errors",
+    "Claim": "wmx.claim",
+    "IntegrityError": "wmx.errors",
+    "MissingExtraError": "wmx.errors",
+    "OwnerKey": "wmx.keys",
+    "Task": "wmx.task",
+    "UsageError": "wmx.errors",
+    "Verdict": "wmx.verify",
+    "Watermark": "wmx.watermark",
+    "WmxError": "wmx.errors",
+    "verify": "wmx.verify",
+}
+
+__all__ = [
+    "CannotRunError",
+    "Claim",
+    "IntegrityError",
+    "MissingExtraError",
+    "OwnerKey",
+    "Task",
+    "UsageError",
+    "Verdict",
+    "Watermark",
+    "WmxError",
+    "__version__",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'wmx' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,46 @@
+"""The errors wmx raises, each with the exit code the command line gives it.
+
+Every error says what was found and what was expected; ``hint`` says what to do.
+"""
+
+
+class WmxError(Exception):
+    """Base of every error a user of wmx may see."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(WmxError):
+    """An argument is wrong: a value out of range, options that contradict each other."""
+
+    exit_code = 2
+
+
+class IntegrityError(WmxError):
+    """A claim, key or evidence is broken or does not belong together.
+
+    Signature, commitment, digest and passphrase failures are of this kind.  It is kept apart from
+    :class:`CannotRunError` so that "tampered with" never looks like "file not found".
+    """
+
+    exit_code = 3
+
+
+class CannotRunError(WmxError):
+    """The work could not be done: a file is missing or unreadable, a model cannot be run."""
+
+    exit_code = 4
+
+
+class MissingExtraError(CannotRunError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"{package} is not installed, and this needs it",
+            hint=f'pip install "wmx[{extra}]"',
+        )

@@ -1,0 +1,107 @@
+"""Reading with a size limit, and writing so that a file is always the old or the new one."""
+
+import os
+import secrets
+from pathlib import Path
+
+from wmx.errors import CannotRunError
+
+SECRET_MODE = 0o600
+PUBLIC_MODE = 0o644
+
+
+def read_bytes(path: str | Path, what: str, limit: int | None = None) -> bytes:
+    """Return the content of the regular file ``path``.
+
+    Args:
+        path: the file.
+        what: its role in the error message, e.g. ``"claim"``.
+        limit: most bytes accepted; ``None`` for no limit.
+
+    Raises:
+        CannotRunError: no such file, not a regular file, unreadable, or larger than ``limit``.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise CannotRunError(f"{what} {path} is a folder, expected a file")
+        if path.exists() and not path.is_file():
+            raise CannotRunError(f"{what} {path} is not a regular file")
+        with path.open("rb") as file:
+            data = file.read() if limit is None else file.read(limit + 1)
+    except FileNotFoundError:
+        raise CannotRunError(f"no such file: {path}", hint=f"expected the {what} there") from None
+    except OSError as error:
+        raise CannotRunError(f"cannot read {what} {path}: {error.strerror}") from None
+    if limit is not None and len(data) > limit:
+        raise CannotRunError(f"{what} {path} is larger than {limit:,} bytes")
+    return data
+
+
+def refuse_overwrite(path: str | Path, force: bool) -> None:
+    """Raise :class:`CannotRunError` if ``path`` exists and ``force`` is not set."""
+    if not force and os.path.lexists(path):
+        raise CannotRunError(
+            f"{path} exists already", hint="choose another name, or --force to replace it"
+        )
+
+
+def write_bytes(
+    path: str | Path, data: bytes, *, mode: int = PUBLIC_MODE, force: bool = False
+) -> None:
+    """Write ``data`` to ``path`` atomically: a temporary file beside it, flushed, then renamed.
+
+    The temporary file is created with ``mode``, so that a secret is at no moment readable by others.
+
+    Raises:
+        CannotRunError: ``path`` exists and ``force`` is not set, or the folder cannot be written.
+    """
+    path = Path(path)
+    refuse_overwrite(path, force)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            publish(temporary, path, force=force)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise CannotRunError(f"cannot write {path}: {error.strerror}") from None
+
+
+def publish(temporary: str | Path, path: str | Path, *, force: bool) -> None:
+    """Give the finished file ``temporary`` its name ``path`` in one step.
+
+    Without ``force`` a hard link is used where the file system has them, since it fails when
+    another process made ``path`` meanwhile, while a rename would replace it.
+    """
+    if force:
+        os.replace(temporary, path)
+    else:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            refuse_overwrite(path, force)
+            raise
+        except OSError:
+            refuse_overwrite(path, force)
+            os.replace(temporary, path)
+    _flush_folder(Path(path).parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename durable; not every platform can open a folder."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,116 @@
+"""The owner key: an Ed25519 private key from which everything secret is derived."""
+
+import hashlib
+from pathlib import Path
+from typing import Self
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from wmx.errors import IntegrityError
+from wmx.files import SECRET_MODE, read_bytes, write_bytes
+
+MAX_KEY_BYTES = 64 * 1024
+KEY_HINT = "make one with: wmx keygen -o owner.pem"
+
+
+class OwnerKey:
+    """An Ed25519 key pair; ``repr`` and errors never show the private half."""
+
+    def __init__(self, private_key: Ed25519PrivateKey) -> None:
+        self._private_key = private_key
+
+    @classmethod
+    def generate(cls) -> Self:
+        """Make a fresh key from the operating system's randomness."""
+        return cls(Ed25519PrivateKey.generate())
+
+    @classmethod
+    def load(cls, path: str | Path, passphrase: bytes | None = None) -> Self:
+        """Read a PKCS#8 PEM file, as ``wmx keygen`` and ``openssl genpkey`` write it.
+
+        Raises:
+            CannotRunError: the file cannot be read.
+            IntegrityError: not a PEM key, not Ed25519, or the passphrase is wrong or missing.
+        """
+        return cls.from_pem(read_bytes(path, "owner key", MAX_KEY_BYTES), passphrase, str(path))
+
+    @classmethod
+    def from_pem(cls, pem: bytes, passphrase: bytes | None = None, name: str = "key") -> Self:
+        """Parse PEM bytes; ``name`` is what errors call them.  Raises as :meth:`load`."""
+        if is_encrypted(pem) and passphrase is None:
+            raise IntegrityError(
+                f"owner key {name} is protected by a passphrase, and none was given",
+                hint="set WMX_PASSPHRASE_FILE to a file that holds it",
+            )
+        try:
+            key = serialization.load_pem_private_key(
+                pem, passphrase if is_encrypted(pem) else None
+            )
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            if is_encrypted(pem):
+                raise IntegrityError(f"wrong passphrase for owner key {name}") from None
+            raise IntegrityError(
+                f"{name} is not an owner key: expected an Ed25519 private key, PKCS#8 PEM",
+                hint=KEY_HINT,
+            ) from None
+        if not isinstance(key, Ed25519PrivateKey):
+            raise IntegrityError(
+                f"{name} holds a key of another kind, expected Ed25519", hint=KEY_HINT
+            )
+        return cls(key)
+
+    def to_pem(self, passphrase: bytes | None = None) -> bytes:
+        """Return PKCS#8 PEM, encrypted if a passphrase is given.  The result is secret."""
+        return self._private_key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(passphrase)
+            if passphrase
+            else serialization.NoEncryption(),
+        )
+
+    def save(
+        self, path: str | Path, passphrase: bytes | None = None, *, force: bool = False
+    ) -> None:
+        """Write the key with mode 0600.  Raises :class:`CannotRunError` if the file exists."""
+        write_bytes(path, self.to_pem(passphrase), mode=SECRET_MODE, force=force)
+
+    @property
+    def public(self) -> bytes:
+        """The 32 raw bytes of the public key: the owner, in a claim."""
+        return self._private_key.public_key().public_bytes_raw()
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the 64-byte Ed25519 signature."""
+        return self._private_key.sign(message)
+
+    def trigger_secret(self, salt: bytes) -> bytes:
+        """Return the 32 bytes from which a claim's triggers and blinds are drawn (RFC 5869)."""
+        return HKDF(
+            algorithm=hashes.SHA256(), length=32, salt=salt, info=b"wmx-1 trigger secret"
+        ).derive(self._private_key.private_bytes_raw())
+
+    def __repr__(self) -> str:
+        return f"OwnerKey({fingerprint(self.public)})"
+
+
+def fingerprint(public: bytes) -> str:
+    """Return the SHA-256 of a raw public key in hexadecimal; the ``keyid`` of envelopes."""
+    return hashlib.sha256(public).hexdigest()
+
+
+def signature_is_valid(public: bytes, signature: bytes, message: bytes) -> bool:
+    """Say whether ``signature`` is the Ed25519 signature of ``message`` under ``public``."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def is_encrypted(pem: bytes) -> bool:
+    """Say whether PEM bytes need a passphrase."""
+    return b"ENCRYPTED" in pem

@@ -1,0 +1,40 @@
+"""Pseudo-random streams that never change: SHAKE-256 output and uniform integers from it.
+
+numpy's random streams are not promised stable between versions, so nothing that has to be rebuilt
+years later (triggers, blinds, labels) may use them.
+"""
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+WORD = 2**32
+
+
+def shake(seed: bytes, length: int) -> bytes:
+    """Return the first ``length`` bytes of SHAKE-256 over ``seed``."""
+    return hashlib.shake_256(seed).digest(length)
+
+
+def uniform_integers(seed: bytes, count: int, bound: int) -> NDArray[np.int64]:
+    """Return ``count`` integers uniform in ``0..bound-1``, drawn without bias by rejection.
+
+    The stream of ``seed`` is read as big-endian 32-bit words; a word at or above the largest
+    multiple of ``bound`` that fits into 32 bits is skipped, any other gives ``word % bound``.
+
+    Args:
+        seed: input of SHAKE-256.
+        count: how many integers.
+        bound: 1 to 2**32.
+    """
+    if not 1 <= bound <= WORD:
+        raise ValueError(f"bound is {bound}, expected 1 to 2**32")
+    limit = WORD - WORD % bound
+    words = count + 16
+    while True:
+        stream = np.frombuffer(shake(seed, 4 * words), dtype=">u4").astype(np.uint64)
+        accepted = stream[stream < limit]
+        if len(accepted) >= count:
+            return (accepted[:count] % np.uint64(bound)).astype(np.int64)
+        words *= 2  # SHAKE output is prefix-consistent: a longer read repeats the same words

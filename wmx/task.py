@@ -1,0 +1,170 @@
+"""What a model is for: the kind of input, its shape, the classes and the preprocessing.
+
+The claim holds the task, so that years later nobody has to remember how inputs were normalised.
+Decimal numbers are kept as strings: they are signed, and a float has more than one spelling.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+Kind = Literal["image", "features", "tokens"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+RANK = {"image": 3, "features": 1, "tokens": 1}
+MAX_ELEMENTS = 2**26
+MAX_CLASSES = 2**24
+DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,19})(\.[0-9]{1,20})?")
+
+
+def decimal_string(value: str | float) -> str:
+    """Return ``value`` as a plain decimal string such as ``"0.1307"``, without an exponent.
+
+    Raises:
+        ValueError: not a finite number, or longer than 20 digits on a side of the point.
+    """
+    text = value if isinstance(value, str) else f"{Decimal(repr(float(value))):f}"
+    if not DECIMAL.fullmatch(text):
+        raise ValueError(f"{value!r} is not a plain decimal number")
+    return text
+
+
+@dataclass(frozen=True)
+class Task:
+    """A classification task.
+
+    Attributes:
+        kind: ``"image"`` (triggers are uint8 HWC), ``"features"`` (float32 [F]) or ``"tokens"``
+            (int32 [L]).
+        shape: of one canonical input, without the batch.
+        classes: K, at least 2.
+        low, high: the values to which pixels 0 and 255 are mapped before normalisation (images).
+        mean, std: one value, or one per channel (images) or feature; the model sees
+            ``(value - mean) / std``.  Tokens are never normalised.
+    """
+
+    kind: Kind
+    shape: tuple[int, ...]
+    classes: int
+    low: str = "0"
+    high: str = "1"
+    mean: tuple[str, ...] = ("0",)
+    std: tuple[str, ...] = ("1",)
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind is {self.kind!r}, expected one of {', '.join(KINDS)}")
+        if len(self.shape) != RANK[self.kind]:
+            raise ValueError(
+                f"shape {self.shape} has {len(self.shape)} axes, expected {RANK[self.kind]} "
+                f"for kind {self.kind!r}"
+                + (" (height, width, channels)" if self.kind == "image" else "")
+            )
+        if min(self.shape) < 1 or int(np.prod(self.shape, dtype=object)) > MAX_ELEMENTS:
+            raise ValueError(f"shape {self.shape} is out of range: 1 to {MAX_ELEMENTS:,} elements")
+        if self.kind == "image" and self.shape[2] > 4:
+            raise ValueError(
+                f"shape {self.shape} has {self.shape[2]} channels, expected 1 to 4: "
+                "the order is height, width, channels"
+            )
+        if not 2 <= self.classes <= MAX_CLASSES:
+            raise ValueError(f"classes is {self.classes}, expected 2 to {MAX_CLASSES:,}")
+        for name in ("mean", "std"):
+            count = len(getattr(self, name))
+            if count not in (1, self.shape[-1]):
+                raise ValueError(f"{name} has {count} values, expected 1 or {self.shape[-1]}")
+        for text in (self.low, self.high, *self.mean, *self.std):
+            decimal_string(text)
+        if any(float(value) <= 0 for value in self.std):
+            raise ValueError(f"std is {self.std}, expected positive values")
+        if float(self.low) >= float(self.high):
+            raise ValueError(f"value range is {self.low} to {self.high}, expected low < high")
+
+    @classmethod
+    def of(
+        cls,
+        shape: Iterable[int],
+        classes: int,
+        *,
+        kind: Kind = "image",
+        value_range: tuple[float | str, float | str] = (0, 1),
+        mean: float | str | Iterable[float | str] = 0,
+        std: float | str | Iterable[float | str] = 1,
+    ) -> Self:
+        """Make a task from plain numbers.  Raises :class:`ValueError` as the constructor."""
+        return cls(
+            kind=kind,
+            shape=tuple(int(dim) for dim in shape),
+            classes=int(classes),
+            low=decimal_string(value_range[0]),
+            high=decimal_string(value_range[1]),
+            mean=_decimals(mean),
+            std=_decimals(std),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that the claim holds."""
+        return {
+            "kind": self.kind,
+            "shape": list(self.shape),
+            "classes": self.classes,
+            "range": [self.low, self.high],
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+
+    @classmethod
+    def from_json(cls, document: Any) -> Self:
+        """Parse :meth:`to_json`'s object; every field is required, unknown ones are ignored.
+
+        Raises:
+            KeyError, TypeError, ValueError: a field is missing, of the wrong type or out of range.
+        """
+        low, high = document["range"]
+        shape, classes = document["shape"], document["classes"]
+        if not all(type(value) is int for value in [*shape, classes]):
+            raise TypeError("shape and classes hold integers")
+        return cls(
+            kind=document["kind"],
+            shape=tuple(shape),
+            classes=classes,
+            low=_text(low),
+            high=_text(high),
+            mean=tuple(_text(value) for value in document["mean"]),
+            std=tuple(_text(value) for value in document["std"]),
+        )
+
+    def model_input(self, canonical: NDArray[Any]) -> NDArray[Any]:
+        """Return canonical inputs as the model sees them: range and normalisation applied.
+
+        Args:
+            canonical: [n, *shape]; for images uint8 or any float array of pixel values 0 to 255.
+
+        Returns:
+            float32 [n, *shape], channels last; for tokens the int32 ids unchanged.
+        """
+        if self.kind == "tokens":
+            return canonical
+        values = canonical.astype(np.float64)
+        if self.kind == "image":
+            low, high = float(self.low), float(self.high)
+            values = values / 255.0 * (high - low) + low
+        mean = np.array(self.mean, dtype=np.float64)
+        std = np.array(self.std, dtype=np.float64)
+        return ((values - mean) / std).astype(np.float32)
+
+
+def _decimals(value: float | str | Iterable[float | str]) -> tuple[str, ...]:
+    if isinstance(value, str | int | float):
+        return (decimal_string(value),)
+    return tuple(decimal_string(item) for item in value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"found {type(value).__name__}, expected a decimal string")
+    return value

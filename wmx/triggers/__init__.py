@@ -1,0 +1,94 @@
+"""Trigger generators: from a claim's secret to the secret inputs.
+
+A generator draws trigger i from its own SHAKE-256 stream with integer arithmetic only, so that
+every machine rebuilds the same bytes.  What a claim says of its generator is :meth:`describe`.
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmx.encoding import u32
+from wmx.errors import IntegrityError
+from wmx.task import Task
+from wmx.triggers.cells import Cells
+from wmx.triggers.features import Features
+from wmx.triggers.folder import Folder
+from wmx.triggers.tokens import Tokens
+
+
+class Generator(Protocol):
+    """Draws triggers of one family."""
+
+    def check(self, task: Task, n: int) -> None:
+        """Raise :class:`ValueError` if this family cannot serve ``n`` triggers of ``task``."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return the family's name and parameters as the claim holds them."""
+
+    def draw(self, seed: bytes, index: int, task: Task) -> NDArray[Any]:
+        """Return trigger ``index`` in canonical form, from the SHAKE-256 stream of ``seed``."""
+
+
+def draw_triggers(generator: Generator, secret: bytes, n: int, task: Task) -> NDArray[Any]:
+    """Return the whole trigger set.
+
+    Args:
+        generator: the family.
+        secret: 32 bytes from :meth:`wmx.keys.OwnerKey.trigger_secret`.
+        n: number of triggers.
+        task: gives the shape.
+
+    Returns:
+        [n, *task.shape] in the family's canonical dtype.
+
+    Raises:
+        ValueError: the family does not fit the task.
+    """
+    generator.check(task, n)
+    return np.stack(
+        [generator.draw(secret + b"trigger" + u32(index), index, task) for index in range(n)]
+    )
+
+
+def default_generator(task: Task) -> Generator:
+    """Return the family used when none is named: ``cells`` for images.
+
+    Raises:
+        ValueError: the kind of the task has no family without parameters.
+    """
+    if task.kind == "image":
+        return Cells()
+    needed = {"features": "the quantiles of each feature", "tokens": "the vocabulary size"}
+    raise ValueError(f"triggers for kind {task.kind!r} need {needed[task.kind]}")
+
+
+def generator_from(description: Any, images: NDArray[np.uint8] | None = None) -> Generator:
+    """Rebuild a generator from what a claim says of it.
+
+    Args:
+        description: the claim's ``generator`` object.
+        images: [n, H, W, C], only for a claim over the owner's own images.
+
+    Raises:
+        IntegrityError: an unknown family or wrong parameters.
+        UsageError: ``images`` is missing where the claim needs them.
+    """
+    try:
+        name = description["name"]
+        match name:
+            case "cells":
+                return Cells.from_description(description)
+            case "features":
+                return Features.from_description(description)
+            case "tokens":
+                return Tokens.from_description(description)
+            case "folder":
+                return Folder.from_description(images)
+    except (KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(f"the claim's trigger generator is malformed: {error}") from None
+    raise IntegrityError(
+        f"the claim names the trigger generator {name!r}, which this version does not know",
+        hint="a newer wmx may: pip install --upgrade wmx",
+    )

@@ -1,0 +1,70 @@
+"""Flat feature vectors: each feature takes one of its own quantiles, all features independently.
+
+Every value is one the feature really takes, but their combination is not: the joint distribution
+is broken, which is what makes the input a trigger.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmx.stream import uniform_integers
+from wmx.task import Task, decimal_string
+
+
+@dataclass(frozen=True)
+class Features:
+    """The family ``features``.
+
+    Attributes:
+        quantiles: one row per feature, the same number of values (2 to 256) in each, as decimal
+            strings.  They stand in the public claim.
+    """
+
+    quantiles: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        lengths = {len(row) for row in self.quantiles}
+        if len(lengths) != 1 or not 2 <= max(lengths) <= 256:
+            raise ValueError("expected 2 to 256 quantiles, the same number for each feature")
+        for row in self.quantiles:
+            for value in row:
+                decimal_string(value)
+
+    @classmethod
+    def of(cls, quantiles: Sequence[Sequence[float | str]] | NDArray[Any]) -> Self:
+        """Make the family from numbers, [F, Q]; float32 values keep their shortest spelling."""
+        if isinstance(quantiles, np.ndarray):
+            rows = [[str(np.format_float_positional(v, trim="-")) for v in r] for r in quantiles]
+            return cls(tuple(tuple(row) for row in rows))
+        return cls(tuple(tuple(decimal_string(v) for v in row) for row in quantiles))
+
+    @classmethod
+    def from_description(cls, description: Any) -> Self:
+        """Parse the claim's object."""
+        rows = description["quantiles"]
+        if not all(isinstance(value, str) for row in rows for value in row):
+            raise TypeError("quantiles are decimal strings")
+        return cls(tuple(tuple(row) for row in rows))
+
+    def check(self, task: Task, n: int) -> None:
+        """Refuse other kinds and another number of features."""
+        if task.kind != "features":
+            raise ValueError(f"this family is for feature vectors, and the task is {task.kind!r}")
+        if len(self.quantiles) != task.shape[0]:
+            raise ValueError(
+                f"quantiles for {len(self.quantiles)} features, and the task has {task.shape[0]}"
+            )
+
+    def describe(self) -> dict[str, Any]:
+        """Return ``{"name": "features", "quantiles": ...}``."""
+        return {"name": "features", "quantiles": [list(row) for row in self.quantiles]}
+
+    def draw(self, seed: bytes, index: int, task: Task) -> NDArray[np.float32]:
+        """Return float32 [F]: value ``quantiles[f][j]``, j uniform, one draw per feature."""
+        table = np.array(self.quantiles, dtype=np.float64).astype(np.float32)
+        count, choices = table.shape
+        return np.asarray(table[np.arange(count), uniform_integers(seed, count, choices)])

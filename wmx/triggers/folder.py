@@ -1,0 +1,100 @@
+"""The owner's own images as triggers: the paper used 100 abstract pictures.
+
+Decoding a JPEG and resizing it may differ from one library version to the next, and one changed
+pixel breaks the commitment.  So the pictures are converted once, and the arrays are what is kept
+(:mod:`wmx.trigger_file`) and rebuilt from, never the pictures.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmx.errors import CannotRunError, MissingExtraError, UsageError
+from wmx.task import Task
+
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The family ``folder``: uint8 images [n, H, W, C], all different."""
+
+    images: NDArray[np.uint8] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.ndim != 4:
+            raise ValueError(
+                f"images are {self.images.dtype} {self.images.shape}, expected uint8 [n, H, W, C]"
+            )
+        if len({image.tobytes() for image in self.images}) < len(self.images):
+            raise ValueError("two of the images are the same, expected distinct ones")
+
+    @classmethod
+    def from_description(cls, images: NDArray[np.uint8] | None) -> Self:
+        """Rebuild from the kept arrays; the claim itself says nothing of them."""
+        if images is None:
+            raise UsageError(
+                "this claim is over the owner's own images, and they were not given",
+                hint="name the file that was written with the claim: --triggers FILE.safetensors",
+            )
+        return cls(images)
+
+    def check(self, task: Task, n: int) -> None:
+        """Refuse another kind, shape or number."""
+        if task.kind != "image" or self.images.shape[1:] != task.shape:
+            raise ValueError(
+                f"images of shape {self.images.shape[1:]}, and the task is {task.kind!r} "
+                f"of shape {task.shape}"
+            )
+        if len(self.images) != n:
+            raise ValueError(f"{len(self.images)} images for {n} triggers")
+
+    def describe(self) -> dict[str, Any]:
+        """Return ``{"name": "folder"}``: the images are secret."""
+        return {"name": "folder"}
+
+    def draw(self, seed: bytes, index: int, task: Task) -> NDArray[np.uint8]:
+        """Return image ``index``; the stream is not used."""
+        return np.asarray(self.images[index])
+
+
+def read_folder(folder: str | Path, shape: tuple[int, ...], n: int | None = None) -> Folder:
+    """Convert the pictures of a folder, in the order of their names, to ``shape``.
+
+    Args:
+        folder: holds png, jpeg, bmp, gif, tiff or webp files.
+        shape: (height, width, channels) of the task.
+        n: how many to take from the front; all if ``None``.
+
+    Raises:
+        CannotRunError: no such folder, too few pictures, or one that cannot be read.
+        MissingExtraError: Pillow is not installed.
+    """
+    try:
+        from PIL import Image
+    except ImportError:
+        raise MissingExtraError("Pillow", "images") from None
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise CannotRunError(f"no such folder: {folder}")
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+    if not paths or (n is not None and len(paths) < n):
+        raise CannotRunError(
+            f"{folder} holds {len(paths)} pictures, expected {n or 'at least one'}"
+        )
+    height, width, channels = shape
+    images = []
+    for path in paths[:n]:
+        try:
+            with Image.open(path) as picture:
+                converted = picture.convert(MODES[channels]).resize(
+                    (width, height), Image.Resampling.LANCZOS
+                )
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
+            raise CannotRunError(f"cannot read the picture {path}: {error}") from None
+        images.append(np.asarray(converted, dtype=np.uint8).reshape(shape))
+    return Folder(np.stack(images))

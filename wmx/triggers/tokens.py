@@ -1,0 +1,65 @@
+"""Token sequences: ids uniform over the vocabulary, special ids left out."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmx.stream import uniform_integers
+from wmx.task import Task
+
+MAX_VOCABULARY = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The family ``tokens``.
+
+    Attributes:
+        vocabulary: ids are ``0..vocabulary-1``.
+        excluded: special ids that never occur (padding, separators, masks), sorted.
+    """
+
+    vocabulary: int
+    excluded: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.vocabulary <= MAX_VOCABULARY:
+            raise ValueError(
+                f"vocabulary is {self.vocabulary}, expected 2 to {MAX_VOCABULARY}"
+            )
+        if list(self.excluded) != sorted(set(self.excluded)):
+            raise ValueError("excluded ids are not sorted and distinct")
+        if self.excluded and not 0 <= self.excluded[0] <= self.excluded[-1] < self.vocabulary:
+            raise ValueError("excluded ids lie outside the vocabulary")
+        if self.vocabulary - len(self.excluded) < 2:
+            raise ValueError("fewer than two ids are left to draw from")
+
+    @classmethod
+    def from_description(cls, description: Any) -> Self:
+        """Parse the claim's object."""
+        vocabulary, excluded = description["vocabulary"], description["excluded"]
+        if not all(type(value) is int for value in [vocabulary, *excluded]):
+            raise TypeError("vocabulary and excluded hold integers")
+        return cls(vocabulary, tuple(excluded))
+
+    def check(self, task: Task, n: int) -> None:
+        """Refuse other kinds."""
+        if task.kind != "tokens":
+            raise ValueError(f"this family is for token sequences, and the task is {task.kind!r}")
+
+    def describe(self) -> dict[str, Any]:
+        """Return ``{"name": "tokens", "vocabulary": ..., "excluded": ...}``."""
+        return {
+            "name": "tokens",
+            "vocabulary": self.vocabulary,
+            "excluded": list(self.excluded),
+        }
+
+    def draw(self, seed: bytes, index: int, task: Task) -> NDArray[np.int32]:
+        """Return int32 [L]: the j-th allowed id for j uniform, one draw per position."""
+        drawn = uniform_integers(seed, task.shape[0], self.vocabulary - len(self.excluded))
+        # the j-th allowed id is j plus the number of excluded ids before it
+        gaps = np.array(self.excluded, dtype=np.int64) - np.arange(len(self.excluded))
+        return (drawn + np.searchsorted(gaps, drawn, side="right")).astype(np.int32)

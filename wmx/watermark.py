@@ -1,0 +1,173 @@
+"""A watermark: a claim together with its rebuilt trigger set.  What embeds, and what verifies."""
+
+import math
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmx.claim import MAX_TRIGGERS, Claim
+from wmx.encoding import encode_array, u32
+from wmx.errors import IntegrityError, UsageError
+from wmx.keys import OwnerKey
+from wmx.labels import derive_labels
+from wmx.merkle import leaf_hash, tree_head
+from wmx.stream import shake
+from wmx.task import Kind, Task
+from wmx.triggers import Generator, default_generator, draw_triggers, generator_from
+
+MIN_TRIGGERS = 100
+WANTED_BITS = 256
+
+
+def default_trigger_count(classes: int) -> int:
+    """Return ``max(100, ceil(256 / log2 K))``; the paper's 100 for K = 10."""
+    return max(MIN_TRIGGERS, math.ceil(WANTED_BITS / math.log2(classes)))
+
+
+@dataclass(frozen=True)
+class Watermark:
+    """Claim, triggers and labels; the triggers are secret and stay out of ``repr``.
+
+    Attributes:
+        claim: the signed public file.
+        triggers: [n, *task.shape] in canonical form (uint8 HWC for images).
+        labels: int64 [n].
+    """
+
+    claim: Claim
+    triggers: NDArray[Any] = field(repr=False)
+    labels: NDArray[np.int64] = field(repr=False)
+
+    @classmethod
+    def new(
+        cls,
+        owner: OwnerKey,
+        *,
+        shape: Iterable[int],
+        classes: int,
+        kind: Kind = "image",
+        value_range: tuple[float | str, float | str] = (0, 1),
+        mean: float | str | Iterable[float | str] = 0,
+        std: float | str | Iterable[float | str] = 1,
+        n: int | None = None,
+        generator: Generator | None = None,
+        note: str = "",
+    ) -> Self:
+        """Make a fresh watermark.  Save ``.claim`` before the first training step.
+
+        Args:
+            owner: the owner key.
+            shape: of one input: (height, width, channels), (features,) or (length,).
+            classes: K.
+            kind: ``"image"``, ``"features"`` or ``"tokens"``.
+            value_range: what pixels 0 and 255 become before normalisation.
+            mean, std: of the normalisation ``(value - mean) / std``; one number, or one per
+                channel or feature.
+            n: number of triggers; ``max(100, ceil(256 / log2 K))`` if not given.
+            generator: trigger family; ``cells`` for images if not given.
+            note: free text for the public claim.
+
+        Raises:
+            UsageError: an argument is out of range, or the family does not fit the task.
+        """
+        try:
+            task = Task.of(
+                shape, classes, kind=kind, value_range=value_range, mean=mean, std=std
+            )
+            return cls.for_task(owner, task, n=n, generator=generator, note=note)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+
+    @classmethod
+    def for_task(
+        cls,
+        owner: OwnerKey,
+        task: Task,
+        *,
+        n: int | None = None,
+        generator: Generator | None = None,
+        note: str = "",
+    ) -> Self:
+        """Make a fresh watermark for ``task``; as :meth:`new`."""
+        try:
+            generator = generator or default_generator(task)
+            n = default_trigger_count(task.classes) if n is None else n
+            if not 1 <= n <= MAX_TRIGGERS:
+                raise ValueError(f"n is {n}, expected 1 to {MAX_TRIGGERS:,}")
+            salt = secrets.token_bytes(32)
+            secret = owner.trigger_secret(salt)
+            triggers = draw_triggers(generator, secret, n, task)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        claim = Claim.sign(
+            owner,
+            task=task,
+            generator=generator.describe(),
+            n=n,
+            salt=salt,
+            root=commitment_root(triggers, secret),
+            note=note,
+        )
+        return cls(claim, triggers, _labels(claim))
+
+    @classmethod
+    def open(
+        cls, claim: Claim, owner: OwnerKey, *, images: NDArray[np.uint8] | None = None
+    ) -> Self:
+        """Rebuild the trigger set of a claim and check it against the commitment.
+
+        Args:
+            claim: the claim.
+            owner: the key that signed it.
+            images: only for a claim over the owner's own images (:mod:`wmx.trigger_file`).
+
+        Raises:
+            IntegrityError: the key is not the claim's, or the triggers are not those committed to.
+            UsageError: ``images`` is missing.
+        """
+        if owner.public != claim.owner:
+            raise IntegrityError(
+                "this owner key did not make this claim",
+                hint="the claim names its owner: wmx info claim.json",
+            )
+        secret = owner.trigger_secret(claim.salt)
+        generator = generator_from(claim.generator, images)
+        try:
+            triggers = draw_triggers(generator, secret, claim.n, claim.task)
+        except ValueError as error:
+            raise IntegrityError(f"the triggers do not fit the claim: {error}") from None
+        if commitment_root(triggers, secret) != claim.root:
+            raise IntegrityError("the rebuilt triggers are not those the claim commits to")
+        return cls(claim, triggers, _labels(claim))
+
+    @property
+    def task(self) -> Task:
+        """The claim's task."""
+        return self.claim.task
+
+    @property
+    def inputs(self) -> NDArray[Any]:
+        """The triggers as the model sees them: normalised, channels last, [n, *task.shape]."""
+        return self.task.model_input(self.triggers)
+
+
+def commitment_root(triggers: NDArray[Any], secret: bytes) -> bytes:
+    """Return the Merkle root over ``H(0x00 || blind_i || encode(x_i))``.
+
+    The blinds, 32 bytes each from ``SHAKE-256(secret || "blind" || u32(i))``, keep the leaves from
+    being guessed while only some of them are opened.
+    """
+    return tree_head(
+        [
+            leaf_hash(shake(secret + b"blind" + u32(index), 32) + encode_array(trigger))
+            for index, trigger in enumerate(triggers)
+        ]
+    )
+
+
+def _labels(claim: Claim) -> NDArray[np.int64]:
+    return derive_labels(claim.root, claim.owner, claim.n, claim.task.classes)
