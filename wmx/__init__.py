@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wmx.errors import CannotRunError, IntegrityError, MissingExtraError, UsageError, WmxError
     from wmx.keys import OwnerKey
     from wmx.task import Task
-    from wmx.verify import Verdict, verify
+    from wmx.verdict import Verdict, verify
     from wmx.watermark import Watermark
 
 __version__ = "0.1.0"
@@ -29,10 +29,10 @@ _HOMES = {
     "OwnerKey": "wmx.keys",
     "Task": "wmx.task",
     "UsageError": "wmx.errors",
-    "Verdict": "wmx.verify",
+    "Verdict": "wmx.verdict",
     "Watermark": "wmx.watermark",
     "WmxError": "wmx.errors",
-    "verify": "wmx.verify",
+    "verify": "wmx.verdict",
 }
 
 __all__ = [

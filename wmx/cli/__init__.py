@@ -1,1 +1,84 @@
+"""The command line: one file per command, and one place that turns errors into exit codes.
 
+Exit codes: 0 verified or done; 1 ran, not verified; 2 usage; 3 a claim or key is broken; 4 could
+not run.  stdout is the answer alone; errors go to stderr as ``wmx: error:`` and ``wmx: hint:``.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from wmx.cli.output import print_error
+from wmx.errors import CannotRunError, UsageError, WmxError
+
+INTERRUPTED = 130
+
+
+def build_app() -> typer.Typer:
+    """Return the application; its command modules import nothing heavy at their top."""
+    from wmx.cli import claim, demo, doctor, embed, info, keygen, verify
+
+    app = typer.Typer(
+        name="wmx",
+        help="Is this model mine?  Mark a classifier while it trains, prove it from its ONNX file.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    app.command()(demo.demo)
+    app.command()(keygen.keygen)
+    app.add_typer(claim.app, name="claim")
+    app.command()(embed.embed)
+    app.command()(verify.verify)
+    app.command()(info.info)
+    app.command()(doctor.doctor)
+    app.callback(invoke_without_command=True)(_top)
+    return app
+
+
+def _top(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version."),
+) -> None:
+    if version:
+        from wmx import __version__
+
+        print(f"wmx {__version__}")  # noqa: T201 - the answer
+        raise typer.Exit
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    as_json = "--json" in arguments
+    command = next((word for word in arguments if not word.startswith("-")), "")
+    try:
+        result = build_app()(list(arguments), prog_name="wmx", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except WmxError as error:
+        return print_error(command, error, as_json=as_json)
+    except _USAGE_ERROR as error:
+        if not error.format_message():  # a bare "wmx" or "wmx claim" has shown its help already
+            return UsageError.exit_code
+        hint = f"{error.ctx.command_path} --help" if error.ctx else "wmx --help"
+        return print_error(command, UsageError(error.format_message(), hint), as_json=as_json)
+    except (KeyboardInterrupt, typer.Abort):
+        print_error(command, CannotRunError("interrupted"), as_json=as_json)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader has gone, as in: wmx info FILE | head -1
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CannotRunError.exit_code
+    except MemoryError:
+        return print_error(command, CannotRunError("out of memory"), as_json=as_json)
+
+
+def main() -> None:
+    """Entry point of the ``wmx`` script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+# typer shows only the leaves of its error classes; what it raises for a wrong option is their base
+_USAGE_ERROR = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "UsageError")

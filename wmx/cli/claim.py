@@ -1,0 +1,207 @@
+"""``wmx claim``: make a claim apart from training, and show one."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wmx.cli.common import (
+    ForceOption,
+    JsonOption,
+    KeyOption,
+    answer,
+    integers,
+    load_owner,
+    numbers,
+    store,
+    table,
+)
+from wmx.errors import UsageError
+
+if TYPE_CHECKING:
+    from wmx.claim import Claim
+    from wmx.triggers import Generator
+
+app = typer.Typer(
+    help="Make a claim before training with your own loop, or show one.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+class KindChoice(StrEnum):
+    """Kinds of input, as the command line spells them."""
+
+    image = "image"
+    features = "features"
+    tokens = "tokens"
+
+
+@app.command()
+def new(
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="FILE", help="Where to write the claim.")
+    ],
+    shape: Annotated[
+        str, typer.Option(help="One input: height,width,channels, or features, or length.")
+    ],
+    classes: Annotated[int, typer.Option(help="Number of classes.")],
+    key: KeyOption = None,
+    kind: Annotated[KindChoice, typer.Option(help="Kind of input.")] = KindChoice.image,
+    mean: Annotated[str, typer.Option(help="Of the normalisation; one, or one a channel.")] = "0",
+    std: Annotated[str, typer.Option(help="Of the normalisation; one, or one a channel.")] = "1",
+    value_range: Annotated[
+        str, typer.Option("--range", help="What pixels 0 and 255 become before normalising.")
+    ] = "0,1",
+    n: Annotated[int | None, typer.Option("-n", help="Number of triggers.")] = None,
+    trigger_images: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Use your own images as triggers."),
+    ] = None,
+    quantiles: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.npy", help="For features: values to draw from, [F, Q]."),
+    ] = None,
+    vocabulary: Annotated[
+        int | None, typer.Option(help="For tokens: ids are 0 to this less one.")
+    ] = None,
+    exclude: Annotated[
+        str | None, typer.Option(help="For tokens: special ids never to draw, e.g. 0,1,2.")
+    ] = None,
+    note: Annotated[str, typer.Option(help="Free text; it is public.")] = "",
+    force: ForceOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Make a claim: the signed public file that has to exist before training begins."""
+    from wmx.files import refuse_overwrite
+    from wmx.trigger_file import save_images
+    from wmx.triggers.folder import Folder
+    from wmx.watermark import Watermark
+
+    refuse_overwrite(out, force)
+    images_path = out.with_suffix(".triggers.safetensors")
+    dims = integers(shape, "--shape")
+    generator = _generator(dims, n, trigger_images, quantiles, vocabulary, exclude)
+    low_high = numbers(value_range, "--range")
+    if len(low_high) != 2:
+        raise UsageError(f"--range is {value_range!r}, expected two numbers such as 0,1")
+    if isinstance(generator, Folder):
+        refuse_overwrite(images_path, force)
+        n = len(generator.images)
+    watermark = Watermark.new(
+        load_owner(key),
+        shape=dims,
+        classes=classes,
+        kind=kind.value,
+        value_range=(low_high[0], low_high[1]),
+        mean=numbers(mean, "--mean"),
+        std=numbers(std, "--std"),
+        n=n,
+        generator=generator,
+        note=note,
+    )
+    images = generator.images if isinstance(generator, Folder) else None
+    if images is not None:
+        save_images(images_path, images, force=force)
+    watermark.claim.save(out, force=force)
+    store().add(watermark.claim, images)
+    text = f"claim {out}\n{describe(watermark.claim)}"
+    if images is not None:
+        text += f"\nsecret images of the triggers, needed to verify: {images_path}"
+    answer("claim", text, {"path": str(out), **claim_fields(watermark.claim)}, as_json=json)
+
+
+@app.command()
+def show(
+    file: Annotated[Path, typer.Argument(metavar="CLAIM")],
+    json: JsonOption = False,
+) -> None:
+    """Check a claim's signature and show what it says."""
+    from wmx.claim import Claim
+
+    claim = Claim.load(file)
+    text = f"claim {file}: signed by its owner, unchanged since\n{describe(claim)}"
+    answer("claim", text, {"path": str(file), **claim_fields(claim)}, as_json=json)
+
+
+def describe(claim: "Claim") -> str:
+    """Return the claim's content for people."""
+    task = claim.task
+    normalisation = f"mean {', '.join(task.mean)}; std {', '.join(task.std)}"
+    if task.kind == "image":
+        normalisation = f"pixels to {task.low}..{task.high}; {normalisation}"
+    rows = {
+        "claim": claim.digest,
+        "owner": claim.owner.hex(),
+        "task": f"{task.kind} {'x'.join(map(str, task.shape))}, {task.classes} classes",
+        "normalised": normalisation,
+        "triggers": f"{claim.n}, {claim.generator['name']}",
+        "root": claim.root.hex(),
+        "created": f"{claim.created} (the owner's own word, no trusted timestamp)",
+    }
+    if claim.note:
+        rows["note"] = "".join(c if c.isprintable() else " " for c in claim.note)
+    return table(rows)
+
+
+def claim_fields(claim: "Claim") -> dict[str, Any]:
+    """Return the claim's content for programs."""
+    return {
+        "claim": claim.digest,
+        "owner": claim.owner.hex(),
+        "task": claim.task.to_json(),
+        "generator": claim.generator["name"],
+        "n": claim.n,
+        "root": claim.root.hex(),
+        "created": claim.created,
+        "note": claim.note,
+        "trusted_timestamp": False,
+    }
+
+
+def _generator(
+    shape: list[int],
+    n: int | None,
+    trigger_images: Path | None,
+    quantiles: Path | None,
+    vocabulary: int | None,
+    exclude: str | None,
+) -> "Generator | None":
+    """Return the trigger family that the options ask for, ``None`` for the kind's default."""
+    given = [option is not None for option in (trigger_images, quantiles, vocabulary)]
+    if sum(given) > 1:
+        raise UsageError("--trigger-images, --quantiles and --vocabulary exclude each other")
+    try:
+        if trigger_images is not None:
+            from wmx.triggers.folder import read_folder
+
+            if len(shape) != 3:
+                raise UsageError("--trigger-images needs --shape height,width,channels")
+            return read_folder(trigger_images, tuple(shape), n)
+        if quantiles is not None:
+            from wmx.triggers.features import Features
+
+            return Features.of(_read_table(quantiles))
+        if vocabulary is not None:
+            from wmx.triggers.tokens import Tokens
+
+            special = sorted(set(integers(exclude, "--exclude"))) if exclude else []
+            return Tokens(vocabulary, tuple(special))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    return None
+
+
+def _read_table(path: Path) -> Any:
+    """Read a numpy array, never a pickle."""
+    import io
+
+    import numpy as np
+
+    from wmx.files import read_bytes
+
+    array = np.load(io.BytesIO(read_bytes(path, "quantiles")), allow_pickle=False)
+    if not isinstance(array, np.ndarray) or array.ndim != 2:
+        raise UsageError(f"{path} does not hold one array of shape [features, quantiles]")
+    return array

@@ -1,0 +1,94 @@
+"""Options and small helpers that several commands share."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wmx.cli.output import answer, table
+from wmx.errors import CannotRunError, UsageError
+from wmx.files import read_bytes
+
+if TYPE_CHECKING:
+    from wmx.keys import OwnerKey
+    from wmx.store import Store
+
+__all__ = [
+    "ForceOption",
+    "JsonOption",
+    "KeyOption",
+    "answer",
+    "integers",
+    "load_owner",
+    "numbers",
+    "store",
+    "stored_passphrase",
+    "table",
+]
+
+PASSPHRASE_VARIABLE = "WMX_PASSPHRASE_FILE"
+MAX_PASSPHRASE_BYTES = 4096
+
+KeyOption = Annotated[
+    Path | None,
+    typer.Option("--key", metavar="FILE", help="Owner key; the store's if not given."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
+
+
+def store() -> "Store":
+    """Return the owner's store."""
+    from wmx.store import Store
+
+    return Store()
+
+
+def load_owner(path: Path | None) -> "OwnerKey":
+    """Return the key at ``path``, or the store's; ask for a passphrase where one is needed.
+
+    The passphrase is the first line of the file that ``WMX_PASSPHRASE_FILE`` names, or is asked
+    for on a terminal.  It is never an argument, which other users of the machine could read.
+    """
+    from wmx.keys import MAX_KEY_BYTES, OwnerKey, is_encrypted
+
+    key_path = path or store().require_key()
+    pem = read_bytes(key_path, "owner key", MAX_KEY_BYTES)
+    passphrase = stored_passphrase() if is_encrypted(pem) else None
+    if passphrase is None and is_encrypted(pem) and sys.stdin.isatty():
+        import getpass
+
+        passphrase = getpass.getpass(f"Passphrase of {key_path}: ").encode()
+    return OwnerKey.from_pem(pem, passphrase, str(key_path))
+
+
+def stored_passphrase() -> bytes | None:
+    """Return the first line of the file that ``WMX_PASSPHRASE_FILE`` names, if it is set."""
+    path = os.environ.get(PASSPHRASE_VARIABLE)
+    if not path:
+        return None
+    lines = read_bytes(path, "passphrase file", MAX_PASSPHRASE_BYTES).splitlines()
+    if not lines or not lines[0]:
+        raise CannotRunError(f"the passphrase file {path} is empty")
+    return lines[0]
+
+
+def numbers(text: str, option: str) -> list[str]:
+    """Split ``"0.1,0.2"`` into its parts, which stay decimal strings."""
+    parts = [part.strip() for part in text.split(",")]
+    try:
+        for part in parts:
+            float(part)
+    except ValueError:
+        raise UsageError(f"{option} is {text!r}, expected numbers such as 0.5 or 0.5,0.4,0.3") from None
+    return parts
+
+
+def integers(text: str, option: str) -> list[int]:
+    """Split ``"28,28,1"`` or ``"28x28x1"`` into integers."""
+    try:
+        return [int(part) for part in text.replace("x", ",").split(",")]
+    except ValueError:
+        raise UsageError(f"{option} is {text!r}, expected integers such as 28,28,1") from None

@@ -1,0 +1,63 @@
+"""``wmx keygen``: make an owner key."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wmx.cli.common import ForceOption, JsonOption, answer, store, stored_passphrase
+from wmx.errors import UsageError
+
+
+def keygen(
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="FILE", help="Where to write it; the store if absent."),
+    ] = None,
+    passphrase: Annotated[
+        bool,
+        typer.Option(
+            "--passphrase",
+            help="Protect it: from the file WMX_PASSPHRASE_FILE names, or asked for.",
+        ),
+    ] = False,
+    force: ForceOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Make an owner key (Ed25519, PKCS#8 PEM).  Keep a copy: without it nothing can be proved."""
+    from wmx.files import refuse_overwrite
+    from wmx.keys import OwnerKey, fingerprint
+
+    home = store()
+    path = out or home.key_path
+    refuse_overwrite(path, force)
+    words = _new_passphrase() if passphrase else None
+    if out is None:
+        home.open_for_writing()
+    key = OwnerKey.generate()
+    key.save(path, words, force=force)
+    answer(
+        "keygen",
+        f"owner key {path}\npublic key {key.public.hex()}\n"
+        "Keep this file secret and keep a copy: every watermark made with it hangs on it.",
+        {"path": str(path), "public": key.public.hex(), "fingerprint": fingerprint(key.public)},
+        as_json=json,
+    )
+
+
+def _new_passphrase() -> bytes:
+    stored = stored_passphrase()
+    if stored is not None:
+        return stored
+    import getpass
+    import sys
+
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "--passphrase needs a terminal to ask on",
+            hint="or set WMX_PASSPHRASE_FILE to a file that holds it",
+        )
+    first = getpass.getpass("New passphrase: ")
+    if not first or first != getpass.getpass("Again: "):
+        raise UsageError("the passphrase is empty, or the two do not match")
+    return first.encode()

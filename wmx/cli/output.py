@@ -1,0 +1,47 @@
+"""What the commands print: an answer for people, or one JSON object; errors on stderr."""
+
+import json
+import sys
+from typing import Any
+
+from wmx.errors import WmxError
+
+JSON_FORMAT = 1
+
+
+def answer(
+    command: str, text: str, fields: dict[str, Any], *, as_json: bool, exit_code: int = 0
+) -> None:
+    """Print the answer of a command to stdout.
+
+    Args:
+        command: its name.
+        text: for people.
+        fields: for programs; together with ``wmx_json`` (the version of this form), ``command``
+            and ``exit_code`` they are the one object that ``--json`` prints.
+        as_json: which of the two.
+        exit_code: with which the command will end.
+    """
+    if as_json:
+        text = json.dumps(
+            {"wmx_json": JSON_FORMAT, "command": command, "exit_code": exit_code, **fields},
+            indent=2,
+        )
+    print(text)  # noqa: T201 - the answer
+
+
+def print_error(command: str, error: WmxError, *, as_json: bool) -> int:
+    """Print an error, with ``--json`` as an object on stdout too; return its exit code."""
+    print(f"wmx: error: {error}", file=sys.stderr)  # noqa: T201
+    if error.hint:
+        print(f"wmx: hint: {error.hint}", file=sys.stderr)  # noqa: T201
+    if as_json:
+        fields = {"error": {"message": str(error), "hint": error.hint}}
+        answer(command, "", fields, as_json=True, exit_code=error.exit_code)
+    return error.exit_code
+
+
+def table(rows: dict[str, str]) -> str:
+    """Return ``name  value`` lines with the values in one column."""
+    width = max(map(len, rows))
+    return "\n".join(f"  {name:<{width}}  {value}" for name, value in rows.items())

@@ -1,0 +1,112 @@
+"""The owner's store: the default key, and every claim made with it.
+
+It lies in the user's data folder; the environment variable ``WMX_HOME`` names another.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmx.claim import Claim
+from wmx.errors import CannotRunError, UsageError
+from wmx.files import SECRET_MODE
+from wmx.keys import OwnerKey
+from wmx.trigger_file import load_images, save_images
+from wmx.watermark import Watermark
+
+FOLDER_MODE = SECRET_MODE | 0o100
+
+
+class Store:
+    """Key, claims and the secret images of ``folder`` claims, under one folder."""
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        """Use ``folder``, else ``WMX_HOME``, else the platform's user data folder."""
+        self.folder = Path(folder) if folder else default_folder()
+
+    @property
+    def key_path(self) -> Path:
+        """Where the default key lies."""
+        return self.folder / "owner.pem"
+
+    def open_for_writing(self) -> None:
+        """Make the folders, readable by their owner alone."""
+        try:
+            for folder in (self.folder, self.folder / "claims", self.folder / "triggers"):
+                folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        except OSError as error:
+            raise CannotRunError(
+                f"cannot make the store {self.folder}: {error.strerror}",
+                hint="set WMX_HOME to a folder that can be written",
+            ) from None
+
+    def require_key(self) -> Path:
+        """Return where the default key lies.  No key is ever made in silence.
+
+        Raises:
+            CannotRunError: there is none.
+        """
+        if not self.key_path.exists():
+            raise CannotRunError(
+                f"no owner key in the store {self.folder}",
+                hint="make one with: wmx keygen, or name one with --key",
+            )
+        return self.key_path
+
+    def add(self, claim: Claim, images: NDArray[np.uint8] | None = None) -> Path:
+        """Keep a claim, and the converted images of a ``folder`` claim; return the claim's path.
+
+        Adding the same claim again changes nothing.
+        """
+        self.open_for_writing()
+        path = self.folder / "claims" / f"{claim.digest}.json"
+        if not path.exists():
+            if images is not None:
+                save_images(self._images_path(claim), images, force=True)
+            claim.save(path)
+        return path
+
+    def claims(self) -> Iterator[Claim]:
+        """Yield every claim, oldest first by its own word, then by digest.
+
+        Raises:
+            IntegrityError: a claim of the store is broken; its file is named.
+        """
+        paths = sorted((self.folder / "claims").glob("*.json"))
+        loaded = [Claim.load(path) for path in paths]
+        yield from sorted(loaded, key=lambda claim: (claim.created, claim.digest))
+
+    def open(self, claim: Claim, owner: OwnerKey) -> Watermark:
+        """Rebuild the watermark of a claim, with its kept images if there are any."""
+        path = self._images_path(claim)
+        return Watermark.open(claim, owner, images=load_images(path) if path.exists() else None)
+
+    def watermarks(self, owner: OwnerKey) -> list[Watermark]:
+        """Return the watermark of every claim of ``owner``.
+
+        Raises:
+            UsageError: the store holds no claim of this owner.
+        """
+        own = [claim for claim in self.claims() if claim.owner == owner.public]
+        if not own:
+            raise UsageError(
+                f"the store {self.folder} holds no claim of this owner key",
+                hint="name a claim with --claim; wmx embed and wmx claim new add to the store",
+            )
+        return [self.open(claim, owner) for claim in own]
+
+    def _images_path(self, claim: Claim) -> Path:
+        return self.folder / "triggers" / f"{claim.digest}.safetensors"
+
+
+def default_folder() -> Path:
+    """Return ``WMX_HOME`` if set, else the platform's folder for user data."""
+    home = os.environ.get("WMX_HOME")
+    if home:
+        return Path(home)
+    from platformdirs import user_data_path
+
+    return user_data_path("wmx", appauthor=False)

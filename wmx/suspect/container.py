@@ -1,0 +1,45 @@
+"""Telling an ONNX file from the other things that people hand in by mistake."""
+
+from dataclasses import dataclass
+
+ONNX_FIRST_FIELDS = (0x08, 0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)  # tags of ModelProto
+EXPORT_HINT = "export the model to ONNX first; for PyTorch: wmx_torch.export"
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Why bytes cannot be an ONNX model: the predicate of an error, and what to do."""
+
+    what: str
+    hint: str
+
+
+OTHER_FORMATS = (
+    (b"PK\x03\x04", "is a zip archive (a PyTorch or Keras file?), not an ONNX file"),
+    (b"\x89HDF", "is an HDF5 file, not an ONNX file"),
+    (b"\x80", "is a Python pickle, not an ONNX file, and is not opened"),
+    (b"-----BEGIN", "is a PEM file, not an ONNX file"),
+    (b"\x93NUMPY", "is a numpy array, not an ONNX file"),
+    (b"ORTM", "is in onnxruntime's own format, not an ONNX file"),
+)
+
+
+def describe_damage(data: bytes) -> Damage | None:
+    """Say why ``data`` cannot be an ONNX model, or ``None`` where only the runtime can tell."""
+    if not data:
+        return Damage("is empty, expected an ONNX file", "copy or export it again")
+    for magic, what in OTHER_FORMATS:
+        if data.startswith(magic) or data[4:8] == magic:
+            return Damage(what, EXPORT_HINT)
+    if data[0] not in ONNX_FIRST_FIELDS:
+        kind = "is a text file" if _is_text(data[:512]) else "holds something else"
+        return Damage(f"{kind}, expected an ONNX file", EXPORT_HINT)
+    return None
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        head[:-4].decode("utf-8")  # a character may be cut in two at the end
+    except UnicodeDecodeError:
+        return False
+    return b"\x00" not in head

@@ -1,0 +1,39 @@
+"""A Python function as a suspect: inputs in, scores out."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmx.answers import Answers
+from wmx.errors import CannotRunError
+from wmx.suspect.feeding import Feeding
+from wmx.suspect.reading import readings
+from wmx.task import Task
+
+
+class FunctionSuspect:
+    """Wraps ``predict``: [n, *task.shape] -> scores [n, C] or class numbers [n]."""
+
+    engine = "python function"
+    sha256: str | None = None
+
+    def __init__(self, predict: Callable[[NDArray[Any]], Any]) -> None:
+        self._predict = predict
+        self.name = getattr(predict, "__name__", type(predict).__name__)
+
+    def feedings(self, task: Task) -> list[Feeding]:
+        """Return the one way there is."""
+        return [Feeding("channels last", "inputs", np.dtype(np.float32), None)]
+
+    def answers(self, feeding: Feeding, inputs: NDArray[Any], task: Task) -> dict[str, Answers]:
+        """Call the function once with all inputs."""
+        result = np.asarray(self._predict(inputs))
+        found = readings({"result": result}, len(inputs), task.classes)
+        if not found:
+            raise CannotRunError(
+                f"{self.name} returned {result.dtype} {result.shape} for {len(inputs)} inputs, "
+                "expected scores [n, C] or class numbers [n]"
+            )
+        return found

@@ -1,0 +1,97 @@
+"""An ONNX file as a suspect."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmx.answers import Answers
+from wmx.errors import CannotRunError
+from wmx.files import read_bytes
+from wmx.suspect import runtime
+from wmx.suspect.device import Device
+from wmx.suspect.feeding import Feeding, expected_shapes, feedings
+from wmx.suspect.reading import readings
+from wmx.task import Task
+
+MAX_MODEL_BYTES = 2**31  # protobuf's own limit
+
+
+class OnnxFile:
+    """A model read once: what is hashed is what is run.
+
+    Attributes:
+        name: the path.
+        sha256: of the file, hexadecimal.
+        engine: the runtime's version and execution provider.
+        session: the loaded model.
+    """
+
+    def __init__(self, path: str | Path, device: Device = "auto") -> None:
+        self.name = str(path)
+        data = read_bytes(path, "model", MAX_MODEL_BYTES)
+        self.sha256: str | None = hashlib.sha256(data).hexdigest()
+        self.session = runtime.load(data, self.name, device)
+        self.engine = f"onnxruntime {runtime.version()} {self.session.provider}"
+
+    def feedings(self, task: Task) -> list[Feeding]:
+        """Return the layouts in which the model takes the task's inputs."""
+        inputs = self.session.inputs
+        found = feedings(inputs[0], task) if len(inputs) == 1 else []
+        if not found:
+            declared = "; ".join(map(str, inputs)) or "no input"
+            raise CannotRunError(
+                f"{self.name} takes {declared}, and the claim's task needs one input: "
+                f"{expected_shapes(task)}",
+                hint="is this claim for another model? wmx info shows the inputs of a model "
+                "and the task of a claim",
+            )
+        return found
+
+    def answers(self, feeding: Feeding, inputs: NDArray[Any], task: Task) -> dict[str, Answers]:
+        """Run the model over all inputs in chunks that fit its batch and the memory."""
+        arranged = feeding.arrange(inputs)
+        rows = feeding.chunk_rows(task)
+        try:
+            outputs = self._run(feeding, arranged, rows)
+        except CannotRunError:
+            if feeding.batch is not None or rows == 1:
+                raise
+            outputs = self._run(feeding, arranged, 1)  # a free batch in name only
+        found = readings(outputs, len(inputs), task.classes)
+        if not found:
+            declared = "; ".join(map(str, self.session.outputs))
+            raise CannotRunError(
+                f"{self.name} has no classifier output: it gives {declared}, expected float "
+                "scores [N, C] with C >= 2, or integer class numbers [N]",
+                hint="export the model with its logits, probabilities or classes as an output",
+            )
+        return found
+
+    def _run(self, feeding: Feeding, arranged: NDArray[Any], rows: int) -> dict[str, NDArray[Any]]:
+        """Return each output that is an array over the inputs, joined over the chunks."""
+        n = len(arranged)
+        parts: dict[str, list[NDArray[Any]]] = {}
+        for start in range(0, n, rows):
+            chunk = arranged[start : start + rows]
+            wanted = len(chunk)
+            if feeding.batch is not None and wanted < rows:
+                chunk = np.concatenate([chunk, np.repeat(chunk[-1:], rows - wanted, axis=0)])
+            results = self.session.run({feeding.input: chunk})
+            for port, value in zip(self.session.outputs, results, strict=True):
+                array = runtime.as_array(value)
+                if array is None:
+                    continue
+                if array.ndim and len(array) == len(chunk):
+                    parts.setdefault(port.name, []).append(array[:wanted])
+        calls = -(-n // rows)
+        joined = {
+            name: np.concatenate(arrays)
+            for name, arrays in parts.items()
+            if len(arrays) == calls and len({array.shape[1:] for array in arrays}) == 1
+        }
+        if not joined and rows > 1 and feeding.batch is None:
+            raise CannotRunError(f"{self.name} does not answer {rows} inputs with {rows} rows")
+        return joined

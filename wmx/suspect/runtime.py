@@ -1,0 +1,210 @@
+"""onnxruntime, and nothing else of wmx touches it: bytes of a model in, arrays in, arrays out.
+
+Everything above works on :class:`Session`'s few methods, so that the model can later be run in
+another process without a change elsewhere.
+"""
+
+import contextlib
+import ctypes
+import io
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from wmx.errors import CannotRunError, UsageError
+from wmx.suspect.container import describe_damage
+from wmx.suspect.device import DEVICES, Device
+from wmx.suspect.port import Port
+
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+TENSORRT = "TensorrtExecutionProvider"
+PROVIDER_OF = {"cpu": CPU, "cuda": CUDA, "tensorrt": TENSORRT}
+PROVIDER_OPTIONS: dict[str, dict[str, str]] = {CUDA: {"use_tf32": "0"}, TENSORRT: {}}
+
+FATAL_ONLY = 4
+NOWHERE = "wmx-reads-no-external-data"  # relative, never made: tensors outside the file stay unread
+
+RUNTIME_ERRORS = (
+    ort_errors.EPFail,
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NoModel,
+    ort_errors.NoSuchFile,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+    RuntimeError,
+    ValueError,
+)
+
+
+class Session:
+    """A loaded model.
+
+    Attributes:
+        inputs, outputs: in the file's order.
+        provider: the execution provider that was really taken.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._session = session
+        self.inputs = tuple(_port(node) for node in session.get_inputs())
+        self.outputs = tuple(_port(node) for node in session.get_outputs())
+        self.provider: str = session.get_providers()[0]
+
+    def run(self, inputs: dict[str, NDArray[Any]]) -> list[Any]:
+        """Return the value of every output, in the order of :attr:`outputs`.
+
+        Raises:
+            CannotRunError: the model failed on these inputs.
+        """
+        try:
+            return list(self._session.run(None, inputs))
+        except RUNTIME_ERRORS as error:
+            shapes = ", ".join(f"{array.dtype} {array.shape}" for array in inputs.values())
+            raise CannotRunError(
+                f"the model failed on an input of {shapes}: {_first_line(error)}"
+            ) from None
+
+
+def load(data: bytes, name: str, device: Device = "auto") -> Session:
+    """Load a model from the bytes of its ONNX file.
+
+    Tensors kept outside the file are not read: the file alone is what was hashed.
+
+    Args:
+        data: the file.
+        name: what errors call it.
+        device: ``"auto"`` takes CUDA where it can run, else the CPU; another device is taken or
+            refused, never replaced in silence.
+
+    Raises:
+        CannotRunError: not an ONNX file, damaged, of an operator set the runtime does not know, or
+            the device cannot be used.
+    """
+    if device not in DEVICES:
+        raise UsageError(f"device is {device!r}, expected one of {', '.join(DEVICES)}")
+    onnxruntime.set_default_logger_severity(FATAL_ONLY)
+    damage = describe_damage(data)
+    if damage is not None:
+        raise CannotRunError(f"{name} {damage.what}", hint=damage.hint)
+    wanted = _provider_for(device)
+    try:
+        session = onnxruntime.InferenceSession(
+            data,
+            sess_options=_options(),
+            providers=[CPU] if wanted == CPU else [(wanted, PROVIDER_OPTIONS[wanted]), CPU],
+        )
+    except RUNTIME_ERRORS as error:
+        raise _load_error(name, error) from None
+    loaded = Session(session)
+    if device in ("cuda", "tensorrt") and loaded.provider != wanted:
+        raise CannotRunError(
+            f"{wanted} could not be started on this machine",
+            hint='pip install "wmx[cuda]" brings the libraries; or use --device cpu',
+        )
+    return loaded
+
+
+def version() -> str:
+    """Return onnxruntime's version."""
+    return str(onnxruntime.__version__)
+
+
+def usable_providers() -> list[str]:
+    """Return the execution providers that can run here, not all those that were built in."""
+    built = onnxruntime.get_available_providers()
+    return [name for name in built if name not in (CUDA, TENSORRT) or _has_nvidia_driver()]
+
+
+def _provider_for(device: Device) -> str:
+    if device == "cpu" or (device == "auto" and CUDA not in usable_providers()):
+        return CPU
+    wanted = CUDA if device == "auto" else PROVIDER_OF[device]
+    if wanted not in usable_providers():
+        raise CannotRunError(
+            f"{wanted} cannot run on this machine: usable here are {', '.join(usable_providers())}",
+            hint="use --device auto or --device cpu",
+        )
+    _preload_cuda_libraries()
+    return wanted
+
+
+def _has_nvidia_driver() -> bool:
+    library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        driver = ctypes.CDLL(library)
+        count = ctypes.c_int(0)
+        return bool(
+            driver.cuInit(0) == 0
+            and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
+            and count.value > 0
+        )
+    except (OSError, AttributeError):
+        return False
+
+
+def _preload_cuda_libraries() -> None:
+    """Find CUDA and cuDNN where pip puts them; what is missing is told by the provider check."""
+    preload = getattr(onnxruntime, "preload_dlls", None)
+    if preload is not None:
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
+            preload()
+
+
+def _options() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = FATAL_ONLY
+    options.add_session_config_entry(
+        "session.model_external_initializers_file_folder_path", NOWHERE
+    )
+    return options
+
+
+def _port(node: Any) -> Port:
+    """Read a declared input or output; names of free axes are dropped."""
+    shape: Sequence[Any] = node.shape if node.type.startswith("tensor") else ()
+    dims = tuple(dim if isinstance(dim, int) and dim > 0 else None for dim in shape)
+    return Port(node.name, node.type, dims)
+
+
+def _load_error(name: str, error: Exception) -> CannotRunError:
+    """Turn onnxruntime's text into an error that says what to do."""
+    text = str(error)
+    if "xternal data" in text or "external_data" in text or NOWHERE in text:
+        return CannotRunError(
+            f"{name} keeps its weights in another file, which wmx does not read",
+            hint="save it as one file, e.g. onnx.save(onnx.load(path), 'one-file.onnx')",
+        )
+    if "ValidateOpsetForDomain" in text or "is under development" in text or "IR version" in text:
+        return CannotRunError(
+            f"{name} is of a newer ONNX version than onnxruntime {version()} knows: "
+            f"{_first_line(error)}",
+            hint="update onnxruntime, or export the model with a lower opset",
+        )
+    if isinstance(error, ort_errors.InvalidProtobuf):
+        return CannotRunError(
+            f"{name} is a damaged ONNX file: cut off or changed on its way",
+            hint="copy or export it again, and compare its SHA-256",
+        )
+    return CannotRunError(f"onnxruntime cannot load {name}: {_first_line(error)}")
+
+
+def _first_line(error: Exception) -> str:
+    """Return what went wrong without the runtime's source paths, at most 300 characters."""
+    line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if line.startswith("[ONNXRuntimeError]"):
+        line = line.split(" : ", 3)[-1]
+    return line[:300]
+
+
+def as_array(value: Any) -> NDArray[Any] | None:
+    """Return an output as an array, or ``None`` for sequences and maps."""
+    return value if isinstance(value, np.ndarray) else None
