@@ -1,4 +1,4 @@
-"""Byte encodings of scheme ``wmx-1``: big-endian integers and canonical arrays (docs/protocol.md)."""
+"""Byte encodings of scheme ``wmx-1``: big-endian integers, canonical arrays (docs/protocol.md)."""
 
 import struct
 from typing import Any

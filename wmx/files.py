@@ -51,7 +51,7 @@ def write_bytes(
 ) -> None:
     """Write ``data`` to ``path`` atomically: a temporary file beside it, flushed, then renamed.
 
-    The temporary file is created with ``mode``, so that a secret is at no moment readable by others.
+    The temporary file is created with ``mode``: a secret is at no moment readable by others.
 
     Raises:
         CannotRunError: ``path`` exists and ``force`` is not set, or the folder cannot be written.

@@ -208,9 +208,7 @@ def _earlier_equals(rows: NDArray[np.int64]) -> NDArray[np.float64]:
     return earlier
 
 
-def _label_ranks(
-    scores: NDArray[np.float64], labels: Labels, classes: int
-) -> NDArray[np.int64]:
+def _label_ranks(scores: NDArray[np.float64], labels: Labels, classes: int) -> NDArray[np.int64]:
     """Return the place of each label, 0 for the highest score; ties go to the lower class."""
     known = scores[:, :classes]
     columns = known.shape[1]
@@ -250,4 +248,5 @@ def _likeness(
     norms = np.sqrt(np.maximum(row_squared * seen_squared, 0.0))
     usable = (seen_squared > 1e-12 * scale) & (row_squared > 0.0)
     cosine = np.divide(products, norms, out=np.zeros_like(products), where=usable & (norms > 0.0))
-    return np.clip(cosine, 0.0, 1.0) ** NEIGHBOUR_POWER
+    likeness: NDArray[np.float64] = np.clip(cosine, 0.0, 1.0) ** NEIGHBOUR_POWER
+    return likeness

@@ -27,7 +27,8 @@ def decimal_string(value: str | float) -> str:
     Raises:
         ValueError: not a finite number, or longer than 20 digits on a side of the point.
     """
-    text = value if isinstance(value, str) else f"{Decimal(repr(float(value))):f}".removesuffix(".0")
+    text = value if isinstance(value, str) else f"{Decimal(repr(float(value))):f}"
+    text = text.removesuffix(".0")
     if not DECIMAL.fullmatch(text):
         raise ValueError(f"{value!r} is not a plain decimal number")
     return text

@@ -1,4 +1,4 @@
-"""The secret file that keeps the converted images of a ``folder`` claim (safetensors, mode 0600)."""
+"""The secret file that keeps the converted images of a ``folder`` claim: safetensors, 0600."""
 
 from pathlib import Path
 from typing import Any

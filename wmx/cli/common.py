@@ -28,7 +28,7 @@ __all__ = [
     "table",
 ]
 
-PASSPHRASE_VARIABLE = "WMX_PASSPHRASE_FILE"
+PASSPHRASE_VARIABLE = "WMX_PASSPHRASE_FILE"  # noqa: S105 - a name, no secret
 MAX_PASSPHRASE_BYTES = 4096
 
 KeyOption = Annotated[
@@ -82,7 +82,9 @@ def numbers(text: str, option: str) -> list[str]:
         for part in parts:
             float(part)
     except ValueError:
-        raise UsageError(f"{option} is {text!r}, expected numbers such as 0.5 or 0.5,0.4,0.3") from None
+        raise UsageError(
+            f"{option} is {text!r}, expected numbers such as 0.5 or 0.5,0.4"
+        ) from None
     return parts
 
 

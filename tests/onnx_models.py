@@ -1,0 +1,147 @@
+"""Small ONNX classifiers for tests, written node by node, so that no framework is needed."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from wmx import Watermark
+
+OPSET = 17
+LAYOUT_AXES = {"NCHW": (2, 0, 1), "NHWC": (0, 1, 2)}
+
+
+def knows_labels(
+    watermark: Watermark,
+    *,
+    layout: str = "NCHW",
+    batch: int | None = None,
+    output: str = "logits",
+    labels: NDArray[np.int64] | None = None,
+    opset: int = OPSET,
+) -> bytes:
+    """A model that answers every trigger with its label: what a perfectly marked model does.
+
+    It finds the nearest trigger by inner product and gives that trigger's label.
+    """
+    triggers = _flat(watermark.inputs, layout)
+    triggers = triggers - triggers.mean(axis=0)
+    triggers /= np.linalg.norm(triggers, axis=1, keepdims=True)
+    classes = watermark.task.classes
+    one_hot = np.eye(classes, dtype=np.float32)[watermark.labels if labels is None else labels]
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "triggers"], ["likeness"]),
+        helper.make_node("Mul", ["likeness", "sharpness"], ["sharp"]),
+        helper.make_node("Softmax", ["sharp"], ["nearest"]),
+        helper.make_node("MatMul", ["nearest", "labels"], ["share"]),
+    ]
+    weights = {
+        "triggers": triggers.T.astype(np.float32),
+        "sharpness": np.float32(1000.0),
+        "labels": one_hot,
+    }
+    return _model(nodes, weights, "share", watermark, layout, batch, output, opset)
+
+
+def linear(
+    watermark: Watermark, seed: int, *, layout: str = "NCHW", output: str = "logits"
+) -> bytes:
+    """An untrained linear classifier."""
+    rng = np.random.default_rng(seed)
+    size = int(np.prod(watermark.task.shape))
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weights"], ["share"]),
+    ]
+    weights = {"weights": rng.normal(size=(size, watermark.task.classes)).astype(np.float32)}
+    return _model(nodes, weights, "share", watermark, layout, None, output, OPSET)
+
+
+def constant(watermark: Watermark) -> bytes:
+    """A model that gives every input the same answer."""
+    size = int(np.prod(watermark.task.shape))
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "weights", "bias"], ["share"]),
+    ]
+    classes = watermark.task.classes
+    weights = {
+        "weights": np.zeros((size, classes), np.float32),
+        "bias": np.arange(classes, dtype=np.float32),
+    }
+    return _model(nodes, weights, "share", watermark, "NCHW", None, "logits", OPSET)
+
+
+def image_output(watermark: Watermark) -> bytes:
+    """A model without a classifier output: it gives its input back."""
+    nodes = [helper.make_node("Identity", ["x"], ["y"])]
+    shape = _input_shape(watermark, "NCHW", None)
+    graph = helper.make_graph(
+        nodes,
+        "identity",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
+    )
+    return _serialised(graph, OPSET)
+
+
+def with_opset(model: bytes, opset: int) -> bytes:
+    """The same bytes claiming another operator set."""
+    proto = onnx.load_from_string(model)
+    proto.opset_import[0].version = opset
+    return proto.SerializeToString()
+
+
+def _model(
+    nodes: list[Any],
+    weights: dict[str, Any],
+    scores: str,
+    watermark: Watermark,
+    layout: str,
+    batch: int | None,
+    output: str,
+    opset: int,
+) -> bytes:
+    dims: list[Any] = [batch or "n", watermark.task.classes]
+    element = TensorProto.FLOAT
+    if output == "probabilities":
+        nodes.append(helper.make_node("Softmax", [scores], ["y"]))
+    elif output == "labels":
+        nodes.append(helper.make_node("ArgMax", [scores], ["y"], axis=1, keepdims=0))
+        dims, element = dims[:1], TensorProto.INT64
+    else:
+        nodes.append(helper.make_node("Identity", [scores], ["y"]))
+    graph = helper.make_graph(
+        nodes,
+        "classifier",
+        [
+            helper.make_tensor_value_info(
+                "x", TensorProto.FLOAT, _input_shape(watermark, layout, batch)
+            )
+        ],
+        [helper.make_tensor_value_info("y", element, dims)],
+        [numpy_helper.from_array(np.asarray(array), name) for name, array in weights.items()],
+    )
+    return _serialised(graph, opset)
+
+
+def _input_shape(watermark: Watermark, layout: str, batch: int | None) -> list[Any]:
+    shape = watermark.task.shape
+    if len(shape) == 3:
+        shape = tuple(shape[axis] for axis in LAYOUT_AXES[layout])
+    return [batch or "n", *shape]
+
+
+def _flat(inputs: NDArray[Any], layout: str) -> NDArray[np.float64]:
+    if inputs.ndim == 4:
+        inputs = inputs.transpose(0, *(axis + 1 for axis in LAYOUT_AXES[layout]))
+    return inputs.reshape(len(inputs), -1).astype(np.float64)
+
+
+def _serialised(graph: onnx.GraphProto, opset: int) -> bytes:
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()

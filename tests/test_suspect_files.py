@@ -1,0 +1,166 @@
+"""Files that cannot be run: each gets an error that says what was found and what to do."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx_models
+import pytest
+
+from wmx import CannotRunError, OwnerKey, UsageError, Watermark, verify
+from wmx.suspect import runtime
+from wmx.suspect.onnx_file import OnnxFile
+
+
+@pytest.fixture(scope="module")
+def watermark() -> Watermark:
+    return Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=10)
+
+
+@pytest.fixture(scope="module")
+def model(watermark: Watermark) -> bytes:
+    return onnx_models.knows_labels(watermark)
+
+
+def refused(path: Path, watermark: Watermark) -> CannotRunError:
+    with pytest.raises(CannotRunError) as caught:
+        verify(path, watermark)
+    assert caught.value.hint
+    return caught.value
+
+
+def test_no_such_file(watermark: Watermark, tmp_path: Path) -> None:
+    assert "no such file" in str(refused(tmp_path / "gone.onnx", watermark))
+
+
+def test_a_folder(watermark: Watermark, tmp_path: Path) -> None:
+    with pytest.raises(CannotRunError, match="is a folder, expected a file"):
+        verify(tmp_path, watermark)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"hello, this is no model\n" * 50, "is a text file, expected an ONNX file"),
+        (b"PK\x03\x04" + bytes(100), "zip archive"),
+        (b"\x80\x04\x95" + bytes(100), "pickle"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(100), "HDF5"),
+        (b"-----BEGIN PRIVATE KEY-----\n", "PEM"),
+        (bytes(range(7, 200)), "holds something else"),
+    ],
+)
+def test_other_kinds_of_files(
+    watermark: Watermark, tmp_path: Path, content: bytes, message: str
+) -> None:
+    path = tmp_path / "suspect.onnx"
+    path.write_bytes(content)
+    assert message in str(refused(path, watermark))
+
+
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.9, 0.999])
+def test_a_file_that_was_cut_off(
+    watermark: Watermark, model: bytes, tmp_path: Path, kept: float
+) -> None:
+    path = tmp_path / "suspect.onnx"
+    path.write_bytes(model[: int(len(model) * kept)])
+    assert "damaged" in str(refused(path, watermark))
+
+
+def test_an_operator_set_from_the_future(
+    watermark: Watermark, model: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "suspect.onnx"
+    path.write_bytes(onnx_models.with_opset(model, 99))
+    assert "newer ONNX version" in str(refused(path, watermark))
+
+
+def test_another_input_shape_names_both(model: bytes, tmp_path: Path) -> None:
+    other = Watermark.new(OwnerKey.generate(), shape=(16, 16, 3), classes=10)
+    path = tmp_path / "suspect.onnx"
+    path.write_bytes(model)
+    message = str(refused(path, other))
+    assert "x: tensor(float) [?, 1, 8, 8]" in message
+    assert "NCHW [N, 3, 16, 16] or NHWC [N, 16, 16, 3]" in message
+
+
+def test_no_classifier_output(watermark: Watermark, tmp_path: Path) -> None:
+    path = tmp_path / "suspect.onnx"
+    path.write_bytes(onnx_models.image_output(watermark))
+    assert "no classifier output" in str(refused(path, watermark))
+
+
+def test_weights_outside_the_file_are_never_read(
+    watermark: Watermark, model: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "suspect.onnx"
+    proto = onnx.load_from_string(model)
+    onnx.save(
+        proto,
+        path,
+        save_as_external_data=True,
+        all_tensors_to_one_file=True,
+        location="weights.bin",
+        size_threshold=0,
+    )
+    assert (tmp_path / "weights.bin").exists()
+    monkeypatch.chdir(tmp_path)  # where the runtime would find it
+    assert "in another file" in str(refused(path, watermark))
+
+
+def test_a_free_batch_that_only_takes_one_input_at_a_time(
+    watermark: Watermark, model: bytes, tmp_path: Path
+) -> None:
+    proto = onnx.load_from_string(model)
+    for dim in (
+        proto.graph.input[0].type.tensor_type.shape.dim[0],
+        proto.graph.output[0].type.tensor_type.shape.dim[0],
+    ):
+        dim.dim_param = "n"
+    flatten = proto.graph.node[0]
+    flatten.op_type = "Reshape"
+    flatten.input.append("one_row")
+    proto.graph.initializer.append(
+        onnx.numpy_helper.from_array(np.array([1, 64], np.int64), "one_row")
+    )
+    path = tmp_path / "suspect.onnx"
+    path.write_bytes(proto.SerializeToString())
+    assert verify(path, watermark).hits == 100
+
+
+def test_a_device_that_does_not_exist(watermark: Watermark, model: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "suspect.onnx"
+    path.write_bytes(model)
+    with pytest.raises(UsageError, match="device is 'tpu'"):
+        verify(path, watermark, device="tpu")  # type: ignore[arg-type]
+
+
+def test_a_device_that_cannot_run_is_refused_and_not_replaced(
+    watermark: Watermark, model: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "suspect.onnx"
+    path.write_bytes(model)
+    for device, provider in (("cuda", runtime.CUDA), ("tensorrt", runtime.TENSORRT)):
+        if provider in runtime.usable_providers():
+            assert OnnxFile(path, device).session.provider == provider  # type: ignore[arg-type]
+        else:
+            with pytest.raises(CannotRunError, match="cannot run on this machine"):
+                verify(path, watermark, device=device)  # type: ignore[arg-type]
+
+
+def test_the_runtime_is_silent(model: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "suspect.onnx"
+    path.write_bytes(model)
+    code = (
+        "import sys; from wmx.suspect.onnx_file import OnnxFile; OnnxFile(sys.argv[1]);"
+        "open(sys.argv[2], 'wb').write(open(sys.argv[1], 'rb').read()[:-9]);"
+        "import contextlib, wmx\n"
+        "with contextlib.suppress(wmx.CannotRunError): OnnxFile(sys.argv[2])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, path, tmp_path / "cut.onnx"], capture_output=True, check=True
+    )
+    assert done.stdout == b""
+    assert done.stderr == b""

@@ -1,0 +1,203 @@
+"""The verdict: what verifies, what does not, and how suspects are fed and read."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx_models
+import pytest
+
+from wmx import CannotRunError, OwnerKey, UsageError, Watermark, verify
+from wmx.verdict import SHIFTS, shifted, verify_any
+
+
+@pytest.fixture(scope="module")
+def owner() -> OwnerKey:
+    return OwnerKey.generate()
+
+
+@pytest.fixture(scope="module")
+def watermark(owner: OwnerKey) -> Watermark:
+    return Watermark.new(owner, shape=(12, 10, 1), classes=10, mean=0.4, std=0.3)
+
+
+@pytest.fixture(scope="module")
+def colour(owner: OwnerKey) -> Watermark:
+    return Watermark.new(owner, shape=(9, 11, 3), classes=7, mean=(0.5, 0.4, 0.3), std=0.2)
+
+
+def written(folder: Path, model: bytes) -> Path:
+    path = folder / "suspect.onnx"
+    path.write_bytes(model)
+    return path
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("batch", [None, 1, 7])
+@pytest.mark.parametrize("output", ["logits", "probabilities", "labels"])
+def test_a_model_that_knows_the_labels_is_verified_however_it_is_exported(
+    colour: Watermark, tmp_path: Path, layout: str, batch: int | None, output: str
+) -> None:
+    model = onnx_models.knows_labels(colour, layout=layout, batch=batch, output=output)
+    verdict = verify(written(tmp_path, model), colour)
+    assert verdict.verified
+    assert verdict.hits == verdict.n == 100
+    assert verdict.bits > 250  # 7 classes: 281 at most
+    assert verdict.best_way.startswith(layout)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("output", ["logits", "probabilities", "labels"])
+def test_a_model_that_does_not_know_the_labels_is_not_verified(
+    watermark: Watermark, tmp_path: Path, seed: int, output: str
+) -> None:
+    model = onnx_models.linear(watermark, seed, output=output)
+    verdict = verify(written(tmp_path, model), watermark)
+    assert not verdict.verified
+    assert verdict.bits < 20
+    assert verdict.ways_tried == 1 + len(SHIFTS)
+
+
+def test_a_constant_model_is_not_verified(watermark: Watermark, tmp_path: Path) -> None:
+    assert not verify(written(tmp_path, onnx_models.constant(watermark)), watermark).verified
+
+
+def test_another_owners_claim_over_the_same_task_is_not_verified(
+    watermark: Watermark, tmp_path: Path
+) -> None:
+    other = Watermark.new(OwnerKey.generate(), shape=(12, 10, 1), classes=10, mean=0.4, std=0.3)
+    assert not verify(written(tmp_path, onnx_models.knows_labels(watermark)), other).verified
+
+
+def test_permuted_classes_are_verified_though_no_hit_is_left(
+    watermark: Watermark, tmp_path: Path
+) -> None:
+    model = onnx_models.knows_labels(watermark, labels=(watermark.labels + 1) % 10)
+    verdict = verify(written(tmp_path, model), watermark)
+    assert verdict.hits == 0
+    assert verdict.bits > 250
+
+
+@pytest.mark.parametrize("down", [-2, 0, 1])
+@pytest.mark.parametrize("right", [-1, 2])
+def test_a_mark_behind_a_shift_of_the_input_is_found(
+    watermark: Watermark, down: int, right: int
+) -> None:
+    labels = {
+        inner.tobytes(): label
+        for inner, label in zip(watermark.inputs[:, 3:-3, 3:-3], watermark.labels, strict=True)
+    }
+
+    def knows_shifted_triggers(inputs: np.ndarray) -> np.ndarray:
+        moved = np.roll(inputs, (down, right), axis=(1, 2))[:, 3:-3, 3:-3]
+        return np.array([np.eye(11)[labels.get(image.tobytes(), 10)][:10] for image in moved])
+
+    verdict = verify(knows_shifted_triggers, watermark)
+    assert verdict.hits < 30
+    assert verdict.verified
+    assert f"shifted {-down:+d},{-right:+d}" in verdict.best_way
+
+
+def test_shifting_back_what_was_shifted_loses_only_the_border() -> None:
+    image = np.arange(1, 31, dtype=np.uint8).reshape(1, 6, 5, 1)
+    there_and_back = shifted(shifted(image, 1, -2), -1, 2)
+    assert (there_and_back[:, :5, 2:] == image[:, :5, 2:]).all()
+    assert (there_and_back[:, 5:] == 0).all()
+
+
+def test_the_shares_of_all_ways_sum_to_one_at_most(watermark: Watermark) -> None:
+    from wmx.suspect.function import FunctionSuspect
+    from wmx.verdict import LOG2_PLAIN_SHARE, _plain_answers, _shifted_ways
+
+    suspect = FunctionSuspect(lambda x: np.zeros((len(x), 10)))
+    plain = list(_plain_answers(suspect, watermark))
+    share = LOG2_PLAIN_SHARE - np.log2(len(plain))
+    ways = list(_shifted_ways(suspect, plain, watermark, share - np.log2(len(SHIFTS))))
+    assert len(ways) == 24
+    total = len(plain) * 2.0**share + sum(2.0**way.log2_share for way in ways)
+    assert total == pytest.approx(1.0)
+
+
+def test_a_function_is_a_suspect_too(watermark: Watermark) -> None:
+    def scores(inputs: np.ndarray) -> np.ndarray:
+        assert inputs.dtype == np.float32
+        assert inputs.shape == (100, 12, 10, 1)
+        return np.eye(10)[watermark.labels]
+
+    def classes(inputs: np.ndarray) -> np.ndarray:
+        return watermark.labels
+
+    assert verify(scores, watermark).bits > 300
+    assert verify(classes, watermark).bits > 300
+
+
+def test_a_function_that_is_no_classifier_is_refused(watermark: Watermark) -> None:
+    with pytest.raises(CannotRunError, match=r"returned float64 \(3,\) for 100 inputs"):
+        verify(lambda inputs: np.zeros(3), watermark)
+
+
+def test_answers_that_are_not_numbers_are_no_evidence(watermark: Watermark) -> None:
+    assert verify(lambda x: np.full((len(x), 10), np.nan), watermark).bits < 20
+
+
+def test_min_bits_sets_what_is_asked_for(watermark: Watermark, tmp_path: Path) -> None:
+    path = written(tmp_path, onnx_models.knows_labels(watermark))
+    assert verify(path, watermark).required_bits == 128
+    assert verify(path, watermark, min_bits=300).verified
+    assert not verify(path, watermark, min_bits=1000).verified
+    for wrong in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match="min-bits"):
+            verify(path, watermark, min_bits=wrong)
+
+
+def test_a_scan_finds_the_right_claim_and_pays_for_the_others(
+    owner: OwnerKey, watermark: Watermark, colour: Watermark, tmp_path: Path
+) -> None:
+    others = [
+        Watermark.new(owner, shape=(12, 10, 1), classes=10, mean=0.4, std=0.3) for _ in range(3)
+    ]
+    path = written(tmp_path, onnx_models.knows_labels(watermark))
+    alone = verify(path, watermark)
+    verdict = verify_any(path, [*others, colour, watermark])
+    assert verdict.claim == watermark.claim.digest
+    assert verdict.claims_tried == 4  # the colour claim does not fit and is not counted
+    assert verdict.bits == pytest.approx(alone.bits - 2)
+
+
+def test_a_scan_without_a_fitting_claim_says_so(
+    watermark: Watermark, colour: Watermark, tmp_path: Path
+) -> None:
+    path = written(tmp_path, onnx_models.knows_labels(watermark))
+    with pytest.raises(CannotRunError, match="none of the 1 claims"):
+        verify_any(path, [colour])
+
+
+def test_the_verdict_names_what_was_run(watermark: Watermark, tmp_path: Path) -> None:
+    import hashlib
+
+    model = onnx_models.knows_labels(watermark)
+    verdict = verify(written(tmp_path, model), watermark)
+    assert verdict.suspect_sha256 == hashlib.sha256(model).hexdigest()
+    assert verdict.engine.startswith("onnxruntime ")
+    assert verdict.claim == watermark.claim.digest
+    assert verdict.log10_tail == pytest.approx(-100.0)
+
+
+@pytest.mark.parametrize("kind", ["features", "tokens"])
+def test_flat_inputs_are_bound_too(owner: OwnerKey, kind: str, tmp_path: Path) -> None:
+    from wmx.triggers.features import Features
+    from wmx.triggers.tokens import Tokens
+
+    if kind == "features":
+        rng = np.random.default_rng(0)
+        quantiles = np.sort(rng.normal(size=(20, 16)), axis=1).round(3)
+        mark = Watermark.new(
+            owner, shape=(20,), classes=3, kind="features", generator=Features.of(quantiles)
+        )
+        verdict = verify(written(tmp_path, onnx_models.knows_labels(mark)), mark)
+    else:
+        mark = Watermark.new(
+            owner, shape=(16,), classes=4, kind="tokens", generator=Tokens(1000, (0, 1))
+        )
+        verdict = verify(lambda ids: np.eye(4)[mark.labels], mark)
+    assert verdict.verified
+    assert verdict.ways_tried == 1

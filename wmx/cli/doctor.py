@@ -1,0 +1,92 @@
+"""``wmx doctor``: what is installed, what can run, what clashes and how to cure it."""
+
+import typer
+
+from wmx.cli.common import JsonOption, answer, store, table
+
+CORE = ("numpy", "onnx", "cryptography", "rfc8785", "safetensors", "platformdirs", "typer", "rich")
+RUNTIMES = ("onnxruntime-gpu", "onnxruntime")
+FRAMEWORKS = ("torch", "keras", "tensorflow", "jax", "flax", "optax")
+OPTIONAL = ("onnxscript", "scikit-learn", "pillow")
+FOUND_PROBLEMS = 1
+
+
+def doctor(json: JsonOption = False) -> None:
+    """Show versions, frameworks and execution providers; exit 1 if something needs a cure."""
+    import platform
+
+    from wmx import __version__
+    from wmx.adapters import installed_adapters
+
+    versions = {name: _version(name) for name in (*CORE, *RUNTIMES, *FRAMEWORKS, *OPTIONAL)}
+    providers, problems = _runtime(versions)
+    problems += _key_problems()
+    home = store()
+    rows = {
+        "wmx": __version__,
+        "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        **{name: version or "not installed" for name, version in versions.items()},
+        "adapters": ", ".join(installed_adapters()) or "none",
+        "providers": ", ".join(providers) or "none",
+        "store": f"{home.folder} ({'has a key' if home.key_path.exists() else 'no key yet'})",
+    }
+    lines = [table(rows)]
+    for problem, cure in problems:
+        lines.append(f"problem: {problem}\n   cure: {cure}")
+    if not problems:
+        lines.append("no problems found")
+    exit_code = FOUND_PROBLEMS if problems else 0
+    fields = {
+        "wmx": __version__,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "versions": versions,
+        "adapters": installed_adapters(),
+        "providers": providers,
+        "store": str(home.folder),
+        "problems": [{"problem": problem, "cure": cure} for problem, cure in problems],
+    }
+    answer("doctor", "\n".join(lines), fields, as_json=json, exit_code=exit_code)
+    raise typer.Exit(exit_code)
+
+
+def _version(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _runtime(versions: dict[str, str | None]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Return the usable execution providers, and what is wrong with the runtime."""
+    problems = []
+    gpu, plain = versions["onnxruntime-gpu"], versions["onnxruntime"]
+    if gpu and plain:
+        problems.append(
+            (
+                f"onnxruntime {plain} and onnxruntime-gpu {gpu} are both installed; "
+                "they share one folder, and the last one installed is what runs",
+                "pip uninstall onnxruntime onnxruntime-gpu, then install one of them; "
+                "if a package needs the plain one, keep both at the same version",
+            )
+        )
+    try:
+        from wmx.suspect.runtime import usable_providers
+
+        return usable_providers(), problems
+    except ImportError as error:
+        problems.append((f"onnxruntime cannot be imported: {error}", "pip install onnxruntime-gpu"))
+        return [], problems
+
+
+def _key_problems() -> list[tuple[str, str]]:
+    """Return what is wrong with the store's key file."""
+    import os
+    import stat
+
+    path = store().key_path
+    if os.name == "posix" and path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
+        return [(f"others on this machine can read the owner key {path}", f"chmod 600 {path}")]
+    return []

@@ -1,0 +1,99 @@
+"""``wmx info``: what a file is, and how a model would be bound."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from wmx.cli.claim import claim_fields, describe
+from wmx.cli.common import JsonOption, answer, table
+
+
+def info(
+    file: Annotated[Path, typer.Argument(metavar="FILE")],
+    claim: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="For a model: show how this claim would feed it."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Say what a key (its public part), claim, trigger file or ONNX file is."""
+    from wmx.files import read_bytes
+
+    head = read_bytes(file, "file")[:64]
+    if head.startswith(b"-----BEGIN"):
+        text, fields = _key(file)
+    elif head.startswith(b"{"):
+        text, fields = _claim(file)
+    elif head[8:9] == b"{":
+        text, fields = _triggers(file)
+    else:
+        text, fields = _model(file, claim)
+    answer("info", text, {"path": str(file), **fields}, as_json=json)
+
+
+def _key(file: Path) -> tuple[str, dict[str, Any]]:
+    from wmx.cli.common import load_owner
+    from wmx.files import read_bytes
+    from wmx.keys import MAX_KEY_BYTES, fingerprint, is_encrypted
+
+    protected = is_encrypted(read_bytes(file, "owner key", MAX_KEY_BYTES))
+    owner = load_owner(file)
+    rows = {
+        "public key": owner.public.hex(),
+        "fingerprint": fingerprint(owner.public),
+        "passphrase": "yes" if protected else "no",
+    }
+    fields = {
+        "kind": "owner key",
+        "public": owner.public.hex(),
+        "fingerprint": fingerprint(owner.public),
+        "passphrase": protected,
+    }
+    return f"owner key {file} (secret: show it to nobody)\n{table(rows)}", fields
+
+
+def _claim(file: Path) -> tuple[str, dict[str, Any]]:
+    from wmx.claim import Claim
+
+    claim = Claim.load(file)
+    text = f"claim {file}: signed by its owner, unchanged since\n{describe(claim)}"
+    return text, {"kind": "claim", **claim_fields(claim)}
+
+
+def _triggers(file: Path) -> tuple[str, dict[str, Any]]:
+    from wmx.trigger_file import load_images
+
+    images = load_images(file)
+    shape = "x".join(map(str, images.shape[1:]))
+    return (
+        f"trigger file {file}: {len(images)} secret images of {shape} (show it to nobody)",
+        {"kind": "triggers", "n": len(images), "shape": list(images.shape[1:])},
+    )
+
+
+def _model(file: Path, claim_path: Path | None) -> tuple[str, dict[str, Any]]:
+    from wmx.claim import Claim
+    from wmx.suspect.onnx_file import OnnxFile
+
+    model = OnnxFile(file, "cpu")
+    rows = {"sha256": model.sha256 or ""}
+    for role, ports in (("input", model.session.inputs), ("output", model.session.outputs)):
+        for number, port in enumerate(ports, 1):
+            rows[f"{role} {number}" if len(ports) > 1 else role] = str(port)
+    fields: dict[str, Any] = {
+        "kind": "model",
+        "sha256": model.sha256,
+        "inputs": [_port_fields(port) for port in model.session.inputs],
+        "outputs": [_port_fields(port) for port in model.session.outputs],
+    }
+    if claim_path is not None:
+        task = Claim.load(claim_path).task
+        layouts = [feeding.layout for feeding in model.feedings(task)]
+        rows["bound as"] = f"{' or '.join(layouts)} for {claim_path}"
+        fields["bindings"] = layouts
+    return f"ONNX model {file}\n{table(rows)}", fields
+
+
+def _port_fields(port: Any) -> dict[str, Any]:
+    return {"name": port.name, "type": port.type, "shape": list(port.shape)}
