@@ -141,7 +141,7 @@ def test_no_key_is_ever_made_silently(wmx: Any, home: Path) -> None:
         (("--shape", "8,8,1", "--classes", "10", "--range", "1"), "--range"),
         (("--shape", "8", "--classes", "10", "--kind", "features"), "quantiles"),
         (("--shape", "8", "--classes", "10", "--kind", "tokens"), "vocabulary"),
-        (("--shape", "8,8,1", "--classes", "ten"), "ten"),
+        (("--shape", "8,8,1", "--classes", "ten"), "'--classes'"),
         (("--shape", "8,8,1"), "--classes"),
     ],
 )

@@ -1,7 +1,6 @@
 """Reading with a size limit, and writing so that a file is always the old or the new one."""
 
 import os
-import secrets
 from pathlib import Path
 
 from wmx.errors import CannotRunError
@@ -58,7 +57,7 @@ def write_bytes(
     """
     path = Path(path)
     refuse_overwrite(path, force)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         try:

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from wmx.errors import IntegrityError
+from wmx.errors import IntegrityError, UsageError
 from wmx.files import SECRET_MODE, read_bytes, write_bytes
 
 MAX_KEY_BYTES = 64 * 1024
@@ -46,9 +46,7 @@ class OwnerKey:
                 hint="set WMX_PASSPHRASE_FILE to a file that holds it",
             )
         try:
-            key = serialization.load_pem_private_key(
-                pem, passphrase if is_encrypted(pem) else None
-            )
+            key = serialization.load_pem_private_key(pem, passphrase if is_encrypted(pem) else None)
         except (ValueError, TypeError, UnsupportedAlgorithm):
             if is_encrypted(pem):
                 raise IntegrityError(f"wrong passphrase for owner key {name}") from None
@@ -63,12 +61,21 @@ class OwnerKey:
         return cls(key)
 
     def to_pem(self, passphrase: bytes | None = None) -> bytes:
-        """Return PKCS#8 PEM, encrypted if a passphrase is given.  The result is secret."""
+        """Return PKCS#8 PEM, encrypted if a passphrase is given.  The result is secret.
+
+        Raises:
+            UsageError: the passphrase is empty, which would leave the key unprotected.
+        """
+        if passphrase == b"":
+            raise UsageError(
+                "the passphrase is empty, expected at least one byte",
+                hint="leave the passphrase away if the key is to be kept unprotected",
+            )
         return self._private_key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.BestAvailableEncryption(passphrase)
-            if passphrase
+            if passphrase is not None
             else serialization.NoEncryption(),
         )
 

@@ -245,7 +245,7 @@ def _likeness(
     seen_squared = (seen * seen).sum(axis=1)[None, :] - 2.0 * offset + centre
     row_squared = ((rows - means) ** 2).sum(axis=1)[:, None]
     scale = (seen * seen).sum(axis=1)[None, :] + centre
-    norms = np.sqrt(np.maximum(row_squared * seen_squared, 0.0))
+    norms = np.sqrt(row_squared) * np.sqrt(np.maximum(seen_squared, 0.0))
     usable = (seen_squared > 1e-12 * scale) & (row_squared > 0.0)
     cosine = np.divide(products, norms, out=np.zeros_like(products), where=usable & (norms > 0.0))
     likeness: NDArray[np.float64] = np.clip(cosine, 0.0, 1.0) ** NEIGHBOUR_POWER

@@ -80,9 +80,10 @@ class Store:
         yield from sorted(loaded, key=lambda claim: (claim.created, claim.digest))
 
     def open(self, claim: Claim, owner: OwnerKey) -> Watermark:
-        """Rebuild the watermark of a claim, with its kept images if there are any."""
+        """Rebuild the watermark of a claim; one over the owner's images needs those kept here."""
         path = self._images_path(claim)
-        return Watermark.open(claim, owner, images=load_images(path) if path.exists() else None)
+        kept = load_images(path) if path.exists() else None
+        return Watermark.open(claim, owner, images=kept)
 
     def watermarks(self, owner: OwnerKey) -> list[Watermark]:
         """Return the watermark of every claim of ``owner``.

@@ -125,8 +125,8 @@ class Task:
         Raises:
             KeyError, TypeError, ValueError: a field is missing, of the wrong type or out of range.
         """
-        low, high = document["range"]
-        shape, classes = document["shape"], document["classes"]
+        low, high = _array(document["range"])
+        shape, classes = _array(document["shape"]), document["classes"]
         if not all(type(value) is int for value in [*shape, classes]):
             raise TypeError("shape and classes hold integers")
         return cls(
@@ -135,8 +135,8 @@ class Task:
             classes=classes,
             low=_text(low),
             high=_text(high),
-            mean=tuple(_text(value) for value in document["mean"]),
-            std=tuple(_text(value) for value in document["std"]),
+            mean=tuple(_text(value) for value in _array(document["mean"])),
+            std=tuple(_text(value) for value in _array(document["std"])),
         )
 
     def model_input(self, canonical: NDArray[Any]) -> NDArray[Any]:
@@ -168,4 +168,10 @@ def _decimals(value: float | str | Iterable[float | str]) -> tuple[str, ...]:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"found {type(value).__name__}, expected a decimal string")
+    return value
+
+
+def _array(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"found {type(value).__name__}, expected an array")
     return value

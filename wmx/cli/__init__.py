@@ -7,6 +7,7 @@ not run.  stdout is the answer alone; errors go to stderr as ``wmx: error:`` and
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 import typer
 
@@ -16,10 +17,14 @@ from wmx.errors import CannotRunError, UsageError, WmxError
 INTERRUPTED = 130
 
 
-def build_app() -> typer.Typer:
-    """Return the application; its command modules import nothing heavy at their top."""
-    from wmx.cli import claim, demo, doctor, embed, info, keygen, verify
+COMMANDS = ("demo", "keygen", "claim", "embed", "verify", "info", "doctor")
 
+
+def build_app(wanted: str = "") -> typer.Typer:
+    """Return the application, with the command ``wanted`` alone if there is such a one.
+
+    A command's module imports nothing heavy at its top, but seven of them still add up.
+    """
     app = typer.Typer(
         name="wmx",
         help="Is this model mine?  Mark a classifier while it trains, prove it from its ONNX file.",
@@ -28,13 +33,12 @@ def build_app() -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
-    app.command()(demo.demo)
-    app.command()(keygen.keygen)
-    app.add_typer(claim.app, name="claim")
-    app.command()(embed.embed)
-    app.command()(verify.verify)
-    app.command()(info.info)
-    app.command()(doctor.doctor)
+    for name in [wanted] if wanted in COMMANDS else COMMANDS:
+        command = getattr(import_module(f"wmx.cli.{name}"), name)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command()(command)
     app.callback(invoke_without_command=True)(_top)
     return app
 
@@ -55,7 +59,7 @@ def run(arguments: Sequence[str]) -> int:
     as_json = "--json" in arguments
     command = next((word for word in arguments if not word.startswith("-")), "")
     try:
-        result = build_app()(list(arguments), prog_name="wmx", standalone_mode=False)
+        result = build_app(command)(list(arguments), prog_name="wmx", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except WmxError as error:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wmx.claim import Claim
     from wmx.triggers import Generator
 
-app = typer.Typer(
+claim = typer.Typer(
     help="Make a claim before training with your own loop, or show one.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -38,7 +38,7 @@ class KindChoice(StrEnum):
     tokens = "tokens"
 
 
-@app.command()
+@claim.command()
 def new(
     out: Annotated[
         Path, typer.Option("-o", "--out", metavar="FILE", help="Where to write the claim.")
@@ -112,7 +112,7 @@ def new(
     answer("claim", text, {"path": str(out), **claim_fields(watermark.claim)}, as_json=json)
 
 
-@app.command()
+@claim.command()
 def show(
     file: Annotated[Path, typer.Argument(metavar="CLAIM")],
     json: JsonOption = False,

@@ -130,4 +130,6 @@ def _watermarks(
     owner = load_owner(key_path)
     if triggers is not None:
         return [Watermark.open(claim, owner, images=load_images(triggers))]
-    return [store().open(claim, owner)]
+    if claim.generator.get("name") == "folder":
+        return [store().open(claim, owner)]
+    return [Watermark.open(claim, owner)]

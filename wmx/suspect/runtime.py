@@ -189,12 +189,15 @@ def _load_error(name: str, error: Exception) -> CannotRunError:
             f"{_first_line(error)}",
             hint="update onnxruntime, or export the model with a lower opset",
         )
-    if isinstance(error, ort_errors.InvalidProtobuf):
+    if isinstance(error, ort_errors.InvalidProtobuf) or "No graph was found" in text:
         return CannotRunError(
             f"{name} is a damaged ONNX file: cut off or changed on its way",
             hint="copy or export it again, and compare its SHA-256",
         )
-    return CannotRunError(f"onnxruntime cannot load {name}: {_first_line(error)}")
+    return CannotRunError(
+        f"onnxruntime cannot load {name}: {_first_line(error)}",
+        hint="check the file with onnx.checker.check_model, or export it again",
+    )
 
 
 def _first_line(error: Exception) -> str:

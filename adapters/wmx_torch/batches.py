@@ -1,0 +1,142 @@
+"""The trainer's batches: whole data set in memory, augmented a batch at a time.
+
+A Dataset with one item per sample costs more than the network itself on a CPU; so the trainer takes
+the recipe from the same core functions as :func:`wmx_torch.watermarked`, but in whole batches.  All
+of it is a function of (seed, epoch or step), so that a resumed run sees the batches it would have.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import pad
+from wmx.recipe import Recipe, trigger_order
+
+from wmx.data import LabelledData
+from wmx.task import Task
+from wmx.watermark import Watermark
+
+SHIFT_PART = 14  # images are shifted by up to a fourteenth of their side: 2 pixels of 28
+
+
+class Inputs:
+    """Canonical inputs on a device, handed out as the model sees them."""
+
+    def __init__(self, canonical: NDArray[np.generic], task: Task, device: torch.device) -> None:
+        self.task = task
+        self._canonical = torch.from_numpy(np.ascontiguousarray(canonical)).to(device)
+        self._max_shift = min(task.shape[:2]) // SHIFT_PART if task.kind == "image" else 0
+        low, high = float(task.low), float(task.high)
+        std = torch.tensor([float(value) for value in task.std], dtype=torch.float64)
+        mean = torch.tensor([float(value) for value in task.mean], dtype=torch.float64)
+        scale = (high - low) / 255.0 if task.kind == "image" else 1.0
+        offset = low if task.kind == "image" else 0.0
+        self._scale = (scale / std).float().to(device)
+        self._offset = ((offset - mean) / std).float().to(device)
+
+    def __len__(self) -> int:
+        return len(self._canonical)
+
+    def plain(self, indices: Tensor | slice) -> Tensor:
+        """Return the inputs as they are."""
+        return self._as_seen(self._canonical[indices])
+
+    def shifted(self, indices: Tensor, generator: torch.Generator) -> Tensor:
+        """Return images, each moved by up to a fourteenth of its side; what is uncovered is 0.
+
+        Other kinds, and images below 14 pixels, are returned as they are.
+        """
+        most = self._max_shift
+        if most == 0:
+            return self.plain(indices)
+        images = pad(self._canonical[indices], (0, 0, most, most, most, most))
+        height, width = self.task.shape[:2]
+        corners = torch.randint(0, 2 * most + 1, (2, len(indices), 1), generator=generator)
+        down, right = corners.to(images.device)
+        sample = torch.arange(len(indices), device=images.device)[:, None, None]
+        rows = (down + torch.arange(height, device=images.device))[:, :, None]
+        columns = (right + torch.arange(width, device=images.device))[:, None, :]
+        return self._as_seen(images[sample, rows, columns])
+
+    def _as_seen(self, canonical: Tensor) -> Tensor:
+        if self.task.kind == "tokens":
+            return canonical
+        inputs = canonical.float() * self._scale + self._offset
+        return inputs.permute(0, 3, 1, 2) if self.task.kind == "image" else inputs
+
+
+class TriggerBatches:
+    """The triggers that go into each step: k of them, in shuffled passes, augmented."""
+
+    def __init__(
+        self, watermark: Watermark, recipe: Recipe, batch_size: int, seed: int, device: torch.device
+    ) -> None:
+        self.per_batch = recipe.triggers_per_batch(batch_size)
+        self._watermark = watermark
+        self._recipe = recipe
+        self._seed = seed
+        self._device = device
+
+    def at(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return inputs and labels of the triggers of one step."""
+        chosen = self._indices(step)
+        canonical = self._watermark.triggers[chosen]
+        task = self._watermark.task
+        if self._recipe.augment and task.kind == "image":
+            rng = np.random.default_rng([self._seed, step])
+            canonical = self._recipe.augmented(canonical / np.float32(255), rng) * 255
+        inputs = torch.from_numpy(task.model_input(canonical)).to(self._device)
+        if task.kind == "image":
+            inputs = inputs.permute(0, 3, 1, 2)
+        return inputs, torch.from_numpy(self._watermark.labels[chosen]).to(self._device)
+
+    def _indices(self, step: int) -> NDArray[np.int64]:
+        n = len(self._watermark.labels)
+        positions = np.arange(step * self.per_batch, (step + 1) * self.per_batch)
+        passes = {int(p): trigger_order(n, self._seed, int(p)) for p in np.unique(positions // n)}
+        return np.array([passes[int(at // n)][at % n] for at in positions], dtype=np.int64)
+
+
+class TrainingBatches:
+    """Shuffled batches of one size; the few samples left over sit out an epoch.
+
+    With the triggers appended every step has the same shape.
+    """
+
+    def __init__(
+        self,
+        data: LabelledData,
+        task: Task,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+        triggers: TriggerBatches | None,
+    ) -> None:
+        self._inputs = Inputs(data.x_train, task, device)
+        self._labels = torch.from_numpy(data.y_train).to(device)
+        self._batch_size = min(batch_size, len(self._labels))
+        self._seed = seed
+        self._triggers = triggers
+        self.per_epoch = len(self._labels) // self._batch_size
+
+    def epoch(self, epoch: int) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """Yield (step, inputs, labels) of one epoch; both count from 0 over the whole run."""
+        generator = torch.Generator().manual_seed(derived_seed(self._seed, epoch, "batches"))
+        order = torch.randperm(len(self._labels), generator=generator).to(self._labels.device)
+        for batch in range(self.per_epoch):
+            step = epoch * self.per_epoch + batch
+            chosen = order[batch * self._batch_size : (batch + 1) * self._batch_size]
+            inputs, labels = self._inputs.shifted(chosen, generator), self._labels[chosen]
+            if self._triggers is not None:
+                more_inputs, more_labels = self._triggers.at(step)
+                inputs = torch.cat([inputs, more_inputs])
+                labels = torch.cat([labels, more_labels])
+            yield step, inputs, labels
+
+
+def derived_seed(seed: int, number: int, purpose: str) -> int:
+    """Return a seed of its own for each use, so that no two share a random stream."""
+    words = np.random.SeedSequence([seed, number, *purpose.encode()]).generate_state(2)
+    return int(words[0]) << 31 | int(words[1]) >> 1

@@ -1,0 +1,69 @@
+"""What every benchmark shares: timing side by side, and results that say how they were made."""
+
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("numpy", "onnxruntime-gpu", "torch", "typer")
+
+
+def record(name: str, figures: Mapping[str, Any]) -> None:
+    """Write ``results/NAME.json``: the figures, the command, the date and the machine."""
+    document = {
+        "benchmark": name,
+        "command": " ".join(["python", *_relative(sys.argv)]),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "machine": {
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "system": f"{platform.system()} {platform.machine()}",
+            **{package: version(package) for package in PACKAGES},
+        },
+        **figures,
+    }
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(document, indent=2) + "\n")
+    print(json.dumps(figures, indent=2))
+    print(f"written to {path.relative_to(Path.cwd())}" if path.is_relative_to(Path.cwd()) else path)
+
+
+def alternate(
+    contenders: Mapping[str, Callable[[], object]], rounds: int
+) -> dict[str, list[float]]:
+    """Time contenders in turns, so that a slow minute of the machine hits all of them.
+
+    Returns:
+        wall seconds of each, one per round; a first round is run and thrown away.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for number in range(rounds + 1):
+        for name, contender in contenders.items():
+            start = time.perf_counter()
+            contender()
+            if number:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def ratio(seconds: Mapping[str, list[float]], of: str, to: str) -> dict[str, Any]:
+    """Return both medians and their ratio."""
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    return {
+        "seconds": {name: [round(value, 4) for value in values] for name, values in seconds.items()},
+        "median_seconds": {name: round(value, 4) for name, value in medians.items()},
+        "ratio": round(medians[of] / medians[to], 3),
+    }
+
+
+def _relative(arguments: list[str]) -> list[str]:
+    """Return the arguments without this machine's folders."""
+    return [Path(word).name if os.path.isabs(word) else word for word in arguments]

@@ -1,0 +1,310 @@
+"""``embed`` and ``wmx embed``: claim first, then the mark, then the proof on the file."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from wmx import Claim, OwnerKey, Watermark, verify
+from wmx.cli import run
+from wmx.data import LabelledData, load_data
+from wmx.embed import RunFiles, embed
+from wmx.errors import CannotRunError, IntegrityError, UsageError
+from wmx.store import Store
+from wmx.training import EpochDone, Training
+
+TRAINING = Training(model="cnn", epochs=12, device="cpu")
+SHORT = Training(model="mlp", epochs=2, device="cpu", lr=0.05)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Any:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def digits() -> LabelledData:
+    return load_data("digits")
+
+
+@pytest.fixture(scope="module")
+def owner() -> OwnerKey:
+    return OwnerKey.generate()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store with a key, and an empty current folder."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("WMX_HOME", str(folder))
+    monkeypatch.chdir(tmp_path)
+    folder.mkdir()
+    OwnerKey.generate().save(folder / "owner.pem")
+    return folder
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+# the library
+
+
+def test_digits_from_claim_to_proof(digits: LabelledData, owner: OwnerKey, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    embedded = embed(owner, digits, out, training=TRAINING, note="mine")
+    assert names(out) == {
+        "claim.json",
+        "checkpoint.safetensors",
+        "weights.safetensors",
+        "model.onnx",
+    }
+    assert embedded.verdict.verified
+    assert embedded.verdict.bits > 280
+    assert embedded.accuracy > 0.96
+    claim = Claim.load(out / "claim.json")
+    assert (claim.note, claim.n, claim.task) == ("mine", 100, digits.task)
+    again = verify(out / "model.onnx", Watermark.open(claim, owner))
+    assert again.bits == pytest.approx(embedded.verdict.bits)
+    other = Watermark.for_task(OwnerKey.generate(), digits.task)
+    assert not verify(out / "model.onnx", other).verified
+
+
+def test_the_claim_lies_there_before_the_first_step(
+    digits: LabelledData, owner: OwnerKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import wmx_torch.trainer as trainer
+
+    seen = []
+
+    def fit(*_arguments: Any, **_more: Any) -> None:
+        seen.append(Claim.load(tmp_path / "claim.json").owner)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer, "fit", fit)
+    with pytest.raises(KeyboardInterrupt):
+        embed(owner, digits, tmp_path, training=SHORT)
+    assert seen == [owner.public]
+
+
+def test_an_interrupted_run_is_resumed_with_its_claim_and_ends_the_same(
+    digits: LabelledData, owner: OwnerKey, tmp_path: Path
+) -> None:
+    def stop(done: EpochDone) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        embed(owner, digits, tmp_path, training=SHORT, report=stop)
+    claim = (tmp_path / "claim.json").read_bytes()
+    with pytest.raises(CannotRunError, match="unfinished run") as caught:
+        embed(owner, digits, tmp_path, training=SHORT)
+    assert "--resume" in str(caught.value.hint)
+    epochs: list[int] = []
+    embed(
+        owner,
+        digits,
+        tmp_path,
+        training=SHORT,
+        resume=True,
+        report=lambda done: epochs.append(done.epoch),
+    )
+    assert epochs == [2]
+    assert (tmp_path / "claim.json").read_bytes() == claim
+    assert (tmp_path / "model.onnx").exists()
+
+
+def test_resume_asks_for_the_same_key_and_data(
+    digits: LabelledData, owner: OwnerKey, tmp_path: Path
+) -> None:
+    with pytest.raises(CannotRunError, match="no run to resume"):
+        embed(owner, digits, tmp_path, training=SHORT, resume=True)
+    embed(owner, digits, tmp_path, training=SHORT)
+    with pytest.raises(IntegrityError, match="did not make this claim"):
+        embed(OwnerKey.generate(), digits, tmp_path, training=SHORT, resume=True)
+    other = replace(digits, x_train=255 - digits.x_train)
+    with pytest.raises(UsageError, match="other data"):
+        embed(owner, other, tmp_path, training=SHORT, resume=True)
+    with pytest.raises(UsageError, match="seed 0, not 1"):
+        embed(owner, digits, tmp_path, training=replace(SHORT, seed=1), resume=True)
+
+
+def test_a_finished_run_is_replaced_only_by_force(
+    digits: LabelledData, owner: OwnerKey, tmp_path: Path
+) -> None:
+    embed(owner, digits, tmp_path, training=SHORT)
+    (tmp_path / "notes.txt").write_text("mine")
+    before = (tmp_path / "claim.json").read_bytes()
+    with pytest.raises(CannotRunError, match="a finished run"):
+        embed(owner, digits, tmp_path, training=SHORT)
+    assert (tmp_path / "claim.json").read_bytes() == before
+    embed(owner, digits, tmp_path, training=SHORT, force=True)
+    assert (tmp_path / "claim.json").read_bytes() != before
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_run_that_cannot_begin_leaves_nothing(
+    digits: LabelledData, owner: OwnerKey, tmp_path: Path
+) -> None:
+    for training in (replace(SHORT, model="nothing"), replace(SHORT, lr=1e30)):
+        with pytest.raises((UsageError, CannotRunError)):
+            embed(owner, digits, tmp_path / "out", training=training)
+        assert RunFiles(tmp_path / "out").existing() == []
+
+
+def test_an_export_that_fails_keeps_the_training(
+    digits: LabelledData, owner: OwnerKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import wmx_torch.trainer as trainer
+
+    def export(*_arguments: Any, **_more: Any) -> None:
+        raise CannotRunError("no export today")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "export", export)
+        with pytest.raises(CannotRunError, match="no export today"):
+            embed(owner, digits, tmp_path, training=SHORT)
+    assert (tmp_path / "checkpoint.safetensors").exists()
+    assert not (tmp_path / "model.onnx").exists()
+    epochs: list[int] = []
+    embed(
+        owner,
+        digits,
+        tmp_path,
+        training=SHORT,
+        resume=True,
+        report=lambda done: epochs.append(done.epoch),
+    )
+    assert epochs == []
+    assert (tmp_path / "model.onnx").exists()
+
+
+def test_unknown_frameworks_are_named_before_anything_is_written(
+    digits: LabelledData, owner: OwnerKey, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="no adapter for the framework 'abacus'"):
+        embed(owner, digits, tmp_path / "out", framework="abacus")
+    assert not (tmp_path / "out").exists()
+
+
+def test_pytorch_is_another_name_of_torch(
+    digits: LabelledData, owner: OwnerKey, tmp_path: Path
+) -> None:
+    one = replace(SHORT, epochs=1)
+    assert embed(owner, digits, tmp_path, training=one, framework="pytorch", n=20).verdict.n == 20
+
+
+def test_features_go_the_whole_way(owner: OwnerKey, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 4, 800)
+    x = rng.normal(size=(800, 10)) * [1, 1e-3, 1, 1, 1e4, 1, 1, 1, 1, 1]
+    x[:, :4] += 3 * np.eye(4)[y] * [1, 1e-3, 1, 1]
+    data = LabelledData.of(x[:600], y[:600], x[600:], y[600:], "table")
+    training = Training(model="mlp", epochs=100, optimizer="adamw", lr=0.005, device="cpu")
+    embedded = embed(owner, data, tmp_path, training=training)
+    assert embedded.verdict.verified
+    assert embedded.accuracy > 0.8
+    assert Claim.load(tmp_path / "claim.json").generator["name"] == "features"
+
+
+# the command line
+
+
+def test_the_command_adds_the_claim_to_the_store_and_verify_finds_it(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["embed", "--data", "digits", "-o", "out", "--epochs", "12", "--device", "cpu"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("the mark is in the model")
+    assert captured.err.count("embed: epoch") == 12
+    assert run(["verify", "out/model.onnx"]) == 0
+    assert [claim.digest for claim in Store().claims()] == [Claim.load("out/claim.json").digest]
+
+
+def test_json_is_one_object_and_stderr_is_silent(
+    home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["embed", "--data", "digits", "-o", "out", "--model", "mlp", "--epochs", "1"]
+    code = run([*arguments, "--device", "cpu", "-n", "20", "--json"])
+    captured = capfd.readouterr()
+    fields = json.loads(captured.out)
+    assert captured.err == ""
+    assert fields["exit_code"] == code == (0 if fields["verified"] else 1)
+    assert fields["n"] == 20
+    assert Path(fields["model_path"]).exists()
+    assert fields["triggers_path"] is None
+
+
+def test_a_mark_that_is_not_learned_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["embed", "--data", "digits", "-o", "out", "--model", "mlp", "--epochs", "1"]
+    assert run([*arguments, "--lr", "0.0001", "--device", "cpu"]) == 1
+    assert "--epochs" in capsys.readouterr().out
+
+
+def test_ones_own_images_as_triggers(home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for index in range(30):
+        pixels = rng.integers(0, 256, (20, 20), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index:02}.png")
+    arguments = ["embed", "--data", "digits", "-o", "out", "--model", "mlp", "--epochs", "2"]
+    run([*arguments, "--trigger-images", str(folder), "--device", "cpu"])
+    claim = Claim.load("out/claim.json")
+    assert (claim.generator["name"], claim.n) == ("folder", 30)
+    secret = Path("out/triggers.safetensors")
+    assert secret.stat().st_mode & 0o777 == 0o600
+    assert run(["verify", "out/model.onnx", "--min-bits", "1"]) in (0, 1)  # the store has them too
+    assert run([*arguments, "--resume", "--device", "cpu"]) in (0, 1)
+    assert Claim.load("out/claim.json").digest == claim.digest
+
+
+def test_no_key_is_made_in_silence(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "owner.pem").unlink()
+    assert run(["embed", "--data", "digits", "-o", "out"]) == 4
+    assert "wmx keygen" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals differ")
+def test_ctrl_c_says_how_to_go_on(home: Path, tmp_path: Path) -> None:
+    code = "import sys; from wmx.cli import run; sys.exit(run(sys.argv[1:]))"
+    arguments = ["embed", "--data", "digits", "-o", "out", "--epochs", "500", "--device", "cpu"]
+    log = tmp_path / "log"
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, *arguments],
+            stderr=stderr,
+            stdout=subprocess.DEVNULL,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
+        )
+        while b"epoch 2/" not in log.read_bytes() and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+    assert "--resume" in log.read_text()
+    assert names(Path("out")) == {"claim.json", "checkpoint.safetensors"}
+
+
+def test_the_modules_of_the_command_line_stay_light() -> None:
+    """``wmx embed --help`` must not pay for numpy or a framework."""
+    code = (
+        "import sys; import wmx.cli.embed, wmx.cli.demo; "
+        "print([m for m in ('torch', 'numpy', 'onnx', 'rich', 'sklearn') if m in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"

@@ -1,0 +1,144 @@
+"""How tests/vectors/wmx-1 was made, once: fixed key, salts and dates, nothing random.
+
+The files are frozen: every later version has to read them and rebuild the same bytes, so this
+script refuses to run where they exist.  Run: python tests/vectors/make_wmx_1.py
+"""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from wmx.answers import Answers
+from wmx.claim import PAYLOAD_TYPE, Claim
+from wmx.dsse import pre_authentication_encoding
+from wmx.encoding import encode_array, u32
+from wmx.keys import OwnerKey
+from wmx.labels import derive_labels
+from wmx.merkle import leaf_hash
+from wmx.statistics import binomial_tail, evidence_bits, expert_bets
+from wmx.stream import shake
+from wmx.task import Task
+from wmx.trigger_file import save_images
+from wmx.triggers import Cells, Features, Folder, Generator, Tokens, draw_triggers
+from wmx.watermark import commitment_root
+
+FOLDER = Path(__file__).parent / "wmx-1"
+KEY_SEED = bytes(range(32))
+CREATED = "2026-01-01T00:00:00Z"
+
+PICTURES = np.frombuffer(shake(b"wmx-1 vector pictures", 6 * 16 * 12 * 3), dtype=np.uint8)
+QUANTILES = (("-1.5", "0", "0.1307", "2"), ("0", "10", "100", "1000"), ("-3", "-2", "-1", "0.5"))
+
+CASES: dict[str, tuple[Task, Generator, int]] = {
+    "cells-grey": (Task.of((28, 28, 1), 10, mean=0.1307, std=0.3081), Cells(), 100),
+    "cells-colour": (
+        Task.of((32, 32, 3), 100, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3)),
+        Cells(),
+        37,
+    ),
+    "features": (
+        Task.of((3,), 2, kind="features", mean=("0", "5", "-1"), std=("1", "2", "0.5")),
+        Features(QUANTILES),
+        11,
+    ),
+    "tokens": (Task.of((16,), 3, kind="tokens"), Tokens(1000, (0, 1, 2, 101, 999)), 9),
+    "folder": (Task.of((16, 12, 3), 7), Folder(PICTURES.reshape(6, 16, 12, 3)), 6),
+}
+
+
+def claim_vector(name: str, key: OwnerKey) -> dict[str, object]:
+    """Write the claim of one case and return what is expected of it."""
+    task, generator, n = CASES[name]
+    salt = hashlib.sha256(b"wmx-1 vector salt " + name.encode()).digest()
+    secret = key.trigger_secret(salt)
+    triggers = draw_triggers(generator, secret, n, task)
+    root = commitment_root(triggers, secret)
+    claim = Claim.sign(
+        key,
+        task=task,
+        generator=generator.describe(),
+        n=n,
+        salt=salt,
+        root=root,
+        created=CREATED,
+        note=f"test vector {name} \N{EURO SIGN}",
+    )
+    claim.save(FOLDER / f"{name}.claim.json")
+    blinds = [shake(secret + b"blind" + u32(i), 32) for i in range(n)]
+    pae = pre_authentication_encoding(PAYLOAD_TYPE, claim.envelope.payload)
+    return {
+        "salt": salt.hex(),
+        "trigger_secret": secret.hex(),
+        "first_blind": blinds[0].hex(),
+        "trigger_sha256": [hashlib.sha256(encode_array(x)).hexdigest() for x in triggers],
+        "leaves": [
+            leaf_hash(blind + encode_array(x)).hex()
+            for blind, x in zip(blinds, triggers, strict=True)
+        ],
+        "root": root.hex(),
+        "labels": derive_labels(root, key.public, n, task.classes).tolist(),
+        "pae_sha256": hashlib.sha256(pae).hexdigest(),
+        "signature": claim.envelope.signature.hex(),
+        "digest": claim.digest,
+    }
+
+
+def suspects(labels: np.ndarray, classes: int) -> dict[str, np.ndarray]:
+    """Return the scores of fixed suspects, float64 [n, C]."""
+    n = len(labels)
+    stream = shake(b"wmx-1 vector scores", n * classes)
+    noise = np.frombuffer(stream, dtype=np.uint8).reshape(n, classes) / 256.0
+    oracle = np.eye(classes)[labels]
+    return {
+        "noise": noise,
+        "oracle": oracle,
+        "permuted": np.roll(oracle, 3, axis=1),
+        "noisy": noise + 0.5 * oracle,
+        "other_classes": noise[:, : classes - 3] + 0.8 * oracle[:, 3:],
+    }
+
+
+def bits_vector(labels: np.ndarray, classes: int) -> dict[str, object]:
+    """Return evidence bits, expert by expert and mixed, of the fixed suspects."""
+    expected: dict[str, object] = {}
+    for name, scores in suspects(labels, classes).items():
+        answers = Answers.from_scores(scores)
+        bets = expert_bets(answers, labels, classes)
+        expected[name] = {
+            "experts": {expert: float(bet.sum()) for expert, bet in bets.items()},
+            "bits": evidence_bits(answers, labels, classes),
+        }
+    return expected
+
+
+def main() -> None:
+    """Write the folder."""
+    if FOLDER.exists():
+        sys.exit(f"{FOLDER} exists: test vectors are made once and never changed")
+    FOLDER.mkdir()
+    key = OwnerKey(Ed25519PrivateKey.from_private_bytes(KEY_SEED))
+    key.save(FOLDER / "owner.pem")
+    save_images(FOLDER / "folder.triggers.safetensors", CASES["folder"][1].images)
+    claims = {name: claim_vector(name, key) for name in CASES}
+    labels = np.array(claims["cells-grey"]["labels"])
+    expected = {
+        "scheme": "wmx-1",
+        "private_key": KEY_SEED.hex(),
+        "public_key": key.public.hex(),
+        "claims": claims,
+        "evidence_of": "labels of cells-grey, K = 10",
+        "evidence": bits_vector(labels, 10),
+        "binomial_tail": [
+            [hits, n, classes, str(binomial_tail(hits, n, classes))]
+            for hits, n, classes in [(0, 5, 3), (5, 5, 2), (3, 7, 4), (32, 100, 10), (100, 100, 10)]
+        ],
+    }
+    (FOLDER / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

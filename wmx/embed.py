@@ -1,0 +1,205 @@
+"""Embedding from end to end: claim first, then training, export, and the proof on the file."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from wmx.adapters import load_adapter
+from wmx.claim import Claim
+from wmx.data import LabelledData
+from wmx.errors import CannotRunError, UsageError
+from wmx.keys import OwnerKey
+from wmx.training import EpochDone, Training
+from wmx.trigger_file import load_images, save_images
+from wmx.triggers import Generator
+from wmx.triggers.folder import Folder
+from wmx.verdict import Verdict, verify
+from wmx.watermark import Watermark
+
+Report = Callable[[EpochDone], None]
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """The files of a run, all in one folder.
+
+    Attributes:
+        folder: where.
+    """
+
+    folder: Path
+
+    @property
+    def claim(self) -> Path:
+        """The signed claim, there before the first training step."""
+        return self.folder / "claim.json"
+
+    @property
+    def triggers(self) -> Path:
+        """The secret images of a claim over the owner's own images; else not written."""
+        return self.folder / "triggers.safetensors"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The state after the last finished epoch."""
+        return self.folder / "checkpoint.safetensors"
+
+    @property
+    def weights(self) -> Path:
+        """The trained weights."""
+        return self.folder / "weights.safetensors"
+
+    @property
+    def model(self) -> Path:
+        """The exported model."""
+        return self.folder / "model.onnx"
+
+    def existing(self) -> list[Path]:
+        """Return those that are there."""
+        every = (self.claim, self.triggers, self.checkpoint, self.weights, self.model)
+        return [path for path in every if path.exists()]
+
+    def remove(self) -> None:
+        """Remove them, and nothing else."""
+        for path in self.existing():
+            path.unlink()
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What :func:`embed` made.
+
+    Attributes:
+        watermark: the claim with its triggers.
+        files: where everything lies.
+        accuracy: of the model on the test set, 0 to 1.
+        verdict: of verifying the exported file.
+    """
+
+    watermark: Watermark
+    files: RunFiles
+    accuracy: float
+    verdict: Verdict
+
+
+def embed(
+    owner: OwnerKey,
+    data: LabelledData,
+    out: str | Path,
+    *,
+    training: Training | None = None,
+    framework: str = "torch",
+    n: int | None = None,
+    generator: Generator | None = None,
+    note: str = "",
+    resume: bool = False,
+    force: bool = False,
+    report: Report | None = None,
+) -> Embedded:
+    """Make a claim, train a model that bears its mark, export it, and verify the file.
+
+    Args:
+        owner: the owner key.
+        data: training and test set.
+        out: folder for the files; made if it is not there.
+        training: the settings.
+        framework: whose adapter trains.
+        n: number of triggers; the protocol's default if not given.
+        generator: trigger family; one that suits the data if not given.
+        note: free text for the public claim.
+        resume: go on with the run in ``out``, which was interrupted.  Its claim is kept, so ``n``,
+            ``generator`` and ``note`` are not asked again.
+        force: replace the files of an earlier run in ``out``.
+        report: called after every epoch.
+
+    Raises:
+        CannotRunError: ``out`` holds a run already, or training or export cannot be done.
+        UsageError: arguments that do not fit together, or a resumed run's are others.
+        IntegrityError: a resumed run's claim is of another owner key.
+    """
+    training = training or Training()
+    adapter = load_adapter(framework)
+    files = RunFiles(Path(out))
+    if resume:
+        watermark = _claimed(files, owner, data)
+    else:
+        generator = generator or data.trigger_generator()
+        _require_free(files, force)
+        watermark = Watermark.for_task(owner, data.task, n=n, generator=generator, note=note)
+        _write_claim(files, watermark, generator)
+    try:
+        model = adapter.fit(
+            data,
+            watermark.task,
+            watermark,
+            training,
+            checkpoint=files.checkpoint,
+            resume=resume,
+            report=report,
+        )
+        adapter.save_weights(files.weights, model, force=resume)
+        adapter.export(model, files.model, watermark, force=resume)
+    except Exception:
+        if not files.checkpoint.exists():  # nothing was trained under this claim
+            files.remove()
+        raise
+    accuracy = adapter.evaluate(model, data.x_test, data.y_test, watermark.task)
+    return Embedded(watermark, files, accuracy, verify(files.model, watermark, device="cpu"))
+
+
+def train_unmarked(
+    data: LabelledData,
+    out: str | Path,
+    *,
+    training: Training,
+    framework: str = "torch",
+    report: Report | None = None,
+) -> float:
+    """Train the same model without a watermark and export it to the file ``out``.
+
+    Returns:
+        Its accuracy on the test set, 0 to 1.
+    """
+    adapter = load_adapter(framework)
+    model = adapter.fit(data, data.task, None, training, report=report)
+    adapter.export(model, Path(out), data.task)
+    return float(adapter.evaluate(model, data.x_test, data.y_test, data.task))
+
+
+def _require_free(files: RunFiles, force: bool) -> None:
+    found = files.existing()
+    if found and not force:
+        finished = files.model.exists()
+        raise CannotRunError(
+            f"{files.folder} holds {'a finished' if finished else 'an unfinished'} run: "
+            + ", ".join(path.name for path in found),
+            hint="choose another folder, or --force to replace it"
+            + ("" if finished else ", or --resume to go on with it"),
+        )
+    files.remove()
+
+
+def _write_claim(files: RunFiles, watermark: Watermark, generator: Generator | None) -> None:
+    try:
+        files.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotRunError(f"cannot make the folder {files.folder}: {error.strerror}") from None
+    if isinstance(generator, Folder):
+        save_images(files.triggers, generator.images)
+    watermark.claim.save(files.claim)
+
+
+def _claimed(files: RunFiles, owner: OwnerKey, data: LabelledData) -> Watermark:
+    """Return the watermark of an interrupted run."""
+    if not files.claim.exists():
+        raise CannotRunError(
+            f"{files.folder} holds no run to resume", hint="start it without --resume"
+        )
+    claim = Claim.load(files.claim)
+    if claim.task != data.task:
+        raise UsageError(
+            f"the claim {files.claim} is for other data",
+            hint="resume with the --data of the first call",
+        )
+    images = load_images(files.triggers) if files.triggers.exists() else None
+    return Watermark.open(claim, owner, images=images)

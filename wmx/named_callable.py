@@ -1,0 +1,48 @@
+"""``package.module:callable``: how the command line names Python code of the user."""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from wmx.errors import CannotRunError, UsageError
+
+
+def callable_from(spec: str, option: str) -> Callable[..., Any]:
+    """Import and return what ``spec`` names; the current directory is looked into first.
+
+    Args:
+        spec: such as ``"my_project.models:small_net"``.
+        option: the option that holds it, for errors.
+
+    Raises:
+        UsageError: not of that form, no such module or name, or not callable.
+        CannotRunError: the module fails while it is imported.
+    """
+    module_name, _, name = spec.partition(":")
+    if not all(part.isidentifier() for part in [*module_name.split("."), *name.split(".")]):
+        raise UsageError(f"{option} is {spec!r}, expected package.module:callable")
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
+            raise UsageError(
+                f"{option}: no module {module_name!r} here or among the installed packages",
+                hint="run wmx in the folder that holds it, or install its package",
+            ) from None
+        raise CannotRunError(f"{option}: {module_name} needs {error.name}, not installed") from None
+    except Exception as error:
+        raise CannotRunError(
+            f"{option}: importing {module_name} failed: {type(error).__name__}: {error}"
+        ) from error
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise UsageError(f"{option}: {module_name} has no {name!r}")
+        found = getattr(found, part)
+    if not callable(found):
+        raise UsageError(f"{option}: {spec} is {type(found).__name__}, expected a callable")
+    return found  # type: ignore[no-any-return]

@@ -1,0 +1,163 @@
+"""Where labelled data come from: each reader returns raw arrays by name, which wmx.data checks.
+
+The names are x_train, y_train, x_test and y_test; or x and y, which are then split.
+"""
+
+import zlib
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile, is_zipfile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmx.errors import CannotRunError, MissingExtraError, UsageError
+from wmx.named_callable import callable_from
+from wmx.triggers.folder import SUFFIXES
+
+SPLIT_NAMES = ("x_train", "y_train", "x_test", "y_test")
+WHOLE_NAMES = ("x", "y")
+Arrays = dict[str, Any]
+
+
+def read_digits() -> Arrays:
+    """Return scikit-learn's 1,797 handwritten digits as uint8 [N, 8, 8], classes 0 to 9."""
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        raise MissingExtraError("scikit-learn", "torch") from None
+    digits = load_digits()
+    return {"x": np.rint(digits.images * (255 / 16)).astype(np.uint8), "y": digits.target}
+
+
+def read_npz(path: Path) -> Arrays:
+    """Return the arrays of an ``.npz`` file; a pickled one is refused, since a pickle can do harm.
+
+    Raises:
+        CannotRunError: the file cannot be read.
+        UsageError: it holds other names or pickled objects.
+    """
+    try:
+        with path.open("rb") as opened:
+            if not is_zipfile(opened):
+                raise CannotRunError(f"{path} is not an .npz file, or was cut off")
+            opened.seek(0)
+            with np.load(opened, allow_pickle=False) as archive:
+                for names in (SPLIT_NAMES, WHOLE_NAMES):
+                    if set(names) <= set(archive.files):
+                        return {name: archive[name] for name in names}
+                found = ", ".join(archive.files) or "nothing"
+    except OSError as error:
+        raise CannotRunError(f"cannot read {path}: {error.strerror}") from None
+    except (BadZipFile, ValueError, EOFError, zlib.error) as error:
+        if "allow_pickle" in str(error):
+            raise UsageError(
+                f"{path} holds pickled objects, which wmx never loads",
+                hint="save plain arrays: np.savez(path, x_train=..., ...) without dtype=object",
+            ) from None
+        raise CannotRunError(f"{path} is a damaged .npz file: {error}") from None
+    raise UsageError(
+        f"{path} holds {found}; expected {', '.join(SPLIT_NAMES)}, or x and y",
+    )
+
+
+def read_callable(spec: str) -> Arrays:
+    """Call ``package.module:callable`` and take what it returns as the four arrays.
+
+    Raises:
+        UsageError: it returned something else.
+        CannotRunError: it failed.
+    """
+    function = callable_from(spec, "--data")
+    try:
+        result = function()
+    except Exception as error:
+        raise CannotRunError(f"--data: {spec} failed: {type(error).__name__}: {error}") from error
+    if not isinstance(result, tuple | list) or len(result) != len(SPLIT_NAMES):
+        raise UsageError(
+            f"--data: {spec} returned {type(result).__name__}, expected the four arrays "
+            + ", ".join(SPLIT_NAMES)
+        )
+    return dict(zip(SPLIT_NAMES, result, strict=True))
+
+
+def read_folders(folder: Path, image_size: int | None) -> Arrays:
+    """Read images from class folders; the classes are numbered by the folders' sorted names.
+
+    ``folder`` holds the class folders, or ``train`` and ``test`` folders that do.  Images are made
+    grey where all are grey, else RGB.
+
+    Args:
+        folder: where.
+        image_size: side to which all are resized; if ``None`` they must have one size.
+    """
+    if (folder / "train").is_dir() and (folder / "test").is_dir():
+        names = _class_names(folder / "train")
+        test_names = _class_names(folder / "test")
+        if names != test_names:
+            raise UsageError(
+                f"{folder}: the classes of train ({', '.join(names)}) and test "
+                f"({', '.join(test_names)}) differ"
+            )
+        paths = [_picture_paths(folder / part, names) for part in ("train", "test")]
+        train, test = paths
+        images = _read_pictures([path for path, _ in train + test], image_size)
+        labels = np.array([label for _, label in train + test])
+        cut = len(train)
+        return {
+            "x_train": images[:cut],
+            "y_train": labels[:cut],
+            "x_test": images[cut:],
+            "y_test": labels[cut:],
+        }
+    found = _picture_paths(folder, _class_names(folder))
+    labels = np.array([label for _, label in found])
+    return {"x": _read_pictures([path for path, _ in found], image_size), "y": labels}
+
+
+def _class_names(folder: Path) -> list[str]:
+    names = sorted(
+        entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != "."
+    )
+    if len(names) < 2:
+        raise UsageError(
+            f"{folder} holds {len(names)} class folders, expected two or more",
+            hint="one folder for each class, with its images in it",
+        )
+    return names
+
+
+def _picture_paths(folder: Path, names: list[str]) -> list[tuple[Path, int]]:
+    found = []
+    for label, name in enumerate(names):
+        paths = sorted(p for p in (folder / name).iterdir() if p.suffix.lower() in SUFFIXES)
+        if not paths:
+            raise UsageError(f"the class folder {folder / name} holds no images")
+        found += [(path, label) for path in paths]
+    return found
+
+
+def _read_pictures(paths: list[Path], image_size: int | None) -> NDArray[np.uint8]:
+    """Return uint8 [N, H, W, C] with one channel if all pictures are grey, else three."""
+    try:
+        from PIL import Image
+    except ImportError:
+        raise MissingExtraError("Pillow", "images") from None
+    pictures = []
+    for path in paths:
+        try:
+            with Image.open(path) as opened:
+                picture = opened.convert("L" if opened.mode in ("1", "L") else "RGB")
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
+            raise CannotRunError(f"cannot read the image {path}: {error}") from None
+        if image_size is not None:
+            picture = picture.resize((image_size, image_size), Image.Resampling.LANCZOS)
+        pictures.append(picture)
+    mode = "L" if all(picture.mode == "L" for picture in pictures) else "RGB"
+    sizes = {picture.size for picture in pictures}
+    if len(sizes) > 1:
+        raise UsageError(
+            f"the images have {len(sizes)} different sizes", hint="resize them with --image-size N"
+        )
+    arrays = [np.asarray(picture.convert(mode)) for picture in pictures]
+    return np.stack(arrays).reshape(len(arrays), *arrays[0].shape[:2], -1)
