@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wmx.canonical_arrays import canonical_inputs, canonical_labels
 from wmx.errors import UsageError
 from wmx.readers import read_callable, read_digits, read_folders, read_npz
 from wmx.task import Kind, Task
@@ -49,15 +50,15 @@ class LabelledData:
         Raises:
             UsageError: names what does not fit and what was expected.
         """
-        x_train, kind = _canonical(np.asarray(x_train), f"{name}: x_train")
-        x_test, test_kind = _canonical(np.asarray(x_test), f"{name}: x_test")
+        x_train, kind = canonical_inputs(np.asarray(x_train), f"{name}: x_train")
+        x_test, test_kind = canonical_inputs(np.asarray(x_test), f"{name}: x_test")
         if (kind, x_train.shape[1:]) != (test_kind, x_test.shape[1:]):
             raise UsageError(
                 f"{name}: training inputs are {kind} {x_train.shape[1:]}, "
                 f"test inputs {test_kind} {x_test.shape[1:]}; expected the same"
             )
-        y_train = _labels(np.asarray(y_train), len(x_train), f"{name}: y_train")
-        y_test = _labels(np.asarray(y_test), len(x_test), f"{name}: y_test")
+        y_train = canonical_labels(np.asarray(y_train), len(x_train), f"{name}: y_train")
+        y_test = canonical_labels(np.asarray(y_test), len(x_test), f"{name}: y_test")
         classes = int(y_train.max()) + 1
         if classes < 2:
             raise UsageError(f"{name}: all training labels are 0, expected two classes or more")
@@ -161,57 +162,6 @@ def _split(x: Any, y: Any, name: str, seed: int) -> dict[str, Any]:
     order = np.random.default_rng([seed, len(x)]).permutation(len(x))
     train, test = np.split(order, [min(len(x) - 1, round(0.8 * len(x)))])
     return {"x_train": x[train], "y_train": y[train], "x_test": x[test], "y_test": y[test]}
-
-
-def _canonical(x: NDArray[Any], what: str) -> tuple[NDArray[Any], Kind]:
-    if x.ndim == 0 or x.size == 0:
-        raise UsageError(f"{what} is empty: shape {x.shape}")
-    integer = np.issubdtype(x.dtype, np.integer)
-    if integer and x.ndim in (3, 4):
-        if x.dtype != np.uint8 and (x.min() < 0 or x.max() > 255):
-            raise UsageError(f"{what} holds {x.min()} to {x.max()}, expected pixels 0 to 255")
-        return _channels_last(x.astype(np.uint8, copy=False), what), "image"
-    if np.issubdtype(x.dtype, np.floating) and x.ndim == 2:
-        with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is refused
-            features = x.astype(np.float32)
-        if not np.isfinite(features).all():
-            raise UsageError(
-                f"{what} holds NaN or infinite values", hint="fill them in or leave those rows out"
-            )
-        return features, "features"
-    if integer and x.ndim == 2 and x.dtype.itemsize > 1:
-        if x.min() < 0 or x.max() >= 2**31 - 1:
-            raise UsageError(f"{what} holds {x.min()} to {x.max()}, expected ids 0 to 2**31 - 2")
-        return x.astype(np.int32), "tokens"
-    raise UsageError(
-        f"{what} is {x.dtype} {x.shape}, expected uint8 images [N, H, W] or [N, H, W, C], "
-        "float features [N, F] or integer token ids [N, L]",
-        hint="scale images to integers 0 to 255; make integer features floats",
-    )
-
-
-def _channels_last(images: NDArray[np.uint8], what: str) -> NDArray[np.uint8]:
-    if images.ndim == 3:
-        return images[..., None]
-    first, last = images.shape[1] <= 4, images.shape[3] <= 4
-    if first == last:
-        raise UsageError(
-            f"{what} is {images.shape}: which axis holds the channels is unclear, "
-            "expected [N, H, W, C] with 1 to 4 channels"
-        )
-    return np.ascontiguousarray(images.transpose(0, 2, 3, 1)) if first else images
-
-
-def _labels(y: NDArray[Any], count: int, what: str) -> NDArray[np.int64]:
-    if y.shape in ((count, 1), (1, count)) and count > 1:
-        y = y.reshape(count)
-    if y.shape != (count,):
-        raise UsageError(f"{what} has shape {y.shape}, expected [{count}], one label per input")
-    if not np.issubdtype(y.dtype, np.integer):
-        raise UsageError(f"{what} is {y.dtype}, expected integer classes 0, 1, 2, ...")
-    if y.min() < 0:
-        raise UsageError(f"{what} holds {y.min()}, expected classes 0, 1, 2, ...")
-    return y.astype(np.int64)
 
 
 def _moments(x: NDArray[Any], kind: Kind) -> tuple[list[float], list[float]]:

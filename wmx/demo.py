@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wmx.data import load_data
-from wmx.embed import Embedded, RunFiles, embed, train_unmarked
+from wmx.embed import Embedded, embed, train_unmarked
 from wmx.errors import CannotRunError
 from wmx.keys import OwnerKey
+from wmx.run_files import RunFiles
 from wmx.training import EpochDone, Training
 from wmx.verdict import Verdict, verify
 

@@ -139,6 +139,15 @@ class Task:
             std=tuple(_text(value) for value in _array(document["std"])),
         )
 
+    def example_inputs(self, count: int, *, seed: int) -> NDArray[Any]:
+        """Return random inputs as the model sees them, [count, *shape]: for trying a model out."""
+        rng = np.random.default_rng(seed)
+        if self.kind == "image":
+            return self.model_input(rng.integers(0, 256, (count, *self.shape), dtype=np.uint8))
+        if self.kind == "tokens":
+            return rng.integers(0, 2, (count, *self.shape), dtype=np.int32)
+        return rng.normal(size=(count, *self.shape)).astype(np.float32)
+
     def model_input(self, canonical: NDArray[Any]) -> NDArray[Any]:
         """Return canonical inputs as the model sees them: range and normalisation applied.
 

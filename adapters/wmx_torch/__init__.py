@@ -1,1 +1,11 @@
-"""PyTorch adapter."""
+"""wmx for PyTorch: mark a model in one's own loop, and export it.
+
+>>> from wmx_torch import watermarked, harden, export
+"""
+
+from wmx_torch.export import export
+from wmx_torch.harden import harden
+from wmx_torch.monitor import Marking, Monitor
+from wmx_torch.watermarked import watermarked
+
+__all__ = ["Marking", "Monitor", "export", "harden", "watermarked"]

@@ -12,11 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
-from wmx.recipe import Recipe, trigger_order
 
 from wmx.data import LabelledData
+from wmx.recipe import Recipe, triggers_at
 from wmx.task import Task
 from wmx.watermark import Watermark
+from wmx_torch.randomness import derived_seed
 
 SHIFT_PART = 14  # images are shifted by up to a fourteenth of their side: 2 pixels of 28
 
@@ -26,7 +27,8 @@ class Inputs:
 
     def __init__(self, canonical: NDArray[np.generic], task: Task, device: torch.device) -> None:
         self.task = task
-        self._canonical = torch.from_numpy(np.ascontiguousarray(canonical)).to(device)
+        array = np.require(canonical, requirements=["C", "W"])  # PyTorch warns of read-only memory
+        self._canonical = torch.from_numpy(array).to(device)
         self._max_shift = min(task.shape[:2]) // SHIFT_PART if task.kind == "image" else 0
         low, high = float(task.low), float(task.high)
         std = torch.tensor([float(value) for value in task.std], dtype=torch.float64)
@@ -81,22 +83,15 @@ class TriggerBatches:
 
     def at(self, step: int) -> tuple[Tensor, Tensor]:
         """Return inputs and labels of the triggers of one step."""
-        chosen = self._indices(step)
-        canonical = self._watermark.triggers[chosen]
-        task = self._watermark.task
-        if self._recipe.augment and task.kind == "image":
-            rng = np.random.default_rng([self._seed, step])
-            canonical = self._recipe.augmented(canonical / np.float32(255), rng) * 255
-        inputs = torch.from_numpy(task.model_input(canonical)).to(self._device)
+        labels, task = self._watermark.labels, self._watermark.task
+        places = triggers_at(len(labels), self._seed, step * self.per_batch, self.per_batch)
+        rng = np.random.default_rng([self._seed, step])
+        inputs = torch.from_numpy(
+            self._recipe.batch_inputs(self._watermark.triggers[places], task, rng)
+        ).to(self._device)
         if task.kind == "image":
             inputs = inputs.permute(0, 3, 1, 2)
-        return inputs, torch.from_numpy(self._watermark.labels[chosen]).to(self._device)
-
-    def _indices(self, step: int) -> NDArray[np.int64]:
-        n = len(self._watermark.labels)
-        positions = np.arange(step * self.per_batch, (step + 1) * self.per_batch)
-        passes = {int(p): trigger_order(n, self._seed, int(p)) for p in np.unique(positions // n)}
-        return np.array([passes[int(at // n)][at % n] for at in positions], dtype=np.int64)
+        return inputs, torch.from_numpy(labels[places]).to(self._device)
 
 
 class TrainingBatches:
@@ -134,9 +129,3 @@ class TrainingBatches:
                 inputs = torch.cat([inputs, more_inputs])
                 labels = torch.cat([labels, more_labels])
             yield step, inputs, labels
-
-
-def derived_seed(seed: int, number: int, purpose: str) -> int:
-    """Return a seed of its own for each use, so that no two share a random stream."""
-    words = np.random.SeedSequence([seed, number, *purpose.encode()]).generate_state(2)
-    return int(words[0]) << 31 | int(words[1]) >> 1

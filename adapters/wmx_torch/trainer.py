@@ -7,23 +7,23 @@
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from wmx.recipe import recipe_named
 
 from wmx.data import LabelledData
 from wmx.errors import CannotRunError
+from wmx.recipe import recipe_named
 from wmx.task import Task
 from wmx.training import EpochDone, Training
 from wmx.watermark import Watermark
-from wmx_torch.batches import Inputs, TrainingBatches, TriggerBatches, derived_seed
+from wmx_torch.batches import Inputs, TrainingBatches, TriggerBatches
 from wmx_torch.checkpoint import (
     Identity,
     load_checkpoint,
@@ -33,15 +33,30 @@ from wmx_torch.checkpoint import (
 )
 from wmx_torch.export import export
 from wmx_torch.harden import harden
+from wmx_torch.inference import scores_of
 from wmx_torch.models import build_model
 from wmx_torch.monitor import Monitor
+from wmx_torch.optimizer import learning_rate_factor, make_optimizer
+from wmx_torch.randomness import derived_seed, own_random_state
 
 __all__ = ["evaluate", "export", "fit", "save_weights"]
 
-WARMUP_STEPS = 35
-MOMENTUM = 0.9
 EVALUATION_BATCH = 500
 Report = Callable[[EpochDone], None]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What an epoch needs."""
+
+    data: LabelledData
+    task: Task
+    watermark: Watermark | None
+    training: Training
+    batches: TrainingBatches
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    device: torch.device
 
 
 def fit(
@@ -75,91 +90,89 @@ def fit(
     Raises:
         UsageError: model, data and settings do not fit together, or the checkpoint is of another
             run.
+        IntegrityError: the checkpoint is damaged.
         CannotRunError: the model fails, the device is not there, or the loss is not finite.
     """
+    run = _begin(data, task, watermark, training)
+    claim = None if watermark is None else watermark.claim.digest
+    identity = Identity(training.settings(), claim, _digest(data))
+    done = 0
+    if resume and checkpoint is not None and checkpoint.exists():
+        done = load_checkpoint(checkpoint, identity, run.model, run.optimizer)
+    for epoch in range(done, training.epochs):
+        began = time.monotonic()
+        with own_random_state(run.device, derived_seed(training.seed, epoch, "training")):
+            loss = _train_epoch(run, epoch)
+        if checkpoint is not None:
+            save_checkpoint(checkpoint, identity, epoch + 1, run.model, run.optimizer)
+        if report is not None:
+            report(_epoch_done(run, epoch, loss, time.monotonic() - began))
+    return run.model.eval()
+
+
+def evaluate(model: nn.Module, x: NDArray[np.generic], y: NDArray[np.int64], task: Task) -> float:
+    """Put the model into evaluation mode and return its accuracy, 0 to 1, on canonical inputs."""
+    inputs = Inputs(x, task, next(model.parameters()).device)
+    model.eval()
+    with torch.no_grad():
+        top = [
+            scores_of(model(inputs.plain(slice(at, at + EVALUATION_BATCH))), task.classes)
+            .argmax(dim=1)
+            .cpu()
+            for at in range(0, len(inputs), EVALUATION_BATCH)
+        ]
+    return float((torch.cat(top).numpy() == y).mean())
+
+
+def _begin(data: LabelledData, task: Task, watermark: Watermark | None, training: Training) -> _Run:
+    """Build the model, its optimizer and its batches, all as before the first step."""
     device = _device(training)
-    with _own_random_state(device, derived_seed(training.seed, 0, "weights")):
+    with own_random_state(device, derived_seed(training.seed, 0, "weights")):
         model = build_model(training.model, task, data.vocabulary)
     if training.pretrained is not None:
         load_pretrained(training.pretrained, model)
     model.to(device)
     if task.kind == "image":  # on a CPU convolutions run about 1.3 times faster in this layout
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = _optimizer(model, training)
-    triggers = (
-        None
-        if watermark is None
-        else TriggerBatches(
-            watermark, recipe_named(training.recipe), training.batch_size, training.seed, device
-        )
+    seed, batch_size = training.seed, training.batch_size
+    triggers = None
+    if watermark is not None:
+        recipe = recipe_named(training.recipe)
+        triggers = TriggerBatches(watermark, recipe, batch_size, seed, device)
+    return _Run(
+        data,
+        task,
+        watermark,
+        training,
+        TrainingBatches(data, task, batch_size, seed, device, triggers),
+        model,
+        make_optimizer(model, training),
+        device,
     )
-    batches = TrainingBatches(data, task, training.batch_size, training.seed, device, triggers)
-    identity = Identity(
-        training.settings(), None if watermark is None else watermark.claim.digest, _digest(data)
-    )
-    done = 0
-    if resume and checkpoint is not None and checkpoint.exists():
-        done = load_checkpoint(checkpoint, identity, model, optimizer)
-    for epoch in range(done, training.epochs):
-        began = time.monotonic()
-        with _own_random_state(device, derived_seed(training.seed, epoch, "training")):
-            loss = _train_epoch(model, optimizer, batches, epoch, watermark, training)
-        if checkpoint is not None:
-            save_checkpoint(checkpoint, identity, epoch + 1, model, optimizer)
-        if report is not None:
-            seconds = time.monotonic() - began
-            report(_epoch_done(model, data, task, watermark, training, epoch, loss, seconds))
-    return model.eval()
 
 
-def evaluate(model: nn.Module, x: NDArray[np.generic], y: NDArray[np.int64], task: Task) -> float:
-    """Return the accuracy, 0 to 1, on canonical inputs; the model's mode is restored."""
-    device = next(model.parameters()).device
-    inputs = Inputs(x, task, device)
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            top = [
-                model(inputs.plain(slice(at, at + EVALUATION_BATCH))).argmax(dim=1).cpu()
-                for at in range(0, len(inputs), EVALUATION_BATCH)
-            ]
-    finally:
-        model.train(training)
-    return float((torch.cat(top).numpy() == y).mean())
-
-
-def learning_rate_factor(step: int, steps: int) -> float:
-    """Return a step's part of the highest learning rate: linear warm-up, then a cosine to 0."""
-    warmup = min(WARMUP_STEPS, steps // 10)
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
-
-
-def _train_epoch(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    batches: TrainingBatches,
-    epoch: int,
-    watermark: Watermark | None,
-    training: Training,
-) -> float:
+def _train_epoch(run: _Run, epoch: int) -> float:
     """Run one epoch and return the mean loss."""
-    steps = batches.per_epoch * training.epochs
+    training = run.training
+    steps = run.batches.per_epoch * training.epochs
     losses = []
-    model.train()
-    for step, inputs, labels in batches.epoch(epoch):
-        for group in optimizer.param_groups:
+    run.model.train()
+    for step, inputs, labels in run.batches.epoch(epoch):
+        for group in run.optimizer.param_groups:
             group["lr"] = training.learning_rate * learning_rate_factor(step, steps)
-        optimizer.zero_grad(set_to_none=True)
-        loss = cross_entropy(_scores(model, inputs, training.model), labels)
+        run.optimizer.zero_grad(set_to_none=True)
+        loss = cross_entropy(_scores(run, inputs), labels)
         loss.backward()  # type: ignore[no-untyped-call]
-        if watermark is not None:
+        if run.watermark is not None:
             harden(
-                model, watermark, step=step, steps=steps, recipe=training.recipe, seed=training.seed
+                run.model,
+                run.watermark,
+                step=step,
+                steps=steps,
+                recipe=training.recipe,
+                seed=training.seed,
             )
-        optimizer.step()
+        run.optimizer.step()
         losses.append(loss.detach())  # read after the epoch, so that a GPU need not be waited for
     mean = float(torch.stack(losses).mean())
     if not math.isfinite(mean):
@@ -170,37 +183,24 @@ def _train_epoch(
     return mean
 
 
-def _scores(model: nn.Module, inputs: torch.Tensor, name: str) -> torch.Tensor:
+def _scores(run: _Run, inputs: Tensor) -> Tensor:
     try:
-        scores = model(inputs)
+        output = run.model(inputs)
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         raise CannotRunError(
-            f"the model {name} failed on a batch of {tuple(inputs.shape)}: {error}",
+            f"the model {run.training.model} failed on a batch of {tuple(inputs.shape)}: {error}",
             hint="images come as [N, C, H, W], features as [N, F], tokens as [N, L]",
         ) from error
-    if not isinstance(scores, torch.Tensor) or scores.ndim != 2:
-        found = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
-        raise CannotRunError(f"the model {name} returned {found}, expected logits [N, classes]")
-    return scores
+    return scores_of(output, run.task.classes)
 
 
-def _epoch_done(
-    model: nn.Module,
-    data: LabelledData,
-    task: Task,
-    watermark: Watermark | None,
-    training: Training,
-    epoch: int,
-    loss: float,
-    seconds: float,
-) -> EpochDone:
-    accuracy = evaluate(model, data.x_test, data.y_test, task)
-    marking = None if watermark is None else Monitor(watermark)(model)
+def _epoch_done(run: _Run, epoch: int, loss: float, seconds: float) -> EpochDone:
+    marking = None if run.watermark is None else Monitor(run.watermark)(run.model)
     return EpochDone(
         epoch=epoch + 1,
-        epochs=training.epochs,
+        epochs=run.training.epochs,
         loss=loss,
-        accuracy=accuracy,
+        accuracy=evaluate(run.model, run.data.x_test, run.data.y_test, run.task),
         hits=None if marking is None else marking.hits,
         n=None if marking is None else marking.n,
         bits=None if marking is None else marking.bits,
@@ -216,34 +216,6 @@ def _device(training: Training) -> torch.device:
             "CUDA cannot be used: PyTorch finds no device", hint="use --device auto or --device cpu"
         )
     return torch.device(training.device)
-
-
-def _optimizer(model: nn.Module, training: Training) -> torch.optim.Optimizer:
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    if not parameters:
-        raise CannotRunError(f"the model {training.model} has nothing to train")
-    if training.optimizer == "adamw":
-        return torch.optim.AdamW(
-            parameters, lr=training.learning_rate, weight_decay=training.weight_decay
-        )
-    return torch.optim.SGD(
-        parameters,
-        lr=training.learning_rate,
-        momentum=MOMENTUM,
-        nesterov=True,
-        weight_decay=training.weight_decay,
-    )
-
-
-@contextmanager
-def _own_random_state(device: torch.device, seed: int) -> Iterator[None]:
-    """Seed PyTorch's global generators for the block (weights, dropout), and restore them after."""
-    devices = [torch.cuda.current_device()] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.default_generator.manual_seed(seed)
-        if devices:
-            torch.cuda.manual_seed(seed)
-        yield
 
 
 def _digest(data: LabelledData) -> str:

@@ -18,8 +18,9 @@ from PIL import Image
 from wmx import Claim, OwnerKey, Watermark, verify
 from wmx.cli import run
 from wmx.data import LabelledData, load_data
-from wmx.embed import RunFiles, embed
+from wmx.embed import embed
 from wmx.errors import CannotRunError, IntegrityError, UsageError
+from wmx.run_files import RunFiles
 from wmx.store import Store
 from wmx.training import EpochDone, Training
 

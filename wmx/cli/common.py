@@ -82,9 +82,7 @@ def numbers(text: str, option: str) -> list[str]:
         for part in parts:
             float(part)
     except ValueError:
-        raise UsageError(
-            f"{option} is {text!r}, expected numbers such as 0.5 or 0.5,0.4"
-        ) from None
+        raise UsageError(f"{option} is {text!r}, expected numbers such as 0.5 or 0.5,0.4") from None
     return parts
 
 

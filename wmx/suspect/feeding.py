@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from wmx.suspect.port import Port
 from wmx.task import Task
 
-FLOATS = {
+FLOATS: dict[str, np.dtype[Any]] = {
     "tensor(float16)": np.dtype(np.float16),
     "tensor(float)": np.dtype(np.float32),
     "tensor(double)": np.dtype(np.float64),
 }
-INTEGERS = {
+INTEGERS: dict[str, np.dtype[Any]] = {
     "tensor(int32)": np.dtype(np.int32),
     "tensor(int64)": np.dtype(np.int64),
 }
@@ -58,7 +58,7 @@ class Feeding:
 
 def feedings(port: Port, task: Task) -> list[Feeding]:
     """Return every way to feed inputs of ``task`` to the input ``port``; empty if none fits."""
-    dtypes: dict[str, np.dtype[Any]] = INTEGERS if task.kind == "tokens" else FLOATS
+    dtypes = INTEGERS if task.kind == "tokens" else FLOATS
     if port.type not in dtypes or not port.shape:
         return []
     batch, *axes = port.shape

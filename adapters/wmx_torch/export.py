@@ -1,0 +1,118 @@
+"""``export``: ONNX, with the proof that onnxruntime and PyTorch agree."""
+
+import contextlib
+import copy
+import io
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from wmx.errors import CannotRunError
+from wmx.export_check import check_export
+from wmx.files import refuse_overwrite, write_bytes
+from wmx.task import Task
+from wmx.watermark import Watermark
+from wmx_torch.inference import as_model_input, plain_module, scores_of
+
+EXAMPLE_BATCH = 2
+
+
+def export(
+    model: nn.Module, path: str | Path, task: Task | Watermark, *, force: bool = False
+) -> None:
+    """Write ``model`` as ONNX: float32, free batch, input ``input``, output ``scores``.
+
+    A copy on the CPU in evaluation mode is exported; ``model`` itself is not touched.  The file is
+    checked, loaded again and run at two batch sizes before it gets its name.
+
+    Args:
+        model: takes [N, C, H, W] (images), [N, F] or [N, L]; returns logits.
+        path: where to write.
+        task: the claim's task, or the watermark.
+        force: replace a file that exists.
+
+    Raises:
+        CannotRunError: the file exists, PyTorch cannot export the model, or the exported model
+            does not agree with it.
+    """
+    refuse_overwrite(path, force)
+    task = task.task if isinstance(task, Watermark) else task
+    inner = _Scores(copy.deepcopy(plain_module(model)).to("cpu").float().eval(), task.classes)
+    example = _as_contiguous_input(task.example_inputs(EXAMPLE_BATCH, seed=0), task, inner)
+
+    def reference(inputs: NDArray[Any]) -> NDArray[Any]:
+        with torch.no_grad():
+            scores: NDArray[Any] = inner(_as_contiguous_input(inputs, task, inner)).numpy()
+        return scores
+
+    data = _exported(inner, example)
+    check_export(data, reference, task)
+    write_bytes(path, data, force=force)
+
+
+class _Scores(nn.Module):
+    """A model that returns its logits and nothing else."""
+
+    def __init__(self, model: nn.Module, classes: int) -> None:
+        super().__init__()
+        self.model = model
+        self._classes = classes
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return scores_of(self.model(inputs), self._classes)
+
+
+def _as_contiguous_input(inputs: NDArray[Any], task: Task, model: nn.Module) -> Tensor:
+    return as_model_input(inputs, task, model).contiguous()
+
+
+def _exported(model: nn.Module, example: Tensor) -> bytes:
+    """Return the file's bytes; whatever the exporter prints on the way is held back."""
+    with tempfile.TemporaryDirectory() as folder, _silence():
+        path = Path(folder) / "model.onnx"
+        try:
+            torch.onnx.export(
+                model,
+                (example,),
+                path,
+                dynamo=True,
+                input_names=["input"],
+                output_names=["scores"],
+                dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+                external_data=False,
+                verbose=False,
+            )
+        except Exception as error:  # the exporter raises whatever its passes raise
+            raise CannotRunError(
+                f"PyTorch cannot export this model to ONNX: {_last_line(error)}",
+                hint="its forward has to be traceable for any batch size; see torch.export",
+            ) from error
+        return path.read_bytes()
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Hold back prints, warnings and log lines of the exporter, whatever they are."""
+    logging.disable(logging.CRITICAL)
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:300]

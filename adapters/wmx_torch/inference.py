@@ -1,0 +1,95 @@
+"""Asking a model about triggers without leaving a trace on it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from wmx.errors import CannotRunError
+from wmx.task import Task
+
+
+def plain_module(model: nn.Module) -> nn.Module:
+    """Return the module inside ``torch.compile``, DataParallel and DistributedDataParallel.
+
+    They share their parameters with it, and the few passes wmx makes are not worth a compilation
+    or a synchronisation.
+    """
+    while True:
+        compiled = getattr(model, "_orig_mod", None)
+        if isinstance(compiled, nn.Module):
+            model = compiled
+        elif isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            model = model.module
+        else:
+            return model
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module, *, for_gradient: bool = False) -> Iterator[None]:
+    """Put every layer into evaluation mode, and each back into its own mode afterwards.
+
+    So BatchNorm uses its running statistics and leaves them alone, and dropout is off.  Where a
+    gradient is wanted, recurrent layers on CUDA stay as they are: cuDNN refuses it otherwise.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        for module, _ in modes:
+            module.training = module.training and for_gradient and _is_cudnn_recurrent(module)
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _is_cudnn_recurrent(module: nn.Module) -> bool:
+    return isinstance(module, nn.RNNBase) and any(p.is_cuda for p in module.parameters())
+
+
+def as_model_input(inputs: NDArray[Any], task: Task, model: nn.Module) -> Tensor:
+    """Return inputs [k, *task.shape], channels last, as a PyTorch model takes them.
+
+    Images become [k, C, H, W] with the channels kept innermost in memory, which costs nothing and
+    is the layout in which convolutions run fastest; floats take the dtype of the model's weights.
+    """
+    weight = next((p for p in model.parameters() if p.is_floating_point()), None)
+    tensor = torch.from_numpy(inputs)
+    if task.kind == "image":
+        tensor = tensor.permute(0, 3, 1, 2)
+    if weight is None:
+        return tensor
+    if tensor.is_floating_point():
+        return tensor.to(weight.device, weight.dtype)
+    return tensor.to(weight.device)
+
+
+def scores_of(output: Any, classes: int) -> Tensor:
+    """Return the logits [k, classes] in what a model returned.
+
+    A tensor, the first of a tuple, ``output.logits`` or ``output["logits"]`` (as Hugging Face
+    models give them).
+
+    Raises:
+        CannotRunError: there are none, or they are for another number of classes.
+    """
+    scores = output
+    if isinstance(output, dict) and "logits" in output:
+        scores = output["logits"]
+    elif hasattr(output, "logits"):
+        scores = output.logits
+    elif isinstance(output, tuple | list) and output:
+        scores = output[0]
+    if not isinstance(scores, Tensor):
+        raise CannotRunError(
+            f"the model returned {type(output).__name__}, expected logits: a tensor, a tuple "
+            "that starts with one, or an object with .logits"
+        )
+    if scores.ndim != 2 or scores.shape[1] != classes:
+        raise CannotRunError(
+            f"the model returned scores of shape {tuple(scores.shape)}, "
+            f"expected [batch, {classes}] as the claim says"
+        )
+    return scores
