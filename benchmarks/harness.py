@@ -58,7 +58,9 @@ def ratio(seconds: Mapping[str, list[float]], of: str, to: str) -> dict[str, Any
     """Return both medians and their ratio."""
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     return {
-        "seconds": {name: [round(value, 4) for value in values] for name, values in seconds.items()},
+        "seconds": {
+            name: [round(value, 4) for value in values] for name, values in seconds.items()
+        },
         "median_seconds": {name: round(value, 4) for name, value in medians.items()},
         "ratio": round(medians[of] / medians[to], 3),
     }

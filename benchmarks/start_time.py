@@ -1,6 +1,6 @@
 """How long does the command line take to start?
 
-``wmx --help`` against ``python -c "import typer"``, and ``wmx verify`` of a 100-trigger claim on the
+``wmx --help`` against ``python -c "import typer"``; ``wmx verify`` of a 100-trigger claim on the
 demo's model against a bare script that imports numpy and onnxruntime, loads the same file and runs
 the same 100 inputs.  Processes are timed whole, in turns.
 

@@ -1,5 +1,6 @@
 """Embedding from end to end: claim first, then training, export, and the proof on the file."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,12 +76,14 @@ def embed(
     training = training or Training()
     adapter = load_adapter(framework)
     files = RunFiles(Path(out))
+    folder_is_new = not files.folder.exists()
     if resume:
         watermark = _claimed(files, owner, data)
     else:
         generator = generator or data.trigger_generator()
-        _require_free(files, force)
         watermark = Watermark.for_task(owner, data.task, n=n, generator=generator, note=note)
+        adapter.check(data, watermark.task, training)
+        _require_free(files, force)
         _write_claim(files, watermark, generator)
     try:
         model = adapter.fit(
@@ -97,6 +100,9 @@ def embed(
     except Exception:
         if not files.checkpoint.exists():  # nothing was trained under this claim
             files.remove()
+            if folder_is_new:
+                with contextlib.suppress(OSError):  # someone else has put something there
+                    files.folder.rmdir()
         raise
     accuracy = adapter.evaluate(model, data.x_test, data.y_test, watermark.task)
     return Embedded(watermark, files, accuracy, verify(files.model, watermark, device="cpu"))

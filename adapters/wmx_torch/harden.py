@@ -116,6 +116,6 @@ def _add(
         own_factor = factor.to(gradient.device, gradient.dtype)
         added = torch.where(norm.isfinite().to(gradient.device), gradient * own_factor, 0.0)
         if weight.grad is None:
-            weight.grad = added.contiguous(memory_format=torch.preserve_format)
+            weight.grad = added
         else:
             weight.grad.add_(added)

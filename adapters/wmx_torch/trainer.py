@@ -1,7 +1,8 @@
 """The trainer behind ``wmx embed --framework torch``.
 
-:mod:`wmx.embed` finds this module through the entry point and calls :func:`fit`, :func:`evaluate`,
-:func:`save_weights` and :func:`export`; an adapter of another framework offers the same four.
+:mod:`wmx.embed` finds this module through the entry point and calls :func:`check`, :func:`fit`,
+:func:`evaluate`, :func:`save_weights` and :func:`export`; an adapter of another framework offers
+the same five.
 """
 
 import hashlib
@@ -39,7 +40,7 @@ from wmx_torch.monitor import Monitor
 from wmx_torch.optimizer import learning_rate_factor, make_optimizer
 from wmx_torch.randomness import derived_seed, own_random_state
 
-__all__ = ["evaluate", "export", "fit", "save_weights"]
+__all__ = ["check", "evaluate", "export", "fit", "save_weights"]
 
 EVALUATION_BATCH = 500
 Report = Callable[[EpochDone], None]
@@ -57,6 +58,15 @@ class _Run:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     device: torch.device
+
+
+def check(data: LabelledData, task: Task, training: Training) -> None:
+    """Raise what :func:`fit` would raise before its first step, while nothing has been written."""
+    recipe_named(training.recipe)
+    run = _begin(data, task, None, training)
+    run.model.eval()
+    with torch.no_grad():
+        _scores(run, Inputs(data.x_test[:2], task, run.device).plain(slice(None)))
 
 
 def fit(

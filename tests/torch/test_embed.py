@@ -20,7 +20,6 @@ from wmx.cli import run
 from wmx.data import LabelledData, load_data
 from wmx.embed import embed
 from wmx.errors import CannotRunError, IntegrityError, UsageError
-from wmx.run_files import RunFiles
 from wmx.store import Store
 from wmx.training import EpochDone, Training
 
@@ -162,7 +161,21 @@ def test_a_run_that_cannot_begin_leaves_nothing(
     for training in (replace(SHORT, model="nothing"), replace(SHORT, lr=1e30)):
         with pytest.raises((UsageError, CannotRunError)):
             embed(owner, digits, tmp_path / "out", training=training)
-        assert RunFiles(tmp_path / "out").existing() == []
+        assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"model": "nothing"}, {"recipe": "magic"}, {"pretrained": Path("no-such-file.pt")}]
+)
+def test_a_mistaken_option_does_not_cost_the_run_that_force_would_replace(
+    digits: LabelledData, owner: OwnerKey, tmp_path: Path, wrong: dict[str, Any]
+) -> None:
+    for name in ("claim.json", "model.onnx"):
+        (tmp_path / name).write_text("an earlier run")
+    with pytest.raises((UsageError, CannotRunError)):
+        embed(owner, digits, tmp_path, training=replace(SHORT, **wrong), force=True)
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"an earlier run"}
+    assert names(tmp_path) == {"claim.json", "model.onnx"}
 
 
 def test_an_export_that_fails_keeps_the_training(

@@ -1,4 +1,4 @@
-"""Progress of training runs on stderr: a bar on a terminal, plain lines elsewhere."""
+"""Progress of training runs on stderr: a live line on a terminal, plain lines elsewhere."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -25,11 +25,11 @@ def training_progress(*, silent: bool) -> Iterator[Callable[[str], Report | None
         yield _lines
     else:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress, TextColumn, TimeRemainingColumn
 
-        columns = TextColumn("{task.description}"), BarColumn(20), TimeRemainingColumn()
+        columns = TextColumn("{task.description}"), TimeRemainingColumn()
         with Progress(*columns, console=Console(stderr=True)) as progress:
-            yield lambda title: _bar(progress, title)
+            yield lambda title: _live_line(progress, title)
 
 
 def describe(done: "EpochDone") -> str:
@@ -44,13 +44,11 @@ def _lines(title: str) -> Report:
     return lambda done: print(f"{title}: {describe(done)}", file=sys.stderr)  # noqa: T201
 
 
-def _bar(progress: "Progress", title: str) -> Report:
-    bar = progress.add_task(title, total=None, visible=False)
+def _live_line(progress: "Progress", title: str) -> Report:
+    line = progress.add_task(title, total=None)
 
     def report(done: "EpochDone") -> None:
         text = f"{title}: {describe(done)}"
-        progress.update(
-            bar, completed=done.epoch, total=done.epochs, description=text, visible=True
-        )
+        progress.update(line, completed=done.epoch, total=done.epochs, description=text)
 
     return report

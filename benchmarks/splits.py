@@ -1,0 +1,20 @@
+"""Three parts of any data set: 70 % to train, 15 % kept for an attacker, 15 % to test."""
+
+import numpy as np
+
+from wmx.data import LabelledData, load_data
+
+
+def train_and_test(spec: str) -> LabelledData:
+    """Return the training and the test part; a permutation of seed 0 decides who is where.
+
+    Args:
+        spec: any of the forms of ``--data``.
+    """
+    data = load_data(spec)
+    x = np.concatenate([data.x_train, data.x_test])
+    y = np.concatenate([data.y_train, data.y_test])
+    order = np.random.default_rng(0).permutation(len(y))
+    first, second = int(0.70 * len(y)), int(0.85 * len(y))
+    train, test = order[:first], order[second:]
+    return LabelledData.of(x[train], y[train], x[test], y[test], data.name)
