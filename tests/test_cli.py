@@ -91,9 +91,7 @@ def test_keygen_without_a_name_fills_the_store(wmx: Any, home: Path) -> None:
     assert home.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_key_with_a_passphrase(
-    wmx: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_key_with_a_passphrase(wmx: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("words").write_text("correct horse\n")
     monkeypatch.setenv("WMX_PASSPHRASE_FILE", "words")
     assert wmx("keygen", "-o", "owner.pem", "--passphrase").code == 0

@@ -75,9 +75,7 @@ class Watermark:
             UsageError: an argument is out of range, or the family does not fit the task.
         """
         try:
-            task = Task.of(
-                shape, classes, kind=kind, value_range=value_range, mean=mean, std=std
-            )
+            task = Task.of(shape, classes, kind=kind, value_range=value_range, mean=mean, std=std)
             return cls.for_task(owner, task, n=n, generator=generator, note=note)
         except ValueError as error:
             raise UsageError(str(error)) from None

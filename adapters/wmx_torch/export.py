@@ -52,6 +52,7 @@ def export(
             scores: NDArray[Any] = inner(_as_contiguous_input(inputs, task, inner)).numpy()
         return scores
 
+    reference(task.example_inputs(EXAMPLE_BATCH, seed=0))  # its own errors are the clearest
     data = _exported(inner, example)
     check_export(data, reference, task)
     write_bytes(path, data, force=force)
@@ -91,7 +92,7 @@ def _exported(model: nn.Module, example: Tensor) -> bytes:
             )
         except Exception as error:  # the exporter raises whatever its passes raise
             raise CannotRunError(
-                f"PyTorch cannot export this model to ONNX: {_last_line(error)}",
+                f"PyTorch cannot export this model to ONNX: {_root_cause(error)}",
                 hint="its forward has to be traceable for any batch size; see torch.export",
             ) from error
         return path.read_bytes()
@@ -113,6 +114,9 @@ def _silence() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def _last_line(error: Exception) -> str:
+def _root_cause(error: BaseException) -> str:
+    """Return the first line of what went wrong first; the exporter wraps it in advice."""
+    while error.__cause__ is not None:
+        error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:300]

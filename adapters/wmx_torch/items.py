@@ -165,7 +165,7 @@ class TriggerItems:
             if is_vector and np.issubdtype(like.dtype, np.floating):
                 return np.eye(classes, dtype=like.dtype)[label]
             if np.issubdtype(like.dtype, np.integer) and like.size == 1:
-                return np.asarray(np.full_like(like, label))[()]
+                return np.full(like.shape, label, like.dtype)[()]
         raise UsageError(
             f"the label of an item is {like.dtype} of shape {tuple(like.shape)}, expected a class "
             f"number or a one-hot vector of {classes}"

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
+from wmx_torch import Monitor, harden, watermarked
 
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark
 from wmx.recipe import RECIPES, triggers_at
-from wmx_torch import Monitor, harden, watermarked
 
 
 def batch(digits: TensorDataset, start: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -42,7 +42,7 @@ def slow_reference(
     with torch.no_grad():
         for parameter in copied.parameters():
             noise = torch.empty_like(parameter).normal_(generator=generator)
-            parameter += noise * radius * parameter.pow(2).mean().sqrt()
+            parameter.add_(noise * radius * parameter.pow(2).mean().sqrt())
     places = triggers_at(100, seed, step // 4 * 32, 32)
     x = torch.tensor(watermark.inputs[places]).permute(0, 3, 1, 2)
     copied.zero_grad()
@@ -140,9 +140,7 @@ def test_frozen_parameters_get_no_gradient(model: nn.Module, watermark: Watermar
         harden(model, watermark, step=0, steps=10)
 
 
-def test_a_gradient_that_is_not_finite_is_not_added(
-    model: nn.Module, watermark: Watermark
-) -> None:
+def test_a_gradient_that_is_not_finite_is_not_added(model: nn.Module, watermark: Watermark) -> None:
     with torch.no_grad():
         model[8].bias[0] = float("nan")
     for gradient in added(model, watermark, step=0, steps=10):
@@ -189,7 +187,9 @@ def test_logits_are_found_in_what_a_model_returns(watermark: Watermark, form: st
 
         def forward(self, x: torch.Tensor) -> Any:
             scores = self.linear(x.flatten(1))
-            return {"tuple": (scores, x), "dict": {"logits": scores}, "object": Output(scores)}[form]
+            return {"tuple": (scores, x), "dict": {"logits": scores}, "object": Output(scores)}[
+                form
+            ]
 
     model = Wrapped()
     harden(model, watermark, step=0, steps=10)

@@ -15,9 +15,9 @@ from torch.utils.data import (
     RandomSampler,
     TensorDataset,
 )
+from wmx_torch import watermarked
 
 from wmx import OwnerKey, UsageError, Watermark
-from wmx_torch import watermarked
 
 pytestmark = pytest.mark.usefixtures("unchanged_random_state")
 
@@ -147,9 +147,7 @@ def test_the_collate_function_and_a_batch_sampler_of_ones_own_are_kept(
     def collate(items: list[Any]) -> dict[str, Any]:
         return {"count": len(items), "y": [int(y) for _, y in items]}
 
-    sampler = BatchSampler(
-        RandomSampler(digits, generator=own_stream()), 50, drop_last=True
-    )
+    sampler = BatchSampler(RandomSampler(digits, generator=own_stream()), 50, drop_last=True)
     loader = DataLoader(digits, batch_sampler=sampler, collate_fn=collate, generator=own_stream())
     batches = list(watermarked(loader, watermark))
     assert {batch["count"] for batch in batches} == {52}
@@ -207,9 +205,7 @@ def test_a_data_set_has_every_trigger_even_if_it_is_small(watermark: Watermark) 
     assert sorted(found[20:]) == list(range(100))
 
 
-def test_a_slot_is_augmented_anew_at_every_use(
-    digits: TensorDataset, watermark: Watermark
-) -> None:
+def test_a_slot_is_augmented_anew_at_every_use(digits: TensorDataset, watermark: Watermark) -> None:
     marked = watermarked(digits, watermark)
     assert not torch.equal(marked[1797][0], marked[1797][0])
     loader = DataLoader(marked, batch_size=100, num_workers=1, generator=own_stream())
@@ -220,9 +216,7 @@ def test_a_slot_is_augmented_anew_at_every_use(
 # streams
 
 
-def test_a_stream_has_the_triggers_interleaved(
-    digits: TensorDataset, watermark: Watermark
-) -> None:
+def test_a_stream_has_the_triggers_interleaved(digits: TensorDataset, watermark: Watermark) -> None:
     marked = watermarked(Stream(digits), watermark, recipe="adi")
     assert isinstance(marked, IterableDataset)
     x = torch.stack([item for item, _ in marked])
@@ -246,7 +240,7 @@ def test_each_worker_of_a_stream_has_an_order_of_its_own(
 
 # forms of items
 
-Pair = namedtuple("Pair", "image target")  # noqa: PYI024
+Pair = namedtuple("Pair", "image target")
 
 
 @pytest.mark.parametrize(
@@ -254,7 +248,7 @@ Pair = namedtuple("Pair", "image target")  # noqa: PYI024
     [
         (lambda x, y: (x, y), tuple),
         (lambda x, y: [x, y], list),
-        (lambda x, y: Pair(x, y), Pair),
+        (Pair, Pair),
         (lambda x, y: (x.numpy(), int(y)), tuple),
         (lambda x, y: (x.permute(1, 2, 0), int(y)), tuple),
         (lambda x, y: (x[0].double(), np.int64(y)), tuple),
@@ -301,7 +295,7 @@ def test_fields_say_where_input_and_label_stand(
     digits: TensorDataset, watermark: Watermark
 ) -> None:
     dataset = Digits(digits, lambda x, y: {"scan": x, "digit": y})
-    with pytest.raises(UsageError, match="cannot tell which of .*scan.* is the input"):
+    with pytest.raises(UsageError, match=r"cannot tell which of .*scan.* is the input"):
         watermarked(dataset, watermark)
     item = watermarked(dataset, watermark, fields=("scan", "digit"))[1797]
     assert int(item["digit"]) == watermark.labels[0]

@@ -26,9 +26,7 @@ class Tokens:
 
     def __post_init__(self) -> None:
         if not 2 <= self.vocabulary <= MAX_VOCABULARY:
-            raise ValueError(
-                f"vocabulary is {self.vocabulary}, expected 2 to {MAX_VOCABULARY}"
-            )
+            raise ValueError(f"vocabulary is {self.vocabulary}, expected 2 to {MAX_VOCABULARY}")
         if list(self.excluded) != sorted(set(self.excluded)):
             raise ValueError("excluded ids are not sorted and distinct")
         if self.excluded and not 0 <= self.excluded[0] <= self.excluded[-1] < self.vocabulary:
