@@ -155,7 +155,7 @@ class TriggerItems:
             raise UsageError(f"the label of an item is {like!r}, expected a class number")
         if isinstance(like, int):
             return label
-        is_vector = like.ndim == 1 and like.shape[0] == classes
+        is_vector = tuple(like.shape) == (classes,)
         if isinstance(like, Tensor):
             if is_vector and like.is_floating_point():
                 return torch.nn.functional.one_hot(torch.tensor(label), classes).to(like.dtype)

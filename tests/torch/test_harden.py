@@ -187,9 +187,8 @@ def test_logits_are_found_in_what_a_model_returns(watermark: Watermark, form: st
 
         def forward(self, x: torch.Tensor) -> Any:
             scores = self.linear(x.flatten(1))
-            return {"tuple": (scores, x), "dict": {"logits": scores}, "object": Output(scores)}[
-                form
-            ]
+            forms = {"tuple": (scores, x), "dict": {"logits": scores}, "object": Output(scores)}
+            return forms[form]
 
     model = Wrapped()
     harden(model, watermark, step=0, steps=10)

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wmx.cli.common import ForceOption, JsonOption, KeyOption, answer, load_owner, store, table
+from wmx.cli.common import (
+    ForceOption,
+    JsonOption,
+    KeyOption,
+    answer,
+    calm_threads,
+    load_owner,
+    store,
+    table,
+)
 from wmx.cli.progress import training_progress
 
 if TYPE_CHECKING:
@@ -81,6 +90,7 @@ def embed(
     json: JsonOption = False,
 ) -> None:
     """Train a model that bears your mark, and prove it on the exported file."""
+    calm_threads()
     from wmx.data import load_data
     from wmx.embed import embed as embed_mark
     from wmx.training import Training
