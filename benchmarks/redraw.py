@@ -1,0 +1,85 @@
+"""Redraw the README's table of figures from ``results/``.
+
+python benchmarks/redraw.py
+"""
+
+import json
+from typing import Any
+
+import harness
+
+
+def result(name: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((harness.RESULTS / f"{name}.json").read_text())
+    return document
+
+
+def rows() -> list[tuple[str, str, str, dict[str, Any]]]:
+    """Return (figure, measured, wanted, result) for each line of the table."""
+    accuracy, cost, start = result("accuracy_robust"), result("cost"), result("start_time")
+    unmarked, rebuild = result("unmarked"), result("rebuild")
+    seeds = accuracy["runs"]
+    return [
+        (
+            f"accuracy with the mark minus without, `robust`, mean of {len(seeds)} seeds, MNIST",
+            f"{accuracy['mean_difference_points']:+.2f} points",
+            ">= -0.5",
+            accuracy,
+        ),
+        (
+            f"bits right after export, K = 10, n = 100, least of {len(seeds)} seeds",
+            f"{accuracy['least_bits']:.0f}",
+            ">= 300",
+            accuracy,
+        ),
+        (
+            "training time with `adi` / without",
+            f"{cost['adi']['ratio']:.3f}",
+            "<= 1.04",
+            cost,
+        ),
+        (
+            "training time with `robust` / without",
+            f"{cost['robust']['ratio']:.3f} (its batches alone: "
+            f"{cost['robust batches only']['ratio']:.3f})",
+            "<= 1.25",
+            cost,
+        ),
+        (
+            "`wmx verify` / a bare onnxruntime script on the same inputs",
+            f"{start['verify']['ratio']:.2f}",
+            "<= 1.5",
+            start,
+        ),
+        (
+            '`wmx --help` / `python -c "import typer"`',
+            f"{start['help']['ratio']:.2f}",
+            "<= 2.0",
+            start,
+        ),
+        (
+            "triggers and labels rebuilt in another process",
+            "identical" if rebuild["all_identical"] else "NOT identical",
+            "identical",
+            rebuild,
+        ),
+        (
+            f"{unmarked['models']} unmarked models against {unmarked['claims']} claims each: "
+            "at 64 bits or more",
+            f"{unmarked['at_64_bits_or_more']} of {unmarked['pairs']} "
+            f"(most: {unmarked['most_bits']:.1f} bits)",
+            "0",
+            unmarked,
+        ),
+    ]
+
+
+def main() -> None:
+    print("| figure | measured | wanted | date, command |")
+    print("|---|---|---|---|")
+    for figure, measured, wanted, source in rows():
+        print(f"| {figure} | {measured} | {wanted} | {source['date']}, `{source['command']}` |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,297 @@
+"""Evidence bits: laws that hold exactly, and figures that are known."""
+
+from fractions import Fraction
+from itertools import product
+from math import comb, log10
+
+import numpy as np
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from numpy.typing import NDArray
+from scipy import stats
+
+from wmx.answers import Answers
+from wmx.statistics import (
+    EXPERTS,
+    binomial_tail,
+    count_hits,
+    evidence_bits,
+    expert_bets,
+    log2_mean,
+    log10_fraction,
+    required_bits,
+)
+
+SIZES = [(2, 7), (3, 5), (4, 4), (6, 3)]  # K and n: all K**n label sequences are gone through
+
+any_score = st.one_of(
+    st.floats(-10, 10),
+    st.sampled_from([0.0, 1.0, np.nan, np.inf, -np.inf, 1e300, -1e300, 1e-300, 1e100]),
+)
+
+
+@st.composite
+def small_suspects(draw: st.DrawFn) -> tuple[Answers, int]:
+    """Arbitrary answers: any scores, any number of columns, or any class numbers."""
+    classes, n = draw(st.sampled_from(SIZES))
+    if draw(st.booleans()):
+        columns = draw(st.integers(1, 7))
+        scores = draw(npst.arrays(np.float64, (n, columns), elements=any_score))
+        return Answers.from_scores(scores), classes
+    labels = draw(npst.arrays(np.int64, (n,), elements=st.integers(-2, 8)))
+    return Answers.from_labels(labels, classes), classes
+
+
+@settings(max_examples=60)
+@given(small_suspects())
+def test_the_mean_wealth_over_all_label_sequences_is_exactly_one(
+    suspect: tuple[Answers, int],
+) -> None:
+    answers, classes = suspect
+    n = len(answers)
+    totals = dict.fromkeys([*EXPERTS, "mixture"], 0.0)
+    for sequence in product(range(classes), repeat=n):
+        bets = expert_bets(answers, np.array(sequence), classes)
+        wealths = {name: 2.0 ** float(bet.sum()) for name, bet in bets.items()}
+        wealths["mixture"] = 2.0 ** log2_mean(float(bet.sum()) for bet in bets.values())
+        for name, wealth in wealths.items():
+            totals[name] += wealth
+    for name, total in totals.items():
+        assert total / classes**n == pytest.approx(1.0, abs=1e-12), name
+
+
+@settings(max_examples=80)
+@given(
+    n=st.integers(2, 30),
+    classes=st.integers(2, 12),
+    columns=st.integers(1, 12),
+    cut=st.floats(0, 1),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_bet_hangs_on_nothing_that_comes_after_it(
+    n: int, classes: int, columns: int, cut: float, seed: int
+) -> None:
+    """Bet i may use answers up to i and labels before i; label i only settles it."""
+    rng = np.random.default_rng(seed)
+    first = int(cut * (n - 1))
+    scores, labels = rng.normal(size=(n, columns)), rng.integers(0, classes, n)
+    other_scores, other_labels = scores.copy(), labels.copy()
+    other_scores[first + 1 :] = rng.normal(size=(n - first - 1, columns)) * 100
+    other_labels[first + 1 :] = rng.integers(0, classes, n - first - 1)
+    bets = expert_bets(Answers.from_scores(scores), labels, classes)
+    others = expert_bets(Answers.from_scores(other_scores), other_labels, classes)
+    for name, bet in bets.items():
+        np.testing.assert_allclose(
+            bet[: first + 1], others[name][: first + 1], rtol=1e-9, atol=1e-9, err_msg=name
+        )
+
+
+@given(classes=st.integers(2, 12), n=st.integers(1, 12), seed=st.integers(0, 2**32 - 1))
+def test_each_bet_is_a_distribution_over_the_labels(classes: int, n: int, seed: int) -> None:
+    """For fixed earlier labels the probabilities of label n sum to 1."""
+    rng = np.random.default_rng(seed)
+    answers = Answers.from_scores(rng.normal(size=(n, classes)))
+    labels = rng.integers(0, classes, n)
+    totals = dict.fromkeys(EXPERTS, 0.0)
+    for last in range(classes):
+        labels[-1] = last
+        for name, bet in expert_bets(answers, labels, classes).items():
+            totals[name] += 2.0 ** bet[-1] / classes
+    for name, total in totals.items():
+        assert total == pytest.approx(1.0, abs=1e-12), name
+
+
+# figures that are known
+
+
+def one_hot(labels: NDArray[np.int64], classes: int) -> Answers:
+    return Answers.from_scores(np.eye(classes)[labels] * 8.0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_oracle_gets_320_bits_and_permuted_classes_250(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 10, 100)
+    assert evidence_bits(one_hot(labels, 10), labels, 10) >= 320
+    permuted = rng.permutation(10)[labels]
+    assert evidence_bits(one_hot(permuted, 10), labels, 10) >= 250
+
+
+def test_labels_pushed_to_the_second_place_are_seen_by_the_rank_expert() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 10, 100)
+    top = (labels + rng.integers(1, 10, 100)) % 10
+    answers = Answers.from_scores(np.eye(10)[top] * 8.0 + np.eye(10)[labels] * 4.0)
+    assert count_hits(answers, labels) == 0
+    bets = expert_bets(answers, labels, 10)
+    assert bets["rank"].sum() > 250
+    assert bets["agreement"].sum() < 20
+    assert evidence_bits(answers, labels, 10) > 250
+
+
+def test_replaced_heads_are_seen_by_the_neighbours_expert() -> None:
+    """Only an embedding is left: 16 numbers, alike where the label is alike."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 10, 100)
+    centres = rng.normal(size=(10, 16))
+    answers = Answers.from_scores(centres[labels] + 0.05 * rng.normal(size=(100, 16)))
+    assert expert_bets(answers, labels, 10)["neighbours"].sum() > 128
+    assert evidence_bits(answers, labels, 10) > 128
+
+
+def test_agreement_is_the_krichevsky_trofimov_estimate_written_out() -> None:
+    labels = np.array([1, 1, 0, 2])
+    answers = Answers.from_labels(np.array([1, 0, 0, 2]), 3)
+    hit_rates = [1 / 2, 3 / 4, 1 / 2, 5 / 8]  # (h + 1/2) / (t + 1)
+    expected = [3 * hit_rates[0], 3 * (1 - hit_rates[1]) / 2, 3 * hit_rates[2], 3 * hit_rates[3]]
+    np.testing.assert_allclose(
+        2.0 ** expert_bets(answers, labels, 3)["agreement"], expected, rtol=1e-12
+    )
+
+
+def test_mapping_is_the_dirichlet_table_written_out() -> None:
+    labels = np.array([2, 2, 0])
+    answers = Answers.from_labels(np.array([1, 1, 1]), 4)
+    prior = 1 / 4
+    expected = [4 * prior, 4 * (1 + prior) / 2, 4 * prior / 3]
+    np.testing.assert_allclose(
+        2.0 ** expert_bets(answers, labels, 4)["mapping"], expected, rtol=1e-12
+    )
+
+
+def test_neighbours_is_the_weighted_vote_written_out() -> None:
+    rng = np.random.default_rng(1)
+    scores, labels, classes = rng.normal(size=(12, 5)), rng.integers(0, 3, 12), 3
+    expected = []
+    for i in range(12):
+        mean = scores[: i + 1].mean(axis=0)
+        own, votes, total = scores[i] - mean, 0.25 / classes, 0.25
+        for j in range(i):
+            other = scores[j] - mean
+            cosine = own @ other / np.linalg.norm(own) / np.linalg.norm(other)
+            weight = max(0.0, cosine) ** 4
+            total += weight
+            votes += weight * (labels[j] == labels[i])
+        expected.append(classes * votes / total)
+    given_bets = expert_bets(Answers.from_scores(scores), labels, classes)["neighbours"]
+    np.testing.assert_allclose(2.0**given_bets, expected, rtol=1e-9)
+
+
+def test_rank_bins_are_1_2_3to4_5to8() -> None:
+    scores = np.tile(-np.arange(9.0), (1, 1))  # class c has rank c
+    first_bets = [
+        2.0 ** expert_bets(Answers.from_scores(scores), np.array([label]), 9)["rank"][0]
+        for label in range(9)
+    ]
+    share = 9 / 5  # five bins of equal prior: 1 | 2 | 3-4 | 5-8 | 9
+    expected = [share, share, *[share / 2] * 2, *[share / 4] * 4, share]
+    np.testing.assert_allclose(first_bets, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("value", [1e100, 1e200, 1e308, np.inf, -np.inf, np.nan, 0.0])
+def test_scores_of_any_size_give_finite_bets(value: float) -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(50, 10))
+    scores[::3, ::2] = value
+    scores[7] = value
+    labels = rng.integers(0, 10, 50)
+    for name, bet in expert_bets(Answers.from_scores(scores), labels, 10).items():
+        assert np.isfinite(bet).all(), name
+
+
+def test_many_triggers_use_the_same_window_wherever_the_blocks_fall() -> None:
+    """The neighbours expert works in blocks; its bets must not show where they meet."""
+    rng = np.random.default_rng(2)
+    scores, labels = rng.normal(size=(2300, 4)), rng.integers(0, 5, 2300)
+    whole = expert_bets(Answers.from_scores(scores), labels, 5)["neighbours"]
+    for i in (1023, 1024, 1500, 2048, 2299):
+        mean = scores[: i + 1].mean(axis=0)
+        earlier = scores[max(0, i - 1024) : i] - mean
+        own = scores[i] - mean
+        cosine = earlier @ own / np.linalg.norm(earlier, axis=1) / np.linalg.norm(own)
+        weights = np.clip(cosine, 0, 1) ** 4
+        votes = weights[labels[max(0, i - 1024) : i] == labels[i]].sum()
+        expected = 5 * (votes + 0.05) / (weights.sum() + 0.25)
+        assert 2.0 ** whole[i] == pytest.approx(expected, rel=1e-6)
+
+
+# the mixture
+
+
+@given(st.lists(st.floats(-500, 1500), min_size=1, max_size=8))
+def test_the_mean_of_wealths_is_that_of_exact_arithmetic(log2_wealths: list[float]) -> None:
+    largest = max(log2_wealths)
+    mean = sum(2.0 ** (value - largest) for value in log2_wealths) / len(log2_wealths)
+    assert log2_mean(log2_wealths) == pytest.approx(largest + np.log2(mean), abs=1e-9)
+
+
+def test_a_mean_loses_at_most_the_share_of_its_best_part() -> None:
+    assert log2_mean([300.0, -50.0, -50.0, -50.0]) == pytest.approx(298.0)
+    assert log2_mean([300.0, 0.0], [-1.0, -5.0]) == pytest.approx(299.0)
+
+
+def test_as_many_answers_as_labels() -> None:
+    with pytest.raises(ValueError, match="3 answers to 2 labels"):
+        expert_bets(Answers.from_scores(np.zeros((3, 2))), np.zeros(2, np.int64), 2)
+
+
+def test_the_thresholds() -> None:
+    assert required_bits(trusted_timestamp=True) == 64
+    assert required_bits(trusted_timestamp=False) == 128
+
+
+# the count
+
+
+@given(n=st.integers(1, 200), share=st.floats(0, 1), classes=st.sampled_from([2, 3, 10, 1000]))
+@example(n=100, share=1.0, classes=10)
+def test_the_binomial_tail_is_scipys(n: int, share: float, classes: int) -> None:
+    hits = round(share * n)
+    expected = float(stats.binom.sf(hits - 1, n, 1 / classes))
+    assume(expected > 1e-290)  # below, scipy's floats lose their digits
+    assert float(binomial_tail(hits, n, classes)) == pytest.approx(expected, rel=1e-9)
+    assert log10_fraction(binomial_tail(hits, n, classes)) == pytest.approx(
+        log10(expected), rel=1e-9, abs=1e-9
+    )
+
+
+def test_the_binomial_tail_is_exact() -> None:
+    for hits in range(6):
+        brute = sum(
+            sum(guess == 0 for guess in guesses) >= hits for guesses in product(range(3), repeat=5)
+        )
+        assert binomial_tail(hits, 5, 3) == Fraction(brute, 3**5)
+    assert binomial_tail(100, 100, 10) == Fraction(1, 10**100)
+    assert binomial_tail(99, 100, 10) == Fraction(1 + 100 * 9, 10**100)
+    assert binomial_tail(0, 7, 4) == 1
+    assert binomial_tail(1, 3, 2) == 1 - Fraction(comb(3, 0), 8)
+    assert log10_fraction(binomial_tail(100, 100, 1000)) == pytest.approx(-300)
+    assert log10_fraction(Fraction(1, 2)) == pytest.approx(log10(0.5))
+    for wrong in (-1, 8):
+        with pytest.raises(ValueError, match="hits of 7"):
+            binomial_tail(wrong, 7, 4)
+
+
+# answers
+
+
+def test_answers_from_scores_take_the_first_of_equals_and_no_class_from_silence() -> None:
+    answers = Answers.from_scores(
+        np.array([[1.0, 1.0], [np.nan, 0.0], [np.nan, np.nan], [-np.inf, -np.inf], [0.0, np.inf]])
+    )
+    assert answers.top.tolist() == [0, 1, -1, -1, 1]
+    assert np.isfinite(answers.scores).all()
+    for wrong in (np.zeros(3), np.zeros((3, 0)), np.zeros((3, 2, 2))):
+        with pytest.raises(ValueError, match="expected"):
+            Answers.from_scores(wrong)
+
+
+def test_answers_from_class_numbers_keep_numbers_beyond_the_task() -> None:
+    answers = Answers.from_labels(np.array([0, 7, -3]), 3)
+    assert answers.top.tolist() == [0, 7, -3]
+    assert answers.scores.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
+    assert len(answers[:2]) == 2
+    with pytest.raises(ValueError, match="expected"):
+        Answers.from_labels(np.zeros((2, 2)), 3)
