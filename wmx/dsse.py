@@ -1,7 +1,8 @@
 """DSSE v1 envelopes with exactly one Ed25519 signature.
 
 Specification: https://github.com/secure-systems-lab/dsse, protocol 1.0.2.  wmx is stricter than it
-in one way: the file itself has to be in RFC 8785 form, so that no byte of it is free to change.
+in two ways: the file itself has to be in RFC 8785 form, and fields that the specification does not
+name are refused, so that no byte of it is free to change.
 """
 
 import base64
@@ -12,6 +13,9 @@ from typing import Any, Self
 from wmx import canonical
 from wmx.errors import IntegrityError
 from wmx.keys import OwnerKey, fingerprint, signature_is_valid
+
+ENVELOPE_FIELDS = {"payload", "payloadType", "signatures"}
+SIGNATURE_FIELDS = {"keyid", "sig"}
 
 
 def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
@@ -46,6 +50,8 @@ class Envelope:
         document = canonical.loads(data, what)
         try:
             (signature,) = document["signatures"]
+            if set(document) != ENVELOPE_FIELDS or set(signature) != SIGNATURE_FIELDS:
+                raise ValueError("unknown fields, which no signature covers")
             return cls(
                 payload_type=_string(document["payloadType"]),
                 payload=_decode(document["payload"]),

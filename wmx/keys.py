@@ -13,6 +13,19 @@ from wmx.errors import IntegrityError, UsageError
 from wmx.files import SECRET_MODE, read_bytes, write_bytes
 
 MAX_KEY_BYTES = 64 * 1024
+# y coordinates of the points of order 1, 2, 4 and 8, in every spelling below 2**255 (sign bit apart)
+SMALL_ORDER_KEYS = frozenset(
+    bytes.fromhex(y)
+    for y in (
+        "00" * 32,
+        "01" + "00" * 31,
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "ec" + "ff" * 30 + "7f",
+        "ed" + "ff" * 30 + "7f",
+        "ee" + "ff" * 30 + "7f",
+    )
+)
 KEY_HINT = "make one with: wmx keygen -o owner.pem"
 
 
@@ -110,7 +123,13 @@ def fingerprint(public: bytes) -> str:
 
 
 def signature_is_valid(public: bytes, signature: bytes, message: bytes) -> bool:
-    """Say whether ``signature`` is the Ed25519 signature of ``message`` under ``public``."""
+    """Say whether ``signature`` is the Ed25519 signature of ``message`` under ``public``.
+
+    Public keys of small order are refused: under them one signature fits every message, and no
+    private key stands behind them.
+    """
+    if public[:31] + bytes([public[31] & 0x7F]) in SMALL_ORDER_KEYS:
+        return False
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
     except (InvalidSignature, ValueError):

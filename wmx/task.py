@@ -29,6 +29,7 @@ def decimal_string(value: str | float) -> str:
     """
     text = value if isinstance(value, str) else f"{Decimal(repr(float(value))):f}"
     text = text.removesuffix(".0")
+    text = "0" if text == "-0" else text
     if not DECIMAL.fullmatch(text):
         raise ValueError(f"{value!r} is not a plain decimal number")
     return text

@@ -1,0 +1,252 @@
+"""Claims and their envelopes: what is accepted, and that nothing can be changed."""
+
+import base64
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wmx import CannotRunError, Claim, IntegrityError, OwnerKey, Watermark
+from wmx.claim import PAYLOAD_TYPE
+from wmx.dsse import Envelope, pre_authentication_encoding
+
+KEY = OwnerKey.generate()
+CLAIM = Watermark.new(KEY, shape=(8, 8, 1), classes=10, n=5, note="Grüße, test").claim
+FILE = CLAIM.to_bytes()
+
+
+def payload() -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(CLAIM.envelope.payload)
+    return document
+
+
+def signed(document: Any, key: OwnerKey = KEY) -> bytes:
+    return Envelope.seal(PAYLOAD_TYPE, rfc8785.dumps(document), key).to_bytes()
+
+
+def test_a_claim_survives_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "claim.json"
+    CLAIM.save(path)
+    assert path.read_bytes() == FILE
+    loaded = Claim.load(path)
+    assert loaded == CLAIM
+    assert loaded.digest == CLAIM.digest
+    with pytest.raises(CannotRunError, match="exists already"):
+        CLAIM.save(path)
+
+
+def test_no_byte_can_be_changed_removed_or_added() -> None:
+    for position in range(len(FILE)):
+        for changed in (
+            *(
+                FILE[:position] + bytes([FILE[position] ^ 1 << bit]) + FILE[position + 1 :]
+                for bit in range(8)
+            ),
+            FILE[:position] + FILE[position + 1 :],
+            FILE[:position] + b" " + FILE[position:],
+        ):
+            with pytest.raises(IntegrityError):
+                Claim.from_bytes(changed)
+    for appended in (b"\n", b" ", b"\x00", FILE):
+        with pytest.raises(IntegrityError):
+            Claim.from_bytes(FILE + appended)
+
+
+@given(st.binary(max_size=300))
+def test_arbitrary_bytes_are_no_claim(data: bytes) -> None:
+    with pytest.raises(IntegrityError):
+        Claim.from_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[" * 100_000,
+        b'{"a":' * 50_000,
+        b"1" * 5000,
+        b'{"payload":"","payloadType":"","signatures":[]}',
+        b'{"payload":null,"payloadType":null,"signatures":null}',
+        b"null",
+        b"NaN",
+        b'"\\ud800"',
+        b'{"a":1,"a":1}',
+    ],
+)
+def test_hostile_json_is_no_claim(data: bytes) -> None:
+    with pytest.raises(IntegrityError):
+        Claim.from_bytes(data)
+
+
+@pytest.mark.parametrize("field", list(payload()))
+def test_no_field_of_a_signed_claim_may_be_missing_or_of_another_type(field: str) -> None:
+    document = payload()
+    del document[field]
+    with pytest.raises(IntegrityError):
+        Claim.from_bytes(signed(document))
+    for wrong in (None, True, [], {}, 10**9, "x", [1], ""):
+        if field == "note" and isinstance(wrong, str):
+            continue
+        with pytest.raises(IntegrityError):
+            Claim.from_bytes(signed(payload() | {field: wrong})) and Watermark.open(
+                Claim.from_bytes(signed(payload() | {field: wrong})), KEY
+            )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scheme": "wmx-2"},
+        {"n": 0},
+        {"n": True},
+        {"n": "5"},
+        {"salt": "00" * 31},
+        {"salt": "AB" * 32},
+        {"created": "2026-11-24"},
+        {"created": "\u0662026-11-24T00:00:00Z"},
+        {"task": payload()["task"] | {"mean": "5"}},
+        {"task": payload()["task"] | {"classes": 1}},
+        {"task": payload()["task"] | {"shape": [8, 8]}},
+        {"task": payload()["task"] | {"std": ["0"]}},
+        {"task": payload()["task"] | {"mean": ["1e3"]}},
+    ],
+)
+def test_values_out_of_range_are_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(IntegrityError):
+        Claim.from_bytes(signed(payload() | change))
+
+
+def test_an_unknown_field_of_a_signed_claim_is_ignored() -> None:
+    claim = Claim.from_bytes(signed(payload() | {"later": "version"}))
+    assert claim.root == CLAIM.root
+
+
+def with_envelope(change: Callable[[dict[str, Any]], None]) -> bytes:
+    document = json.loads(FILE)
+    change(document)
+    return rfc8785.dumps(document)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d: d.update(extra="unsigned"),
+        lambda d: d["signatures"][0].update(extra="unsigned"),
+        lambda d: d["signatures"].append(d["signatures"][0]),
+        lambda d: d["signatures"].clear(),
+        lambda d: d.update(payloadType="application/json"),
+        lambda d: d["signatures"][0].update(keyid="0" * 64),
+        lambda d: d["signatures"][0].update(sig=d["signatures"][0]["sig"].rstrip("=")),
+        lambda d: d.update(payload=d["payload"] + "\n"),
+        lambda d: d.pop("payload"),
+    ],
+)
+def test_an_envelope_holds_exactly_one_signature_and_nothing_unsigned(
+    change: Callable[[dict[str, Any]], None],
+) -> None:
+    with pytest.raises(IntegrityError):
+        Claim.from_bytes(with_envelope(change))
+
+
+def test_a_claim_signed_by_another_key_is_refused() -> None:
+    with pytest.raises(IntegrityError, match="signature"):
+        Claim.from_bytes(signed(payload(), OwnerKey.generate()))
+
+
+def test_another_owner_cannot_take_a_claim_over_without_losing_the_labels() -> None:
+    thief = OwnerKey.generate()
+    stolen = Claim.from_bytes(signed(payload() | {"owner": thief.public.hex()}, thief))
+    with pytest.raises(IntegrityError, match="not those the claim commits to"):
+        Watermark.open(stolen, thief)
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        "00" * 32,
+        "01" + "00" * 31,
+        "01" + "00" * 30 + "80",
+        "ec" + "ff" * 30 + "7f",
+        "ee" + "ff" * 31,
+    ],
+)
+def test_public_keys_of_small_order_sign_nothing(encoding: str) -> None:
+    from wmx.keys import fingerprint, signature_is_valid
+
+    public = bytes.fromhex(encoding)
+    signature = bytes.fromhex("01" + "00" * 63)
+    assert not signature_is_valid(public, signature, b"anything")
+    envelope = Envelope(
+        PAYLOAD_TYPE,
+        rfc8785.dumps(payload() | {"owner": encoding}),
+        fingerprint(public),
+        signature,
+    )
+    with pytest.raises(IntegrityError, match="signature"):
+        Claim.from_bytes(envelope.to_bytes())
+
+
+# from outside
+
+
+def test_openssl_verifies_the_signature_over_the_pae(tmp_path: Path) -> None:
+    envelope = CLAIM.envelope
+    message = pre_authentication_encoding(envelope.payload_type, envelope.payload)
+    (tmp_path / "message").write_bytes(message)
+    (tmp_path / "signature").write_bytes(envelope.signature)
+    KEY.save(tmp_path / "key.pem")
+
+    def openssl(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            ["openssl", *arguments], cwd=tmp_path, capture_output=True, check=False
+        )
+
+    assert openssl("pkey", "-in", "key.pem", "-pubout", "-out", "public.pem").returncode == 0
+    verify = (
+        "pkeyutl",
+        "-verify",
+        "-pubin",
+        "-inkey",
+        "public.pem",
+        "-rawin",
+        "-in",
+        "message",
+        "-sigfile",
+        "signature",
+    )
+    assert openssl(*verify).returncode == 0
+    (tmp_path / "message").write_bytes(message + b" ")
+    assert openssl(*verify).returncode != 0
+
+
+def test_the_pae_is_that_of_the_specification() -> None:
+    """The example of the DSSE protocol, v1."""
+    assert (
+        pre_authentication_encoding("http://example.com/HelloWorld", b"hello world")
+        == b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+    )
+
+
+def test_securesystemslib_accepts_and_verifies_the_envelope() -> None:
+    from securesystemslib.dsse import Envelope as Outside
+    from securesystemslib.signer import SSlibKey
+
+    document = json.loads(FILE)
+    keyid = document["signatures"][0]["keyid"]
+    outside = Outside.from_dict(document)  # takes the document apart
+    key = SSlibKey(keyid, "ed25519", "ed25519", {"public": KEY.public.hex()})
+    assert outside.payload == CLAIM.envelope.payload
+    assert outside.verify([key], 1)
+    other = SSlibKey(key.keyid, "ed25519", "ed25519", {"public": OwnerKey.generate().public.hex()})
+    with pytest.raises(Exception, match="threshold"):
+        outside.verify([other], 1)
+
+
+def test_the_payload_is_what_anyone_can_read() -> None:
+    assert json.loads(base64.b64decode(json.loads(FILE)["payload"])) == payload()
+    assert payload()["note"] == "Grüße, test"

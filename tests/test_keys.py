@@ -1,0 +1,89 @@
+"""Owner keys: read and written as openssl does, and never shown."""
+
+import hashlib
+import hmac
+import subprocess
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from wmx import CannotRunError, IntegrityError, OwnerKey, UsageError
+
+
+def openssl(*arguments: str, cwd: Path) -> bytes:
+    return subprocess.run(["openssl", *arguments], cwd=cwd, capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize("passphrase", [None, b"correct horse"])
+def test_openssl_reads_the_key(tmp_path: Path, passphrase: bytes | None) -> None:
+    key = OwnerKey.generate()
+    key.save(tmp_path / "key.pem", passphrase)
+    options = () if passphrase is None else ("-passin", "pass:correct horse")
+    text = openssl("pkey", "-in", "key.pem", "-noout", "-text_pub", *options, cwd=tmp_path)
+    shown = b"".join(text.split(b"pub:")[1].split()).replace(b":", b"").decode()
+    assert shown == key.public.hex()
+    assert OwnerKey.load(tmp_path / "key.pem", passphrase).public == key.public
+
+
+def test_a_key_made_by_openssl_is_read(tmp_path: Path) -> None:
+    openssl("genpkey", "-algorithm", "ed25519", "-out", "key.pem", cwd=tmp_path)
+    public = openssl("pkey", "-in", "key.pem", "-pubout", "-outform", "DER", cwd=tmp_path)
+    assert OwnerKey.load(tmp_path / "key.pem").public == public[-32:]
+
+
+def test_the_file_is_the_owners_alone(tmp_path: Path) -> None:
+    OwnerKey.generate().save(tmp_path / "key.pem")
+    assert (tmp_path / "key.pem").stat().st_mode & 0o777 == 0o600
+
+
+def test_wrong_missing_and_empty_passphrases(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    OwnerKey.generate().save(path, b"correct")
+    with pytest.raises(IntegrityError, match="wrong passphrase"):
+        OwnerKey.load(path, b"wrong")
+    with pytest.raises(IntegrityError, match="none was given") as caught:
+        OwnerKey.load(path)
+    assert caught.value.hint
+    with pytest.raises(UsageError):
+        OwnerKey.generate().to_pem(b"")  # an empty one would protect nothing
+
+
+def test_what_is_no_ed25519_key_is_refused(tmp_path: Path) -> None:
+    other = rsa.generate_private_key(65537, 2048).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    with pytest.raises(IntegrityError, match="another kind, expected Ed25519"):
+        OwnerKey.from_pem(other)
+    pem = OwnerKey.generate().to_pem()
+    for broken in (b"", b"hello", pem[:60], pem.replace(b"M", b"N", 3), pem[:-30]):
+        with pytest.raises(IntegrityError):
+            OwnerKey.from_pem(broken)
+    with pytest.raises(CannotRunError, match="no such file"):
+        OwnerKey.load(tmp_path / "gone.pem")
+    (tmp_path / "large.pem").write_bytes(bytes(100_000))
+    with pytest.raises(CannotRunError, match="larger than"):
+        OwnerKey.load(tmp_path / "large.pem")
+
+
+def test_the_trigger_secret_is_hkdf_sha256() -> None:
+    """RFC 5869 written out with hmac alone."""
+    private = Ed25519PrivateKey.generate()
+    salt = bytes(range(32))
+    extracted = hmac.digest(salt, private.private_bytes_raw(), hashlib.sha256)
+    expanded = hmac.digest(extracted, b"wmx-1 trigger secret\x01", hashlib.sha256)
+    assert OwnerKey(private).trigger_secret(salt) == expanded
+    assert OwnerKey(private).trigger_secret(bytes(32)) != expanded
+
+
+def test_nothing_shows_the_private_half() -> None:
+    private = Ed25519PrivateKey.generate()
+    key = OwnerKey(private)
+    secret = private.private_bytes_raw()
+    for shown in (repr(key), str(key), f"{key}"):
+        assert secret.hex() not in shown
+        assert repr(secret) not in shown

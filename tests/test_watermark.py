@@ -1,0 +1,184 @@
+"""A watermark: the same triggers and labels from the same key and claim, wherever it is opened."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wmx import Claim, IntegrityError, OwnerKey, Task, UsageError, Watermark
+from wmx.encoding import encode_array
+from wmx.labels import derive_labels
+from wmx.stream import shake, uniform_integers
+from wmx.watermark import default_trigger_count
+
+DIGEST = """
+import hashlib, sys
+from wmx import Claim, OwnerKey, Watermark
+mark = Watermark.open(Claim.load(sys.argv[1]), OwnerKey.load(sys.argv[2]))
+print(hashlib.sha256(mark.triggers.tobytes() + mark.labels.astype(">i8").tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (33, 21, 3), (224, 224, 3)])
+def test_another_process_rebuilds_the_same_bytes(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    owner = OwnerKey.generate()
+    mark = Watermark.new(owner, shape=shape, classes=10)
+    owner.save(tmp_path / "key.pem")
+    mark.claim.save(tmp_path / "claim.json")
+    expected = hashlib.sha256(mark.triggers.tobytes() + mark.labels.astype(">i8").tobytes())
+    for variables in ({"PYTHONHASHSEED": "1"}, {"PYTHONHASHSEED": "2", "OMP_NUM_THREADS": "3"}):
+        done = subprocess.run(
+            [sys.executable, "-c", DIGEST, tmp_path / "claim.json", tmp_path / "key.pem"],
+            env={**os.environ, **variables},
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        assert done.stdout.strip() == expected.hexdigest()
+
+
+def test_two_claims_of_one_key_share_nothing() -> None:
+    owner = OwnerKey.generate()
+    first, second = (Watermark.new(owner, shape=(8, 8, 1), classes=10) for _ in range(2))
+    assert first.claim.salt != second.claim.salt
+    assert (first.triggers != second.triggers).any()
+    assert (first.labels != second.labels).any()
+
+
+def test_another_key_does_not_open_a_claim() -> None:
+    mark = Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=10)
+    with pytest.raises(IntegrityError, match="did not make this claim"):
+        Watermark.open(mark.claim, OwnerKey.generate())
+
+
+def test_an_owner_cannot_claim_triggers_he_did_not_commit_to() -> None:
+    """He signs what he likes, but the root decides; here it is another salt's."""
+    owner = OwnerKey.generate()
+    mark = Watermark.new(owner, shape=(8, 8, 1), classes=10)
+    forged = Claim.sign(
+        owner,
+        task=mark.task,
+        generator=mark.claim.generator,
+        n=mark.claim.n,
+        salt=bytes(32),
+        root=mark.claim.root,
+    )
+    with pytest.raises(IntegrityError, match="not those the claim commits to"):
+        Watermark.open(forged, owner)
+
+
+@pytest.mark.parametrize(("classes", "n"), [(2, 256), (3, 162), (6, 100), (10, 100), (1000, 100)])
+def test_the_default_number_of_triggers(classes: int, n: int) -> None:
+    assert default_trigger_count(classes) == n
+
+
+@pytest.mark.parametrize("change", [{"n": 0}, {"n": 2_000_000}, {"classes": 1}, {"shape": (8, 8)}])
+def test_wrong_arguments_are_usage_errors(change: dict[str, object]) -> None:
+    arguments: dict[str, object] = {"shape": (8, 8, 1), "classes": 10} | change
+    with pytest.raises(UsageError):
+        Watermark.new(OwnerKey.generate(), **arguments)  # type: ignore[arg-type]
+
+
+def test_nothing_printed_shows_a_trigger() -> None:
+    mark = Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=10)
+    assert "255" not in repr(mark)
+    assert len(repr(mark)) < 400
+
+
+# streams, labels, encodings
+
+
+def test_uniform_integers_are_the_rejection_of_the_specification() -> None:
+    stream = shake(b"seed", 4 * 400)
+    words = [int.from_bytes(stream[i : i + 4], "big") for i in range(0, len(stream), 4)]
+    for bound in (1, 2, 3, 10, 1000, 3_000_000_000, 2**32):
+        limit = 2**32 - 2**32 % bound
+        expected = [word % bound for word in words if word < limit][:150]
+        assert uniform_integers(b"seed", 150, bound).tolist() == expected
+    for wrong in (0, 2**32 + 1):
+        with pytest.raises(ValueError, match="bound"):
+            uniform_integers(b"seed", 1, wrong)
+
+
+def test_labels_hang_on_root_owner_n_and_classes() -> None:
+    root, owner = bytes(32), bytes([1]) * 32
+    labels = derive_labels(root, owner, 200, 10)
+    assert labels.min() >= 0
+    assert labels.max() == 9
+    for other in (
+        derive_labels(bytes([2]) * 32, owner, 200, 10),
+        derive_labels(root, bytes([2]) * 32, 200, 10),
+        derive_labels(root, owner, 201, 10)[:200],
+    ):
+        assert (other != labels).mean() > 0.7
+
+
+def test_encodings_are_the_same_in_any_byte_order_and_memory_layout() -> None:
+    array = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    expected = encode_array(array)
+    assert encode_array(array.astype(">f4")) == expected
+    assert encode_array(np.asfortranarray(array)) == expected
+    assert encode_array(array[:, ::-1][:, ::-1]) == expected
+    assert encode_array(array.reshape(3, 2, 4)) != expected
+    assert encode_array(np.zeros(4, np.uint8)) != encode_array(np.zeros(1, np.float32))
+    with pytest.raises(ValueError, match="float64"):
+        encode_array(array.astype(np.float64))
+
+
+# tasks
+
+
+def test_inputs_are_normalised_as_the_task_says() -> None:
+    task = Task.of((1, 2, 3), 5, value_range=(-1, 1), mean=(0.5, 0, -0.25), std=(2, 1, 0.5))
+    pixels = np.array([[[[0, 127, 255], [255, 0, 51]]]], np.uint8)
+    expected = (pixels / 255 * 2 - 1 - np.array([0.5, 0, -0.25])) / np.array([2, 1, 0.5])
+    np.testing.assert_allclose(task.model_input(pixels), expected, rtol=1e-6)
+    assert task.model_input(pixels).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0"), (-0.0, "0"), (0.5, "0.5"), (1e-7, "0.0000001"), (100.0, "100"), ("0.10", "0.10")],
+)
+def test_numbers_become_plain_decimals(number: float | str, text: str) -> None:
+    from wmx.task import decimal_string
+
+    assert decimal_string(number) == text
+
+
+@pytest.mark.parametrize("wrong", ["1e5", "nan", float("inf"), "", "1.", ".5", "+1", 1e30])
+def test_other_spellings_of_numbers_are_refused(wrong: float | str) -> None:
+    from wmx.task import decimal_string
+
+    with pytest.raises(ValueError, match="plain decimal"):
+        decimal_string(wrong)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"shape": (8, 8, 5)},
+        {"shape": (0, 8, 1)},
+        {"shape": (100_000, 100_000, 1)},
+        {"classes": 1},
+        {"std": 0},
+        {"std": (1, 1)},
+        {"value_range": (1, 0)},
+        {"kind": "sound"},
+    ],
+)
+def test_tasks_that_make_no_sense_are_refused(change: dict[str, object]) -> None:
+    arguments: dict[str, object] = {"shape": (8, 8, 1), "classes": 10} | change
+    with pytest.raises(ValueError, match=r"expected|out of range"):
+        Task.of(**arguments)  # type: ignore[arg-type]
+
+
+def test_a_task_survives_json() -> None:
+    task = Task.of((4, 5, 3), 7, mean=(0.1, 0.2, 0.3), std=0.25, value_range=(0, 255))
+    assert Task.from_json(task.to_json()) == task
+    with pytest.raises(TypeError):
+        Task.from_json(task.to_json() | {"mean": "5"})
