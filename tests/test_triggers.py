@@ -1,6 +1,7 @@
 """Trigger families: what they draw, that they draw it for ever, and what they refuse."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,7 @@ def test_cells_are_black_and_white_evenly_and_independently() -> None:
     assert len({trigger.tobytes() for trigger in triggers}) == 400
 
 
-def test_100_triggers_of_224_pixels(record_property: pytest.RecordProperty) -> None:
+def test_100_triggers_of_224_pixels(record_property: Callable[[str, object], None]) -> None:
     start = time.perf_counter()
     triggers = draw_triggers(Cells(), SECRET, 100, image_task(224, 224, 3))
     record_property("seconds", time.perf_counter() - start)
@@ -129,9 +130,7 @@ def test_features_take_values_that_each_feature_really_has() -> None:
         lambda: default_generator(Task.of((3,), 2, kind="features")),
         lambda: draw_triggers(Cells(), SECRET, 1, Task.of((3,), 2, kind="tokens")),
         lambda: draw_triggers(Tokens(9), SECRET, 1, image_task(8, 8, 1)),
-        lambda: draw_triggers(
-            Features.of([[1.0, 2.0]]), SECRET, 1, Task.of((2,), 2, kind="features")
-        ),
+        lambda: Features.of([[1.0, 2.0]]).check(Task.of((2,), 2, kind="features"), 1),
     ],
 )
 def test_families_refuse_what_they_cannot_serve(make: object) -> None:

@@ -22,7 +22,7 @@ MAX_TRIGGERS = 1_000_000
 CREATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Claim:
     """What an owner commits to, and the envelope that proves it.
 
@@ -47,6 +47,10 @@ class Claim:
     created: str
     note: str
     envelope: Envelope
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.task.shape))
+        return f"Claim({self.digest[:16]}, {self.task.kind} {shape}, {self.task.classes} classes)"
 
     @classmethod
     def sign(

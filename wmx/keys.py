@@ -13,7 +13,7 @@ from wmx.errors import IntegrityError, UsageError
 from wmx.files import SECRET_MODE, read_bytes, write_bytes
 
 MAX_KEY_BYTES = 64 * 1024
-# y coordinates of the points of order 1, 2, 4 and 8, in every spelling below 2**255 (sign bit apart)
+# y of the points of order 1, 2, 4 and 8 in every spelling below 2**255, the sign bit cleared
 SMALL_ORDER_KEYS = frozenset(
     bytes.fromhex(y)
     for y in (
