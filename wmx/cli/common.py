@@ -1,5 +1,6 @@
 """Options and small helpers that several commands share."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -20,10 +21,10 @@ __all__ = [
     "JsonOption",
     "KeyOption",
     "answer",
-    "calm_threads",
     "integers",
     "load_owner",
     "numbers",
+    "prepare_training",
     "store",
     "stored_passphrase",
     "table",
@@ -76,19 +77,20 @@ def stored_passphrase() -> bytes | None:
     return lines[0]
 
 
-def calm_threads(most: int | None = None) -> None:
-    """Tell the frameworks' thread pools to sleep while they wait, not to spin.
+def prepare_training(threads: int | None = None) -> None:
+    """Collect garbage again, and tell thread pools to sleep while they wait, not to spin.
 
     On a busy machine spinning threads take the cores from each other: the demonstration, 14 s on
     two idle cores, took 132 s beside one other job, and 33 s with this (one thread: 21 s).  What
     the user has set in the environment stays.  To be called before the framework is imported.
 
     Args:
-        most: threads per operation, for models too small to gain from more.
+        threads: per operation, for models too small to gain from more.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if most is not None:
-        os.environ.setdefault("OMP_NUM_THREADS", str(most))
+    gc.enable()
+    if threads is not None:
+        os.environ.setdefault("OMP_NUM_THREADS", str(threads))
 
 
 def numbers(text: str, option: str) -> list[str]:

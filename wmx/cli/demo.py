@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wmx.cli.common import ForceOption, JsonOption, answer, calm_threads
+from wmx.cli.common import ForceOption, JsonOption, answer, prepare_training
 from wmx.cli.progress import training_progress
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def demo(
     """Mark a model of handwritten digits, and tell it from its unmarked twin."""
     from wmx.demo import run_demo
 
-    calm_threads(most=1)
+    prepare_training(threads=1)
     began = time.monotonic()
     if not json:
         print(INTRODUCTION, file=sys.stderr)  # noqa: T201

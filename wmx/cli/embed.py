@@ -12,8 +12,8 @@ from wmx.cli.common import (
     JsonOption,
     KeyOption,
     answer,
-    calm_threads,
     load_owner,
+    prepare_training,
     store,
     table,
 )
@@ -90,7 +90,7 @@ def embed(
     json: JsonOption = False,
 ) -> None:
     """Train a model that bears your mark, and prove it on the exported file."""
-    calm_threads()
+    prepare_training()
     from wmx.data import load_data
     from wmx.embed import embed as embed_mark
     from wmx.training import Training
