@@ -88,6 +88,18 @@ def test_a_bet_hangs_on_nothing_that_comes_after_it(
         )
 
 
+@pytest.mark.parametrize("cut", [1, 50, 1024, 1025, 2050])
+def test_the_first_bets_of_many_are_the_bets_of_the_first(cut: int) -> None:
+    rng = np.random.default_rng(5)
+    scores, labels = rng.normal(size=(2100, 6)), rng.integers(0, 6, 2100)
+    scores[::50] = np.nan
+    scores[7::90] *= 1e120
+    answers = Answers.from_scores(scores)
+    whole = expert_bets(answers, labels, 6)
+    for name, bet in expert_bets(answers[:cut], labels[:cut], 6).items():
+        np.testing.assert_allclose(bet, whole[name][:cut], rtol=1e-9, atol=1e-9, err_msg=name)
+
+
 @given(classes=st.integers(2, 12), n=st.integers(1, 12), seed=st.integers(0, 2**32 - 1))
 def test_each_bet_is_a_distribution_over_the_labels(classes: int, n: int, seed: int) -> None:
     """For fixed earlier labels the probabilities of label n sum to 1."""

@@ -117,6 +117,26 @@ def test_the_shares_of_all_ways_sum_to_one_at_most(watermark: Watermark) -> None
     assert total == pytest.approx(1.0)
 
 
+def test_a_shift_that_goes_on_is_not_asked_again_about_the_first_triggers(
+    watermark: Watermark,
+) -> None:
+    """A suspect that says something else at every call may not choose what counts."""
+    sizes: list[int] = []
+
+    def lucky_at_first(inputs: np.ndarray) -> np.ndarray:
+        sizes.append(len(inputs))
+        if len(inputs) == 100:
+            return np.zeros((100, 10))
+        if len(inputs) == 32:
+            return np.eye(10)[watermark.labels[:32]]
+        return np.zeros((len(inputs), 10))
+
+    verdict = verify(lucky_at_first, watermark)
+    assert sizes[0] == 100
+    assert set(sizes[1:]) == {32, 68}
+    assert not verdict.verified
+
+
 def test_a_function_is_a_suspect_too(watermark: Watermark) -> None:
     def scores(inputs: np.ndarray) -> np.ndarray:
         assert inputs.dtype == np.float32

@@ -47,6 +47,12 @@ class Answers:
             raise ValueError(f"labels of shape {top.shape}, expected [n]")
         return cls((top[:, None] == np.arange(classes)).astype(np.float64), top)
 
+    def followed_by(self, later: "Answers") -> "Answers":
+        """Return these answers and then ``later``, which has as many scores per row."""
+        return Answers(
+            np.concatenate([self.scores, later.scores]), np.concatenate([self.top, later.top])
+        )
+
     def __len__(self) -> int:
         return len(self.top)
 

@@ -240,35 +240,43 @@ def _shifted_ways(
 ) -> Iterator[WayResult]:
     """Play every shift on the first triggers, and to the end where that did not lose.
 
-    Stopping a bet by what it has earned so far is allowed to any martingale.
+    Stopping a bet by what it has earned so far is allowed to any martingale.  The answers to the
+    first triggers are kept and not asked for again: a suspect whose answers change from call to
+    call would otherwise get a second chance on them.
     """
     feedings = dict.fromkeys(feeding for feeding, _ in plain_ways)
     for down, right in SHIFTS:
         inputs = watermark.task.model_input(shifted(watermark.triggers, down, right))
         for feeding in feedings:
-            wealths = _all_wealths(suspect, feeding, inputs[:PROBE], watermark)
-            if any(log2_mean(wealth.values()) > 0 for wealth in wealths.values()):
-                full = _all_wealths(suspect, feeding, inputs, watermark)
-                wealths |= {
-                    output: full[output]
-                    for output, wealth in wealths.items()
-                    if log2_mean(wealth.values()) > 0 and output in full
-                }
-            for output, wealth in wealths.items():
+            first = _answers_or_none(suspect, feeding, inputs[:PROBE], watermark)
+            going_on = [
+                output
+                for output, answers in first.items()
+                if log2_mean(_wealths(answers, watermark).values()) > 0
+            ]
+            if going_on and len(inputs) > PROBE:
+                later = _answers_or_none(suspect, feeding, inputs[PROBE:], watermark)
+                for output in going_on:
+                    if output in later and _same_columns(first[output], later[output]):
+                        first[output] = first[output].followed_by(later[output])
+            for output, answers in first.items():
                 if (feeding, output) in plain_ways:  # only these have a share
                     name = f"{feeding.layout} shifted {down:+d},{right:+d} {output}"
-                    yield WayResult(name, wealth, log2_share)
+                    yield WayResult(name, _wealths(answers, watermark), log2_share)
 
 
-def _all_wealths(
+def _answers_or_none(
     suspect: Suspect, feeding: Feeding, inputs: NDArray[Any], watermark: Watermark
-) -> dict[str, dict[str, float]]:
-    """Return the experts' wealths of every output; nothing where the model fails."""
+) -> dict[str, Answers]:
+    """Return the answers of every output; none where the model fails."""
     try:
-        outputs = suspect.answers(feeding, inputs, watermark.task)
+        return suspect.answers(feeding, inputs, watermark.task)
     except CannotRunError:
         return {}
-    return {output: _wealths(answers, watermark) for output, answers in outputs.items()}
+
+
+def _same_columns(first: Answers, later: Answers) -> bool:
+    return first.scores.shape[1:] == later.scores.shape[1:]
 
 
 def _wealths(answers: Answers, watermark: Watermark) -> dict[str, float]:
