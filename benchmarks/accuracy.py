@@ -23,7 +23,7 @@ from wmx.training import Training
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="digits")
-    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--recipe", default="robust")
     arguments = parser.parse_args()
@@ -50,7 +50,7 @@ def main() -> None:
         print(runs[-1], flush=True)
     differences = [run["accuracy_marked"] - run["accuracy_unmarked"] for run in runs]
     harness.record(
-        f"accuracy_{arguments.recipe}",
+        f"accuracy_{arguments.recipe}_{arguments.epochs}",
         {
             "data": Path(arguments.data).name,
             "train": len(data.y_train),

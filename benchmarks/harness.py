@@ -68,4 +68,7 @@ def ratio(seconds: Mapping[str, list[float]], of: str, to: str) -> dict[str, Any
 
 def _relative(arguments: list[str]) -> list[str]:
     """Return the arguments without this machine's folders."""
-    return [Path(word).name if os.path.isabs(word) else word for word in arguments]
+    return [
+        Path(word).name if os.path.isabs(word) or word.startswith("..") else word
+        for word in arguments
+    ]

@@ -14,24 +14,36 @@ def result(name: str) -> dict[str, Any]:
     return document
 
 
-def rows() -> list[tuple[str, str, str, dict[str, Any]]]:
-    """Return (figure, measured, wanted, result) for each line of the table."""
-    accuracy, cost, start = result("accuracy_robust"), result("cost"), result("start_time")
-    unmarked, rebuild = result("unmarked"), result("rebuild")
-    seeds = accuracy["runs"]
+Row = tuple[str, str, str, dict[str, Any]]
+
+
+def accuracy_rows(accuracy: dict[str, Any]) -> list[Row]:
+    """Return what the mark cost and how strong it was after so many epochs."""
+    runs, epochs = accuracy["runs"], accuracy["epochs"]
+    strong = sum(run["bits"] >= 300 for run in runs)
     return [
         (
-            f"accuracy with the mark minus without, `robust`, mean of {len(seeds)} seeds, MNIST",
+            f"accuracy with the mark minus without, MNIST, {epochs} epochs, mean of {len(runs)} seeds",
             f"{accuracy['mean_difference_points']:+.2f} points",
             ">= -0.5",
             accuracy,
         ),
         (
-            f"bits right after export, K = 10, n = 100, least of {len(seeds)} seeds",
-            f"{accuracy['least_bits']:.0f}",
-            ">= 300",
+            f"bits right after export, K = 10, n = 100, {epochs} epochs",
+            f"at least 300 in {strong} of {len(runs)} seeds (least: {accuracy['least_bits']:.0f})",
+            ">= 300 in all",
             accuracy,
         ),
+    ]
+
+
+def rows() -> list[Row]:
+    """Return (figure, measured, wanted, result) for each line of the table."""
+    cost, start = result("cost"), result("start_time")
+    unmarked, rebuild = result("unmarked"), result("rebuild")
+    return [
+        *accuracy_rows(result("accuracy_robust_30")),
+        *accuracy_rows(result("accuracy_robust_15")),
         (
             "training time with `adi` / without",
             f"{cost['adi']['ratio']:.3f}",
