@@ -23,7 +23,7 @@ def accuracy_rows(accuracy: dict[str, Any]) -> list[Row]:
     strong = sum(run["bits"] >= 300 for run in runs)
     return [
         (
-            f"accuracy with the mark minus without, MNIST, {epochs} epochs, mean of {len(runs)} seeds",
+            f"accuracy with the mark minus without, MNIST, {epochs} epochs, {len(runs)} seeds",
             f"{accuracy['mean_difference_points']:+.2f} points",
             ">= -0.5",
             accuracy,
