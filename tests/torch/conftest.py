@@ -11,7 +11,7 @@ from torch.utils.data import TensorDataset
 
 from wmx import OwnerKey, Watermark
 
-torch.set_num_threads(1)
+torch.set_num_threads(1)  # one process per core runs the tests; and repeatable to the bit
 
 
 @pytest.fixture(scope="session")

@@ -3,21 +3,11 @@
 import json
 import shlex
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
 
 from wmx import Claim, OwnerKey, Watermark, verify
 from wmx.cli import run
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from wmx import Claim, OwnerKey, Watermark, verify
@@ -25,14 +24,6 @@ from wmx.training import EpochDone, Training
 
 TRAINING = Training(model="cnn", epochs=12, device="cpu")
 SHORT = Training(model="mlp", epochs=2, device="cpu", lr=0.05)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

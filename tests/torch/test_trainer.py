@@ -29,14 +29,6 @@ CPU = torch.device("cpu")
 SHORT = Training(model="mlp", epochs=3, device="cpu", lr=0.05)
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def data() -> LabelledData:
     digits = load_data("digits")
