@@ -41,9 +41,9 @@ def rows() -> list[Row]:
     """Return (figure, measured, wanted, result) for each line of the table."""
     cost, start = result("cost"), result("start_time")
     unmarked, rebuild = result("unmarked"), result("rebuild")
+    measured = sorted(harness.RESULTS.glob("accuracy_*.json"), reverse=True)  # most epochs first
     return [
-        *accuracy_rows(result("accuracy_robust_30")),
-        *accuracy_rows(result("accuracy_robust_15")),
+        *(row for path in measured for row in accuracy_rows(result(path.stem))),
         (
             "training time with `adi` / without",
             f"{cost['adi']['ratio']:.3f}",
