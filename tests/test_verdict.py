@@ -183,6 +183,21 @@ def test_a_scan_finds_the_right_claim_and_pays_for_the_others(
     assert verdict.bits == pytest.approx(alone.bits - 2)
 
 
+def test_a_scan_looks_at_shifts_where_its_price_makes_the_plain_input_too_little(
+    owner: OwnerKey, watermark: Watermark, tmp_path: Path
+) -> None:
+    path = written(tmp_path, onnx_models.knows_labels(watermark))
+    alone = verify(path, watermark)
+    others = [
+        Watermark.new(owner, shape=(12, 10, 1), classes=10, mean=0.4, std=0.3) for _ in range(3)
+    ]
+    just_reached = alone.bits - 0.5
+    assert verify(path, watermark, min_bits=just_reached).ways_tried == 1
+    scan = verify_any(path, [watermark, *others], min_bits=just_reached)
+    assert scan.ways_tried == 1 + len(SHIFTS)
+    assert scan.verified == (scan.bits >= just_reached)
+
+
 def test_a_scan_without_a_fitting_claim_says_so(
     watermark: Watermark, colour: Watermark, tmp_path: Path
 ) -> None:

@@ -1,7 +1,7 @@
 """The verdict: does a suspect know the labels of a watermark better than chance can?"""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from math import log2
 from pathlib import Path
@@ -149,17 +149,31 @@ def verify_any(
             f"none of the {len(watermarks)} claims is for a model like {opened.name}",
             hint="compare its inputs with the claims' tasks: wmx info",
         )
-    verdicts = [judge(opened, watermark, min_bits=min_bits) for watermark in fitting]
-    best = max(verdicts, key=lambda verdict: verdict.bits)
-    return replace(best, bits=best.bits - log2(len(fitting)), claims_tried=len(fitting))
+    return max(
+        (judge(opened, one, min_bits=min_bits, claims_tried=len(fitting)) for one in fitting),
+        key=lambda verdict: verdict.bits,
+    )
 
 
-def judge(suspect: Suspect, watermark: Watermark, *, min_bits: float | None = None) -> Verdict:
+def judge(
+    suspect: Suspect,
+    watermark: Watermark,
+    *,
+    min_bits: float | None = None,
+    claims_tried: int = 1,
+) -> Verdict:
     """Measure an opened suspect; as :func:`verify`.
 
     The shifted feedings are run only where the plain ones do not suffice.  What was not run counts
     as wealth 0, so the bits are then a lower bound.
+
+    Args:
+        suspect: what is asked.
+        watermark: the claim and its triggers.
+        min_bits: asked for instead of the default.
+        claims_tried: how many claims are held against this suspect, this one included.
     """
+    price = log2(claims_tried)
     required = required_bits(trusted_timestamp=False) if min_bits is None else float(min_bits)
     if not 0 < required < float("inf"):
         raise UsageError(f"--min-bits is {min_bits}, expected a positive number")
@@ -170,19 +184,19 @@ def judge(suspect: Suspect, watermark: Watermark, *, min_bits: float | None = No
         WayResult(f"{feeding.layout} {output}", _wealths(answers, watermark), share)
         for (feeding, output), answers in plain.items()
     ]
-    if shiftable and mixture_bits(ways) < required:
+    if shiftable and mixture_bits(ways) - price < required:
         ways += _shifted_ways(suspect, list(plain), watermark, share - log2(len(SHIFTS)))
     best = max(ways, key=lambda way: way.bits)
     hits = count_hits(next(iter(plain.values())), watermark.labels)
     classes = watermark.task.classes
     return Verdict(
-        bits=mixture_bits(ways),
+        bits=mixture_bits(ways) - price,
         required_bits=required,
         hits=hits,
         n=len(watermark.labels),
         classes=classes,
         tail=binomial_tail(hits, len(watermark.labels), classes),
-        claims_tried=1,
+        claims_tried=claims_tried,
         claim=watermark.claim.digest,
         owner=watermark.claim.owner,
         suspect=suspect.name,
