@@ -117,7 +117,8 @@ def test_features_take_values_that_each_feature_really_has() -> None:
     "make",
     [
         lambda: Tokens(1),
-        lambda: Tokens(10, (3, 2)),
+        lambda: Tokens(10, (3, 1)),
+        lambda: Tokens(10, (1, 1)),
         lambda: Tokens(10, (10,)),
         lambda: Tokens(3, (0, 1)),
         lambda: Cells(3),

@@ -128,7 +128,7 @@ def signature_is_valid(public: bytes, signature: bytes, message: bytes) -> bool:
     Public keys of small order are refused: under them one signature fits every message, and no
     private key stands behind them.
     """
-    if public[:31] + bytes([public[31] & 0x7F]) in SMALL_ORDER_KEYS:
+    if len(public) != 32 or public[:31] + bytes([public[31] & 0x7F]) in SMALL_ORDER_KEYS:
         return False
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
