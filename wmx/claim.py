@@ -131,6 +131,11 @@ class Claim:
         write_bytes(path, self.to_bytes(), force=force)
 
     @property
+    def is_over_own_images(self) -> bool:
+        """Whether the triggers are the owner's own images, which no key can rebuild."""
+        return bool(self.generator.get("name") == "folder")
+
+    @property
     def digest(self) -> str:
         """SHA-256 of the signed payload in hexadecimal: the claim's name everywhere."""
         return hashlib.sha256(self.envelope.payload).hexdigest()

@@ -1,6 +1,7 @@
 """Labelled data in one form, whatever they were read from, checked before any training."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ class LabelledData:
             raise UsageError(f"{name}: y_test holds class {y_test.max()}, y_train does not")
         return cls(x_train, y_train, x_test, y_test, kind, classes, name)
 
-    @property
+    @cached_property
     def task(self) -> Task:
         """The task, with mean and standard deviation of the training set as normalisation."""
         shape = self.x_train.shape[1:]
@@ -85,7 +86,7 @@ class LabelledData:
         except ValueError as error:
             raise UsageError(f"{self.name}: {error}") from None
 
-    @property
+    @cached_property
     def vocabulary(self) -> int | None:
         """For tokens, one more than the highest id of both sets."""
         if self.kind != "tokens":

@@ -1,6 +1,5 @@
 """The demonstration: a marked model of the digits verifies, its unmarked twin does not."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +8,8 @@ from wmx.embed import Embedded, embed, train_unmarked
 from wmx.errors import CannotRunError
 from wmx.keys import OwnerKey
 from wmx.run_files import RunFiles
-from wmx.training import EpochDone, Training
+from wmx.training import Report, Training
 from wmx.verdict import Verdict, verify
-
-Report = Callable[[EpochDone], None]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Embedding from end to end: claim first, then training, export, and the proof on the file."""
 
 import contextlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,14 +10,12 @@ from wmx.data import LabelledData
 from wmx.errors import CannotRunError, UsageError
 from wmx.keys import OwnerKey
 from wmx.run_files import RunFiles
-from wmx.training import EpochDone, Training
+from wmx.training import Report, Training
 from wmx.trigger_file import load_images, save_images
 from wmx.triggers import Generator
 from wmx.triggers.folder import Folder
 from wmx.verdict import Verdict, verify
 from wmx.watermark import Watermark
-
-Report = Callable[[EpochDone], None]
 
 
 @dataclass(frozen=True)

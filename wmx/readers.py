@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from wmx.errors import CannotRunError, MissingExtraError, UsageError
 from wmx.named_callable import callable_from
-from wmx.triggers.folder import SUFFIXES
+from wmx.pictures import picture_paths, pillow, read_picture
 
 SPLIT_NAMES = ("x_train", "y_train", "x_test", "y_test")
 WHOLE_NAMES = ("x", "y")
@@ -130,7 +130,7 @@ def _class_names(folder: Path) -> list[str]:
 def _picture_paths(folder: Path, names: list[str]) -> list[tuple[Path, int]]:
     found = []
     for label, name in enumerate(names):
-        paths = sorted(p for p in (folder / name).iterdir() if p.suffix.lower() in SUFFIXES)
+        paths = picture_paths(folder / name)
         if not paths:
             raise UsageError(f"the class folder {folder / name} holds no images")
         found += [(path, label) for path in paths]
@@ -139,19 +139,12 @@ def _picture_paths(folder: Path, names: list[str]) -> list[tuple[Path, int]]:
 
 def _read_pictures(paths: list[Path], image_size: int | None) -> NDArray[np.uint8]:
     """Return uint8 [N, H, W, C] with one channel if all pictures are grey, else three."""
-    try:
-        from PIL import Image
-    except ImportError:
-        raise MissingExtraError("Pillow", "images") from None
+    image_module = pillow()
     pictures = []
     for path in paths:
-        try:
-            with Image.open(path) as opened:
-                picture = opened.convert("L" if opened.mode in ("1", "L") else "RGB")
-        except (OSError, ValueError, Image.DecompressionBombError) as error:
-            raise CannotRunError(f"cannot read the image {path}: {error}") from None
+        picture = read_picture(path, "image", _grey_or_rgb)
         if image_size is not None:
-            picture = picture.resize((image_size, image_size), Image.Resampling.LANCZOS)
+            picture = picture.resize((image_size, image_size), image_module.Resampling.LANCZOS)
         pictures.append(picture)
     mode = "L" if all(picture.mode == "L" for picture in pictures) else "RGB"
     sizes = {picture.size for picture in pictures}
@@ -161,3 +154,7 @@ def _read_pictures(paths: list[Path], image_size: int | None) -> NDArray[np.uint
         )
     arrays = [np.asarray(picture.convert(mode)) for picture in pictures]
     return np.stack(arrays).reshape(len(arrays), *arrays[0].shape[:2], -1)
+
+
+def _grey_or_rgb(picture: Any) -> Any:
+    return picture.convert("L" if picture.mode in ("1", "L") else "RGB")

@@ -5,6 +5,7 @@ It lies in the user's data folder; the environment variable ``WMX_HOME`` names a
 
 import os
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,12 @@ class Store:
 
     def __init__(self, folder: str | Path | None = None) -> None:
         """Use ``folder``, else ``WMX_HOME``, else the platform's user data folder."""
-        self.folder = Path(folder) if folder else default_folder()
+        self._given = folder
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where everything lies; not looked up before it is needed."""
+        return Path(self._given) if self._given else default_folder()
 
     @property
     def key_path(self) -> Path:
@@ -81,6 +87,8 @@ class Store:
 
     def open(self, claim: Claim, owner: OwnerKey) -> Watermark:
         """Rebuild the watermark of a claim; one over the owner's images needs those kept here."""
+        if not claim.is_over_own_images:
+            return Watermark.open(claim, owner)
         path = self._images_path(claim)
         kept = load_images(path) if path.exists() else None
         return Watermark.open(claim, owner, images=kept)

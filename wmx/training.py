@@ -1,8 +1,9 @@
 """What a training run is told and what it tells, the same in every framework."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from wmx.errors import UsageError
 
@@ -97,3 +98,6 @@ class EpochDone:
     n: int | None
     bits: float | None
     seconds: float
+
+
+Report: TypeAlias = Callable[[EpochDone], None]

@@ -234,9 +234,10 @@ def _plain_answers(suspect: Suspect, watermark: Watermark) -> dict[tuple[Feeding
     """
     found: dict[tuple[Feeding, str], Answers] = {}
     failures = []
+    inputs = watermark.inputs
     for feeding in suspect.feedings(watermark.task):
         try:
-            outputs = suspect.answers(feeding, watermark.inputs, watermark.task)
+            outputs = suspect.answers(feeding, inputs, watermark.task)
         except CannotRunError as error:
             failures.append(error)
         else:
@@ -262,21 +263,19 @@ def _shifted_ways(
     for down, right in SHIFTS:
         inputs = watermark.task.model_input(shifted(watermark.triggers, down, right))
         for feeding in feedings:
-            first = _answers_or_none(suspect, feeding, inputs[:PROBE], watermark)
-            going_on = [
-                output
-                for output, answers in first.items()
-                if log2_mean(_wealths(answers, watermark).values()) > 0
-            ]
+            probed = _answers_or_none(suspect, feeding, inputs[:PROBE], watermark)
+            wealths = {name: _wealths(answers, watermark) for name, answers in probed.items()}
+            going_on = [name for name, wealth in wealths.items() if log2_mean(wealth.values()) > 0]
             if going_on and len(inputs) > PROBE:
                 later = _answers_or_none(suspect, feeding, inputs[PROBE:], watermark)
                 for output in going_on:
-                    if output in later and _same_columns(first[output], later[output]):
-                        first[output] = first[output].followed_by(later[output])
-            for output, answers in first.items():
+                    if output in later and _same_columns(probed[output], later[output]):
+                        answers = probed[output].followed_by(later[output])
+                        wealths[output] = _wealths(answers, watermark)
+            for output, wealth in wealths.items():
                 if (feeding, output) in plain_ways:  # only these have a share
                     name = f"{feeding.layout} shifted {down:+d},{right:+d} {output}"
-                    yield WayResult(name, _wealths(answers, watermark), log2_share)
+                    yield WayResult(name, wealth, log2_share)
 
 
 def _answers_or_none(

@@ -17,6 +17,7 @@ from wmx.data import LabelledData
 from wmx.recipe import Recipe, triggers_at
 from wmx.task import Task
 from wmx.watermark import Watermark
+from wmx_torch.inference import channels_first
 from wmx_torch.randomness import derived_seed
 
 SHIFT_PART = 14  # images are shifted by up to a fourteenth of their side: 2 pixels of 28
@@ -65,8 +66,7 @@ class Inputs:
     def _as_seen(self, canonical: Tensor) -> Tensor:
         if self.task.kind == "tokens":
             return canonical
-        inputs = canonical.float() * self._scale + self._offset
-        return inputs.permute(0, 3, 1, 2) if self.task.kind == "image" else inputs
+        return channels_first(canonical.float() * self._scale + self._offset, self.task)
 
 
 class TriggerBatches:
@@ -86,12 +86,9 @@ class TriggerBatches:
         labels, task = self._watermark.labels, self._watermark.task
         places = triggers_at(len(labels), self._seed, step * self.per_batch, self.per_batch)
         rng = np.random.default_rng([self._seed, step])
-        inputs = torch.from_numpy(
-            self._recipe.batch_inputs(self._watermark.triggers[places], task, rng)
-        ).to(self._device)
-        if task.kind == "image":
-            inputs = inputs.permute(0, 3, 1, 2)
-        return inputs, torch.from_numpy(labels[places]).to(self._device)
+        inputs = self._recipe.batch_inputs(self._watermark.triggers[places], task, rng)
+        on_device = torch.from_numpy(inputs).to(self._device)
+        return channels_first(on_device, task), torch.from_numpy(labels[places]).to(self._device)
 
 
 class TrainingBatches:

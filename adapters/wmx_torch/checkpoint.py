@@ -4,6 +4,7 @@ Weights and optimizer state are safetensors, all else is JSON in that file's met
 renamed into place, so that the two can never belong to different epochs.
 """
 
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from wmx.errors import CannotRunError, IntegrityError, UsageError
@@ -123,14 +124,10 @@ def load_pretrained(path: Path, model: nn.Module) -> None:
 
 def _read_state(path: Path, data: bytes) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
-        from safetensors.torch import load
-
         try:
             return load(data)
         except SafetensorError as error:
             raise CannotRunError(f"{path} is a damaged safetensors file: {error}") from None
-    import io
-
     try:
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler refuses in many ways

@@ -49,6 +49,11 @@ def _is_cudnn_recurrent(module: nn.Module) -> bool:
     return isinstance(module, nn.RNNBase) and any(p.is_cuda for p in module.parameters())
 
 
+def channels_first(inputs: Tensor, task: Task) -> Tensor:
+    """Return images [k, H, W, C] as [k, C, H, W], moving nothing in memory; others as they are."""
+    return inputs.permute(0, 3, 1, 2) if task.kind == "image" else inputs
+
+
 def as_model_input(inputs: NDArray[Any], task: Task, model: nn.Module) -> Tensor:
     """Return inputs [k, *task.shape], channels last, as a PyTorch model takes them.
 
@@ -56,9 +61,7 @@ def as_model_input(inputs: NDArray[Any], task: Task, model: nn.Module) -> Tensor
     is the layout in which convolutions run fastest; floats take the dtype of the model's weights.
     """
     weight = next((p for p in model.parameters() if p.is_floating_point()), None)
-    tensor = torch.from_numpy(inputs)
-    if task.kind == "image":
-        tensor = tensor.permute(0, 3, 1, 2)
+    tensor = channels_first(torch.from_numpy(inputs), task)
     if weight is None:
         return tensor
     if tensor.is_floating_point():

@@ -58,10 +58,11 @@ class Monitor:
         """
         inner = plain_module(model)
         task, labels = self._watermark.task, self._watermark.labels
+        inputs = self._watermark.inputs
         with evaluation_mode(inner), torch.no_grad():
             scores = [
                 scores_of(
-                    inner(as_model_input(self._watermark.inputs[at : at + BATCH], task, inner)),
+                    inner(as_model_input(inputs[at : at + BATCH], task, inner)),
                     task.classes,
                 )
                 .double()

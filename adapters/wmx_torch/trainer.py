@@ -8,7 +8,6 @@ the same five.
 import hashlib
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from wmx.data import LabelledData
 from wmx.errors import CannotRunError
 from wmx.recipe import recipe_named
 from wmx.task import Task
-from wmx.training import EpochDone, Training
+from wmx.training import EpochDone, Report, Training
 from wmx.watermark import Watermark
 from wmx_torch.batches import Inputs, TrainingBatches, TriggerBatches
 from wmx_torch.checkpoint import (
@@ -43,7 +42,6 @@ from wmx_torch.randomness import derived_seed, own_random_state
 __all__ = ["check", "evaluate", "export", "fit", "save_weights"]
 
 EVALUATION_BATCH = 500
-Report = Callable[[EpochDone], None]
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,20 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def resumed_epochs(owner: OwnerKey, digits: LabelledData, out: Path) -> list[int]:
+    """Resume the run in ``out`` and return the epochs that were still trained."""
+    epochs: list[int] = []
+    embed(
+        owner,
+        digits,
+        out,
+        training=SHORT,
+        resume=True,
+        report=lambda done: epochs.append(done.epoch),
+    )
+    return epochs
+
+
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
@@ -103,16 +117,7 @@ def test_an_interrupted_run_is_resumed_with_its_claim_and_ends_the_same(
     with pytest.raises(CannotRunError, match="unfinished run") as caught:
         embed(owner, digits, tmp_path, training=SHORT)
     assert "--resume" in str(caught.value.hint)
-    epochs: list[int] = []
-    embed(
-        owner,
-        digits,
-        tmp_path,
-        training=SHORT,
-        resume=True,
-        report=lambda done: epochs.append(done.epoch),
-    )
-    assert epochs == [2]
+    assert resumed_epochs(owner, digits, tmp_path) == [2]
     assert (tmp_path / "claim.json").read_bytes() == claim
     assert (tmp_path / "model.onnx").exists()
 
@@ -183,16 +188,7 @@ def test_an_export_that_fails_keeps_the_training(
             embed(owner, digits, tmp_path, training=SHORT)
     assert (tmp_path / "checkpoint.safetensors").exists()
     assert not (tmp_path / "model.onnx").exists()
-    epochs: list[int] = []
-    embed(
-        owner,
-        digits,
-        tmp_path,
-        training=SHORT,
-        resume=True,
-        report=lambda done: epochs.append(done.epoch),
-    )
-    assert epochs == []
+    assert resumed_epochs(owner, digits, tmp_path) == []
     assert (tmp_path / "model.onnx").exists()
 
 

@@ -17,8 +17,6 @@ from wmx.cli.output import print_error
 from wmx.errors import CannotRunError, UsageError, WmxError
 
 INTERRUPTED = 130
-
-
 COMMANDS = ("demo", "keygen", "claim", "embed", "verify", "info", "doctor")
 
 

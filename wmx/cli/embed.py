@@ -17,14 +17,13 @@ from wmx.cli.common import (
     store,
     table,
 )
+from wmx.cli.output import NOT_VERIFIED, decision_fields
 from wmx.cli.progress import training_progress
 
 if TYPE_CHECKING:
     from wmx.data import LabelledData
     from wmx.embed import Embedded
     from wmx.triggers.folder import Folder
-
-NOT_VERIFIED = 1
 
 
 class RecipeChoice(StrEnum):
@@ -132,7 +131,7 @@ def embed(
         )
         raise
     watermark = embedded.watermark
-    own_images = watermark.claim.generator["name"] == "folder"
+    own_images = watermark.claim.is_over_own_images
     store().add(watermark.claim, watermark.triggers if own_images else None)
     exit_code = 0 if embedded.verdict.verified else NOT_VERIFIED
     answer("embed", _text(embedded), _fields(embedded), as_json=json, exit_code=exit_code)
@@ -176,11 +175,7 @@ def _text(embedded: "Embedded") -> str:
 def _fields(embedded: "Embedded") -> dict[str, Any]:
     verdict, files = embedded.verdict, embedded.files
     return {
-        "verified": verdict.verified,
-        "bits": verdict.bits,
-        "required_bits": verdict.required_bits,
-        "hits": verdict.hits,
-        "n": verdict.n,
+        **decision_fields(verdict),
         "accuracy": embedded.accuracy,
         "claim": verdict.claim,
         "claim_path": str(files.claim),

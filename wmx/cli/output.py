@@ -2,11 +2,15 @@
 
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wmx.errors import WmxError
 
+if TYPE_CHECKING:
+    from wmx.verdict import Verdict
+
 JSON_FORMAT = 1
+NOT_VERIFIED = 1  # the exit code
 
 
 def answer(
@@ -28,6 +32,17 @@ def answer(
             indent=2,
         )
     print(text)  # noqa: T201 - the answer
+
+
+def decision_fields(verdict: "Verdict") -> dict[str, Any]:
+    """Return, for programs, whether a verdict is a yes and by how much."""
+    return {
+        "verified": verdict.verified,
+        "bits": verdict.bits,
+        "required_bits": verdict.required_bits,
+        "hits": verdict.hits,
+        "n": verdict.n,
+    }
 
 
 def print_error(command: str, error: WmxError, *, as_json: bool) -> int:

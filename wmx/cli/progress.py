@@ -3,18 +3,16 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from wmx.training import EpochDone
-
-Report: TypeAlias = Callable[["EpochDone"], None]
+    from wmx.training import EpochDone, Report
 
 
 @contextmanager
-def training_progress(*, silent: bool) -> Iterator[Callable[[str], Report | None]]:
+def training_progress(*, silent: bool) -> Iterator["Callable[[str], Report | None]"]:
     """Give a function that makes, for the title of a run, the callback that shows its epochs.
 
     It makes ``None`` if ``silent``.
@@ -40,11 +38,11 @@ def describe(done: "EpochDone") -> str:
     return text
 
 
-def _lines(title: str) -> Report:
+def _lines(title: str) -> "Report":
     return lambda done: print(f"{title}: {describe(done)}", file=sys.stderr)  # noqa: T201
 
 
-def _live_line(progress: "Progress", title: str) -> Report:
+def _live_line(progress: "Progress", title: str) -> "Report":
     line = progress.add_task(title, total=None)
 
     def report(done: "EpochDone") -> None:

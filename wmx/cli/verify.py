@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wmx.cli.common import JsonOption, KeyOption, answer, load_owner, store, table
+from wmx.cli.output import NOT_VERIFIED, decision_fields
 
 if TYPE_CHECKING:
     from wmx.verdict import Verdict
     from wmx.watermark import Watermark
-
-NOT_VERIFIED = 1
 
 
 class DeviceChoice(StrEnum):
@@ -93,11 +92,7 @@ def scientific(log10: float) -> str:
 def verdict_fields(verdict: "Verdict") -> dict[str, Any]:
     """Return the verdict for programs."""
     return {
-        "verified": verdict.verified,
-        "bits": verdict.bits,
-        "required_bits": verdict.required_bits,
-        "hits": verdict.hits,
-        "n": verdict.n,
+        **decision_fields(verdict),
         "classes": verdict.classes,
         "tail": [str(verdict.tail.numerator), str(verdict.tail.denominator)],
         "log10_tail": verdict.log10_tail,
@@ -130,6 +125,4 @@ def _watermarks(
     owner = load_owner(key_path)
     if triggers is not None:
         return [Watermark.open(claim, owner, images=load_images(triggers))]
-    if claim.generator.get("name") == "folder":
-        return [store().open(claim, owner)]
-    return [Watermark.open(claim, owner)]
+    return [store().open(claim, owner)]

@@ -12,11 +12,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx.errors import CannotRunError, MissingExtraError, UsageError
+from wmx.errors import CannotRunError, UsageError
+from wmx.pictures import picture_paths, pillow, read_picture
 from wmx.task import Task
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
 
 @dataclass(frozen=True)
@@ -74,27 +74,24 @@ def read_folder(folder: str | Path, shape: tuple[int, ...], n: int | None = None
         CannotRunError: no such folder, too few pictures, or one that cannot be read.
         MissingExtraError: Pillow is not installed.
     """
-    try:
-        from PIL import Image
-    except ImportError:
-        raise MissingExtraError("Pillow", "images") from None
+    image_module = pillow()
     folder = Path(folder)
     if not folder.is_dir():
         raise CannotRunError(f"no such folder: {folder}")
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+    paths = picture_paths(folder)
     if not paths or (n is not None and len(paths) < n):
         raise CannotRunError(
             f"{folder} holds {len(paths)} pictures, expected {n or 'at least one'}"
         )
     height, width, channels = shape
-    images = []
-    for path in paths[:n]:
-        try:
-            with Image.open(path) as picture:
-                converted = picture.convert(MODES[channels]).resize(
-                    (width, height), Image.Resampling.LANCZOS
-                )
-        except (OSError, ValueError, Image.DecompressionBombError) as error:
-            raise CannotRunError(f"cannot read the picture {path}: {error}") from None
-        images.append(np.asarray(converted, dtype=np.uint8).reshape(shape))
+
+    def fitted(picture: Any) -> Any:
+        return picture.convert(MODES[channels]).resize(
+            (width, height), image_module.Resampling.LANCZOS
+        )
+
+    images = [
+        np.asarray(read_picture(path, "picture", fitted), dtype=np.uint8).reshape(shape)
+        for path in paths[:n]
+    ]
     return Folder(np.stack(images))
