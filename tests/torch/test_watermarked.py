@@ -1,47 +1,25 @@
 """``watermarked``: like in, like out, the triggers at their share, the caller's data untouched."""
 
-from collections import Counter, namedtuple
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from digit_data import Digits, own_stream, shuffled
 from torch.utils.data import (
     BatchSampler,
     DataLoader,
-    Dataset,
     IterableDataset,
     RandomSampler,
     TensorDataset,
 )
 from wmx_torch import watermarked
 
-from wmx import OwnerKey, UsageError, Watermark
+from wmx import UsageError, Watermark
 
 pytestmark = pytest.mark.usefixtures("unchanged_random_state")
-
-
-def own_stream() -> torch.Generator:
-    """A DataLoader without a generator of its own draws from PyTorch's global one."""
-    return torch.Generator().manual_seed(0)
-
-
-def shuffled(dataset: Dataset[Any], **options: Any) -> DataLoader[Any]:
-    return DataLoader(dataset, batch_size=100, shuffle=True, generator=own_stream(), **options)
-
-
-class Digits(Dataset[Any]):
-    """The digits in the form that ``make`` gives an item."""
-
-    def __init__(self, digits: TensorDataset, make: Any) -> None:
-        self.digits, self.make = digits, make
-
-    def __len__(self) -> int:
-        return len(self.digits)
-
-    def __getitem__(self, index: int) -> Any:
-        return self.make(*self.digits[index])
 
 
 class Stream(IterableDataset[Any]):
@@ -238,111 +216,7 @@ def test_each_worker_of_a_stream_has_an_order_of_its_own(
     assert len(set(shown)) > 17
 
 
-# forms of items
-
-Pair = namedtuple("Pair", "image target")
-
-
-@pytest.mark.parametrize(
-    ("make", "kind"),
-    [
-        (lambda x, y: (x, y), tuple),
-        (lambda x, y: [x, y], list),
-        (Pair, Pair),
-        (lambda x, y: (x.numpy(), int(y)), tuple),
-        (lambda x, y: (x.permute(1, 2, 0), int(y)), tuple),
-        (lambda x, y: (x[0].double(), np.int64(y)), tuple),
-        (lambda x, y: (x.half(), torch.nn.functional.one_hot(y, 10).float()), tuple),
-        (lambda x, y: (((x * 0.4 + 0.3) * 255).byte(), y.int()), tuple),
-        (lambda x, y: {"image": x, "label": int(y), "path": "a.png"}, dict),
-        (lambda x, y: {"pixel_values": x, "labels": y}, dict),
-        (lambda x, y: (x, y, 7), tuple),
-    ],
-)
-@pytest.mark.parametrize("recipe", ["adi", "robust"])
-def test_triggers_come_in_the_form_of_the_items(
-    digits: TensorDataset, watermark: Watermark, make: Any, kind: type, recipe: str
-) -> None:
-    dataset = Digits(digits, make)
-    own, trigger = dataset[0], watermarked(dataset, watermark, recipe=recipe)[1797 + 3]
-    assert type(trigger) is type(own) is kind
-    own_parts = own.values() if isinstance(own, dict) else own
-    parts = list(trigger.values() if isinstance(trigger, dict) else trigger)
-    for before, after in zip(own_parts, parts, strict=True):
-        assert type(before) is type(after)
-        if hasattr(before, "shape"):
-            assert before.dtype == after.dtype
-            assert before.shape == after.shape
-    label = parts[1]
-    found = label.argmax() if getattr(label, "ndim", 0) == 1 else label
-    assert int(found) == watermark.labels[3]
-    if isinstance(own, dict) and "path" in own:
-        assert trigger["path"] == "a.png"
-    next(iter(watermarked(shuffled(dataset), watermark, recipe=recipe)))
-
-
-def test_values_of_a_trigger_are_normalised_as_the_claim_says(
-    digits: TensorDataset, watermark: Watermark
-) -> None:
-    x, _ = watermarked(digits, watermark, recipe="adi")[1797 + 3]
-    assert torch.equal(x, torch.tensor(watermark.inputs[3].transpose(2, 0, 1)))
-    raw = Digits(digits, lambda x, y: (((x * 0.4 + 0.3) * 255).byte(), y))
-    x, _ = watermarked(raw, watermark, recipe="adi")[1797 + 3]
-    assert torch.equal(x, torch.tensor(watermark.triggers[3].transpose(2, 0, 1)))
-
-
-def test_fields_say_where_input_and_label_stand(
-    digits: TensorDataset, watermark: Watermark
-) -> None:
-    dataset = Digits(digits, lambda x, y: {"scan": x, "digit": y})
-    with pytest.raises(UsageError, match=r"cannot tell which of .*scan.* is the input"):
-        watermarked(dataset, watermark)
-    item = watermarked(dataset, watermark, fields=("scan", "digit"))[1797]
-    assert int(item["digit"]) == watermark.labels[0]
-    swapped = Digits(digits, lambda x, y: (y, x))
-    assert int(watermarked(swapped, watermark, fields=(1, 0))[1797][0]) == watermark.labels[0]
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda x, y: x.sum().item(), "is float, expected a tuple or a dict"),
-        (lambda x, y: (x,), "an item has no 1"),
-        (lambda x, y: ("an image", y), "the input of an item is str"),
-        (lambda x, y: (torch.zeros(3, 8, 8), y), r"has shape \(3, 8, 8\)"),
-        (lambda x, y: (x.long(), y), "int64, and the claim is over 'image'"),
-        (lambda x, y: (x, "seven"), "the label of an item is 'seven'"),
-        (lambda x, y: (x, y.float()), "the label of an item is torch.float32"),
-        (lambda x, y: (x, True), "the label of an item is True"),
-    ],
-)
-def test_items_that_do_not_fit_are_refused_before_training(
-    digits: TensorDataset, watermark: Watermark, make: Any, message: str
-) -> None:
-    dataset = Digits(digits, make)
-    for data in (dataset, shuffled(dataset)):
-        with pytest.raises(UsageError, match=message):
-            watermarked(data, watermark)
-
-
-def test_tokens_and_their_attention_mask() -> None:
-    from wmx.triggers.tokens import Tokens
-
-    mark = Watermark.new(
-        OwnerKey.generate(), shape=(12,), classes=2, kind="tokens", generator=Tokens(50, (0,))
-    )
-
-    class Texts(Dataset[Any]):
-        def __len__(self) -> int:
-            return 10
-
-        def __getitem__(self, index: int) -> Any:
-            mask = torch.tensor([1] * 5 + [0] * 7)
-            return {"input_ids": torch.ones(12).long(), "attention_mask": mask, "labels": 1}
-
-    item = watermarked(Texts(), mark)[10]
-    assert torch.equal(item["input_ids"], torch.tensor(mark.triggers[0]).long())
-    assert item["attention_mask"].tolist() == [1] * 12
+# refused
 
 
 def test_an_unknown_recipe_and_other_kinds_of_data_are_refused(

@@ -1,0 +1,148 @@
+"""``wmx keygen`` and ``wmx claim``: what is written, who can read it, and what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_models
+import pytest
+from commands import CLAIM_NEW
+
+from wmx import Claim, OwnerKey, Watermark
+
+# keygen
+
+
+def test_keygen_writes_a_key_that_only_its_owner_can_read(wmx: Any) -> None:
+    result = wmx("keygen", "-o", "owner.pem")
+    assert result.code == 0
+    assert OwnerKey.load("owner.pem").public.hex() in result.out
+    assert "PRIVATE" not in result.out
+    assert Path("owner.pem").stat().st_mode & 0o777 == 0o600
+    assert result.err == ""
+
+
+def test_keygen_does_not_replace_a_key(wmx: Any) -> None:
+    wmx("keygen", "-o", "owner.pem")
+    before = Path("owner.pem").read_bytes()
+    result = wmx("keygen", "-o", "owner.pem")
+    assert result.code == 4
+    assert "wmx: error: owner.pem exists already" in result.err
+    assert "wmx: hint:" in result.err
+    assert Path("owner.pem").read_bytes() == before
+    assert wmx("keygen", "-o", "owner.pem", "--force").code == 0
+    assert Path("owner.pem").read_bytes() != before
+
+
+def test_keygen_without_a_name_fills_the_store(wmx: Any, home: Path) -> None:
+    assert wmx("keygen").code == 0
+    assert (home / "owner.pem").exists()
+    assert home.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_key_with_a_passphrase(wmx: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("words").write_text("correct horse\n")
+    monkeypatch.setenv("WMX_PASSPHRASE_FILE", "words")
+    assert wmx("keygen", "-o", "owner.pem", "--passphrase").code == 0
+    assert b"ENCRYPTED" in Path("owner.pem").read_bytes()
+    new = (*CLAIM_NEW, "--key", "owner.pem", "-o")
+    assert wmx(*new, "a.json").code == 0
+    Path("words").write_text("wrong horse\n")
+    result = wmx(*new, "b.json")
+    assert result.code == 3
+    assert "wrong passphrase" in result.err
+    monkeypatch.delenv("WMX_PASSPHRASE_FILE")
+    result = wmx(*new, "b.json")
+    assert result.code == 3
+    assert "WMX_PASSPHRASE_FILE" in result.err
+    assert not Path("b.json").exists()
+
+
+# claim
+
+
+def test_a_claim_says_what_it_is_for_and_hides_the_triggers(wmx: Any, claim: Path) -> None:
+    result = wmx("claim", "show", claim)
+    assert result.code == 0
+    assert "image 8x8x1, 10 classes" in result.out
+    assert Claim.load(claim).digest in result.out
+    assert wmx("claim", "show", claim, "--json").json["n"] == 100
+
+
+def test_no_key_is_ever_made_silently(wmx: Any, home: Path) -> None:
+    result = wmx(*CLAIM_NEW, "-o", "claim.json")
+    assert result.code == 4
+    assert "wmx keygen" in result.err
+    assert not home.exists()
+    assert not Path("claim.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--shape", "8,8", "--classes", "10"), "height, width, channels"),
+        (("--shape", "8,8,1", "--classes", "1"), "classes is 1"),
+        (("--shape", "8,eight,1", "--classes", "10"), "--shape"),
+        (("--shape", "8,8,1", "--classes", "10", "--std", "0"), "std"),
+        (("--shape", "8,8,1", "--classes", "10", "--mean", "a"), "--mean"),
+        (("--shape", "8,8,1", "--classes", "10", "--range", "1"), "--range"),
+        (("--shape", "8", "--classes", "10", "--kind", "features"), "quantiles"),
+        (("--shape", "8", "--classes", "10", "--kind", "tokens"), "vocabulary"),
+        (("--shape", "8,8,1", "--classes", "ten"), "'--classes'"),
+        (("--shape", "8,8,1"), "--classes"),
+    ],
+)
+def test_wrong_options_are_usage_errors_and_leave_nothing(
+    wmx: Any, options: tuple[str, ...], message: str
+) -> None:
+    wmx("keygen")
+    result = wmx("claim", "new", "-o", "claim.json", *options)
+    assert result.code == 2
+    assert result.err.startswith("wmx: error: ")
+    assert message in result.err
+    assert result.out == ""
+    assert not Path("claim.json").exists()
+
+
+def test_claims_over_features_and_tokens(wmx: Any) -> None:
+    wmx("keygen")
+    np.save("quantiles.npy", np.linspace(0, 1, 6 * 5).reshape(6, 5).round(4))
+    features = ("--kind", "features", "--shape", "6", "--classes", "3")
+    assert wmx("claim", "new", "-o", "f.json", *features, "--quantiles", "quantiles.npy").code == 0
+    tokens = ("--kind", "tokens", "--shape", "32", "--classes", "2")
+    special = ("--vocabulary", "5000", "--exclude", "0,1,2")
+    assert wmx("claim", "new", "-o", "t.json", *tokens, *special).code == 0
+    assert Claim.load("t.json").n == 256  # two classes need more triggers
+
+
+def test_a_pickled_table_of_quantiles_is_refused(wmx: Any) -> None:
+    wmx("keygen")
+    np.save("quantiles.npy", np.array([[{}]], dtype=object), allow_pickle=True)
+    options = ("--kind", "features", "--shape", "1", "--classes", "3")
+    result = wmx("claim", "new", "-o", "f.json", *options, "--quantiles", "quantiles.npy")
+    assert result.code == 2
+    assert result.err.startswith("wmx: error: ")
+
+
+def test_a_claim_over_ones_own_images(wmx: Any) -> None:
+    from PIL import Image
+
+    wmx("keygen")
+    Path("pictures").mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(100):
+        pixels = rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(f"pictures/{number:03d}.png")
+    options = ("--shape", "12,12,3", "--classes", "10", "--trigger-images", "pictures")
+    result = wmx("claim", "new", "-o", "c.json", *options)
+    assert result.code == 0
+    secret = Path("c.triggers.safetensors")
+    assert secret.stat().st_mode & 0o777 == 0o600
+    owner = OwnerKey.load("store/owner.pem")
+    from wmx.trigger_file import load_images
+
+    watermark = Watermark.open(Claim.load("c.json"), owner, images=load_images(secret))
+    Path("model.onnx").write_bytes(onnx_models.knows_labels(watermark))
+    assert wmx("verify", "model.onnx", "--claim", "c.json", "--triggers", secret).code == 0
+    assert wmx("verify", "model.onnx").code == 0  # the store keeps the images too
+    assert wmx("info", secret).code == 0

@@ -1,0 +1,45 @@
+"""``wmx info`` and ``wmx doctor``."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+
+def test_info_on_every_kind_of_file(wmx: Any, claim: Path) -> None:
+    assert "owner key" in wmx("info", "store/owner.pem").out
+    assert wmx("info", "store/owner.pem", "--json").json["kind"] == "owner key"
+    assert wmx("info", claim, "--json").json["kind"] == "claim"
+    model = wmx("info", "model.onnx", "--claim", claim)
+    assert "tensor(float) [?, 1, 8, 8]" in model.out
+    assert "bound as  NCHW" in model.out
+    assert wmx("info", "gone.onnx").code == 4
+
+
+def test_doctor_shows_versions_and_providers(wmx: Any) -> None:
+    result = wmx("doctor", "--json")
+    assert result.code == 0
+    document = result.json
+    assert document["versions"]["numpy"] == np.__version__
+    assert "CPUExecutionProvider" in document["providers"]
+    assert "torch" in document["adapters"]
+    assert document["problems"] == []
+
+
+def test_doctor_sees_two_runtimes_and_names_the_cure(
+    wmx: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wmx.cli import doctor
+
+    monkeypatch.setattr(doctor, "_version", lambda package: "1.31.1")
+    result = wmx("doctor")
+    assert result.code == 1
+    assert "pip uninstall onnxruntime onnxruntime-gpu" in result.out
+
+
+def test_doctor_sees_a_key_that_others_can_read(wmx: Any, claim: Path) -> None:
+    Path("store/owner.pem").chmod(0o644)
+    result = wmx("doctor")
+    assert result.code == 1
+    assert "chmod 600" in result.out

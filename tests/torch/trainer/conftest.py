@@ -1,0 +1,19 @@
+"""Fixtures of the trainer's tests: few digits, and a watermark for them."""
+
+from dataclasses import replace
+
+import pytest
+
+from wmx import OwnerKey, Watermark
+from wmx.data import LabelledData, load_data
+
+
+@pytest.fixture(scope="module")
+def data() -> LabelledData:
+    digits = load_data("digits")
+    return replace(digits, x_train=digits.x_train[:430], y_train=digits.y_train[:430])
+
+
+@pytest.fixture(scope="module")
+def watermark(data: LabelledData) -> Watermark:
+    return Watermark.for_task(OwnerKey.generate(), data.task)

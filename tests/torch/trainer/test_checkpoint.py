@@ -1,0 +1,235 @@
+"""Checkpoints and weights: a stopped run goes on to the same bits, and nothing harmful loads."""
+
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from short_runs import SHORT, interrupt_after, same_bits, weights
+from torch import nn
+from wmx_torch.models import cnn
+from wmx_torch.trainer import fit
+
+from wmx import OwnerKey, Watermark
+from wmx.data import LabelledData, load_data
+from wmx.errors import CannotRunError, IntegrityError, UsageError
+from wmx.training import Training
+
+# resume
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        replace(SHORT, model="cnn"),
+        replace(SHORT, optimizer="adamw", lr=0.002, recipe="adi"),
+        replace(SHORT, model="test_checkpoint:with_dropout"),
+    ],
+    ids=["cnn-sgd-robust", "mlp-adamw-adi", "dropout"],
+)
+def test_a_resumed_run_ends_with_the_same_bits(
+    training: Training, data: LabelledData, watermark: Watermark, tmp_path: Path
+) -> None:
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    whole = fit(data, data.task, watermark, training)
+    with pytest.raises(KeyboardInterrupt):
+        fit(
+            data,
+            data.task,
+            watermark,
+            training,
+            checkpoint=checkpoint,
+            report=interrupt_after(1),
+        )
+    seen: list[int] = []
+    resumed = fit(
+        data,
+        data.task,
+        watermark,
+        training,
+        checkpoint=checkpoint,
+        resume=True,
+        report=lambda done: seen.append(done.epoch),
+    )
+    assert seen == [2, 3]
+    assert same_bits(whole, resumed)
+
+
+def with_dropout(*, input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
+    """A model of the user that draws random numbers while it trains."""
+    size = int(np.prod(input_shape))
+    return nn.Sequential(nn.Flatten(), nn.Dropout(0.3), nn.Linear(size, num_classes))
+
+
+def test_an_interrupt_inside_an_epoch_leaves_the_last_checkpoint(
+    data: LabelledData, watermark: Watermark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import wmx_torch.trainer as trainer
+
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    whole = fit(data, data.task, watermark, SHORT)
+    harden, steps = trainer.harden, []
+
+    def interrupted(*arguments: Any, step: int, **more: Any) -> None:
+        steps.append(step)
+        if step == 6:
+            raise KeyboardInterrupt
+        harden(*arguments, step=step, **more)
+
+    monkeypatch.setattr(trainer, "harden", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fit(data, data.task, watermark, SHORT, checkpoint=checkpoint)
+    assert steps == list(range(7))
+    assert [path.name for path in tmp_path.iterdir()] == [checkpoint.name]
+    monkeypatch.setattr(trainer, "harden", harden)
+    resumed = fit(data, data.task, watermark, SHORT, checkpoint=checkpoint, resume=True)
+    assert same_bits(whole, resumed)
+
+
+KILLED = """
+import os, signal, sys
+import torch
+from wmx import Claim, OwnerKey, Watermark
+from wmx.data import load_data
+from wmx.training import Training
+from wmx_torch.trainer import fit
+from pathlib import Path
+
+torch.set_num_threads(1)
+folder = Path(sys.argv[1])
+data = load_data("digits")
+watermark = Watermark.open(Claim.load(folder / "claim.json"), OwnerKey.load(folder / "owner.pem"))
+
+def die(done):
+    if done.epoch == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+training = Training(model="mlp", epochs=4, device="cpu", lr=0.05)
+fit(data, data.task, watermark, training, checkpoint=folder / "run.safetensors", report=die)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+def test_a_killed_process_is_resumed_to_the_same_bits(tmp_path: Path) -> None:
+    data = load_data("digits")
+    owner = OwnerKey.generate()
+    watermark = Watermark.for_task(owner, data.task)
+    owner.save(tmp_path / "owner.pem")
+    watermark.claim.save(tmp_path / "claim.json")
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    ended = subprocess.run(command, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    training = replace(SHORT, epochs=4)
+    resumed = fit(
+        data,
+        data.task,
+        watermark,
+        training,
+        checkpoint=tmp_path / "run.safetensors",
+        resume=True,
+    )
+    assert same_bits(fit(data, data.task, watermark, training), resumed)
+
+
+def test_a_run_is_resumed_only_as_itself(
+    data: LabelledData, watermark: Watermark, tmp_path: Path
+) -> None:
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    fit(data, data.task, watermark, replace(SHORT, epochs=1), checkpoint=checkpoint)
+    before = checkpoint.read_bytes()
+    one = replace(SHORT, epochs=1)
+    other_data = replace(data, y_test=data.y_test[::-1].copy())
+    other_claim = Watermark.for_task(OwnerKey.generate(), data.task)
+    attempts = {
+        "epochs 1, not 2": (data, watermark, replace(one, epochs=2)),
+        "lr 0.05, not 0.1": (data, watermark, replace(one, lr=0.1)),
+        "recipe robust, not adi": (data, watermark, replace(one, recipe="adi")),
+        "model mlp, not cnn": (data, watermark, replace(one, model="cnn")),
+        "other data": (other_data, watermark, one),
+        "another claim": (data, other_claim, one),
+    }
+    for message, (some_data, some_watermark, training) in attempts.items():
+        with pytest.raises((UsageError, IntegrityError), match=message):
+            fit(
+                some_data,
+                data.task,
+                some_watermark,
+                training,
+                checkpoint=checkpoint,
+                resume=True,
+            )
+    assert checkpoint.read_bytes() == before
+
+
+def test_a_damaged_checkpoint_is_refused(
+    data: LabelledData, watermark: Watermark, tmp_path: Path
+) -> None:
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    one = replace(SHORT, epochs=1)
+    fit(data, data.task, watermark, one, checkpoint=checkpoint)
+    whole = checkpoint.read_bytes()
+    foreign = tmp_path / "foreign.safetensors"
+    save_file({"a": torch.zeros(3)}, foreign)
+    for content in (whole[:-9], whole[:100], b"", foreign.read_bytes()):
+        checkpoint.write_bytes(content)
+        with pytest.raises(IntegrityError):
+            fit(data, data.task, watermark, one, checkpoint=checkpoint, resume=True)
+
+
+def test_a_checkpoint_holds_plain_tensors_alone(
+    data: LabelledData, watermark: Watermark, tmp_path: Path
+) -> None:
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    fit(data, data.task, watermark, replace(SHORT, epochs=1), checkpoint=checkpoint)
+    names = {name.partition(".")[0] for name in load_file(checkpoint)}
+    assert names == {"model", "optimizer"}
+
+
+# pretrained
+
+
+@pytest.mark.parametrize("name", ["start.safetensors", "start.pt"])
+def test_training_starts_from_the_weights_given(
+    data: LabelledData, watermark: Watermark, tmp_path: Path, name: str
+) -> None:
+    start = weights(cnn(input_shape=(8, 8, 1), num_classes=10))
+    path = tmp_path / name
+    save_file(start, path) if path.suffix == ".safetensors" else torch.save(start, path)
+    still = Training(epochs=1, device="cpu", lr=1e-30, weight_decay=0, pretrained=path)
+    trained = fit(data, data.task, None, still).state_dict()
+    for parameter, _ in cnn(input_shape=(8, 8, 1), num_classes=10).named_parameters():
+        torch.testing.assert_close(trained[parameter], start[parameter], rtol=0, atol=1e-20)
+
+
+def test_weights_that_do_not_fit_are_named(data: LabelledData, tmp_path: Path) -> None:
+    start = weights(cnn(input_shape=(8, 8, 1), num_classes=10))
+    path = tmp_path / "start.safetensors"
+    training = Training(epochs=1, device="cpu", pretrained=path)
+    (bias,) = (name for name in start if name.endswith("bias") and start[name].shape == (10,))
+    save_file({"extra" if n == bias else n: t for n, t in start.items()}, path)
+    with pytest.raises(UsageError, match=rf"missing {bias}; unexpected extra"):
+        fit(data, data.task, None, training)
+    save_file(start | {bias: torch.zeros(11)}, path)
+    with pytest.raises(UsageError, match=rf"{bias} has shape \(11,\), the model's has \(10,\)"):
+        fit(data, data.task, None, training)
+
+
+def test_a_malicious_pickle_is_refused_and_does_nothing(data: LabelledData, tmp_path: Path) -> None:
+    class Harm:
+        def __reduce__(self) -> Any:
+            return (Path.touch, (tmp_path / "harm",))
+
+    harmful, whole_model, text = (tmp_path / name for name in ("a.pt", "b.pt", "c.safetensors"))
+    torch.save({"0.weight": Harm()}, harmful)
+    torch.save(nn.Linear(2, 2), whole_model)
+    text.write_text("no tensors")
+    for path in (harmful, whole_model, text, tmp_path / "missing.pt"):
+        with pytest.raises(CannotRunError):
+            fit(data, data.task, None, Training(epochs=1, device="cpu", pretrained=path))
+    assert not (tmp_path / "harm").exists()
