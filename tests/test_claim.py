@@ -52,8 +52,9 @@ def test_no_byte_can_be_changed_removed_or_added() -> None:
             FILE[:position] + FILE[position + 1 :],
             FILE[:position] + b" " + FILE[position:],
         ):
-            with pytest.raises(IntegrityError):
+            with pytest.raises(IntegrityError) as caught:
                 Claim.from_bytes(changed)
+            assert caught.value.hint
     for appended in (b"\n", b" ", b"\x00", FILE):
         with pytest.raises(IntegrityError):
             Claim.from_bytes(FILE + appended)

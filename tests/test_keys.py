@@ -42,8 +42,9 @@ def test_the_file_is_the_owners_alone(tmp_path: Path) -> None:
 def test_wrong_missing_and_empty_passphrases(tmp_path: Path) -> None:
     path = tmp_path / "key.pem"
     OwnerKey.generate().save(path, b"correct")
-    with pytest.raises(IntegrityError, match="wrong passphrase"):
+    with pytest.raises(IntegrityError, match="wrong passphrase") as caught:
         OwnerKey.load(path, b"wrong")
+    assert caught.value.hint
     with pytest.raises(IntegrityError, match="none was given") as caught:
         OwnerKey.load(path)
     assert caught.value.hint

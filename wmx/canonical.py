@@ -11,6 +11,8 @@ import rfc8785
 
 from wmx.errors import IntegrityError
 
+UNCHANGED_HINT = "use the file exactly as wmx wrote it, byte for byte"
+
 
 def dumps(value: Any) -> bytes:
     """Return ``value`` in RFC 8785 form.
@@ -41,7 +43,7 @@ def loads(data: bytes, what: str) -> Any:
     if canonical != data:
         raise IntegrityError(
             f"{what} was changed: it is JSON, but not in the canonical form of RFC 8785",
-            hint="use the file exactly as wmx wrote it, byte for byte",
+            hint=UNCHANGED_HINT,
         )
     return value
 

@@ -113,9 +113,13 @@ class Claim:
                 envelope=envelope,
             )
         except KeyError as error:
-            raise IntegrityError(f"{what} lacks the field {error}") from None
+            raise IntegrityError(
+                f"{what} lacks the field {error}", hint=canonical.UNCHANGED_HINT
+            ) from None
         except (TypeError, ValueError) as error:
-            raise IntegrityError(f"{what} holds a malformed field: {error}") from None
+            raise IntegrityError(
+                f"{what} holds a malformed field: {error}", hint=canonical.UNCHANGED_HINT
+            ) from None
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

@@ -90,7 +90,8 @@ class Envelope:
             public, self.signature, message
         ):
             raise IntegrityError(
-                f"the signature of {what} is not its owner's: the file was changed after signing"
+                f"the signature of {what} is not its owner's: the file was changed after signing",
+                hint=canonical.UNCHANGED_HINT,
             )
         return self.payload
 

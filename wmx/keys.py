@@ -62,7 +62,11 @@ class OwnerKey:
             key = serialization.load_pem_private_key(pem, passphrase if is_encrypted(pem) else None)
         except (ValueError, TypeError, UnsupportedAlgorithm):
             if is_encrypted(pem):
-                raise IntegrityError(f"wrong passphrase for owner key {name}") from None
+                raise IntegrityError(
+                    f"wrong passphrase for owner key {name}",
+                    hint="it is the first line of the file that WMX_PASSPHRASE_FILE names, "
+                    "or what is typed when asked",
+                ) from None
             raise IntegrityError(
                 f"{name} is not an owner key: expected an Ed25519 private key, PKCS#8 PEM",
                 hint=KEY_HINT,
