@@ -17,6 +17,7 @@ from wmx_torch import trainer
 
 from wmx import OwnerKey
 from wmx.embed import embed
+from wmx.trainer import evaluate, fit
 from wmx.training import Training
 
 
@@ -33,8 +34,8 @@ def main() -> None:
         training = Training(
             epochs=arguments.epochs, seed=seed, recipe=arguments.recipe, device="cpu"
         )
-        plain = trainer.fit(data, data.task, None, training)
-        unmarked = trainer.evaluate(plain, data.x_test, data.y_test, data.task)
+        plain = fit(trainer, data, data.task, None, training)
+        unmarked = evaluate(trainer, plain, data.x_test, data.y_test, data.task)
         with tempfile.TemporaryDirectory() as folder:
             marked = embed(OwnerKey.generate(), data, Path(folder) / "run", training=training)
         runs.append(

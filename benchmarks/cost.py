@@ -17,6 +17,7 @@ from wmx_torch import trainer
 
 from wmx import OwnerKey, Watermark
 from wmx import recipe as recipes
+from wmx.trainer import fit
 from wmx.training import Training
 
 
@@ -32,7 +33,7 @@ def main() -> None:
 
     def train(recipe: str | None) -> None:
         training = Training(epochs=arguments.epochs, recipe=recipe or "adi", device="cpu")
-        trainer.fit(data, data.task, watermark if recipe else None, training)
+        fit(trainer, data, data.task, watermark if recipe else None, training)
 
     seconds = harness.alternate(
         {

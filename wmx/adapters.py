@@ -1,7 +1,7 @@
 """Finding the adapter of a framework: a module registered under the entry-point group.
 
 Other distributions can add theirs: ``[project.entry-points."wmx.adapters"] name = "module"``.  The
-module offers what :mod:`wmx.embed` calls.
+module offers what :class:`wmx.trainer.Adapter` says.
 """
 
 from importlib.metadata import EntryPoint, entry_points

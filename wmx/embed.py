@@ -10,6 +10,7 @@ from wmx.data import LabelledData
 from wmx.errors import CannotRunError, UsageError
 from wmx.keys import OwnerKey
 from wmx.run_files import RunFiles
+from wmx.trainer import check, evaluate, fit
 from wmx.training import Report, Training
 from wmx.trigger_file import load_images, save_images
 from wmx.triggers import Generator
@@ -79,11 +80,12 @@ def embed(
     else:
         generator = generator or data.trigger_generator()
         watermark = Watermark.for_task(owner, data.task, n=n, generator=generator, note=note)
-        adapter.check(data, watermark.task, training)
+        check(adapter, data, watermark.task, training)
         _require_free(files, force)
         _write_claim(files, watermark, generator)
     try:
-        model = adapter.fit(
+        model = fit(
+            adapter,
             data,
             watermark.task,
             watermark,
@@ -101,7 +103,7 @@ def embed(
                 with contextlib.suppress(OSError):  # someone else has put something there
                     files.folder.rmdir()
         raise
-    accuracy = adapter.evaluate(model, data.x_test, data.y_test, watermark.task)
+    accuracy = evaluate(adapter, model, data.x_test, data.y_test, watermark.task)
     return Embedded(watermark, files, accuracy, verify(files.model, watermark, device="cpu"))
 
 
@@ -119,9 +121,9 @@ def train_unmarked(
         Its accuracy on the test set, 0 to 1.
     """
     adapter = load_adapter(framework)
-    model = adapter.fit(data, data.task, None, training, report=report)
+    model = fit(adapter, data, data.task, None, training, report=report)
     adapter.export(model, Path(out), data.task)
-    return float(adapter.evaluate(model, data.x_test, data.y_test, data.task))
+    return evaluate(adapter, model, data.x_test, data.y_test, data.task)
 
 
 def _require_free(files: RunFiles, force: bool) -> None:

@@ -7,6 +7,7 @@ Parametric Vulnerability*, ICCV 2023 (docs/recipes.md).
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,15 @@ class Recipe:
     def radius_at(self, step: int, steps: int) -> float:
         """Return the radius at a step counted from 0 of ``steps`` in all."""
         return self.radius * min(1.0, step / steps / self.ramp)
+
+    def draws(self, n: int, seed: int) -> NDArray[np.int64]:
+        """Return the triggers that the added gradients are taken over, int64 [n, draw].
+
+        Row ``step // every % n`` serves a step.  ``draw`` shuffled passes through the n triggers
+        fill the n rows, so every trigger is drawn equally often; then they come again.  A table
+        and not a stream, so that a traced step can look its row up.
+        """
+        return _draws(n, self.draw, seed)
 
     def augmented(self, pixels: NDArray[Any], rng: np.random.Generator) -> NDArray[np.float32]:
         """Vary contrast, brightness and noise of image triggers.
@@ -124,3 +134,10 @@ def triggers_at(n: int, seed: int, first: int, count: int) -> NDArray[np.int64]:
     places = np.arange(first, first + count)
     passes = {int(p): trigger_order(n, seed, int(p)) for p in np.unique(places // n)}
     return np.array([passes[int(place // n)][place % n] for place in places], dtype=np.int64)
+
+
+@lru_cache(maxsize=8)
+def _draws(n: int, draw: int, seed: int) -> NDArray[np.int64]:
+    table = triggers_at(n, seed, 0, n * draw).reshape(n, draw)
+    table.flags.writeable = False
+    return table

@@ -3,9 +3,10 @@
 >>> from wmx_torch import watermarked, harden, export
 """
 
+from wmx.marking import Marking
 from wmx_torch.export import export
 from wmx_torch.harden import harden
-from wmx_torch.monitor import Marking, Monitor
+from wmx_torch.monitor import Monitor
 from wmx_torch.watermarked import watermarked
 
 __all__ = ["Marking", "Monitor", "export", "harden", "watermarked"]

@@ -10,7 +10,7 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from wmx.errors import UsageError
-from wmx.recipe import recipe_named, triggers_at
+from wmx.recipe import recipe_named
 from wmx.watermark import Watermark
 from wmx_torch.inference import (
     as_model_input,
@@ -63,9 +63,8 @@ def harden(
     weights = {name: p for name, p in inner.named_parameters() if p.requires_grad}
     if not weights:
         raise UsageError("the model has no parameter that is trained")
-    places = triggers_at(
-        len(watermark.labels), seed, step // chosen.every * chosen.draw, chosen.draw
-    )
+    n = len(watermark.labels)
+    places = chosen.draws(n, seed)[step // chosen.every % n]
     task = watermark.task
     inputs = as_model_input(task.model_input(watermark.triggers[places]), task, inner)
     labels = torch.from_numpy(watermark.labels[places]).to(inputs.device)

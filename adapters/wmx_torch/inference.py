@@ -96,3 +96,18 @@ def scores_of(output: Any, classes: int) -> Tensor:
             f"expected [batch, {classes}] as the claim says"
         )
     return scores
+
+
+def scores(model: nn.Module, inputs: NDArray[Any], task: Task) -> NDArray[Any]:
+    """Return the logits [k, classes] of the module inside ``model`` in evaluation mode.
+
+    Args:
+        model: its modes are restored afterwards.
+        inputs: [k, *task.shape], channels last, as the model sees them.
+        task: gives kind and classes.
+    """
+    inner = plain_module(model)
+    with evaluation_mode(inner), torch.no_grad():
+        given = scores_of(inner(as_model_input(inputs, task, inner)), task.classes)
+    values: NDArray[Any] = given.double().cpu().numpy()
+    return values

@@ -9,13 +9,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from wmx.errors import CannotRunError, UsageError
-from wmx.named_callable import callable_from
+from wmx.errors import UsageError
+from wmx.networks import EMBEDDING_SIZE, HIDDEN_UNITS, LARGEST_UNSTRIDED_SIDE, named_network
 from wmx.task import Task
-
-LARGEST_UNSTRIDED_SIDE = 64
-HIDDEN_UNITS = 256
-EMBEDDING_SIZE = 64
 
 
 def build_model(spec: str, task: Task, vocabulary: int | None = None) -> nn.Module:
@@ -31,24 +27,7 @@ def build_model(spec: str, task: Task, vocabulary: int | None = None) -> nn.Modu
         UsageError: no such model, it does not fit the task, or the callable returned none.
         CannotRunError: the callable failed.
     """
-    if spec == "cnn":
-        if task.kind != "image":
-            raise UsageError(
-                f"the model cnn is for images, and the data are {task.kind}", hint="--model mlp"
-            )
-        return cnn(input_shape=task.shape, num_classes=task.classes)
-    if spec == "mlp":
-        return mlp(input_shape=task.shape, num_classes=task.classes, vocabulary=vocabulary)
-    if ":" not in spec:
-        raise UsageError(f"no model {spec!r}, expected cnn, mlp or package.module:callable")
-    make = callable_from(spec, "--model")
-    try:
-        model = make(input_shape=task.shape, num_classes=task.classes)
-    except Exception as error:
-        raise CannotRunError(
-            f"--model: {spec}(input_shape={task.shape}, num_classes={task.classes}) failed: "
-            f"{type(error).__name__}: {error}"
-        ) from error
+    model = named_network(spec, task, {"cnn": cnn, "mlp": mlp}, vocabulary=vocabulary)
     if not isinstance(model, nn.Module):
         raise UsageError(
             f"--model: {spec} returned {type(model).__name__}, expected a torch.nn.Module"

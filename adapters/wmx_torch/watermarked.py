@@ -7,10 +7,11 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, get_worker_info
 
+from wmx.batch_form import Fields, find_fields
 from wmx.errors import UsageError
 from wmx.recipe import Recipe, recipe_named, triggers_at
 from wmx.watermark import Watermark
-from wmx_torch.items import Fields, TriggerItems, find_fields
+from wmx_torch.items import TriggerItems
 
 Data = TypeVar("Data", bound="DataLoader[Any] | Dataset[Any]")
 

@@ -32,10 +32,15 @@ def test_doctor_sees_two_runtimes_and_names_the_cure(
 ) -> None:
     from wmx.cli import doctor
 
-    monkeypatch.setattr(doctor, "_version", lambda package: "1.31.1")
+    def installed(package: str) -> str:
+        return "1.31.1" if package == "onnxruntime" else "1.30.0"
+
+    monkeypatch.setattr(doctor, "_version", installed)
     result = wmx("doctor")
     assert result.code == 1
     assert "pip uninstall onnxruntime onnxruntime-gpu" in result.out
+    monkeypatch.setattr(doctor, "_version", lambda package: "1.31.1")
+    assert wmx("doctor").code == 0, "at one version they hold the same files"
 
 
 def test_doctor_sees_a_key_that_others_can_read(wmx: Any, claim: Path) -> None:

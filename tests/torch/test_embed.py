@@ -91,15 +91,13 @@ def test_digits_from_claim_to_proof(digits: LabelledData, owner: OwnerKey, tmp_p
 def test_the_claim_lies_there_before_the_first_step(
     digits: LabelledData, owner: OwnerKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import wmx_torch.trainer as trainer
-
     seen = []
 
     def fit(*_arguments: Any, **_more: Any) -> None:
         seen.append(Claim.load(tmp_path / "claim.json").owner)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(trainer, "fit", fit)
+    monkeypatch.setattr("wmx.embed.fit", fit)
     with pytest.raises(KeyboardInterrupt):
         embed(owner, digits, tmp_path, training=SHORT)
     assert seen == [owner.public]

@@ -90,7 +90,7 @@ def test_fields_say_where_input_and_label_stand(
         (lambda x, y: (torch.zeros(3, 8, 8), y), r"has shape \(3, 8, 8\)"),
         (lambda x, y: (x.long(), y), "int64, and the claim is over 'image'"),
         (lambda x, y: (x, "seven"), "the label of an item is 'seven'"),
-        (lambda x, y: (x, y.float()), "the label of an item is torch.float32"),
+        (lambda x, y: (x, y.float()), "the label of an item is float32"),
         (lambda x, y: (x, True), "the label of an item is True"),
     ],
 )

@@ -14,10 +14,12 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 from wmx_torch import export, trainer
+from wmx_torch.models import build_model
 
 from wmx import Claim, OwnerKey, Watermark, verify
 from wmx.data import LabelledData, load_data
 from wmx.embed import Embedded, embed
+from wmx.trainer import fit
 from wmx.training import Training
 from wmx.trigger_file import load_images, save_images
 from wmx.triggers.folder import Folder
@@ -41,7 +43,7 @@ def model(marked: Embedded, data: LabelledData) -> nn.Module:
     """The marked network, loaded from its saved weights."""
     from safetensors.torch import load_file
 
-    network = trainer.build_model("cnn", marked.watermark.task, None)
+    network = build_model("cnn", marked.watermark.task, None)
     network.load_state_dict(load_file(marked.files.weights))
     return network.eval()
 
@@ -49,7 +51,9 @@ def model(marked: Embedded, data: LabelledData) -> nn.Module:
 @pytest.fixture(scope="module")
 def unmarked(data: LabelledData, marked: Embedded) -> nn.Module:
     """The same network on the same digits, without the mark."""
-    return trainer.fit(data, marked.watermark.task, None, Training(epochs=12, seed=7, device="cpu"))
+    return fit(
+        trainer, data, marked.watermark.task, None, Training(epochs=12, seed=7, device="cpu")
+    )
 
 
 # copies
@@ -135,14 +139,14 @@ def test_an_independent_model_does_not_verify(
 def test_an_untrained_model_does_not_verify(marked: Embedded, tmp_path: Path) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        fresh = trainer.build_model("cnn", marked.watermark.task, None)
+        fresh = build_model("cnn", marked.watermark.task, None)
     assert refused(fresh, marked.watermark, tmp_path) < MOST_BITS_OF_CHANCE
 
 
 def test_a_half_trained_model_does_not_verify(
     marked: Embedded, data: LabelledData, tmp_path: Path
 ) -> None:
-    half = trainer.fit(data, marked.watermark.task, None, Training(epochs=2, seed=9, device="cpu"))
+    half = fit(trainer, data, marked.watermark.task, None, Training(epochs=2, seed=9, device="cpu"))
     assert refused(half, marked.watermark, tmp_path) < MOST_BITS_OF_CHANCE
 
 

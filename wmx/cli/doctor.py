@@ -7,7 +7,7 @@ from wmx.cli.common import JsonOption, answer, store, table
 CORE = ("numpy", "onnx", "cryptography", "rfc8785", "safetensors", "platformdirs", "typer", "rich")
 RUNTIMES = ("onnxruntime-gpu", "onnxruntime")
 FRAMEWORKS = ("torch", "keras", "tensorflow", "jax", "flax", "optax")
-OPTIONAL = ("onnxscript", "scikit-learn", "pillow")
+OPTIONAL = ("onnxscript", "jax2onnx", "tf2onnx", "scikit-learn", "pillow")
 FOUND_PROBLEMS = 1
 
 
@@ -63,13 +63,13 @@ def _runtime(versions: dict[str, str | None]) -> tuple[list[str], list[tuple[str
     """Return the usable execution providers, and what is wrong with the runtime."""
     problems = []
     gpu, plain = versions["onnxruntime-gpu"], versions["onnxruntime"]
-    if gpu and plain:
+    if gpu and plain and gpu != plain:
         problems.append(
             (
                 f"onnxruntime {plain} and onnxruntime-gpu {gpu} are both installed; "
                 "they share one folder, and the last one installed is what runs",
-                "pip uninstall onnxruntime onnxruntime-gpu, then install one of them; "
-                "if a package needs the plain one, keep both at the same version",
+                "pip uninstall onnxruntime onnxruntime-gpu, then install one of them, or, if a "
+                "package such as jax2onnx needs the plain one, both at the same version",
             )
         )
     try:

@@ -1,12 +1,17 @@
 """What the trainer's tests share: a short run, and how runs are told apart."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
+import wmx_torch.trainer
 from torch import nn
 
+from wmx import trainer
 from wmx.training import EpochDone, Training
 
+fit = partial(trainer.fit, wmx_torch.trainer)
+evaluate = partial(trainer.evaluate, wmx_torch.trainer)
 SHORT = Training(model="mlp", epochs=3, device="cpu", lr=0.05)
 
 

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from short_runs import SHORT, interrupt_after, same_bits, weights
+from short_runs import SHORT, fit, interrupt_after, same_bits, weights
 from torch import nn
 from wmx_torch.models import cnn
-from wmx_torch.trainer import fit
 
 from wmx import OwnerKey, Watermark
 from wmx.data import LabelledData, load_data
@@ -98,7 +97,8 @@ import torch
 from wmx import Claim, OwnerKey, Watermark
 from wmx.data import load_data
 from wmx.training import Training
-from wmx_torch.trainer import fit
+from wmx_torch import trainer
+from wmx.trainer import fit
 from pathlib import Path
 
 torch.set_num_threads(1)
@@ -111,7 +111,8 @@ def die(done):
         os.kill(os.getpid(), signal.SIGKILL)
 
 training = Training(model="mlp", epochs=4, device="cpu", lr=0.05)
-fit(data, data.task, watermark, training, checkpoint=folder / "run.safetensors", report=die)
+checkpoint = folder / "run.safetensors"
+fit(trainer, data, data.task, watermark, training, checkpoint=checkpoint, report=die)
 """
 
 

@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from short_runs import SHORT, same_bits
+from short_runs import SHORT, evaluate, fit, same_bits
 from torch import nn
-from wmx_torch.optimizer import learning_rate_factor
-from wmx_torch.trainer import evaluate, fit
 
 from wmx import OwnerKey, Watermark
 from wmx.data import LabelledData, load_data
 from wmx.errors import CannotRunError, UsageError
+from wmx.schedule import learning_rate_factor
 from wmx.training import EpochDone, Training
 
 # repeatable

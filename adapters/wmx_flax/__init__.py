@@ -1,0 +1,12 @@
+"""wmx for JAX with Flax NNX or Linen: mark a model in one's own loop, and export it.
+
+>>> from wmx_flax import watermarked, harden, export
+"""
+
+from wmx.marking import Marking
+from wmx_flax.export import export
+from wmx_flax.harden import harden, hardening
+from wmx_flax.monitor import Monitor
+from wmx_flax.watermarked import watermarked
+
+__all__ = ["Marking", "Monitor", "export", "harden", "hardening", "watermarked"]

@@ -1,0 +1,200 @@
+"""``harden``: the ``robust`` recipe's added gradient, taken at randomly perturbed weights.
+
+Fine-tuning and pruning move the weights; a mark that also holds in a ball around them survives.
+Kin: Bansal et al., ICML 2022; Gan et al., ICCV 2023 (docs/recipes.md).
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from wmx.errors import UsageError
+from wmx.recipe import recipe_named
+from wmx.watermark import Watermark
+from wmx_flax.inference import Call, Model, PureModel, pure_model, scores_of
+
+
+def harden(
+    grads: Any,
+    model: Model,
+    watermark: Watermark,
+    *,
+    step: Any,
+    steps: int,
+    recipe: str = "robust",
+    seed: int = 0,
+    call: Call | None = None,
+    wrt: Any = nnx.Param,
+) -> Any:
+    """Return ``grads`` with the recipe's gradient added: a pure function, for use inside ``jit``.
+
+    At every fourth step each parameter is moved by Gaussian noise of
+    ``0.3 min(1, step / (0.6 steps))`` times its root mean square, the gradient g of the mean
+    cross-entropy of the next 32 plain triggers is taken there, and ``g min(1, 1 / ||g||)``, the
+    norm over all parameters, is added.  At other steps, and for the recipe ``adi``, nothing
+    happens.  All of it is a function of (seed, step).
+
+    With gradient accumulation (``optax.MultiSteps``) put :func:`hardening` into the chain instead.
+
+    Args:
+        grads: of the task's loss, for all parameters, as ``nnx.grad`` or ``jax.grad`` gives them.
+        model: an NNX module, or (Linen module, its variables); takes [k, H, W, C] (images), [k, F]
+            or [k, L] and returns logits.
+        watermark: the claim and its triggers.
+        step: of this optimiser step, from 0; an int or a traced integer.
+        steps: of the whole training.
+        recipe: ``"robust"`` or ``"adi"``.
+        seed: of the noise and the order of the triggers.
+        call: how to ask the model in inference mode, see
+            :func:`wmx_flax.inference.pure_model`; only for models that want more than inputs.
+        wrt: which NNX variables are trained, as in ``nnx.grad``.
+
+    Raises:
+        UsageError: ``step`` is an int not within ``0..steps-1``, the recipe is unknown, or
+            ``grads`` are not of the model's parameters.
+        CannotRunError: the model does not return logits for the claim's classes.
+    """
+    if isinstance(step, int) and not 0 <= step < steps:
+        raise UsageError(f"step is {step} of {steps} steps, expected 0 to {steps - 1}")
+    chosen = recipe_named(recipe)
+    if chosen.radius == 0 or (isinstance(step, int) and not chosen.hardens_at(step)):
+        return grads
+    pure = pure_model(model, call, wrt)
+    own, shape = jax.tree.flatten(grads)
+    if [leaf.shape for leaf in own] != [leaf.shape for leaf in jax.tree.leaves(pure.params)]:
+        raise UsageError(
+            "the gradients are not those of the model's parameters",
+            hint="give all of them, and wrt= where other variables than nnx.Param are trained",
+        )
+    step = jnp.asarray(step)
+    n, task = len(watermark.labels), watermark.task
+
+    def added() -> list[jax.Array]:
+        places = jnp.asarray(chosen.draws(n, seed), jnp.int32)[step // chosen.every % n]
+        gradient = gradient_at(
+            pure,
+            jnp.asarray(watermark.inputs)[places],
+            jnp.asarray(watermark.labels, jnp.int32)[places],
+            task.classes,
+            noise=_noise(pure.params, seed, step),
+            radius=chosen.radius * jnp.minimum(1.0, step / steps / chosen.ramp),
+            weight=chosen.weight,
+        )
+        return jax.tree.leaves(gradient)
+
+    def nothing() -> list[jax.Array]:
+        return [jnp.zeros_like(leaf) for leaf in jax.tree.leaves(pure.params)]
+
+    more = jax.lax.cond(step % chosen.every == 0, added, nothing)
+    return jax.tree.unflatten(
+        shape, [a + b.astype(a.dtype) for a, b in zip(own, more, strict=True)]
+    )
+
+
+def gradient_at(
+    pure: PureModel,
+    inputs: jax.Array,
+    labels: jax.Array,
+    classes: int,
+    *,
+    noise: Any,
+    radius: Any,
+    weight: float,
+) -> Any:
+    """Return the added gradient, clipped to a common norm of 1; zeros where it is not finite.
+
+    Args:
+        pure: the model.
+        inputs, labels: of the triggers, [k, ...] and int [k].
+        classes: K.
+        noise: standard normal, as the parameters.
+        radius: of the noise, in units of each tensor's root mean square.
+        weight: of the gradient.
+    """
+
+    def moved(value: jax.Array, draw: jax.Array) -> jax.Array:
+        scale = jnp.sqrt(jnp.mean(jnp.square(value.astype(jnp.float32)))) * radius
+        return value + draw.astype(value.dtype) * scale.astype(value.dtype)
+
+    def loss(params: Any) -> jax.Array:
+        scores = scores_of(pure.apply(params, inputs), classes).astype(jnp.float32)
+        losses = optax.softmax_cross_entropy_with_integer_labels(scores, labels)
+        return jnp.mean(losses)
+
+    gradient = jax.grad(loss)(jax.tree.map(moved, pure.params, noise))
+    squares = [jnp.sum(jnp.square(g.astype(jnp.float32))) for g in jax.tree.leaves(gradient)]
+    norm = jnp.sqrt(sum(squares, jnp.float32(0)))
+    finite = jnp.isfinite(norm)
+    factor = jnp.where(finite, weight / jnp.maximum(norm, 1.0), 0.0)
+    # a gradient that is not finite says nothing; multiplying it by 0 would keep a nan
+    return jax.tree.map(lambda g: jnp.where(finite, g * factor.astype(g.dtype), 0), gradient)
+
+
+def _noise(params: Any, seed: int, step: jax.Array) -> Any:
+    leaves, shape = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), step), len(leaves))
+    return jax.tree.unflatten(
+        shape,
+        [jax.random.normal(key, p.shape, p.dtype) for key, p in zip(keys, leaves, strict=True)],
+    )
+
+
+class HardeningState(NamedTuple):
+    """Steps taken so far."""
+
+    count: jax.Array
+
+
+def hardening(
+    watermark: Watermark,
+    *,
+    steps: int,
+    recipe: str = "robust",
+    seed: int = 0,
+    call: Call | None = None,
+    wrt: Any = nnx.Param,
+) -> optax.GradientTransformationExtraArgs:
+    """Return :func:`harden` as a link of an ``optax.chain``, which counts the steps itself.
+
+    Put it first, inside ``optax.MultiSteps`` if there is one, and hand the model over with every
+    update: ``optimizer.update(model, grads, model=model)`` for ``nnx.Optimizer``,
+    ``tx.update(grads, state, params, model=(module, variables))`` for Linen.
+
+    Args:
+        watermark, recipe, seed, call, wrt: as for :func:`harden`.
+        steps: updates of the whole training.
+    """
+
+    def init(params: Any) -> HardeningState:
+        return HardeningState(jnp.zeros((), jnp.int32))
+
+    def update(
+        updates: Any,
+        state: HardeningState,
+        params: Any = None,
+        *,
+        model: Model | None = None,
+        **_more: Any,
+    ) -> tuple[Any, HardeningState]:
+        if model is None:
+            raise UsageError(
+                "hardening needs the model in every update",
+                hint="optimizer.update(model, grads, model=model)",
+            )
+        hardened = harden(
+            updates,
+            model,
+            watermark,
+            step=state.count,
+            steps=steps,
+            recipe=recipe,
+            seed=seed,
+            call=call,
+            wrt=wrt,
+        )
+        return hardened, HardeningState(state.count + 1)
+
+    return optax.GradientTransformationExtraArgs(init, update)

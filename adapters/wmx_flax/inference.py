@@ -1,0 +1,127 @@
+"""Asking a Flax model about triggers without leaving a trace on it."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen, nnx
+from numpy.typing import NDArray
+
+from wmx.errors import CannotRunError, UsageError
+from wmx.task import Task
+
+Model: TypeAlias = "nnx.Module | tuple[linen.Module, Mapping[str, Any]]"
+Call: TypeAlias = Callable[[Any, Any], Any]
+
+INFERENCE = {
+    "train": False,
+    "training": False,
+    "is_training": False,
+    "deterministic": True,
+    "use_running_average": True,
+}
+
+
+@dataclass(frozen=True)
+class PureModel:
+    """A model in inference mode as a function of its parameters.
+
+    Attributes:
+        params: the parameters that are trained, a pytree.
+        apply: (params, inputs [k, ...]) to what the model returns; BatchNorm takes its running
+            statistics and leaves them alone, dropout is off.
+    """
+
+    params: Any
+    apply: Callable[[Any, Any], Any]
+
+
+def pure_model(model: Model, call: Call | None = None, wrt: Any = nnx.Param) -> PureModel:
+    """Return a model as a function of its parameters; inside ``jit`` as well as outside.
+
+    Args:
+        model: an NNX module, or (Linen module, its variables).
+        call: (model, inputs) to logits in inference mode, for models that want more than their
+            inputs.  For Linen it is called with (variables, inputs).  By default the arguments
+            ``train``, ``training`` and ``is_training`` are set to False, ``deterministic`` and
+            ``use_running_average`` to True, where the model has them.
+        wrt: which NNX variables are trained.
+
+    Raises:
+        UsageError: the model is neither.
+    """
+    if isinstance(model, nnx.Module):
+        still = nnx.view(
+            model, raise_if_not_found=False, deterministic=True, use_running_average=True
+        )
+        graph, params, rest = nnx.split(still, wrt, ...)
+        ask = call or _with_inference_arguments(type(model).__call__)
+        return PureModel(params, lambda p, inputs: ask(nnx.merge(graph, p, rest, copy=True), inputs))
+    if (
+        isinstance(model, tuple)
+        and len(model) == 2
+        and isinstance(model[0], linen.Module)
+        and isinstance(model[1], Mapping)
+        and "params" in model[1]
+    ):
+        module, variables = model
+        others = {name: value for name, value in variables.items() if name != "params"}
+        arguments = _inference_arguments(type(module).__call__)
+        ask = call or (lambda v, inputs: module.apply(v, inputs, **arguments))
+        return PureModel(
+            variables["params"], lambda p, inputs: ask({**others, "params": p}, inputs)
+        )
+    raise UsageError(
+        f"the model is {type(model).__name__}, expected an nnx.Module, or for Linen "
+        'the pair (module, {"params": ..., "batch_stats": ...})'
+    )
+
+
+def _inference_arguments(call: Callable[..., Any]) -> dict[str, bool]:
+    known = inspect.signature(call).parameters
+    return {name: value for name, value in INFERENCE.items() if name in known}
+
+
+def _with_inference_arguments(call: Callable[..., Any]) -> Call:
+    arguments = _inference_arguments(call)
+    return lambda model, inputs: model(inputs, **arguments)
+
+
+def scores_of(output: Any, classes: int) -> jax.Array:
+    """Return the logits [k, classes] in what a model returned: an array, or the first of a tuple.
+
+    Raises:
+        CannotRunError: there are none, or they are for another number of classes.
+    """
+    scores = output[0] if isinstance(output, tuple | list) and output else output
+    if not hasattr(scores, "shape"):
+        raise CannotRunError(
+            f"the model returned {type(output).__name__}, expected logits: an array, or a tuple "
+            "that starts with one"
+        )
+    if len(scores.shape) != 2 or scores.shape[1] != classes:
+        raise CannotRunError(
+            f"the model returned scores of shape {tuple(scores.shape)}, "
+            f"expected [batch, {classes}] as the claim says"
+        )
+    return jnp.asarray(scores)
+
+
+def scores(
+    model: Model, inputs: NDArray[Any], task: Task, call: Call | None = None
+) -> NDArray[Any]:
+    """Return the logits [k, classes] of ``model`` in inference mode.
+
+    Args:
+        model: an NNX module, or (Linen module, its variables).
+        inputs: [k, *task.shape], channels last, as the model sees them.
+        task: gives the classes.
+        call: as in :func:`pure_model`.
+    """
+    pure = pure_model(model, call)
+    given = scores_of(pure.apply(pure.params, inputs), task.classes)
+    return np.asarray(given, dtype=np.float64)

@@ -1,0 +1,49 @@
+"""NNX state as NumPy arrays by name, for checkpoints and weight files."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+
+def named_arrays(tree: Any, prefix: str = "") -> dict[str, NDArray[Any]]:
+    """Return the leaves of a pytree by their path; random keys as their data, bfloat16 as bits."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {prefix + _name(path): _array(leaf) for path, leaf in leaves}
+
+
+def with_arrays(tree: Any, arrays: Mapping[str, NDArray[Any]], prefix: str = "") -> Any:
+    """Return a pytree like ``tree`` that holds what :func:`named_arrays` gave.
+
+    Raises:
+        KeyError: an array is missing.
+        ValueError: an array has another shape.
+    """
+    leaves, shape = jax.tree_util.tree_flatten_with_path(tree)
+    return jax.tree.unflatten(
+        shape, [_leaf(arrays[prefix + _name(path)], leaf) for path, leaf in leaves]
+    )
+
+
+def _name(path: tuple[Any, ...]) -> str:
+    parts = (getattr(key, "key", getattr(key, "name", getattr(key, "idx", None))) for key in path)
+    return ".".join(str(part) for part in parts if part != "value")
+
+
+def _array(leaf: Any) -> NDArray[Any]:
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        leaf = jax.random.key_data(leaf)
+    array = np.asarray(leaf)
+    return array.view(np.int16) if leaf.dtype == jnp.bfloat16 else array
+
+
+def _leaf(array: NDArray[Any], like: Any) -> jax.Array:
+    if jnp.issubdtype(like.dtype, jax.dtypes.prng_key):
+        return jax.random.wrap_key_data(jnp.asarray(array), impl=jax.random.key_impl(like))
+    value = array.view(jnp.bfloat16) if like.dtype == jnp.bfloat16 else array
+    if value.shape != like.shape:
+        raise ValueError(f"found an array of shape {value.shape}, expected {like.shape}")
+    return jax.device_put(jnp.asarray(value, like.dtype), like.sharding)

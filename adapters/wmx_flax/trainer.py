@@ -1,0 +1,194 @@
+"""The learner behind ``wmx embed --framework jax``: what :class:`wmx.trainer.Adapter` says."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from numpy.typing import NDArray
+
+from wmx.errors import CannotRunError
+from wmx.schedule import learning_rates
+from wmx.task import Task
+from wmx.training import Training
+from wmx.training_batches import Batch
+from wmx.watermark import Watermark
+from wmx.weight_files import read_weights, write_weights
+from wmx_flax.export import export
+from wmx_flax.harden import harden
+from wmx_flax.inference import scores, scores_of
+from wmx_flax.models import build_model
+from wmx_flax.optimizer import make_optimizer, stepped
+from wmx_flax.state import named_arrays, with_arrays
+
+__all__ = ["FRAMEWORK", "begin", "export", "save_weights", "scores"]
+
+FRAMEWORK = "jax"
+MODEL, OPTIMIZER = "model.", "optimizer."
+
+
+def begin(
+    task: Task,
+    watermark: Watermark | None,
+    training: Training,
+    *,
+    steps: int,
+    vocabulary: int | None,
+) -> "FlaxLearner":
+    """Build the model of ``training`` and its optimizer, as before the first of ``steps``.
+
+    Raises:
+        UsageError: the model or the weights do not fit the task.
+        CannotRunError: the model cannot be built, or the device is not there.
+    """
+    device = _device(training)
+    with jax.default_device(device):
+        model = build_model(training.model, task, vocabulary, training.seed)
+        if training.pretrained is not None:
+            _load_pretrained(training.pretrained, model)
+        return FlaxLearner(model, task, watermark, training, steps, device)
+
+
+def save_weights(path: Path, model: nnx.Module, *, force: bool = False) -> None:
+    """Write parameters and BatchNorm statistics as safetensors."""
+    write_weights(path, named_arrays(_weights(model)), force=force)
+
+
+class FlaxLearner:
+    """A network with its optimizer; its step is traced once.
+
+    Attributes:
+        model: an NNX module.
+        traces: how often the step has been traced.
+    """
+
+    def __init__(
+        self,
+        model: nnx.Module,
+        task: Task,
+        watermark: Watermark | None,
+        training: Training,
+        steps: int,
+        device: jax.Device,
+    ) -> None:
+        model.train()
+        self.model = model
+        self.traces = 0
+        self._task = task
+        self._watermark = watermark
+        self._training = training
+        self._steps = steps
+        self._device = device
+        self._optimizer = make_optimizer(training)
+        self._optimizer_state = self._optimizer.init(nnx.state(model, nnx.Param))
+        self._rates = learning_rates(training.learning_rate, steps)
+        self._graph = nnx.split(model, nnx.Param, ...)[0]
+        # inference has a graph of its own, since its layers have other modes
+        self._step = jax.jit(self._traced_step, donate_argnums=(0, 1, 2))
+        self._ask = jax.jit(self._traced_scores)
+
+    def train(self, batches: Iterator[Batch], epoch: int) -> float:
+        """Take a step for each batch of an epoch; return the mean loss."""
+        with jax.default_device(self._device):
+            _, params, rest = nnx.split(self.model, nnx.Param, ...)
+            losses = []
+            for batch in batches:
+                params, rest, self._optimizer_state, loss = self._called(
+                    self._step,
+                    params,
+                    rest,
+                    self._optimizer_state,
+                    batch.inputs,
+                    batch.labels.astype(np.int32),
+                    np.int32(batch.step),
+                    self._rates[batch.step],
+                )
+                losses.append(loss)
+            nnx.update(self.model, params, rest)
+            return float(jnp.stack(losses).mean())
+
+    def scores(self, inputs: NDArray[Any]) -> NDArray[Any]:
+        """Return logits in inference mode."""
+        with jax.default_device(self._device):
+            _, params, rest = nnx.split(self.model, nnx.Param, ...)
+            return np.asarray(self._called(self._ask, params, rest, inputs), dtype=np.float64)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return weights, random state and optimizer state."""
+        model = named_arrays(nnx.state(self.model), MODEL)
+        return model | named_arrays(self._optimizer_state, OPTIMIZER)
+
+    def restore(self, state: dict[str, NDArray[Any]]) -> None:
+        """Take over what :meth:`state` gave."""
+        nnx.update(self.model, with_arrays(nnx.state(self.model), state, MODEL))
+        self._optimizer_state = with_arrays(self._optimizer_state, state, OPTIMIZER)
+
+    def _traced_step(
+        self,
+        params: Any,
+        rest: Any,
+        optimizer_state: Any,
+        inputs: jax.Array,
+        labels: jax.Array,
+        step: jax.Array,
+        rate: jax.Array,
+    ) -> tuple[Any, Any, Any, jax.Array]:
+        self.traces += 1
+
+        def loss_of(params: Any) -> tuple[jax.Array, Any]:
+            model = nnx.merge(self._graph, params, rest, copy=True)
+            given = scores_of(model(inputs), self._task.classes)
+            losses = optax.softmax_cross_entropy_with_integer_labels(given, labels)
+            return losses.mean(), nnx.split(model, nnx.Param, ...)[2]
+
+        (loss, after), grads = jax.value_and_grad(loss_of, has_aux=True)(params)
+        if self._watermark is not None:
+            grads = harden(
+                grads,
+                nnx.merge(self._graph, params, rest, copy=True),
+                self._watermark,
+                step=step,
+                steps=self._steps,
+                recipe=self._training.recipe,
+                seed=self._training.seed,
+            )
+        updates, optimizer_state = self._optimizer.update(grads, optimizer_state, params)
+        return stepped(params, updates, rate), after, optimizer_state, loss
+
+    def _traced_scores(self, params: Any, rest: Any, inputs: jax.Array) -> jax.Array:
+        model = nnx.merge(self._graph, params, rest, copy=True)
+        model.eval()
+        return scores_of(model(inputs), self._task.classes)
+
+    def _called(self, function: Any, *arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except (TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise CannotRunError(
+                f"the model {self._training.model} failed: {error}",
+                hint="images come as [N, H, W, C], features as [N, F], tokens as [N, L]",
+            ) from error
+
+
+def _weights(model: nnx.Module) -> Any:
+    return nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat))
+
+
+def _load_pretrained(path: Path, model: nnx.Module) -> None:
+    own = _weights(model)
+    nnx.update(model, with_arrays(own, read_weights(path, named_arrays(own))))
+
+
+def _device(training: Training) -> jax.Device:
+    if training.device == "auto":
+        return jax.devices()[0]
+    try:
+        return jax.devices(training.device)[0]
+    except RuntimeError as error:
+        raise CannotRunError(
+            f"{training.device} cannot be used: {error}", hint="use --device auto or --device cpu"
+        ) from None

@@ -1,0 +1,1 @@
+"""wmx for Keras 3."""

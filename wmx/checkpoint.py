@@ -1,0 +1,101 @@
+"""One file after every epoch, from which training goes on as if it had never stopped.
+
+Weights and optimizer state are safetensors, all else is JSON in that file's metadata: one file,
+renamed into place, so that the two can never belong to different epochs.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from wmx.data import LabelledData
+from wmx.errors import IntegrityError, UsageError
+from wmx.files import write_bytes
+
+METADATA_KEY = "wmx"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a run is a run of; resuming asks for the same.
+
+    Attributes:
+        framework: whose adapter trains.
+        settings: of :meth:`wmx.training.Training.settings`.
+        claim: digest of the claim, ``None`` for a run without a watermark.
+        data: digest of the data.
+    """
+
+    framework: str
+    settings: dict[str, Any]
+    claim: str | None
+    data: str
+
+    def require_same(self, saved: dict[str, Any], path: Path) -> None:
+        """Raise :class:`UsageError` naming what differs from a saved run."""
+        if saved["framework"] != self.framework:
+            raise UsageError(
+                f"{path} is of a run in {saved['framework']}, not {self.framework}",
+                hint="resume with the options of the first call",
+            )
+        if saved["claim"] != self.claim:
+            raise UsageError(f"{path} is of a run with another claim")
+        if saved["data"] != self.data:
+            raise UsageError(f"{path} is of a run on other data")
+        for name, value in self.settings.items():
+            if saved["settings"].get(name) != value:
+                raise UsageError(
+                    f"{path} is of a run with {name} {saved['settings'].get(name)}, not {value}",
+                    hint="resume with the options of the first call",
+                )
+
+
+def save_checkpoint(
+    path: Path, identity: Identity, epoch: int, state: Mapping[str, NDArray[Any]]
+) -> None:
+    """Replace the checkpoint at ``path`` by the state after ``epoch`` epochs."""
+    about = {
+        "epoch": epoch,
+        "framework": identity.framework,
+        "settings": identity.settings,
+        "claim": identity.claim,
+        "data": identity.data,
+    }
+    arrays = {name: np.ascontiguousarray(array) for name, array in state.items()}
+    write_bytes(path, save(arrays, {METADATA_KEY: json.dumps(about)}), force=True)
+
+
+def load_checkpoint(path: Path, identity: Identity) -> tuple[int, dict[str, NDArray[Any]]]:
+    """Return the number of epochs done and the state after them.
+
+    Raises:
+        IntegrityError: the file is damaged.
+        UsageError: it is of a run with other settings, another claim or other data.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            about = json.loads(file.metadata()[METADATA_KEY])
+            identity.require_same(about, path)
+            return int(about["epoch"]), {
+                name: file.get_tensor(name)
+                for name in file.keys()  # noqa: SIM118
+            }
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(f"{path} is not a checkpoint of this run: {error}") from None
+
+
+def data_digest(data: LabelledData) -> str:
+    """Return the SHA-256 of training and test set."""
+    digest = hashlib.sha256()
+    for array in (data.x_train, data.y_train, data.x_test, data.y_test):
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
