@@ -45,14 +45,22 @@ class MarkedBatches:
         fields: Fields | None = None,
         *,
         join: Join = join_arrays,
+        batch_size: int | None = None,
     ) -> None:
-        """``join`` puts NumPy rows behind the framework's own; ``fields`` as in ``watermarked``."""
+        """Make them.
+
+        Args:
+            watermark, recipe, seed: see above.
+            fields: as in the adapters' ``watermarked``.
+            join: puts NumPy rows behind the framework's own.
+            batch_size: of the caller's full batches; that of the first one if ``None``.
+        """
         self.watermark = watermark
         self.recipe = recipe if isinstance(recipe, Recipe) else recipe_named(recipe)
         self.seed = seed
         self._fields = fields
         self._join = join
-        self._first_size: int | None = None
+        self._first_size = batch_size
 
     def places(self, number: int, batch_size: int) -> NDArray[np.int64]:
         """Return which triggers batch ``number`` gets, int64 [k]; the batches have one size."""

@@ -86,7 +86,7 @@ class Adapter(Protocol):
 def check(adapter: Adapter, data: LabelledData, task: Task, training: Training) -> None:
     """Raise what :func:`fit` would raise before its first step, while nothing has been written."""
     recipe_named(training.recipe)
-    learner = adapter.begin(task, None, training, steps=1, vocabulary=data.vocabulary)
+    learner = adapter.begin(task, None, training, steps=training.epochs, vocabulary=data.vocabulary)
     learner.scores(task.model_input(data.x_test[:2]))
 
 

@@ -1,26 +1,20 @@
 """``export``: ONNX, with the proof that onnxruntime and JAX agree."""
 
-import contextlib
-import io
-import logging
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
-import onnx
 from numpy.typing import NDArray
 
-from wmx.errors import CannotRunError, MissingExtraError
+from wmx.errors import MissingExtraError
 from wmx.export_check import check_export
+from wmx.exporting import EXPORT_INPUT, EXPORT_OUTPUT, exporting, with_shapes_inferred_again
 from wmx.files import refuse_overwrite, write_bytes
 from wmx.task import Task
 from wmx.watermark import Watermark
 from wmx_flax.inference import Call, Model, pure_model, scores, scores_of
 
 OPSET = 20
-INPUT, OUTPUT = "input", "scores"
 
 
 def export(
@@ -67,55 +61,19 @@ def export(
 
 
 def _exported(network: Any, one: jax.ShapeDtypeStruct) -> bytes:
-    """Return the file's bytes; whatever the exporter prints on the way is held back."""
     try:
         from jax2onnx import to_onnx
     except ModuleNotFoundError as error:
         raise MissingExtraError(str(error.name), "jax") from None
     (batch,) = jax.export.symbolic_shape("batch")
-    with _silence():
-        try:
-            model = to_onnx(
-                network,
-                inputs=[jax.ShapeDtypeStruct((batch, *one.shape), one.dtype)],
-                model_name="wmx",
-                opset=OPSET,
-                input_names=[INPUT],
-                output_names=[OUTPUT],
-            )
-        except Exception as error:  # the exporter raises whatever its passes raise
-            first_line = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            raise CannotRunError(
-                f"jax2onnx cannot export this model to ONNX: {first_line[:300]}",
-                hint="its call has to be traceable for any batch size; see jax.export",
-            ) from error
-        return repaired(model).SerializeToString()
-
-
-def repaired(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a jax2onnx model without the shapes that its transpose elimination left stale.
-
-    jax2onnx up to 0.17.1 moves transposes through residual additions and keeps the annotations of
-    the tensors as they were; onnxruntime then refuses the file ("Incompatible dimensions").  They
-    are inferred again from the operators alone.
-    """
-    del model.graph.value_info[:]
-    for function in model.functions:
-        del function.value_info[:]
-    return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Hold back prints, warnings and log lines of the exporter, whatever they are."""
-    logging.disable(logging.CRITICAL)
-    try:
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(logging.NOTSET)
+    hint = "its call has to be traceable for any batch size; see jax.export"
+    with exporting("jax2onnx", hint):
+        model = to_onnx(
+            network,
+            inputs=[jax.ShapeDtypeStruct((batch, *one.shape), one.dtype)],
+            opset=OPSET,
+            input_names=[EXPORT_INPUT],
+            output_names=[EXPORT_OUTPUT],
+        )
+        data: bytes = with_shapes_inferred_again(model).SerializeToString()
+        return data

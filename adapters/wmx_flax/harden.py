@@ -145,7 +145,7 @@ def _noise(params: Any, seed: int, step: jax.Array) -> Any:
 class HardeningState(NamedTuple):
     """Steps taken so far."""
 
-    count: jax.Array
+    updates: jax.Array
 
 
 def hardening(
@@ -188,13 +188,13 @@ def hardening(
             updates,
             model,
             watermark,
-            step=state.count,
+            step=state.updates,
             steps=steps,
             recipe=recipe,
             seed=seed,
             call=call,
             wrt=wrt,
         )
-        return hardened, HardeningState(state.count + 1)
+        return hardened, HardeningState(state.updates + 1)
 
     return optax.GradientTransformationExtraArgs(init, update)

@@ -58,9 +58,12 @@ def pure_model(model: Model, call: Call | None = None, wrt: Any = nnx.Param) -> 
         still = nnx.view(
             model, raise_if_not_found=False, deterministic=True, use_running_average=True
         )
-        graph, params, rest = nnx.split(still, wrt, ...)
+        parts: Any = nnx.split(still, wrt, ...)
+        graph, params, rest = parts
         ask = call or _with_inference_arguments(type(model).__call__)
-        return PureModel(params, lambda p, inputs: ask(nnx.merge(graph, p, rest, copy=True), inputs))
+        return PureModel(
+            params, lambda p, inputs: ask(nnx.merge(graph, p, rest, copy=True), inputs)
+        )
     if (
         isinstance(model, tuple)
         and len(model) == 2
@@ -70,7 +73,7 @@ def pure_model(model: Model, call: Call | None = None, wrt: Any = nnx.Param) -> 
     ):
         module, variables = model
         others = {name: value for name, value in variables.items() if name != "params"}
-        arguments = _inference_arguments(type(module).__call__)
+        arguments: dict[str, Any] = _inference_arguments(type(module).__call__)
         ask = call or (lambda v, inputs: module.apply(v, inputs, **arguments))
         return PureModel(
             variables["params"], lambda p, inputs: ask({**others, "params": p}, inputs)

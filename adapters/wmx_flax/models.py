@@ -91,9 +91,7 @@ class ConvNorm(nnx.Module):
 class ResidualBlock(nnx.Module):
     """Two 3 x 3 convolutions beside a shortcut, which is projected where the shape changes."""
 
-    def __init__(
-        self, channels_in: int, channels_out: int, *, stride: int, rngs: nnx.Rngs
-    ) -> None:
+    def __init__(self, channels_in: int, channels_out: int, *, stride: int, rngs: nnx.Rngs) -> None:
         self.first = ConvNorm(channels_in, channels_out, stride=stride, rngs=rngs)
         self.second = ConvNorm(channels_out, channels_out, rngs=rngs)
         same_shape = channels_in == channels_out and stride == 1

@@ -27,8 +27,6 @@ class Monitor:
             CannotRunError: the model does not return logits for the claim's classes.
         """
         task = self._watermark.task
-        marking = measure(
-            self._watermark, lambda inputs: scores(model, inputs, task, self._call)
-        )
+        marking = measure(self._watermark, lambda inputs: scores(model, inputs, task, self._call))
         self.history.append(marking)
         return marking

@@ -94,7 +94,7 @@ class FlaxLearner:
     def train(self, batches: Iterator[Batch], epoch: int) -> float:
         """Take a step for each batch of an epoch; return the mean loss."""
         with jax.default_device(self._device):
-            _, params, rest = nnx.split(self.model, nnx.Param, ...)
+            params, rest = _parts(self.model)
             losses = []
             for batch in batches:
                 params, rest, self._optimizer_state, loss = self._called(
@@ -114,7 +114,7 @@ class FlaxLearner:
     def scores(self, inputs: NDArray[Any]) -> NDArray[Any]:
         """Return logits in inference mode."""
         with jax.default_device(self._device):
-            _, params, rest = nnx.split(self.model, nnx.Param, ...)
+            params, rest = _parts(self.model)
             return np.asarray(self._called(self._ask, params, rest, inputs), dtype=np.float64)
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -143,7 +143,7 @@ class FlaxLearner:
             model = nnx.merge(self._graph, params, rest, copy=True)
             given = scores_of(model(inputs), self._task.classes)
             losses = optax.softmax_cross_entropy_with_integer_labels(given, labels)
-            return losses.mean(), nnx.split(model, nnx.Param, ...)[2]
+            return losses.mean(), _parts(model)[1]
 
         (loss, after), grads = jax.value_and_grad(loss_of, has_aux=True)(params)
         if self._watermark is not None:
@@ -172,6 +172,12 @@ class FlaxLearner:
                 f"the model {self._training.model} failed: {error}",
                 hint="images come as [N, H, W, C], features as [N, F], tokens as [N, L]",
             ) from error
+
+
+def _parts(model: nnx.Module) -> tuple[Any, Any]:
+    """Return the trained parameters, and all other state."""
+    parts: Any = nnx.split(model, nnx.Param, ...)
+    return parts[1], parts[2]
 
 
 def _weights(model: nnx.Module) -> Any:

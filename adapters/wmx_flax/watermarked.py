@@ -1,5 +1,4 @@
-"""``watermarked``: batches with the triggers in them.  Like in, like out; the loop stays one's own.
-"""
+"""``watermarked``: batches with the triggers in them.  Like in, like out; the loop stays yours."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar, cast

@@ -1,12 +1,7 @@
 """``export``: ONNX, with the proof that onnxruntime and PyTorch agree."""
 
-import contextlib
 import copy
-import io
-import logging
 import tempfile
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from wmx.errors import CannotRunError
 from wmx.export_check import check_export
+from wmx.exporting import EXPORT_INPUT, EXPORT_OUTPUT, exporting
 from wmx.files import refuse_overwrite, write_bytes
 from wmx.task import Task
 from wmx.watermark import Watermark
@@ -75,48 +70,18 @@ def _as_contiguous_input(inputs: NDArray[Any], task: Task, model: nn.Module) -> 
 
 
 def _exported(model: nn.Module, example: Tensor) -> bytes:
-    """Return the file's bytes; whatever the exporter prints on the way is held back."""
-    with tempfile.TemporaryDirectory() as folder, _silence():
+    hint = "its forward has to be traceable for any batch size; see torch.export"
+    with tempfile.TemporaryDirectory() as folder, exporting("PyTorch", hint):
         path = Path(folder) / "model.onnx"
-        try:
-            torch.onnx.export(
-                model,
-                (example,),
-                path,
-                dynamo=True,
-                input_names=["input"],
-                output_names=["scores"],
-                dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
-                external_data=False,
-                verbose=False,
-            )
-        except Exception as error:  # the exporter raises whatever its passes raise
-            raise CannotRunError(
-                f"PyTorch cannot export this model to ONNX: {_root_cause(error)}",
-                hint="its forward has to be traceable for any batch size; see torch.export",
-            ) from error
+        torch.onnx.export(
+            model,
+            (example,),
+            path,
+            dynamo=True,
+            input_names=[EXPORT_INPUT],
+            output_names=[EXPORT_OUTPUT],
+            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+            external_data=False,
+            verbose=False,
+        )
         return path.read_bytes()
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Hold back prints, warnings and log lines of the exporter, whatever they are."""
-    logging.disable(logging.CRITICAL)
-    try:
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(logging.NOTSET)
-
-
-def _root_cause(error: BaseException) -> str:
-    """Return the first line of what went wrong first; the exporter wraps it in advice."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:300]

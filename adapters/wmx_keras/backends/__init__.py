@@ -1,0 +1,21 @@
+"""What the backends of Keras do differently: one module each, with the same functions.
+
+* ``normals(values, seed, step)``: standard normal draws of the values' shapes and dtypes.
+* ``gradients(loss, values)``: of a function of a list of tensors; zeros where there is none.
+* ``onnx_bytes(network, model, task)``: the ONNX file of a function that calls a model.
+* ``has_gpu()``: whether the backend finds one.
+"""
+
+import importlib
+from typing import Any
+
+import keras
+
+
+def current() -> Any:
+    """Return the module of the backend that Keras runs on.
+
+    Raises:
+        ModuleNotFoundError: the backend's exporter is not installed.
+    """
+    return importlib.import_module(f"wmx_keras.backends.on_{keras.backend.backend()}")

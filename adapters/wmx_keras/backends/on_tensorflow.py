@@ -1,0 +1,100 @@
+"""Keras on TensorFlow, and ``tf.data``."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from wmx.batch_form import find_fields
+from wmx.errors import UsageError
+from wmx.exporting import EXPORT_INPUT, exporting
+from wmx.marked_batches import MarkedBatches
+from wmx.task import Task
+
+OPSET = 18
+
+
+def normals(values: list[Any], seed: int, step: Any) -> list[Any]:
+    """Return standard normal draws that hang on (seed, step, place in the list) alone."""
+    step = tf.cast(step, tf.int64)
+    return [
+        tf.cast(
+            tf.random.stateless_normal(tf.shape(value), tf.stack([seed * 2**16 + place, step])),
+            value.dtype,
+        )
+        for place, value in enumerate(values)
+    ]
+
+
+def gradients(loss: Callable[[list[Any]], Any], values: list[Any]) -> list[Any]:
+    """Return the gradient of ``loss`` at ``values``."""
+    values = [tf.convert_to_tensor(value) for value in values]
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(values)
+        at = loss(values)
+    found = tape.gradient(at, values, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    return [tf.convert_to_tensor(gradient) for gradient in found]
+
+
+def onnx_bytes(network: Callable[[Any], Any], model: Any, task: Task) -> bytes:
+    """Return the ONNX file of ``network``, written by tf2onnx."""
+    import tf2onnx
+
+    example = task.example_inputs(2, seed=0)
+    spec = tf.TensorSpec((None, *example.shape[1:]), tf.as_dtype(example.dtype), EXPORT_INPUT)
+    with exporting("tf2onnx", "its call has to be traceable for any batch size"):
+        proto, _ = tf2onnx.convert.from_function(
+            tf.function(network), input_signature=[spec], opset=OPSET
+        )
+        data: bytes = proto.SerializeToString()
+        return data
+
+
+def has_gpu() -> bool:
+    """Say whether TensorFlow finds a GPU."""
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def is_dataset(data: Any) -> bool:
+    """Say whether ``data`` is a ``tf.data.Dataset``."""
+    return isinstance(data, tf.data.Dataset)
+
+
+def marked_dataset(dataset: Any, make: Callable[[int], MarkedBatches]) -> Any:
+    """Return a batched ``tf.data.Dataset`` with triggers behind every batch.
+
+    Args:
+        dataset: of tuples or dicts of an input and a label, batched.
+        make: the triggers for a batch size.
+    """
+    first = next(iter(dataset.take(1)), None)
+    if first is None:
+        raise UsageError("the data set is empty")
+    first = tf.nest.map_structure(np.asarray, first)
+    at_input, at_label = find_fields(first, None)
+    if np.ndim(first[at_label]) == 0 or len(first[at_input]) != len(first[at_label]):
+        raise UsageError(
+            "the tf.data.Dataset does not make batches", hint="call .batch(n) on it before"
+        )
+    marked = make(len(first[at_label]))
+    row = tf.nest.map_structure(lambda part: part[:1], first)
+    numbers = iter(range(2**62))  # goes on from epoch to epoch
+
+    def triggers() -> Any:
+        for number in numbers:
+            yield tf.nest.map_structure(lambda part: part[1:], marked.append(row, number))
+
+    example = tf.nest.map_structure(lambda part: part[1:], marked.append(row, 0))
+    signature = tf.nest.map_structure(
+        lambda part: tf.TensorSpec(part.shape, tf.as_dtype(part.dtype)), example
+    )
+    rows = tf.data.Dataset.from_generator(triggers, output_signature=signature)
+
+    def joined(batch: Any, more: Any) -> Any:
+        return tf.nest.map_structure(
+            lambda part, new: tf.concat([part, tf.cast(new, part.dtype)], 0), batch, more
+        )
+
+    result = tf.data.Dataset.zip((dataset, rows)).map(joined)
+    return result.apply(tf.data.experimental.assert_cardinality(dataset.cardinality()))

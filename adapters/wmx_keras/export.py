@@ -1,0 +1,57 @@
+"""``export``: ONNX, with the proof that onnxruntime and Keras agree."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+from numpy.typing import NDArray
+
+from wmx.errors import CannotRunError, MissingExtraError
+from wmx.export_check import check_export
+from wmx.exporting import with_standard_names
+from wmx.files import refuse_overwrite, write_bytes
+from wmx.task import Task
+from wmx.watermark import Watermark
+from wmx_keras import backends
+from wmx_keras.inference import scores, scores_of
+
+
+def export(model: Any, path: str | Path, task: Task | Watermark, *, force: bool = False) -> None:
+    """Write ``model`` as ONNX: float32, free batch, input ``input``, output ``scores``.
+
+    The exporter is the backend's: tf2onnx, jax2onnx or torch.onnx.  The model is exported in
+    inference mode and not touched.  The file is checked, loaded again and run at two batch sizes
+    before it gets its name.
+
+    Args:
+        model: takes [N, H, W, C] (images), [N, F] or [N, L]; returns logits or probabilities.
+        path: where to write.
+        task: the claim's task, or the watermark.
+        force: replace a file that exists.
+
+    Raises:
+        MissingExtraError: the exporter is not installed.
+        CannotRunError: the file exists, the model cannot be exported, or the exported model does
+            not agree with it.
+    """
+    refuse_overwrite(path, force)
+    task = task.task if isinstance(task, Watermark) else task
+    if not isinstance(model, keras.Model):
+        raise CannotRunError(f"the model is {type(model).__name__}, expected a keras.Model")
+
+    def network(inputs: Any) -> Any:
+        arguments = {"training": False} if model._call_has_training_arg else {}
+        return keras.ops.cast(scores_of(model(inputs, **arguments), task.classes), "float32")
+
+    def reference(inputs: NDArray[Any]) -> NDArray[Any]:
+        return scores(model, inputs, task)
+
+    reference(task.example_inputs(2, seed=0))  # its own errors are the clearest
+    try:
+        data = backends.current().onnx_bytes(network, model, task)
+    except ModuleNotFoundError as error:
+        extra = {"tensorflow": "keras", "jax": "jax", "torch": "torch"}[keras.backend.backend()]
+        raise MissingExtraError(str(error.name), extra) from None
+    data = with_standard_names(data)
+    check_export(data, reference, task)
+    write_bytes(path, data, force=force)

@@ -1,0 +1,168 @@
+"""The ``robust`` recipe's added gradient, taken at randomly perturbed weights, on any backend.
+
+Fine-tuning and pruning move the weights; a mark that also holds in a ball around them survives.
+Kin: Bansal et al., ICML 2022; Gan et al., ICCV 2023 (docs/recipes.md).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+from keras import ops
+
+from wmx.recipe import Recipe
+from wmx.watermark import Watermark
+from wmx_keras import backends
+from wmx_keras.inference import gives_logits, scores_of
+
+FLOAT16_SCALE = 1024.0  # keeps float16 activations' gradients from vanishing
+
+
+class Hardening:
+    """Adds the recipe's gradient to what the optimizer is given.
+
+    It stands between the train step, the user's own or Keras', and the optimizer's ``apply``, which
+    all backends end in.  The optimizer's iteration count is the step, so all is a function of
+    (seed, step) and belongs to the compiled step.
+
+    Attributes:
+        watermark, recipe, seed: as for :func:`wmx_keras.protect`.
+        steps: of the whole training, counted in updates.
+        steps_are_given: by the user, so that ``fit`` need not find them out.
+        first: the optimizer's iterations before the first of them.
+    """
+
+    def __init__(self, watermark: Watermark, recipe: Recipe, seed: int, steps: int | None) -> None:
+        self.watermark = watermark
+        self.recipe = recipe
+        self.seed = seed
+        self.steps = steps
+        self.steps_are_given = steps is not None
+        self.first = 0
+
+    @contextmanager
+    def between(self, model: Any, non_trainable: list[Any] | None) -> Iterator[None]:
+        """Let every ``apply`` of the model's optimizer in the block carry the gradient.
+
+        Args:
+            model: whose train step runs, or is traced, in the block.
+            non_trainable: values of its non-trainable variables, where the backend hands them
+                through the step (JAX).
+        """
+        optimizer = innermost(model.optimizer)
+        if self.recipe.radius == 0 or optimizer is None:
+            yield
+            return
+        apply = optimizer.apply
+
+        def hardened(grads: Any, trainable_variables: Any = None) -> Any:
+            variables = trainable_variables
+            if variables is None:
+                variables = optimizer._trainable_variables  # as Keras' own apply does
+            variables, grads = list(variables), list(grads)
+            more = self._added(model, optimizer, variables, non_trainable)
+            grads = [_sum(a, b) for a, b in zip(grads, more, strict=True)]
+            return apply(grads, trainable_variables)
+
+        optimizer.__dict__["apply"] = hardened
+        try:
+            yield
+        finally:
+            del optimizer.__dict__["apply"]
+
+    def _added(
+        self, model: Any, optimizer: Any, variables: list[Any], non_trainable: list[Any] | None
+    ) -> list[Any]:
+        backend, recipe = backends.current(), self.recipe
+        together = optimizer.gradient_accumulation_steps or 1
+        iteration = ops.convert_to_tensor(optimizer.iterations) - self.first
+        iteration = ops.maximum(ops.cast(iteration, "int32"), 0)
+        step = iteration // together
+        due = ops.logical_and(iteration % together == together - 1, step % recipe.every == 0)
+        values = [ops.convert_to_tensor(variable.value) for variable in variables]
+
+        def added() -> list[Any]:
+            n = len(self.watermark.labels)
+            table = ops.convert_to_tensor(recipe.draws(n, self.seed).astype("int32"))
+            places = ops.take(table, step // recipe.every % n, axis=0)
+            part = ops.cast(step, "float32") / float(self.steps or 1) / recipe.ramp
+            gradient = gradient_at(
+                model,
+                variables,
+                values,
+                non_trainable,
+                ops.take(ops.convert_to_tensor(self.watermark.inputs), places, axis=0),
+                ops.take(ops.convert_to_tensor(self.watermark.labels.astype("int32")), places),
+                noise=backend.normals(values, self.seed, step),
+                radius=recipe.radius * ops.minimum(part, 1.0),
+                weight=recipe.weight,
+            )
+            # accumulated gradients are averaged, and this one is added once
+            return [g * float(together) for g in gradient]
+
+        return list(ops.cond(due, added, lambda: [ops.zeros_like(value) for value in values]))
+
+
+def gradient_at(
+    model: Any,
+    variables: list[Any],
+    values: list[Any],
+    non_trainable: list[Any] | None,
+    inputs: Any,
+    labels: Any,
+    *,
+    noise: list[Any],
+    radius: Any,
+    weight: float,
+) -> list[Any]:
+    """Return the added gradient, clipped to a common norm of 1; zeros where it is not finite.
+
+    Args:
+        model: a built Keras model.
+        variables: those to move; the others of the model stay as they are.
+        values: theirs.
+        non_trainable: values of the model's non-trainable variables; their own if ``None``.
+        inputs, labels: of the triggers, [k, ...] and int [k].
+        noise: standard normal, as the values.
+        radius: of the noise, in units of each tensor's root mean square.
+        weight: of the gradient.
+    """
+    place = {id(variable): i for i, variable in enumerate(variables)}
+    logits = gives_logits(model)
+    if non_trainable is None:
+        non_trainable = [v.value for v in model.non_trainable_variables]
+    scale = FLOAT16_SCALE if model.compute_dtype == "float16" else 1.0
+
+    def loss(moved: list[Any]) -> Any:
+        trainable = [
+            moved[place[id(v)]] if id(v) in place else v.value for v in model.trainable_variables
+        ]
+        arguments = {"training": False} if model._call_has_training_arg else {}
+        output, _ = model.stateless_call(trainable, non_trainable, inputs, **arguments)
+        scores = ops.cast(scores_of(output, ops.shape(output)[-1]), "float32")
+        losses = keras.losses.sparse_categorical_crossentropy(labels, scores, from_logits=logits)
+        return ops.mean(losses) * scale
+
+    moved = [
+        value + draw * ops.cast(ops.sqrt(ops.mean(ops.square(value))) * radius, value.dtype)
+        for value, draw in zip(values, noise, strict=True)
+    ]
+    gradient = [g / scale for g in backends.current().gradients(loss, moved)]
+    squares = [ops.sum(ops.square(ops.cast(g, "float32"))) for g in gradient]
+    norm = ops.sqrt(sum(squares[1:], squares[0]))
+    finite = ops.isfinite(norm)
+    factor = ops.where(finite, weight / ops.maximum(norm, 1.0), 0.0)
+    # a gradient that is not finite says nothing; multiplying it by 0 would keep a nan
+    return [ops.where(finite, g * ops.cast(factor, g.dtype), ops.zeros_like(g)) for g in gradient]
+
+
+def innermost(optimizer: Any) -> Any:
+    """Return the optimizer inside a ``LossScaleOptimizer``: its gradients are not scaled."""
+    while hasattr(optimizer, "inner_optimizer"):
+        optimizer = optimizer.inner_optimizer
+    return optimizer
+
+
+def _sum(own: Any, added: Any) -> Any:
+    return added if own is None else ops.add(ops.convert_to_tensor(own), added)

@@ -1,0 +1,42 @@
+"""Keras variables as NumPy arrays by name, for checkpoints and weight files."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+
+def named_arrays(variables: Sequence[Any], prefix: str = "") -> dict[str, NDArray[Any]]:
+    """Return variables by place and name: the names of layers differ from run to run."""
+    return {
+        f"{prefix}{place:04d}.{variable.name}": _array(variable)
+        for place, variable in enumerate(variables)
+    }
+
+
+def assign(variables: Sequence[Any], arrays: Mapping[str, NDArray[Any]], prefix: str = "") -> None:
+    """Assign what :func:`named_arrays` gave.
+
+    Raises:
+        KeyError: an array is missing.
+        ValueError: an array has another shape.
+    """
+    for place, variable in enumerate(variables):
+        array = arrays[f"{prefix}{place:04d}.{variable.name}"]
+        if keras.backend.standardize_dtype(variable.dtype) == "bfloat16":
+            variable.assign(keras.ops.cast(_from_bits(array), "bfloat16"))
+        else:
+            variable.assign(array)
+
+
+def _array(variable: Any) -> NDArray[Any]:
+    array = np.array(keras.ops.convert_to_numpy(variable))
+    if keras.backend.standardize_dtype(variable.dtype) == "bfloat16":  # NumPy has none
+        return (array.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
+    return array
+
+
+def _from_bits(array: NDArray[Any]) -> NDArray[np.float32]:
+    return (array.astype(np.uint32) << 16).view(np.float32)

@@ -1,0 +1,125 @@
+"""``watermarked``: data with the triggers in it.  Like in, like out; ``fit`` stays the user's."""
+
+import sys
+from typing import Any, TypeVar, cast
+
+import keras
+import numpy as np
+
+from wmx.batch_form import Fields, find_fields, rebuilt
+from wmx.errors import UsageError
+from wmx.marked_batches import Join, MarkedBatches, join_arrays
+from wmx.recipe import recipe_named
+from wmx.watermark import Watermark
+
+Data = TypeVar("Data")
+
+
+def watermarked(
+    data: Data,
+    watermark: Watermark,
+    *,
+    recipe: str = "robust",
+    seed: int = 0,
+    fields: Fields | None = None,
+) -> Data:
+    """Return data of the same kind that holds the triggers as well; the original is not touched.
+
+    * A ``keras.utils.PyDataset``, a batched ``tf.data.Dataset`` or a PyTorch ``DataLoader`` gives
+      every batch the same number of triggers on top, 4 per 100 rows for ``robust`` and 2 for
+      ``adi``, in shuffled passes through the set, augmented anew each time.
+    * Arrays ``(x, y)`` or ``(x, y, sample_weight)`` grow by as many rows as keep that share, every
+      trigger equally often, augmented once: let ``fit`` shuffle them, as it does by default.
+
+    Args:
+        data: arrays or batches of tuples of an input and a label.
+        watermark: the claim and its triggers.
+        recipe: ``"robust"`` or ``"adi"``.
+        seed: of the order of the triggers and their augmentation.
+        fields: places or names of input and label in a batch; (0, 1) for tuples.
+
+    Raises:
+        UsageError: the data do not fit the claim.
+    """
+    chosen = recipe_named(recipe)
+
+    def make(batch_size: int, join: Join = join_arrays) -> MarkedBatches:
+        return MarkedBatches(watermark, chosen, seed, fields, join=join, batch_size=batch_size)
+
+    if isinstance(data, keras.utils.PyDataset):
+        return cast(Data, MarkedPyDataset(data, make))
+    if "tensorflow" in sys.modules:
+        from wmx_keras.backends import on_tensorflow
+
+        if on_tensorflow.is_dataset(data):
+            return cast(Data, on_tensorflow.marked_dataset(data, make))
+    if "torch" in sys.modules:
+        from wmx_keras.backends import on_torch
+
+        if on_torch.is_loader(data):
+            loader = on_torch.marked_loader(data, lambda size: make(size, on_torch.join))
+            return cast(Data, loader)
+    if isinstance(data, tuple | list) and len(data) in (2, 3):
+        arrays = rebuilt(data, {i: np.asarray(part) for i, part in enumerate(data)})
+        at_label = find_fields(arrays, fields)[1]
+        if arrays[at_label].ndim:
+            return cast(Data, _marked_arrays(arrays, len(arrays[at_label]), watermark, make))
+    raise UsageError(
+        f"data is {type(data).__name__}, expected arrays (x, y), a keras.utils.PyDataset, a "
+        "batched tf.data.Dataset or a PyTorch DataLoader"
+    )
+
+
+class MarkedPyDataset(keras.utils.PyDataset):  # type: ignore[misc]
+    """The caller's data set, with k triggers behind every batch."""
+
+    def __init__(self, dataset: Any, make: Any) -> None:
+        super().__init__(
+            workers=dataset.workers,
+            use_multiprocessing=dataset.use_multiprocessing,
+            max_queue_size=dataset.max_queue_size,
+        )
+        first = dataset[0]
+        self._dataset = dataset
+        self._marked = make(len(first[find_fields(first, None)[1]]))
+        self._epoch = 0
+        self._marked.append(first, 0)  # refuse what does not fit before training begins
+
+    @property
+    def num_batches(self) -> int | None:
+        """As of the caller's data set."""
+        batches: int | None = self._dataset.num_batches
+        return batches
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, index: int) -> Any:
+        number = self._epoch * (self.num_batches or 0) + index
+        return self._marked.append(self._dataset[index], number)
+
+    def on_epoch_begin(self) -> None:
+        """Tell the caller's data set."""
+        self._dataset.on_epoch_begin()
+
+    def on_epoch_end(self) -> None:
+        """Tell the caller's data set, and go on with the passes."""
+        self._dataset.on_epoch_end()
+        self._epoch += 1
+
+
+def _marked_arrays(arrays: Any, size: int, watermark: Watermark, make: Any) -> Any:
+    n = len(watermark.labels)
+    marked = make(1)
+    share = marked.recipe.share
+    copies = max(1, round(share * size / n))
+    # one row at a time is one trigger at a time, so n appended rows are a whole pass
+    one = rebuilt(arrays, {i: part[:1] for i, part in enumerate(arrays)})
+    passes = [marked.append(one, number) for number in range(copies * n)]
+    return rebuilt(
+        arrays,
+        {
+            i: np.concatenate([part, *(more[i][1:] for more in passes)])
+            for i, part in enumerate(arrays)
+        },
+    )
