@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("numpy", "onnxruntime-gpu", "torch", "typer")
+PACKAGES = ("numpy", "onnxruntime-gpu", "torch", "tensorflow", "keras", "jax", "flax", "typer")
 
 
 def record(name: str, figures: Mapping[str, Any]) -> None:

@@ -11,10 +11,18 @@ def train_and_test(spec: str) -> LabelledData:
     Args:
         spec: any of the forms of ``--data``.
     """
+    return owner_and_attacker(spec)[0]
+
+
+def owner_and_attacker(spec: str) -> tuple[LabelledData, LabelledData]:
+    """Return what the owner trains on and what the attacker has, with the same test part."""
     data = load_data(spec)
     x = np.concatenate([data.x_train, data.x_test])
     y = np.concatenate([data.y_train, data.y_test])
     order = np.random.default_rng(0).permutation(len(y))
     first, second = int(0.70 * len(y)), int(0.85 * len(y))
-    train, test = order[:first], order[second:]
-    return LabelledData.of(x[train], y[train], x[test], y[test], data.name)
+    train, attacker, test = order[:first], order[first:second], order[second:]
+    return (
+        LabelledData.of(x[train], y[train], x[test], y[test], data.name),
+        LabelledData.of(x[attacker], y[attacker], x[test], y[test], f"{data.name}, attacker"),
+    )

@@ -5,6 +5,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from wmx.training import Training
+
 WARMUP_STEPS = 35
 MOMENTUM = 0.9
 
@@ -17,6 +19,9 @@ def learning_rate_factor(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
-def learning_rates(highest: float, steps: int) -> NDArray[np.float32]:
+def learning_rates(training: Training, steps: int) -> NDArray[np.float32]:
     """Return the rate of every step, float32 [steps]."""
+    highest = training.learning_rate
+    if training.schedule == "constant":
+        return np.full(steps, highest, np.float32)
     return np.array([highest * learning_rate_factor(s, steps) for s in range(steps)], np.float32)

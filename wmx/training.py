@@ -8,8 +8,10 @@ from typing import Any, Literal, TypeAlias, get_args
 from wmx.errors import UsageError
 
 Optimizer = Literal["sgd", "adamw"]
+Schedule = Literal["cosine", "constant"]
 TrainingDevice = Literal["auto", "cpu", "cuda"]
 OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
+SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
 TRAINING_DEVICES: tuple[TrainingDevice, ...] = get_args(TrainingDevice)
 LEARNING_RATE = {"sgd": 0.1, "adamw": 0.002}
 
@@ -26,11 +28,12 @@ class Training:
         optimizer: ``"sgd"`` (Nesterov, momentum 0.9) or ``"adamw"``.
         lr: highest learning rate; 0.1 for SGD and 0.002 for AdamW if ``None``.  It rises linearly
             over the first 35 steps (at most a tenth of all) and falls to 0 along a cosine.
+        schedule: ``"cosine"``, as just said, or ``"constant"``.
         weight_decay: of every weight.
         seed: of the weights, shuffling, augmentation and the recipe's draws.
         recipe: how the triggers enter, see :mod:`wmx.recipe`.
         device: ``"auto"`` takes CUDA where there is one.
-        pretrained: weights to start from: a safetensors file or a PyTorch state dict.
+        pretrained: weights to start from: a safetensors file, or a PyTorch state dict for PyTorch.
     """
 
     model: str = "cnn"
@@ -38,6 +41,7 @@ class Training:
     batch_size: int = 100
     optimizer: Optimizer = "sgd"
     lr: float | None = None
+    schedule: Schedule = "cosine"
     weight_decay: float = 5e-4
     seed: int = 0
     recipe: str = "robust"
@@ -52,6 +56,10 @@ class Training:
         if self.optimizer not in OPTIMIZERS:
             raise UsageError(
                 f"optimizer is {self.optimizer!r}, expected one of {', '.join(OPTIMIZERS)}"
+            )
+        if self.schedule not in SCHEDULES:
+            raise UsageError(
+                f"schedule is {self.schedule!r}, expected one of {', '.join(SCHEDULES)}"
             )
         if self.device not in TRAINING_DEVICES:
             raise UsageError(

@@ -85,7 +85,7 @@ class FlaxLearner:
         self._device = device
         self._optimizer = make_optimizer(training)
         self._optimizer_state = self._optimizer.init(nnx.state(model, nnx.Param))
-        self._rates = learning_rates(training.learning_rate, steps)
+        self._rates = learning_rates(training, steps)
         self._graph = nnx.split(model, nnx.Param, ...)[0]
         # inference has a graph of its own, since its layers have other modes
         self._step = jax.jit(self._traced_step, donate_argnums=(0, 1, 2))

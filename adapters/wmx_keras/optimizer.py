@@ -28,7 +28,7 @@ def make_optimizer(training: Training, steps: int) -> Any:
     Keras takes weight decay outside the momentum.  A decay inside it, as PyTorch's SGD has it, is
     in the long run ``1 / (1 - momentum)`` times as strong, so that much is given here.
     """
-    rates = Rates(learning_rates(training.learning_rate, steps))
+    rates = Rates(learning_rates(training, steps))
     if training.optimizer == "adamw":
         return keras.optimizers.AdamW(rates, weight_decay=training.weight_decay, epsilon=1e-8)
     return keras.optimizers.SGD(

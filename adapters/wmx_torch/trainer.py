@@ -76,7 +76,7 @@ class TorchLearner:
         self._steps = steps
         self._device = device
         self._optimizer = make_optimizer(model, training)
-        self._rates = learning_rates(training.learning_rate, steps)
+        self._rates = learning_rates(training, steps)
 
     def train(self, batches: Iterator[Batch], epoch: int) -> float:
         """Take a step for each batch of an epoch; return the mean loss."""
