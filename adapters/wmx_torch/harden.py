@@ -68,53 +68,89 @@ def harden(
     task = watermark.task
     inputs = as_model_input(task.model_input(watermark.triggers[places]), task, inner)
     labels = torch.from_numpy(watermark.labels[places]).to(inputs.device)
-    moved = _perturbed(weights, chosen.radius_at(step, steps), seed, step)
-    buffers = {name: buffer.detach().clone() for name, buffer in inner.named_buffers()}
-    with evaluation_mode(inner, for_gradient=True), torch.enable_grad():
-        scores = scores_of(functional_call(inner, {**moved, **buffers}, (inputs,)), task.classes)
+    gradients = gradient_at(
+        inner,
+        weights,
+        inputs,
+        labels,
+        task.classes,
+        noise=_noise(weights, seed, step),
+        radius=chosen.radius_at(step, steps),
+        weight=chosen.weight,
+    )
+    with torch.no_grad():
+        for name, gradient in gradients.items():
+            parameter = weights[name]
+            if parameter.grad is None:
+                parameter.grad = gradient
+            else:
+                parameter.grad.add_(gradient)
+
+
+def gradient_at(
+    model: nn.Module,
+    weights: dict[str, nn.Parameter],
+    inputs: Tensor,
+    labels: Tensor,
+    classes: int,
+    *,
+    noise: dict[str, Tensor],
+    radius: float,
+    weight: float,
+) -> dict[str, Tensor]:
+    """Return the added gradient by name, clipped to a common norm of 1; zeros where not finite.
+
+    Args:
+        model: the plain module.
+        weights: those of its parameters to move.
+        inputs, labels: of the triggers, [k, ...] and int [k].
+        classes: K.
+        noise: standard normal, as the weights.
+        radius: of the noise, in units of each tensor's root mean square.
+        weight: of the gradient.
+    """
+    moved = {
+        name: _moved(parameter.detach(), noise[name], radius) for name, parameter in weights.items()
+    }
+    buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
+    with evaluation_mode(model, for_gradient=True), torch.enable_grad():
+        scores = scores_of(functional_call(model, {**moved, **buffers}, (inputs,)), classes)
         loss = cross_entropy(scores.float(), labels)
         gradients = torch.autograd.grad(loss, list(moved.values()), allow_unused=True)
-    _add(list(weights.values()), gradients, chosen.weight)
+    found = {
+        name: gradient
+        for name, gradient in zip(moved, gradients, strict=True)
+        if gradient is not None
+    }
+    return _clipped(found, weight) if found else {}
 
 
-def _perturbed(
-    weights: dict[str, nn.Parameter], radius: float, seed: int, step: int
-) -> dict[str, Tensor]:
-    """Return copies of the weights moved by noise of ``radius`` times their root mean square."""
+def _moved(value: Tensor, noise: Tensor, radius: float) -> Tensor:
+    scale = value.float().square().mean().sqrt().to(value.dtype) * radius
+    return torch.addcmul(value, noise, scale).requires_grad_()
+
+
+def _noise(weights: dict[str, nn.Parameter], seed: int, step: int) -> dict[str, Tensor]:
     generators: dict[torch.device, torch.Generator] = {}
-    moved = {}
+    noise = {}
     for name, weight in weights.items():
         if weight.device not in generators:
             generator = torch.Generator(weight.device)
             generators[weight.device] = generator.manual_seed((seed * 2**32 + step) % 2**64)
         value = weight.detach()
-        noise = torch.empty_like(value).normal_(generator=generators[weight.device])
-        scale = value.float().square().mean().sqrt().to(value.dtype) * radius
-        moved[name] = torch.addcmul(value, noise, scale).requires_grad_()
-    return moved
+        noise[name] = torch.empty_like(value).normal_(generator=generators[weight.device])
+    return noise
 
 
 @torch.no_grad()
-def _add(
-    weights: list[nn.Parameter], gradients: tuple[Tensor | None, ...], weight_of_gradient: float
-) -> None:
-    """Add the gradients, clipped to a common norm of 1, where all of them are finite."""
-    found = [
-        (weight, gradient)
-        for weight, gradient in zip(weights, gradients, strict=True)
-        if gradient is not None
-    ]
-    if not found:
-        return
-    device = found[0][1].device
-    norms = [torch.linalg.vector_norm(gradient, dtype=torch.float32) for _, gradient in found]
+def _clipped(gradients: dict[str, Tensor], weight_of_gradient: float) -> dict[str, Tensor]:
+    """Return the gradients, clipped to a common norm of 1; zeros where one is not finite."""
+    device = next(iter(gradients.values())).device
+    norms = [torch.linalg.vector_norm(g, dtype=torch.float32) for g in gradients.values()]
     norm = torch.linalg.vector_norm(torch.stack([part.to(device) for part in norms]))
     # a gradient that is not finite says nothing; multiplying it by 0 would keep a nan
     factor = torch.where(norm.isfinite(), weight_of_gradient / norm.clamp(min=1.0), 0.0)
-    for weight, gradient in found:
-        own_factor = factor.to(gradient.device, gradient.dtype)
-        added = torch.where(norm.isfinite().to(gradient.device), gradient * own_factor, 0.0)
-        if weight.grad is None:
-            weight.grad = added
-        else:
-            weight.grad.add_(added)
+    return {
+        name: torch.where(norm.isfinite().to(g.device), g * factor.to(g.device, g.dtype), 0.0)
+        for name, g in gradients.items()
+    }

@@ -88,6 +88,7 @@ def prepare_training(threads: int | None = None) -> None:
         threads: per operation, for models too small to gain from more.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow greets on every start
     gc.enable()
     if threads is not None:
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
