@@ -9,12 +9,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c const
 # several test processes share the cores; one thread each is fastest and repeatable
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
-.PHONY: demo test lint unit torch wheel clean
+.PHONY: demo test lint unit torch jax contract wheel clean
 
 demo: $(VENV)/.demo
 	$(BIN)/wmx demo --force
 
-test: lint unit torch
+STACKS := torch jax keras-tensorflow keras-jax keras-torch
+
+test: lint unit torch jax contract
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -24,10 +26,17 @@ lint: $(VENV)/.test
 
 # one framework per process: the core is tested without any, each adapter on its own
 unit: $(VENV)/.test
-	$(PYTEST) tests --ignore tests/torch
+	$(PYTEST) tests --ignore tests/torch --ignore tests/jax --ignore tests/contract
 
 torch: $(VENV)/.test
 	$(PYTEST) tests/torch
+
+jax: $(VENV)/.test
+	$(PYTEST) tests/jax
+
+# what every adapter must keep, one process for each framework and backend
+contract: $(VENV)/.test
+	set -e; for stack in $(STACKS); do $(PYTEST) tests/contract --stack $$stack; done
 
 wheel: $(VENV)/.test
 	$(BIN)/python -m build --no-isolation --outdir dist

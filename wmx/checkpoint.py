@@ -69,7 +69,7 @@ def save_checkpoint(
         "claim": identity.claim,
         "data": identity.data,
     }
-    arrays = {name: np.ascontiguousarray(array) for name, array in state.items()}
+    arrays = {name: np.array(array, order="C") for name, array in state.items()}
     write_bytes(path, save(arrays, {METADATA_KEY: json.dumps(about)}), force=True)
 
 

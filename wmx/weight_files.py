@@ -15,7 +15,7 @@ from wmx.files import read_bytes, write_bytes
 
 def write_weights(path: Path, weights: Mapping[str, NDArray[Any]], *, force: bool = False) -> None:
     """Write arrays as safetensors."""
-    arrays = {name: np.ascontiguousarray(array) for name, array in weights.items()}
+    arrays = {name: np.array(array, order="C") for name, array in weights.items()}
     write_bytes(path, save(arrays), force=force)
 
 

@@ -69,7 +69,7 @@ def harden(
             "the gradients are not those of the model's parameters",
             hint="give all of them, and wrt= where other variables than nnx.Param are trained",
         )
-    step = jnp.asarray(step)
+    is_known, step = isinstance(step, int), jnp.asarray(step)
     n, task = len(watermark.labels), watermark.task
 
     def added() -> list[jax.Array]:
@@ -88,7 +88,8 @@ def harden(
     def nothing() -> list[jax.Array]:
         return [jnp.zeros_like(leaf) for leaf in jax.tree.leaves(pure.params)]
 
-    more = jax.lax.cond(step % chosen.every == 0, added, nothing)
+    # outside jit a cond would be compiled anew at every call
+    more = added() if is_known else jax.lax.cond(step % chosen.every == 0, added, nothing)
     return jax.tree.unflatten(
         shape, [a + b.astype(a.dtype) for a, b in zip(own, more, strict=True)]
     )
@@ -160,8 +161,8 @@ def hardening(
     """Return :func:`harden` as a link of an ``optax.chain``, which counts the steps itself.
 
     Put it first, inside ``optax.MultiSteps`` if there is one, and hand the model over with every
-    update: ``optimizer.update(model, grads, model=model)`` for ``nnx.Optimizer``,
-    ``tx.update(grads, state, params, model=(module, variables))`` for Linen.
+    update: ``optimizer.update(model, grads, network=model)`` for ``nnx.Optimizer``,
+    ``tx.update(grads, state, params, network=(module, variables))`` for Linen.
 
     Args:
         watermark, recipe, seed, call, wrt: as for :func:`harden`.
@@ -176,17 +177,17 @@ def hardening(
         state: HardeningState,
         params: Any = None,
         *,
-        model: Model | None = None,
+        network: Any = None,
         **_more: Any,
     ) -> tuple[Any, HardeningState]:
-        if model is None:
+        if network is None:
             raise UsageError(
                 "hardening needs the model in every update",
-                hint="optimizer.update(model, grads, model=model)",
+                hint="optimizer.update(model, grads, network=model)",
             )
         hardened = harden(
             updates,
-            model,
+            network,
             watermark,
             step=state.updates,
             steps=steps,

@@ -32,7 +32,7 @@ def assign(variables: Sequence[Any], arrays: Mapping[str, NDArray[Any]], prefix:
 
 
 def _array(variable: Any) -> NDArray[Any]:
-    array = np.array(keras.ops.convert_to_numpy(variable))
+    array = np.array(keras.ops.convert_to_numpy(variable.value))
     if keras.backend.standardize_dtype(variable.dtype) == "bfloat16":  # NumPy has none
         return (array.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
     return array

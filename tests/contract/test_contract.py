@@ -125,7 +125,7 @@ def gradient_of(kit: Any) -> list[np.ndarray]:
         if before != after:
             conv_norm(1, before, after)
     shapes += [(64, 10), (10,)]
-    stream = np.random.RandomState(1)  # noqa: NPY002  # its stream never changes
+    stream = np.random.RandomState(1)  # its stream never changes
     arrays, noise = [], []
     for place, shape in enumerate(shapes):
         scale = 0.2 if len(shape) > 1 else 1.0
@@ -143,7 +143,7 @@ def gradient_of(kit: Any) -> list[np.ndarray]:
 
 def sketch(gradient: list[np.ndarray]) -> list[list[float]]:
     """Norm, four projections and the first numbers of every tensor: as good as all of them."""
-    stream = np.random.RandomState(2)  # noqa: NPY002
+    stream = np.random.RandomState(2)
     rows = []
     for part in gradient:
         flat = np.ascontiguousarray(part, dtype=np.float64).ravel()

@@ -1,5 +1,6 @@
 """Keras on TensorFlow, and ``tf.data``."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -79,22 +80,21 @@ def marked_dataset(dataset: Any, make: Callable[[int], MarkedBatches]) -> Any:
         )
     marked = make(len(first[at_label]))
     row = tf.nest.map_structure(lambda part: part[:1], first)
-    numbers = iter(range(2**62))  # goes on from epoch to epoch
-
-    def triggers() -> Any:
-        for number in numbers:
-            yield tf.nest.map_structure(lambda part: part[1:], marked.append(row, number))
-
+    numbers = itertools.count()  # goes on from epoch to epoch
     example = tf.nest.map_structure(lambda part: part[1:], marked.append(row, 0))
-    signature = tf.nest.map_structure(
-        lambda part: tf.TensorSpec(part.shape, tf.as_dtype(part.dtype)), example
-    )
-    rows = tf.data.Dataset.from_generator(triggers, output_signature=signature)
+    flat = tf.nest.flatten(example)
 
-    def joined(batch: Any, more: Any) -> Any:
-        return tf.nest.map_structure(
-            lambda part, new: tf.concat([part, tf.cast(new, part.dtype)], 0), batch, more
-        )
+    def triggers() -> list[Any]:
+        batch = marked.append(row, next(numbers))
+        return [part[1:] for part in tf.nest.flatten(batch)]
 
-    result = tf.data.Dataset.zip((dataset, rows)).map(joined)
-    return result.apply(tf.data.experimental.assert_cardinality(dataset.cardinality()))
+    def joined(*parts: Any) -> Any:
+        batch = parts[0] if len(parts) == 1 else parts
+        rows = tf.numpy_function(triggers, [], [part.dtype for part in flat], stateful=True)
+        whole = []
+        for own, new, like in zip(tf.nest.flatten(batch), rows, flat, strict=True):
+            new.set_shape(like.shape)
+            whole.append(tf.concat([own, tf.cast(new, own.dtype)], 0))
+        return tf.nest.pack_sequence_as(batch, whole)
+
+    return dataset.map(joined)

@@ -14,7 +14,6 @@ from wmx_flax.models import cnn
 
 ADAPTER = trainer
 FORMS = {"numpy tuples": True, "jax tuples": True, "dicts": True, "iterator": True}
-traces = 0
 
 
 class Loader:
@@ -55,15 +54,13 @@ def values(model: Any) -> list[np.ndarray]:
 
 
 def train(model: Any, loader: Any, watermark: Any, epochs: int) -> None:
-    global traces
-    traces = 0
+    traces = []
     optimizer = nnx.Optimizer(model, optax.sgd(0.05, momentum=0.9), wrt=nnx.Param)
     steps = epochs * len(loader)
 
     @nnx.jit
     def train_step(model: Any, optimizer: Any, x: Any, y: Any, step: Any) -> None:
-        global traces
-        traces += 1
+        traces.append(1)
 
         def loss_of(model: Any) -> Any:
             return optax.softmax_cross_entropy_with_integer_labels(model(x), y).mean()
@@ -78,6 +75,7 @@ def train(model: Any, loader: Any, watermark: Any, epochs: int) -> None:
         for x, y in loader:
             train_step(model, optimizer, x, y, jnp.asarray(step))
             step += 1
+    assert len(traces) == 1
 
 
 def parts(model: Any) -> list[Any]:

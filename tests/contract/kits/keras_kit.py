@@ -64,7 +64,7 @@ def network(seed: int = 0) -> Any:
 
 
 def values(model: Any) -> list[np.ndarray]:
-    return [np.array(ops.convert_to_numpy(v)) for v in model.weights]
+    return [np.array(ops.convert_to_numpy(v.value)) for v in model.weights]
 
 
 def train(model: Any, given: Any, watermark: Any, epochs: int) -> None:

@@ -79,4 +79,3 @@ def _theirs(array: np.ndarray) -> np.ndarray:
 
 def _ours(array: np.ndarray) -> np.ndarray:
     return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T
-

@@ -1,0 +1,29 @@
+"""Fixtures for the JAX adapter.  A missing JAX is an error here, never a skip."""
+
+import os
+
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"  # before JAX is imported
+
+import jax
+import numpy as np
+import pytest
+
+from wmx import OwnerKey, Watermark
+
+assert len(jax.devices()) == 8
+
+
+@pytest.fixture(scope="session")
+def watermark() -> Watermark:
+    """Over scikit-learn's digits."""
+    return Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=10, mean=0.3, std=0.4)
+
+
+@pytest.fixture(scope="session")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """1,700 real digits, normalised as the watermark says."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    x = ((bunch.images / 16 - 0.3) / 0.4).astype(np.float32)[:1700, :, :, None]
+    return x, bunch.target[:1700].astype(np.int32)
