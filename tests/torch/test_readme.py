@@ -58,8 +58,12 @@ def test_every_command_line_works(tmp_path: Path, environment: dict[str, str]) -
     assert done.stdout.startswith("{")
 
 
-def test_every_python_block_works(tmp_path: Path, environment: dict[str, str]) -> None:
-    (block,) = blocks(README, "python")
+@pytest.mark.parametrize("framework", ["torch", "keras", "flax"])
+def test_every_python_block_works(
+    framework: str, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    assert len(blocks(README, "python")) == 3
+    (block,) = (block for block in blocks(README, "python") if f"from wmx_{framework}" in block)
     done = subprocess.run(
         [sys.executable, "-W", "error::UserWarning:wmx", "-c", block],
         check=False,
