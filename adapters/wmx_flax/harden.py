@@ -4,6 +4,7 @@ Fine-tuning and pruning move the weights; a mark that also holds in a ball aroun
 Kin: Bansal et al., ICML 2022; Gan et al., ICCV 2023 (docs/recipes.md).
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -161,8 +162,8 @@ def hardening(
     """Return :func:`harden` as a link of an ``optax.chain``, which counts the steps itself.
 
     Put it first, inside ``optax.MultiSteps`` if there is one, and hand the model over with every
-    update: ``optimizer.update(model, grads, network=model)`` for ``nnx.Optimizer``,
-    ``tx.update(grads, state, params, network=(module, variables))`` for Linen.
+    update: ``optimizer.update(model, grads, network=lambda: model)`` for ``nnx.Optimizer``,
+    ``tx.update(grads, state, params, network=lambda: (module, variables))`` for Linen.
 
     Args:
         watermark, recipe, seed, call, wrt: as for :func:`harden`.
@@ -177,17 +178,17 @@ def hardening(
         state: HardeningState,
         params: Any = None,
         *,
-        network: Any = None,
+        network: Callable[[], Model] | None = None,
         **_more: Any,
     ) -> tuple[Any, HardeningState]:
         if network is None:
             raise UsageError(
                 "hardening needs the model in every update",
-                hint="optimizer.update(model, grads, network=model)",
+                hint="optimizer.update(model, grads, network=lambda: model)",
             )
         hardened = harden(
             updates,
-            network,
+            network(),  # as a value nnx.Optimizer would strip it of its variables' kinds
             watermark,
             step=state.updates,
             steps=steps,

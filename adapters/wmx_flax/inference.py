@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from wmx.errors import CannotRunError, UsageError
 from wmx.task import Task
 
-Model: TypeAlias = "nnx.Module | tuple[linen.Module, Mapping[str, Any]]"
+Model: TypeAlias = nnx.Module | tuple[linen.Module, Mapping[str, Any]]
 Call: TypeAlias = Callable[[Any, Any], Any]
 
 INFERENCE = {
