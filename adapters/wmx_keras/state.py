@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 def named_arrays(variables: Sequence[Any], prefix: str = "") -> dict[str, NDArray[Any]]:
     """Return variables by place and name: the names of layers differ from run to run."""
     return {
-        f"{prefix}{place:04d}.{variable.name}": _array(variable)
-        for place, variable in enumerate(variables)
+        _key(prefix, place, variable): _array(variable) for place, variable in enumerate(variables)
     }
 
 
@@ -24,11 +23,16 @@ def assign(variables: Sequence[Any], arrays: Mapping[str, NDArray[Any]], prefix:
         ValueError: an array has another shape.
     """
     for place, variable in enumerate(variables):
-        array = arrays[f"{prefix}{place:04d}.{variable.name}"]
+        array = arrays[_key(prefix, place, variable)]
         if keras.backend.standardize_dtype(variable.dtype) == "bfloat16":
             variable.assign(keras.ops.cast(_from_bits(array), "bfloat16"))
         else:
             variable.assign(array)
+
+
+def _key(prefix: str, place: int, variable: Any) -> str:
+    """Place and last word: the rest of an optimizer variable's name is its layer's."""
+    return f"{prefix}{place:04d}.{variable.name.rpartition('_')[2]}"
 
 
 def _array(variable: Any) -> NDArray[Any]:
