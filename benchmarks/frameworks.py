@@ -3,7 +3,8 @@
 For each stack and recipe, marked and unmarked networks are trained with the same settings; the
 marked ones are exported and verified through the normal path.  Then an attacker fine-tunes all
 layers (FTAL) of each ``robust`` model on 15 % of the data that the owner never saw, in the model's
-own framework: SGD .05, constant, batches of 64, 20 epochs, shifted images.
+own framework: SGD .05, constant, batches of 64, 20 epochs, shifted images.  The result is written
+anew after every seed.
 
     python benchmarks/frameworks.py --data mnist10k.npz --seeds 3
 """
@@ -86,6 +87,16 @@ def main() -> None:
                     run["fine_tuned"] = fine_tuned_bits(adapter, attacker, marked, Path(folder))
             runs.append(run)
             print(arguments.stack, run, flush=True)
+        record(arguments, data, attacker, runs)
+
+
+def record(
+    arguments: argparse.Namespace,
+    data: LabelledData,
+    attacker: LabelledData,
+    runs: list[dict[str, Any]],
+) -> None:
+    """Write the runs so far with their means."""
     summary = {}
     for recipe in ("robust", "adi"):
         own = [run for run in runs if run["recipe"] == recipe]
