@@ -4,12 +4,13 @@ For each stack and recipe, marked and unmarked networks are trained with the sam
 marked ones are exported and verified through the normal path.  Then an attacker fine-tunes all
 layers (FTAL) of each ``robust`` model on 15 % of the data that the owner never saw, in the model's
 own framework: SGD .05, constant, batches of 64, 20 epochs, shifted images.  The result is written
-anew after every seed.
+anew after every seed; ``--resume`` keeps the seeds that it holds already.
 
     python benchmarks/frameworks.py --data mnist10k.npz --seeds 3
 """
 
 import argparse
+import json
 import statistics
 import tempfile
 from pathlib import Path
@@ -52,6 +53,7 @@ def main() -> None:
     parser.add_argument("--data", default="digits")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--seeds", type=int, default=1, help="for robust; adi has one")
+    parser.add_argument("--resume", action="store_true", help="go on behind the last seed there is")
     add_stack_option(parser)
     arguments = parser.parse_args()
     if arguments.stack is None:
@@ -60,8 +62,8 @@ def main() -> None:
     framework = framework_of(arguments.stack)
     adapter = load_adapter(framework)
     data, attacker = owner_and_attacker(arguments.data)
-    runs = []
-    for seed in range(arguments.seeds):
+    runs = runs_so_far(arguments) if arguments.resume else []
+    for seed in range(len({run["seed"] for run in runs}), arguments.seeds):
         plain_training = Training(epochs=arguments.epochs, seed=seed, device="cpu")
         plain = fit(adapter, data, data.task, None, plain_training)
         unmarked = evaluate(adapter, plain, data.x_test, data.y_test, data.task)
@@ -90,6 +92,23 @@ def main() -> None:
         record(arguments, data, attacker, runs)
 
 
+def name_of(arguments: argparse.Namespace) -> str:
+    """Return what the result of these arguments is called."""
+    return f"frameworks_{Path(arguments.data).stem}_{arguments.stack}"
+
+
+def runs_so_far(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return the runs that the result holds; ``ValueError`` if they are of another length."""
+    path = harness.RESULTS / f"{name_of(arguments)}.json"
+    if not path.exists():
+        return []
+    result = json.loads(path.read_text())
+    if result["epochs"] != arguments.epochs:
+        raise ValueError(f"{path} is of {result['epochs']} epochs, expected {arguments.epochs}")
+    runs: list[dict[str, Any]] = result["runs"]
+    return runs
+
+
 def record(
     arguments: argparse.Namespace,
     data: LabelledData,
@@ -107,9 +126,8 @@ def record(
         }
     tuned = [run["fine_tuned"]["bits"] for run in runs if "fine_tuned" in run]
     summary["robust"]["fine_tuned_bits"] = tuned
-    name = Path(arguments.data).stem
     harness.record(
-        f"frameworks_{name}_{arguments.stack}",
+        name_of(arguments),
         {
             "data": Path(arguments.data).name,
             "stack": arguments.stack,
