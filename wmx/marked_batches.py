@@ -64,8 +64,8 @@ class MarkedBatches:
 
     def places(self, number: int, batch_size: int) -> NDArray[np.int64]:
         """Return which triggers batch ``number`` gets, int64 [k]; the batches have one size."""
-        k = self.recipe.triggers_per_batch(batch_size)
-        return triggers_at(len(self.watermark.labels), self.seed, number * k, k)
+        places = self.recipe.places(number, batch_size)
+        return triggers_at(len(self.watermark.labels), self.seed, places.start, len(places))
 
     def rows(
         self,
