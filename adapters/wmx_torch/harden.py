@@ -151,11 +151,11 @@ def _take_from_first(gradients: list[Tensor], group: ProcessGroup) -> None:
 
 def _require_one_claim(watermark: Watermark, group: ProcessGroup, device: torch.device) -> None:
     own = torch.tensor(list(watermark.claim.digest.encode()), dtype=torch.uint8, device=device)
-    first = own.clone()
-    distributed.broadcast(first, group=group, group_src=0)
-    if not torch.equal(own, first):
+    claims = [torch.empty_like(own) for _ in range(group.size())]
+    distributed.all_gather(claims, own, group=group)
+    if not all(torch.equal(claim, own) for claim in claims):
         raise UsageError(
-            "this process embeds another claim than the first process",
+            "the processes embed different claims, expected one",
             hint="make the claim once, before the processes start, and load it in each",
         )
 
