@@ -9,14 +9,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c const
 # several test processes share the cores; one thread each is fastest and repeatable
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
-.PHONY: demo test lint unit torch jax contract wheel clean
+.PHONY: demo test lint unit torch jax keras-parallel contract wheel clean
 
 demo: $(VENV)/.demo
 	$(BIN)/wmx demo --force
 
 STACKS := torch jax keras-tensorflow keras-jax keras-torch
 
-test: lint unit torch jax contract
+test: lint unit torch jax keras-parallel contract
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -26,13 +26,16 @@ lint: $(VENV)/.test
 
 # one framework per process: the core is tested without any, each adapter on its own
 unit: $(VENV)/.test
-	$(PYTEST) tests --ignore tests/torch --ignore tests/jax --ignore tests/contract
+	$(PYTEST) tests --ignore tests/torch --ignore tests/jax --ignore tests/keras_parallel --ignore tests/contract
 
 torch: $(VENV)/.test
 	$(PYTEST) tests/torch
 
 jax: $(VENV)/.test
 	$(PYTEST) tests/jax
+
+keras-parallel: $(VENV)/.test
+	$(PYTEST) tests/keras_parallel
 
 # what every adapter must keep, one process for each framework and backend
 contract: $(VENV)/.test

@@ -1,12 +1,14 @@
 """Recipes: shares, passes through the triggers, and the variation of their values."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wmx import UsageError
-from wmx.recipe import RECIPES, recipe_named, triggers_at
+from wmx.recipe import RECIPES, part_of, recipe_named, triggers_at
 from wmx.task import Task
 
 ROBUST = RECIPES["robust"]
@@ -64,3 +66,35 @@ def test_an_unknown_recipe_names_those_there_are() -> None:
     assert recipe_named("robust") is ROBUST
     with pytest.raises(UsageError, match="recipe is 'rbust', expected one of adi, robust"):
         recipe_named("rbust")
+
+
+@given(
+    batch_size=st.integers(1, 200),
+    processes=st.integers(1, 16),
+    number=st.integers(0, 50),
+    name=st.sampled_from(sorted(RECIPES)),
+)
+def test_the_processes_share_the_places_of_a_global_batch_and_leave_none_out(
+    batch_size: int, processes: int, number: int, name: str
+) -> None:
+    recipe = RECIPES[name]
+    parts = [recipe.places(number, batch_size, i, processes) for i in range(processes)]
+    taken = [place for part in parts for place in part]
+    together = recipe.triggers_per_batch(batch_size * processes)
+    assert taken == list(range(number * together, (number + 1) * together))
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    first = [len(recipe.places(0, batch_size, i, processes)) for i in range(processes)]
+    assert [len(part) for part in parts] == first
+
+
+def test_small_batches_on_many_devices_keep_the_share() -> None:
+    parts = [len(ROBUST.places(0, 8, process, 8)) for process in range(8)]
+    assert sum(parts) == 3  # 4 % of 64, not one in each batch of 8
+    assert parts[0] == 1  # whose BatchNorm statistics DistributedDataParallel gives to all
+
+
+@given(st.lists(st.integers(0, 40), min_size=2, max_size=6).map(sorted), st.integers(0, 30))
+def test_parts_next_to_each_other_join_without_a_gap(cuts: list[int], size: int) -> None:
+    places = range(7, 7 + size)
+    pieces = [part_of(places, a, b, 40) for a, b in itertools.pairwise([0, *cuts, 40])]
+    assert [place for piece in pieces for place in piece] == list(places)

@@ -23,7 +23,12 @@ Join = Callable[[Any, NDArray[Any]], Any]
 
 def join_arrays(part: Any, rows: NDArray[Any]) -> NDArray[Any]:
     """Return NumPy rows with more rows behind them."""
-    return np.concatenate([np.asarray(part), rows])
+    return np.concatenate([_array(part), rows])
+
+
+def _array(part: Any) -> NDArray[Any]:
+    """Return rows as NumPy has them, also those on a device that it cannot read."""
+    return np.asarray(part.cpu() if hasattr(part, "cpu") else part)
 
 
 class MarkedBatches:
@@ -64,8 +69,8 @@ class MarkedBatches:
 
     def places(self, number: int, batch_size: int) -> NDArray[np.int64]:
         """Return which triggers batch ``number`` gets, int64 [k]; the batches have one size."""
-        k = self.recipe.triggers_per_batch(batch_size)
-        return triggers_at(len(self.watermark.labels), self.seed, number * k, k)
+        places = self.recipe.places(number, batch_size)
+        return triggers_at(len(self.watermark.labels), self.seed, places.start, len(places))
 
     def rows(
         self,
@@ -134,7 +139,7 @@ class MarkedBatches:
         if part.shape[0] != size:
             raise UsageError(f"{name!r} of a batch has {part.shape[0]} rows, its labels {size}")
         k = self.recipe.triggers_per_batch(self._first_size or size)
-        row = np.asarray(part[:1])
+        row = _array(part[:1])
         if name in (ATTENTION_MASK, 2):
             row = np.ones_like(row)
         return np.repeat(row, k, axis=0)

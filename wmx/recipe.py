@@ -46,6 +46,24 @@ class Recipe:
         """Return k, the triggers appended to a batch of task samples: at least 1."""
         return max(1, round(self.share * batch_size))
 
+    def places(self, number: int, batch_size: int, process: int = 0, processes: int = 1) -> range:
+        """Return which places of the row of passes (:func:`triggers_at`) a batch takes.
+
+        Where several processes train one model, their batches with the same number are one global
+        batch: that holds :meth:`triggers_per_batch` of its whole size, and each process takes its
+        :func:`part_of` them.  So the share does not hang on how many processes there are, no place
+        is taken twice, and a process always takes as many.
+
+        Args:
+            number: of the batch, from 0 over the whole training.
+            batch_size: task samples in a full batch of one process.
+            process: which of them, from 0.
+            processes: how many.
+        """
+        together = self.triggers_per_batch(batch_size * processes)
+        first = number * together
+        return part_of(range(first, first + together), process, process + 1, processes)
+
     def hardens_at(self, step: int) -> bool:
         """Say whether the step carries the added gradient."""
         return self.radius > 0 and step % self.every == 0
@@ -119,6 +137,14 @@ def recipe_named(name: str) -> Recipe:
     if name not in RECIPES:
         raise UsageError(f"recipe is {name!r}, expected one of {', '.join(RECIPES)}")
     return RECIPES[name]
+
+
+def part_of(places: range, start: int, stop: int, whole: int) -> range:
+    """Return the part of ``places`` that falls to ``start``..``stop - 1`` of ``whole`` equal parts.
+
+    Parts next to each other join without a gap; what does not divide evenly goes to the first.
+    """
+    return places[-(-start * len(places) // whole) : -(-stop * len(places) // whole)]
 
 
 def trigger_order(n: int, seed: int, number: int) -> NDArray[np.int64]:

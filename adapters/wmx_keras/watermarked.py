@@ -11,6 +11,7 @@ from wmx.errors import UsageError
 from wmx.marked_batches import Join, MarkedBatches, join_arrays
 from wmx.recipe import recipe_named
 from wmx.watermark import Watermark
+from wmx_keras.devices import require_batch_fits_devices, require_rows_fit_devices
 
 Data = TypeVar("Data")
 
@@ -38,12 +39,16 @@ def watermarked(
         seed: of the order of the triggers and their augmentation.
         fields: places or names of input and label in a batch; (0, 1) for tuples.
 
+    Under a ``keras.distribution`` choose a batch size that the devices can share with the triggers:
+    100 + 4 for 8.  Set the distribution before.
+
     Raises:
-        UsageError: the data do not fit the claim.
+        UsageError: the data do not fit the claim, or the devices of the distribution.
     """
     chosen = recipe_named(recipe)
 
     def make(batch_size: int, join: Join = join_arrays) -> MarkedBatches:
+        require_batch_fits_devices(batch_size, chosen)
         return MarkedBatches(watermark, chosen, seed, fields, join=join, batch_size=batch_size)
 
     if isinstance(data, keras.utils.PyDataset):
@@ -60,10 +65,12 @@ def watermarked(
             loader = on_torch.marked_loader(data, lambda size: make(size, on_torch.join))
             return cast(Data, loader)
     if isinstance(data, tuple | list) and len(data) in (2, 3):
-        arrays = rebuilt(data, {i: np.asarray(part) for i, part in enumerate(data)})
+        arrays = rebuilt(data, {i: _as_array(part) for i, part in enumerate(data)})
         at_label = find_fields(arrays, fields)[1]
         if arrays[at_label].ndim:
-            return cast(Data, _marked_arrays(arrays, len(arrays[at_label]), watermark, make))
+            # one row at a time is one trigger at a time, so n appended rows are a whole pass
+            marked = MarkedBatches(watermark, chosen, seed, fields, batch_size=1)
+            return cast(Data, _marked_arrays(arrays, len(arrays[at_label]), marked))
     raise UsageError(
         f"data is {type(data).__name__}, expected arrays (x, y), a keras.utils.PyDataset, a "
         "batched tf.data.Dataset or a PyTorch DataLoader"
@@ -108,14 +115,17 @@ class MarkedPyDataset(keras.utils.PyDataset):  # type: ignore[misc]
         self._epoch += 1
 
 
-def _marked_arrays(arrays: Any, size: int, watermark: Watermark, make: Any) -> Any:
-    n = len(watermark.labels)
-    marked = make(1)
-    share = marked.recipe.share
-    copies = max(1, round(share * size / n))
-    # one row at a time is one trigger at a time, so n appended rows are a whole pass
+def _as_array(part: Any) -> Any:
+    """Return a tensor of the backend, on whatever device, or what NumPy takes, as an array."""
+    return keras.ops.convert_to_numpy(part) if keras.ops.is_tensor(part) else np.asarray(part)
+
+
+def _marked_arrays(arrays: Any, size: int, marked: MarkedBatches) -> Any:
+    n = len(marked.watermark.labels)
+    added = n * max(1, round(marked.recipe.share * size / n))
+    require_rows_fit_devices(size, added)
     one = rebuilt(arrays, {i: part[:1] for i, part in enumerate(arrays)})
-    passes = [marked.append(one, number) for number in range(copies * n)]
+    passes = [marked.append(one, number) for number in range(added)]
     return rebuilt(
         arrays,
         {

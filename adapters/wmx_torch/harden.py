@@ -5,7 +5,8 @@ Kin: Bansal et al., ICML 2022; Gan et al., ICCV 2023 (docs/recipes.md).
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
+from torch.distributed import ProcessGroup
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
@@ -16,6 +17,7 @@ from wmx_torch.inference import (
     as_model_input,
     evaluation_mode,
     plain_module,
+    replicas,
     scores_of,
 )
 
@@ -51,7 +53,8 @@ def harden(
         seed: of the noise and the order of the triggers.
 
     Raises:
-        UsageError: ``step`` is not within ``0..steps-1``, or the recipe is unknown.
+        UsageError: ``step`` is not within ``0..steps-1``, the recipe is unknown, or the processes
+            of a data parallel model embed different claims.
         CannotRunError: the model does not return logits for the claim's classes.
     """
     if not 0 <= step < steps:
@@ -78,6 +81,11 @@ def harden(
         radius=chosen.radius_at(step, steps),
         weight=chosen.weight,
     )
+    group = replicas(model)
+    if group is not None:
+        if step == 0:
+            _require_one_claim(watermark, group, inputs.device)
+        _take_from_first(list(gradients.values()), group)
     with torch.no_grad():
         for name, gradient in gradients.items():
             parameter = weights[name]
@@ -115,7 +123,7 @@ def gradient_at(
     buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
     with evaluation_mode(model, for_gradient=True), torch.enable_grad():
         scores = scores_of(functional_call(model, {**moved, **buffers}, (inputs,)), classes)
-        loss = cross_entropy(scores.float(), labels)
+        loss = cross_entropy(scores.float(), labels.to(scores.device))
         gradients = torch.autograd.grad(loss, list(moved.values()), allow_unused=True)
     found = {
         name: gradient
@@ -123,6 +131,33 @@ def gradient_at(
         if gradient is not None
     }
     return _clipped(found, weight) if found else {}
+
+
+def _take_from_first(gradients: list[Tensor], group: ProcessGroup) -> None:
+    """Replace every replica's gradients by the first one's.
+
+    Their weights are equal, but not what BatchNorm has counted since the last synchronisation, nor
+    every rounding.  Nothing would ever bring them together again.
+    """
+    sent = [gradient.contiguous() for gradient in gradients]
+    pending = [
+        distributed.broadcast(tensor, group=group, group_src=0, async_op=True) for tensor in sent
+    ]
+    for work in pending:
+        work.wait()
+    for gradient, tensor in zip(gradients, sent, strict=True):
+        gradient.copy_(tensor)
+
+
+def _require_one_claim(watermark: Watermark, group: ProcessGroup, device: torch.device) -> None:
+    own = torch.tensor(list(watermark.claim.digest.encode()), dtype=torch.uint8, device=device)
+    claims = [torch.empty_like(own) for _ in range(group.size())]
+    distributed.all_gather(claims, own, group=group)
+    if not all(torch.equal(claim, own) for claim in claims):
+        raise UsageError(
+            "the processes embed different claims, expected one",
+            hint="make the claim once, before the processes start, and load it in each",
+        )
 
 
 def _moved(value: Tensor, noise: Tensor, radius: float) -> Tensor:

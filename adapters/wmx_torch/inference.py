@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.distributed import ProcessGroup
+from torch.nn.parallel import DistributedDataParallel
 
 from wmx.errors import CannotRunError
 from wmx.task import Task
@@ -18,14 +20,29 @@ def plain_module(model: nn.Module) -> nn.Module:
     They share their parameters with it, and the few passes wmx makes are not worth a compilation
     or a synchronisation.
     """
+    *_, plain = _from_outside_in(model)
+    return plain
+
+
+def replicas(model: nn.Module) -> ProcessGroup | None:
+    """Return the processes that hold a replica of ``model`` each, if it is data parallel."""
+    for module in _from_outside_in(model):
+        if isinstance(module, DistributedDataParallel):
+            group: ProcessGroup = module.process_group
+            return group
+    return None
+
+
+def _from_outside_in(model: nn.Module) -> Iterator[nn.Module]:
     while True:
+        yield model
         compiled = getattr(model, "_orig_mod", None)
         if isinstance(compiled, nn.Module):
             model = compiled
-        elif isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        elif isinstance(model, nn.DataParallel | DistributedDataParallel):
             model = model.module
         else:
-            return model
+            return
 
 
 @contextmanager
@@ -109,5 +126,5 @@ def scores(model: nn.Module, inputs: NDArray[Any], task: Task) -> NDArray[Any]:
     inner = plain_module(model)
     with evaluation_mode(inner), torch.no_grad():
         given = scores_of(inner(as_model_input(inputs, task, inner)), task.classes)
-    values: NDArray[Any] = given.double().cpu().numpy()
+    values: NDArray[Any] = given.cpu().double().numpy()  # not every device has float64
     return values

@@ -76,7 +76,7 @@ class TriggerItems:
 
 
 def _as(like: Any, values: NDArray[Any]) -> Any:
-    """Return values as a tensor or an array, as ``like`` is, of its dtype."""
+    """Return values as a tensor or an array, as ``like`` is, of its dtype and on its device."""
     if isinstance(like, Tensor):
-        return torch.as_tensor(values).to(like.dtype)
+        return torch.as_tensor(values).to(like.device, like.dtype)
     return values

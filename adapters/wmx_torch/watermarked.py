@@ -1,17 +1,18 @@
 """``watermarked``: data with the triggers in it.  Like in, like out; the loop stays the user's."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import numpy as np
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, get_worker_info
+from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 from wmx.batch_form import Fields, find_fields
 from wmx.errors import UsageError
 from wmx.recipe import Recipe, recipe_named, triggers_at
 from wmx.watermark import Watermark
 from wmx_torch.items import TriggerItems
+from wmx_torch.loader import first_item, loader_with, marked_loader
+from wmx_torch.processes import Process, accelerate_is_in_charge, this_process
 
 Data = TypeVar("Data", bound="DataLoader[Any] | Dataset[Any]")
 
@@ -27,8 +28,11 @@ def watermarked(
     """Return data of the same kind that holds the triggers as well; the original is not touched.
 
     * A ``DataLoader`` gives every batch the same number of triggers on top, 4 per 100 samples for
-      ``robust`` and 2 for ``adi``, in shuffled passes through the set.  Batch sampler, workers and
-      collate function stay the caller's.
+      ``robust`` and 2 for ``adi``, in shuffled passes through the set.  Samplers, workers and
+      collate function stay the caller's.  Where several processes train one model the share is
+      that of the global batch, and each process finds out its part by itself: from the
+      ``DistributedSampler``, else from ``torch.distributed``; under accelerate mark the loader
+      before ``prepare``.  The ``seed`` has to be the same in all of them.
     * A map-style ``Dataset`` grows by as many slots as keep that share, every trigger equally
       often: shuffle it.
     * An ``IterableDataset`` gets the triggers interleaved.
@@ -46,7 +50,10 @@ def watermarked(
     """
     chosen = recipe_named(recipe)
     if isinstance(data, DataLoader):
-        return cast(Data, _loader(data, watermark, chosen, seed, fields))
+        if not isinstance(data.dataset, IterableDataset):
+            return cast(Data, marked_loader(data, watermark, chosen, seed, fields))
+        stream = TriggerStream(data.dataset, watermark, chosen, seed, fields)
+        return cast(Data, loader_with(data, dataset=stream))
     if isinstance(data, IterableDataset):
         return cast(Data, TriggerStream(data, watermark, chosen, seed, fields))
     if not hasattr(data, "__getitem__") or not hasattr(data, "__len__"):
@@ -56,65 +63,6 @@ def watermarked(
     return cast(Data, TriggerSlots(data, watermark, chosen, seed, fields))
 
 
-@dataclass(frozen=True)
-class Slot:
-    """Stands for a trigger among a batch's indices; ``draw`` tells its uses apart."""
-
-    trigger: int
-    draw: int
-
-
-class SlotDataset(Dataset[Any]):
-    """The caller's data set, which also answers to :class:`Slot`."""
-
-    def __init__(self, dataset: Any, items: TriggerItems, seed: int) -> None:
-        self._dataset = dataset
-        self._items = items
-        self._seed = seed
-
-    def __len__(self) -> int:
-        return len(self._dataset)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, Slot):
-            return self._items.item(index.trigger, np.random.default_rng([self._seed, index.draw]))
-        return self._dataset[index]
-
-    def __getitems__(self, indices: list[Any]) -> list[Any]:
-        own = [index for index in indices if not isinstance(index, Slot)]
-        fetch = getattr(self._dataset, "__getitems__", None)
-        samples = iter(fetch(own) if fetch else [self._dataset[index] for index in own])
-        return [self[index] if isinstance(index, Slot) else next(samples) for index in indices]
-
-
-class SlotSampler(Sampler[list[Any]]):
-    """The caller's batch sampler, with k slots at the end of every batch.
-
-    The passes through the triggers go on from epoch to epoch.
-    """
-
-    def __init__(self, batches: Any, n: int, per_batch: int, seed: int) -> None:
-        self._batches = batches
-        self._n = n
-        self._per_batch = per_batch
-        self._seed = seed
-        self._drawn = 0
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    def __iter__(self) -> Iterator[list[Any]]:
-        for batch in self._batches:
-            first, self._drawn = self._drawn, self._drawn + self._per_batch
-            triggers = triggers_at(self._n, self._seed, first, self._per_batch)
-            yield [*batch, *(Slot(int(t), first + i) for i, t in enumerate(triggers))]
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or "_batches" not in self.__dict__:
-            raise AttributeError(name)
-        return getattr(self._batches, name)  # sampler, batch_size, drop_last
-
-
 class TriggerSlots(Dataset[Any]):
     """A map-style data set with slots for the triggers behind its own items."""
 
@@ -122,7 +70,7 @@ class TriggerSlots(Dataset[Any]):
         self, dataset: Any, watermark: Watermark, recipe: Recipe, seed: int, fields: Fields | None
     ) -> None:
         self._dataset = dataset
-        self._items = _items_like(_first_item(dataset), watermark, recipe, fields)
+        self._items = _items_like(first_item(dataset), watermark, recipe, fields)
         self._n = len(watermark.labels)
         self._slots = self._n * max(1, round(recipe.share * len(dataset) / self._n))
         self._seed = seed
@@ -144,7 +92,11 @@ class TriggerSlots(Dataset[Any]):
 
 
 class TriggerStream(IterableDataset[Any]):
-    """A stream with the triggers interleaved, in shuffled passes of each worker's own."""
+    """A stream with the triggers interleaved, in shuffled passes of each worker's own.
+
+    Workers of other processes have others, but under accelerate, where the processes divide one
+    stream among them.
+    """
 
     def __init__(
         self, dataset: Any, watermark: Watermark, recipe: Recipe, seed: int, fields: Fields | None
@@ -154,6 +106,8 @@ class TriggerStream(IterableDataset[Any]):
         self._recipe = recipe
         self._seed = seed
         self._fields = fields
+        # asked here, since a worker would not know
+        self._process = Process() if accelerate_is_in_charge() else this_process()
         self._passes = 0
 
     def __len__(self) -> int:
@@ -163,7 +117,7 @@ class TriggerStream(IterableDataset[Any]):
     def __iter__(self) -> Iterator[Any]:
         self._passes += 1
         worker = get_worker_info()
-        words = [self._seed, self._passes, worker.seed if worker else 0]
+        words = [self._seed, self._passes, worker.seed if worker else 0, self._process.number]
         rng = np.random.default_rng(words)
         order_seed = int(rng.integers(2**32))
         items: TriggerItems | None = None
@@ -179,52 +133,7 @@ class TriggerStream(IterableDataset[Any]):
                 due, drawn = due - 1.0, drawn + 1
 
 
-def _loader(
-    loader: DataLoader[Any],
-    watermark: Watermark,
-    recipe: Recipe,
-    seed: int,
-    fields: Fields | None,
-) -> DataLoader[Any]:
-    """Rebuild a loader around the same batches and the same collate function."""
-    shared: dict[str, Any] = {
-        "num_workers": loader.num_workers,
-        "collate_fn": loader.collate_fn,
-        "pin_memory": loader.pin_memory,
-        "timeout": loader.timeout,
-        "worker_init_fn": loader.worker_init_fn,
-        "multiprocessing_context": loader.multiprocessing_context,
-        "generator": loader.generator,
-        "prefetch_factor": loader.prefetch_factor,
-        "persistent_workers": loader.persistent_workers,
-    }
-    if isinstance(loader.dataset, IterableDataset):
-        stream = TriggerStream(loader.dataset, watermark, recipe, seed, fields)
-        return DataLoader(
-            stream, batch_size=loader.batch_size, drop_last=loader.drop_last, **shared
-        )
-    if loader.batch_sampler is None:
-        raise UsageError(
-            "this DataLoader does not make batches (batch_size=None)",
-            hint="wrap its data set instead: watermarked(dataset, watermark)",
-        )
-    items = _items_like(_first_item(loader.dataset), watermark, recipe, fields)
-    batch_size = loader.batch_size or getattr(loader.batch_sampler, "batch_size", None)
-    if batch_size is None:
-        batch_size = len(next(iter(loader.batch_sampler)))
-    sampler = SlotSampler(
-        loader.batch_sampler, len(watermark.labels), recipe.triggers_per_batch(batch_size), seed
-    )
-    return DataLoader(SlotDataset(loader.dataset, items, seed), batch_sampler=sampler, **shared)
-
-
 def _items_like(
     item: Any, watermark: Watermark, recipe: Recipe, fields: Fields | None
 ) -> TriggerItems:
     return TriggerItems(watermark, recipe, item, find_fields(item, fields))
-
-
-def _first_item(dataset: Any) -> Any:
-    if len(dataset) == 0:
-        raise UsageError("the data set is empty")
-    return dataset[0]

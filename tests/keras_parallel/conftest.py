@@ -1,0 +1,42 @@
+"""Keras on JAX over eight devices of the host, in a process of its own: both are set at import."""
+
+import os
+
+os.environ["KERAS_BACKEND"] = "jax"
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
+
+from collections.abc import Iterator
+
+import jax
+import keras
+import numpy as np
+import pytest
+
+from wmx import OwnerKey, Watermark
+
+assert keras.backend.backend() == "jax"
+assert len(jax.devices()) == 8
+
+
+@pytest.fixture
+def over_devices() -> Iterator[keras.distribution.DataParallel]:
+    """Data parallel training over all devices, for the test alone."""
+    distribution = keras.distribution.DataParallel()
+    with distribution.scope():
+        yield distribution
+
+
+@pytest.fixture(scope="session")
+def watermark() -> Watermark:
+    """Over scikit-learn's digits."""
+    return Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=10, mean=0.3, std=0.4)
+
+
+@pytest.fixture(scope="session")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """1,700 real digits, normalised as the watermark says."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    x = ((bunch.images / 16 - 0.3) / 0.4).astype(np.float32)[:1700, :, :, None]
+    return x, bunch.target[:1700]
