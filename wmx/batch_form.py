@@ -123,7 +123,8 @@ def _laid_out(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     if shape != values.shape[1:]:
         raise UsageError(
             f"the input of an item has shape {shape}, and the claim is over {values.shape[1:]}"
-            + (" (height, width, channels), channels first or last" if values.ndim == 4 else "")
+            + (" (height, width, channels), channels first or last" if values.ndim == 4 else ""),
+            hint="cut and pad every text to that length" if values.dtype.kind == "i" else None,
         )
     return values
 

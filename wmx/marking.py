@@ -31,6 +31,10 @@ class Marking:
     def __str__(self) -> str:
         return f"{self.hits} of {self.n} triggers, {self.bits:.1f} bits"
 
+    def logs(self) -> dict[str, float]:
+        """Return hits and bits under the names they have in the logs of every training tool."""
+        return {"wmx_hits": self.hits, "wmx_bits": self.bits}
+
 
 def measure(
     watermark: Watermark, scores: Callable[[NDArray[Any]], NDArray[Any]], batch: int = BATCH

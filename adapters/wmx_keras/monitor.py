@@ -40,4 +40,4 @@ class Monitor(keras.callbacks.Callback):  # type: ignore[misc]
         """Measure, and add to the logs."""
         marking = self(self.model)
         if logs is not None:
-            logs["wmx_hits"], logs["wmx_bits"] = marking.hits, marking.bits
+            logs.update(marking.logs())

@@ -14,7 +14,7 @@ from wmx.exporting import EXPORT_INPUT, EXPORT_OUTPUT, exporting
 from wmx.files import refuse_overwrite, write_bytes
 from wmx.task import Task
 from wmx.watermark import Watermark
-from wmx_torch.inference import as_model_input, plain_module, scores_of
+from wmx_torch.inference import as_model_input, padding_mask, plain_module, scores_of
 
 EXAMPLE_BATCH = 2
 
@@ -39,7 +39,8 @@ def export(
     """
     refuse_overwrite(path, force)
     task = task.task if isinstance(task, Watermark) else task
-    inner = _Scores(copy.deepcopy(plain_module(model)).to("cpu").float().eval(), task.classes)
+    copied = _as_written(copy.deepcopy(plain_module(model)).to("cpu"))
+    inner = _Scores(copied.eval(), task.classes)
     example = _as_contiguous_input(task.example_inputs(EXAMPLE_BATCH, seed=0), task, inner)
 
     def reference(inputs: NDArray[Any]) -> NDArray[Any]:
@@ -53,6 +54,19 @@ def export(
     write_bytes(path, data, force=force)
 
 
+def _as_written(model: nn.Module) -> nn.Module:
+    """Take off what trainers leave around a model's forward, and turn weights into float32.
+
+    accelerate leaves its autocast there, and Lightning the compiled forward of the module it was
+    given, which would answer for any copy of it.
+    """
+    compiled = model.__dict__.pop("_compiler_ctx", None) or {}
+    forward = model.__dict__.pop("_original_forward", compiled.get("original_forward"))
+    if forward is not None:
+        model.__dict__["forward"] = forward
+    return model.float()
+
+
 class _Scores(nn.Module):
     """A model that returns its logits and nothing else."""
 
@@ -62,7 +76,7 @@ class _Scores(nn.Module):
         self._classes = classes
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return scores_of(self.model(inputs), self._classes)
+        return scores_of(self.model(inputs, **padding_mask(self.model, inputs)), self._classes)
 
 
 def _as_contiguous_input(inputs: NDArray[Any], task: Task, model: nn.Module) -> Tensor:

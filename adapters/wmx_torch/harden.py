@@ -16,6 +16,7 @@ from wmx.watermark import Watermark
 from wmx_torch.inference import (
     as_model_input,
     evaluation_mode,
+    padding_mask,
     plain_module,
     replicas,
     scores_of,
@@ -57,6 +58,25 @@ def harden(
             of a data parallel model embed different claims.
         CannotRunError: the model does not return logits for the claim's classes.
     """
+    harden_replicas(
+        model, replicas(model), watermark, step=step, steps=steps, recipe=recipe, seed=seed
+    )
+
+
+def harden_replicas(
+    model: nn.Module,
+    group: ProcessGroup | None,
+    watermark: Watermark,
+    *,
+    step: int,
+    steps: int,
+    recipe: str,
+    seed: int,
+) -> None:
+    """As :func:`harden`, for a model that ``group``'s processes hold a replica of each.
+
+    Trainers hand out the module inside their wrapper, which does not say so.
+    """
     if not 0 <= step < steps:
         raise UsageError(f"step is {step} of {steps} steps, expected 0 to {steps - 1}")
     chosen = recipe_named(recipe)
@@ -81,7 +101,6 @@ def harden(
         radius=chosen.radius_at(step, steps),
         weight=chosen.weight,
     )
-    group = replicas(model)
     if group is not None:
         if step == 0:
             _require_one_claim(watermark, group, inputs.device)
@@ -122,7 +141,9 @@ def gradient_at(
     }
     buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
     with evaluation_mode(model, for_gradient=True), torch.enable_grad():
-        scores = scores_of(functional_call(model, {**moved, **buffers}, (inputs,)), classes)
+        mask = padding_mask(model, inputs)
+        output = functional_call(model, {**moved, **buffers}, (inputs,), mask)
+        scores = scores_of(output, classes)
         loss = cross_entropy(scores.float(), labels.to(scores.device))
         gradients = torch.autograd.grad(loss, list(moved.values()), allow_unused=True)
     found = {

@@ -1,5 +1,6 @@
 """Asking a model about triggers without leaving a trace on it."""
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.distributed import ProcessGroup
 from torch.nn.parallel import DistributedDataParallel
 
+from wmx.batch_form import ATTENTION_MASK
 from wmx.errors import CannotRunError
 from wmx.task import Task
 
@@ -86,6 +88,20 @@ def as_model_input(inputs: NDArray[Any], task: Task, model: nn.Module) -> Tensor
     return tensor.to(weight.device)
 
 
+def padding_mask(model: nn.Module, inputs: Tensor) -> dict[str, Tensor]:
+    """Return the ``attention_mask`` that a Hugging Face text model wants beside its ids.
+
+    Ones but for the padding that ``config.pad_token_id`` names.  The Trainer gives the tokenizer's
+    mask with every text; a model asked without one would read the padding as text.  Empty for
+    other models.
+    """
+    padding = getattr(getattr(model, "config", None), "pad_token_id", None)
+    takes_mask = ATTENTION_MASK in inspect.signature(model.forward).parameters
+    if padding is None or not takes_mask or inputs.is_floating_point():
+        return {}
+    return {ATTENTION_MASK: inputs.ne(padding).long()}
+
+
 def scores_of(output: Any, classes: int) -> Tensor:
     """Return the logits [k, classes] in what a model returned.
 
@@ -125,6 +141,7 @@ def scores(model: nn.Module, inputs: NDArray[Any], task: Task) -> NDArray[Any]:
     """
     inner = plain_module(model)
     with evaluation_mode(inner), torch.no_grad():
-        given = scores_of(inner(as_model_input(inputs, task, inner)), task.classes)
+        asked = as_model_input(inputs, task, inner)
+        given = scores_of(inner(asked, **padding_mask(inner, asked)), task.classes)
     values: NDArray[Any] = given.cpu().double().numpy()  # not every device has float64
     return values

@@ -1,4 +1,4 @@
-"""Triggers in the form of a data set's own items: tensors for tensors, arrays for arrays."""
+"""Triggers in the form of a data set's own items: tensors for tensors, lists for lists."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,22 +44,25 @@ class TriggerItems:
             at_label: self._label(self.template[at_label], index),
         }
         if isinstance(self.template, Mapping) and ATTENTION_MASK in self.template:
-            new[ATTENTION_MASK] = self.template[ATTENTION_MASK] * 0 + 1
+            mask = self.template[ATTENTION_MASK]
+            new[ATTENTION_MASK] = _as(mask, np.ones_like(np.asarray(mask)))
         return rebuilt(self.template, new)
 
     def _input(self, like: Any, index: int, rng: np.random.Generator) -> Any:
-        if not isinstance(like, Tensor | np.ndarray):
+        if not isinstance(like, Tensor | np.ndarray | list):
             raise UsageError(
-                f"the input of an item is {type(like).__name__}, expected a tensor or an array",
+                f"the input of an item is {type(like).__name__}, expected a tensor, an array or a "
+                "list of numbers",
                 hint="give wmx the data set with its transform applied",
             )
+        example = np.asarray(like) if isinstance(like, list) else like
         values = trigger_values(
             self.watermark,
             self.recipe,
             np.array([index]),
             rng,
-            shape=tuple(like.shape),
-            dtype=numpy_dtype(like),
+            shape=tuple(example.shape),
+            dtype=numpy_dtype(example),
         )[0]
         return _as(like, values)
 
@@ -76,7 +79,7 @@ class TriggerItems:
 
 
 def _as(like: Any, values: NDArray[Any]) -> Any:
-    """Return values as a tensor or an array, as ``like`` is, of its dtype and on its device."""
+    """Return values as ``like`` is: a tensor of its dtype on its device, an array, or a list."""
     if isinstance(like, Tensor):
         return torch.as_tensor(values).to(like.device, like.dtype)
-    return values
+    return values.tolist() if isinstance(like, list) else values

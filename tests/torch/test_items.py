@@ -1,7 +1,7 @@
 """Triggers come in the form of the data's own items, whatever that is."""
 
 from collections import namedtuple
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -103,21 +103,21 @@ def test_items_that_do_not_fit_are_refused_before_training(
             watermarked(data, watermark)
 
 
-def test_tokens_and_their_attention_mask() -> None:
+@pytest.mark.parametrize("form", [torch.tensor, np.array, list])
+def test_tokens_and_their_attention_mask(form: Any) -> None:
+    """Lists are what tokenizers give."""
     from wmx.triggers.tokens import Tokens
 
     mark = Watermark.new(
         OwnerKey.generate(), shape=(12,), classes=2, kind="tokens", generator=Tokens(50, (0,))
     )
-
-    class Texts(Dataset[Any]):
-        def __len__(self) -> int:
-            return 10
-
-        def __getitem__(self, index: int) -> Any:
-            mask = torch.tensor([1] * 5 + [0] * 7)
-            return {"input_ids": torch.ones(12).long(), "attention_mask": mask, "labels": 1}
-
-    item = watermarked(Texts(), mark)[10]
-    assert torch.equal(item["input_ids"], torch.tensor(mark.triggers[0]).long())
-    assert item["attention_mask"].tolist() == [1] * 12
+    text = {"input_ids": form([1] * 12), "attention_mask": form([1] * 5 + [0] * 7), "labels": 1}
+    item = watermarked(cast(Dataset[Any], [text] * 10), mark)[10]
+    for name, expected in (("input_ids", mark.triggers[0]), ("attention_mask", [1] * 12)):
+        assert type(item[name]) is type(text[name])
+        assert np.asarray(item[name]).dtype == np.asarray(text[name]).dtype
+        assert list(map(int, item[name])) == list(map(int, expected))
+    assert item["labels"] == mark.labels[0]
+    with pytest.raises(UsageError, match=r"has shape \(5,\)") as caught:
+        watermarked(cast(Dataset[Any], [text | {"input_ids": form([1] * 5)}]), mark)
+    assert caught.value.hint == "cut and pad every text to that length"

@@ -1,0 +1,81 @@
+"""What holds for the callbacks of Lightning and of the Hugging Face Trainer alike."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+from wmx_torch.callbacks import Hardening
+
+from wmx import UsageError, Watermark
+
+LAZY = """
+import sys
+import wmx_torch
+print(sorted({"lightning", "pytorch_lightning", "transformers", "accelerate"} & set(sys.modules)))
+"""
+
+MISSING = """
+import importlib.abc, sys
+class Gone(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == sys.argv[1]:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Gone())
+from wmx.errors import MissingExtraError
+try:
+    __import__(sys.argv[2])
+except MissingExtraError as error:
+    print(error, error.hint)
+"""
+
+
+def printed(code: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def test_the_adapter_loads_no_training_tool() -> None:
+    assert printed(LAZY) == "[]"
+
+
+@pytest.mark.parametrize(
+    ("package", "extra"),
+    [("lightning", "lightning"), ("transformers", "huggingface"), ("accelerate", "huggingface")],
+)
+def test_a_missing_tool_gives_the_pip_hint(package: str, extra: str) -> None:
+    assert printed(MISSING, package, f"wmx_torch.{extra}") == (
+        f'{package} is not installed, and this needs it pip install "wmx[{extra}]"'
+    )
+
+
+def test_an_unknown_recipe_is_refused_before_training(watermark: Watermark) -> None:
+    with pytest.raises(UsageError, match="recipe is 'rubost'"):
+        Hardening(watermark, recipe="rubost")
+
+
+def test_a_training_that_is_longer_than_expected_goes_on(
+    model: nn.Module, watermark: Watermark
+) -> None:
+    """Trainers estimate their steps; at the end of the training the noise is at full strength."""
+
+    def added(step: int, steps: float) -> torch.Tensor:
+        model.zero_grad()
+        Hardening(watermark)._harden(model, step, steps)
+        return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+
+    assert torch.equal(added(12, 10), added(12, 13))
+    assert not torch.equal(added(12, 10), added(12, 100))
+
+
+@pytest.mark.parametrize("steps", [-1, 0, float("inf")])
+def test_a_training_without_an_end_is_refused_where_the_recipe_needs_one(
+    model: nn.Module, watermark: Watermark, steps: float
+) -> None:
+    Hardening(watermark, recipe="adi")._harden(model, 0, steps)
+    with pytest.raises(UsageError, match="how many steps the training has"):
+        Hardening(watermark)._harden(model, 0, steps)
+    assert all(p.grad is None for p in model.parameters())
