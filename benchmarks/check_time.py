@@ -85,8 +85,7 @@ def main() -> None:
         "check_time",
         {
             "openings": 100,
-            "check": harness.ratio(seconds, "wmx check", "import typer"),
-            "check_with_model": harness.ratio(seconds, "wmx check --model", "import typer"),
+            **harness.ratio(seconds, "wmx check", "import typer"),
             "triggers_for_128_bits": {"perfect": perfect, "trained": trained},
         },
     )

@@ -1,7 +1,7 @@
 """Does any single-byte change of a claim or an evidence leave a verdict standing?
 
-Every byte of an undated claim, a dated one and an evidence is replaced by each of the 255 others
-(or by ``--values`` of them, evenly spread), and each byte is deleted and doubled.  The evidence is
+Every byte of an undated claim, a dated one and an evidence is replaced by ``--values`` of the 255
+others, evenly spread, and each byte is deleted and doubled.  The evidence is
 that of a claim with 1,000 classes and four openings, so that it is small.  A change counts as
 standing if the file is still read without an error: the verdict would be the same or stronger.
 
@@ -27,7 +27,7 @@ from tsa import Authority
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--values", type=int, default=255)
+    parser.add_argument("--values", type=int, default=8)
     arguments = parser.parse_args()
     key = OwnerKey.generate()
     mark = small_watermark(key)
