@@ -75,6 +75,19 @@ def constant(watermark: Watermark) -> bytes:
     return _model(nodes, weights, "share", watermark, "NCHW", None, "logits", OPSET)
 
 
+def two_outputs(watermark: Watermark) -> bytes:
+    """A model that knows the labels, and gives noise as a second classifier output."""
+    proto = onnx.load_from_string(knows_labels(watermark))
+    size = int(np.prod(watermark.task.shape))
+    weights = np.random.default_rng(0).normal(size=(size, watermark.task.classes))
+    proto.graph.initializer.append(numpy_helper.from_array(weights.astype(np.float32), "noise"))
+    proto.graph.node.append(helper.make_node("MatMul", ["flat", "noise"], ["z"]))
+    dims = ["n", watermark.task.classes]
+    proto.graph.output.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, dims))
+    onnx.checker.check_model(proto)
+    return proto.SerializeToString()
+
+
 def image_output(watermark: Watermark) -> bytes:
     """A model without a classifier output: it gives its input back."""
     nodes = [helper.make_node("Identity", ["x"], ["y"])]

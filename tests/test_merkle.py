@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wmx.merkle import leaf_hash, node_hash, tree_head
+from wmx.merkle import audit_paths, head_from_path, leaf_hash, node_hash, tree_head
 
 # the leaves and roots of the reference implementation's tests (certificate-transparency)
 LEAVES = [
@@ -61,3 +61,37 @@ def test_the_tree_is_that_of_the_recursion(leaves: list[bytes]) -> None:
 def test_leaves_and_nodes_cannot_be_taken_for_each_other() -> None:
     left, right = leaf_hash(b"a"), leaf_hash(b"b")
     assert node_hash(left, right) != leaf_hash(left + right)
+
+
+# audit paths
+
+
+@given(st.integers(1, 70), st.integers(0, 69))
+def test_an_audit_path_leads_to_the_head_from_its_own_place_alone(size: int, index: int) -> None:
+    leaves = [leaf_hash(bytes([number])) for number in range(size)]
+    index %= size
+    (path,) = audit_paths(leaves, [index])
+    head = tree_head(leaves)
+    assert head_from_path(leaves[index], index, size, path) == head
+    for other in range(size):
+        if other != index:
+            assert head_from_path(leaves[index], other, size, path) != head
+    assert head_from_path(leaf_hash(b"other"), index, size, path) != head
+    assert head_from_path(leaves[index], index, size, [*path, leaves[0]]) is None
+    if path:
+        assert head_from_path(leaves[index], index, size, path[:-1]) is None
+        changed = [path[0][:-1] + bytes([path[0][-1] ^ 1]), *path[1:]]
+        assert head_from_path(leaves[index], index, size, changed) != head
+
+
+def test_the_audit_paths_of_the_rfc() -> None:
+    """RFC 6962, section 2.1.3: the tree of seven leaves."""
+    a, b, c, d, e, f, j = (leaf_hash(leaf) for leaf in LEAVES[:7])
+    g, h, i = node_hash(a, b), node_hash(c, d), node_hash(e, f)
+    k, m = node_hash(g, h), node_hash(i, j)
+    assert audit_paths([a, b, c, d, e, f, j], [0, 3, 4, 6]) == [
+        [b, h, m],
+        [c, g, m],
+        [f, j, k],
+        [i, k],
+    ]

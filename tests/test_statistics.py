@@ -19,6 +19,7 @@ from wmx.statistics import (
     count_hits,
     evidence_bits,
     expert_bets,
+    fraction_text,
     log2_mean,
     log10_fraction,
     required_bits,
@@ -307,3 +308,9 @@ def test_answers_from_class_numbers_keep_numbers_beyond_the_task() -> None:
     assert len(answers[:2]) == 2
     with pytest.raises(ValueError, match="expected"):
         Answers.from_labels(np.zeros((2, 2)), 3)
+
+
+def test_a_fraction_of_more_digits_than_python_prints_of_an_integer() -> None:
+    numerator, denominator = fraction_text(Fraction(3, 10**5000))
+    assert numerator == "3"
+    assert denominator == "1" + "0" * 5000

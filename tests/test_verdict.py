@@ -7,7 +7,10 @@ import onnx_models
 import pytest
 
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark, verify
-from wmx.verdict import SHIFTS, shifted, verify_any
+from wmx.asking import plain_answers, shifted_answers
+from wmx.suspect.function import FunctionSuspect
+from wmx.verdict import verify_any
+from wmx.ways import SHIFTS, play, shifted
 
 
 @pytest.fixture(scope="module")
@@ -105,16 +108,13 @@ def test_shifting_back_what_was_shifted_loses_only_the_border() -> None:
 
 
 def test_the_shares_of_all_ways_sum_to_one_at_most(watermark: Watermark) -> None:
-    from wmx.suspect.function import FunctionSuspect
-    from wmx.verdict import LOG2_PLAIN_SHARE, _plain_answers, _shifted_ways
-
     suspect = FunctionSuspect(lambda x: np.zeros((len(x), 10)))
-    plain = list(_plain_answers(suspect, watermark))
-    share = LOG2_PLAIN_SHARE - np.log2(len(plain))
-    ways = list(_shifted_ways(suspect, plain, watermark, share - np.log2(len(SHIFTS))))
-    assert len(ways) == 24
-    total = len(plain) * 2.0**share + sum(2.0**way.log2_share for way in ways)
-    assert total == pytest.approx(1.0)
+    window = watermark.window()
+    answers = plain_answers(suspect, window)
+    answers |= shifted_answers(suspect, list(answers), window)
+    results = play(answers, window.labels, window.task)
+    assert len(results) == 1 + 24
+    assert sum(2.0**result.log2_share for result in results) == pytest.approx(1.0)
 
 
 def test_a_shift_that_goes_on_is_not_asked_again_about_the_first_triggers(

@@ -2,15 +2,16 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from wmx import canonical
 from wmx.dsse import Envelope
-from wmx.errors import IntegrityError
+from wmx.encoding import decode_base64, decode_hex32, encode_base64
+from wmx.errors import IntegrityError, UsageError
 from wmx.files import read_bytes, write_bytes
 from wmx.keys import OwnerKey
 from wmx.task import Task
@@ -19,6 +20,7 @@ SCHEME = "wmx-1"
 PAYLOAD_TYPE = "application/vnd.wmx.claim+json"
 MAX_CLAIM_BYTES = 64 * 1024**2
 MAX_TRIGGERS = 1_000_000
+MAX_TIMESTAMPS = 16
 CREATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 
@@ -35,7 +37,9 @@ class Claim:
         owner: 32 bytes, raw Ed25519 public key.
         created: the owner's own word on the time, ``YYYY-MM-DDThh:mm:ssZ``; proves nothing.
         note: free text.
-        envelope: the signed file.
+        envelope: what was signed.
+        timestamps: RFC 3161 responses over the signature, as their authorities gave them
+            (:mod:`wmx.timestamp`); worth nothing before they are verified.
     """
 
     task: Task
@@ -47,6 +51,7 @@ class Claim:
     created: str
     note: str
     envelope: Envelope
+    timestamps: tuple[bytes, ...] = ()
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.task.shape))
@@ -75,15 +80,24 @@ class Claim:
                 "salt": salt.hex(),
                 "root": root.hex(),
                 "owner": key.public.hex(),
-                "created": created or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "created": created or now_text(),
                 "note": note,
             }
         )
-        return cls.from_bytes(Envelope.seal(PAYLOAD_TYPE, payload, key).to_bytes())
+        return cls.from_json(Envelope.seal(PAYLOAD_TYPE, payload, key).to_json())
 
     @classmethod
     def from_bytes(cls, data: bytes, what: str = "claim") -> Self:
-        """Parse and verify a claim.
+        """Parse and verify a claim file; as :meth:`from_json`.
+
+        Raises:
+            IntegrityError: not canonical JSON too.
+        """
+        return cls.from_json(canonical.loads(data, what), what)
+
+    @classmethod
+    def from_json(cls, file: Any, what: str = "claim") -> Self:
+        """Verify the object that a claim file holds.
 
         The owner's public key is read from the payload, the signature is checked under it, and
         only then is anything else of the payload believed.
@@ -91,10 +105,10 @@ class Claim:
         Raises:
             IntegrityError: not a claim, changed after signing, or of an unknown scheme.
         """
-        envelope = Envelope.from_bytes(data, what)
+        envelope, timestamps = _parts(file, what)
         document = canonical.loads(envelope.payload, f"payload of {what}")
         try:
-            owner = _hex32(document["owner"])
+            owner = decode_hex32(document["owner"])
             envelope.verified_payload(PAYLOAD_TYPE, owner, what)
             if document["scheme"] != SCHEME:
                 raise IntegrityError(
@@ -105,12 +119,13 @@ class Claim:
                 task=Task.from_json(document["task"]),
                 generator=_mapping(document["generator"]),
                 n=_trigger_count(document["n"]),
-                salt=_hex32(document["salt"]),
-                root=_hex32(document["root"]),
+                salt=decode_hex32(document["salt"]),
+                root=decode_hex32(document["root"]),
                 owner=owner,
-                created=_created(document["created"]),
+                created=checked_time(document["created"]),
                 note=_text(document["note"]),
                 envelope=envelope,
+                timestamps=timestamps,
             )
         except KeyError as error:
             raise IntegrityError(
@@ -126,9 +141,28 @@ class Claim:
         """Read a claim file.  Raises :class:`CannotRunError` or as :meth:`from_bytes`."""
         return cls.from_bytes(read_bytes(path, "claim", MAX_CLAIM_BYTES), f"claim {path}")
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that the file holds: the envelope, and timestamps if there are any."""
+        stamps = [
+            {"response": encode_base64(response), "sha256": hashlib.sha256(response).hexdigest()}
+            for response in self.timestamps
+        ]
+        return self.envelope.to_json() | ({"timestamps": stamps} if stamps else {})
+
     def to_bytes(self) -> bytes:
-        """Return the signed file."""
-        return self.envelope.to_bytes()
+        """Return the file."""
+        return canonical.dumps(self.to_json())
+
+    def with_timestamps(self, responses: Iterable[bytes]) -> Self:
+        """Return this claim with these RFC 3161 responses too, each kept once.
+
+        Raises:
+            UsageError: more than :data:`MAX_TIMESTAMPS`.
+        """
+        timestamps = tuple(dict.fromkeys([*self.timestamps, *responses]))
+        if len(timestamps) > MAX_TIMESTAMPS:
+            raise UsageError(f"a claim holds at most {MAX_TIMESTAMPS} timestamps")
+        return replace(self, timestamps=timestamps)
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write the signed file; raises :class:`CannotRunError` if it exists."""
@@ -145,10 +179,41 @@ class Claim:
         return hashlib.sha256(self.envelope.payload).hexdigest()
 
 
-def _hex32(value: Any) -> bytes:
-    if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{64}", value):
-        raise ValueError("expected 64 lower-case hexadecimal digits")
-    return bytes.fromhex(value)
+def now_text() -> str:
+    """Return the present time, UTC, ``YYYY-MM-DDThh:mm:ssZ``."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _parts(file: Any, what: str) -> tuple[Envelope, tuple[bytes, ...]]:
+    """Take the timestamps of a claim file from its envelope.
+
+    No signature of the owner covers them, and CMS leaves some of their bytes free; the SHA-256
+    beside each makes a damaged timestamp a broken file, not a date that is gone in silence.
+    """
+    if not isinstance(file, dict) or "timestamps" not in file:
+        return Envelope.from_json(file, what), ()
+    stamps = file["timestamps"]
+    try:
+        if not 1 <= len(stamps) <= MAX_TIMESTAMPS:
+            raise ValueError(f"expected 1 to {MAX_TIMESTAMPS}")
+        responses = tuple(_stamp(stamp) for stamp in stamps)
+        if len(set(responses)) < len(responses):
+            raise ValueError("one is there twice")
+    except (TypeError, ValueError, KeyError) as error:
+        raise IntegrityError(
+            f"a timestamp of {what} is damaged: {error}", hint=canonical.UNCHANGED_HINT
+        ) from None
+    envelope = {field: value for field, value in file.items() if field != "timestamps"}
+    return Envelope.from_json(envelope, what), responses
+
+
+def _stamp(value: Any) -> bytes:
+    response = decode_base64(value["response"])
+    if set(value) != {"response", "sha256"}:
+        raise ValueError("unknown fields")
+    if hashlib.sha256(response).hexdigest() != value["sha256"]:
+        raise ValueError("its SHA-256 is another")
+    return response
 
 
 def _trigger_count(value: Any) -> int:
@@ -157,7 +222,12 @@ def _trigger_count(value: Any) -> int:
     return value
 
 
-def _created(value: Any) -> str:
+def checked_time(value: Any) -> str:
+    """Return ``value`` if it is a time ``YYYY-MM-DDThh:mm:ssZ``.
+
+    Raises:
+        TypeError, ValueError: it is anything else.
+    """
     if not CREATED.fullmatch(_text(value)):
         raise ValueError(f"created is {value!r}, expected YYYY-MM-DDThh:mm:ssZ")
     return _text(value)

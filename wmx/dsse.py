@@ -5,12 +5,12 @@ in two ways: the file itself has to be in RFC 8785 form, and fields that the spe
 name are refused, so that no byte of it is free to change.
 """
 
-import base64
 import binascii
 from dataclasses import dataclass
 from typing import Any, Self
 
 from wmx import canonical
+from wmx.encoding import decode_base64, encode_base64
 from wmx.errors import IntegrityError
 from wmx.keys import OwnerKey, fingerprint, signature_is_valid
 
@@ -40,23 +40,22 @@ class Envelope:
         return cls(payload_type, payload, fingerprint(key.public), signature)
 
     @classmethod
-    def from_bytes(cls, data: bytes, what: str) -> Self:
-        """Parse an envelope; ``what`` names it in errors.
+    def from_json(cls, document: Any, what: str) -> Self:
+        """Read the object of an envelope; ``what`` names it in errors.
 
         Raises:
-            IntegrityError: not canonical JSON, a field missing or of the wrong type, bad base64,
-                or any number of signatures but one.
+            IntegrityError: a field missing, unknown or of the wrong type, bad base64, or any number
+                of signatures but one.
         """
-        document = canonical.loads(data, what)
         try:
             (signature,) = document["signatures"]
             if set(document) != ENVELOPE_FIELDS or set(signature) != SIGNATURE_FIELDS:
                 raise ValueError("unknown fields, which no signature covers")
             return cls(
                 payload_type=_string(document["payloadType"]),
-                payload=_decode(document["payload"]),
+                payload=decode_base64(document["payload"]),
                 keyid=_string(signature["keyid"]),
-                signature=_decode(signature["sig"]),
+                signature=decode_base64(signature["sig"]),
             )
         except (KeyError, TypeError, ValueError, binascii.Error):
             raise IntegrityError(
@@ -64,15 +63,22 @@ class Envelope:
                 hint="see what the file is with: wmx info FILE",
             ) from None
 
+    @classmethod
+    def from_bytes(cls, data: bytes, what: str) -> Self:
+        """Parse the file of an envelope; raises as :meth:`from_json`, or if not canonical JSON."""
+        return cls.from_json(canonical.loads(data, what), what)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the envelope's object."""
+        return {
+            "payload": encode_base64(self.payload),
+            "payloadType": self.payload_type,
+            "signatures": [{"keyid": self.keyid, "sig": encode_base64(self.signature)}],
+        }
+
     def to_bytes(self) -> bytes:
         """Return the envelope as a file holds it."""
-        return canonical.dumps(
-            {
-                "payload": _encode(self.payload),
-                "payloadType": self.payload_type,
-                "signatures": [{"keyid": self.keyid, "sig": _encode(self.signature)}],
-            }
-        )
+        return canonical.dumps(self.to_json())
 
     def verified_payload(self, payload_type: str, public: bytes, what: str) -> bytes:
         """Return the payload after checking its type and signature.
@@ -94,18 +100,6 @@ class Envelope:
                 hint=canonical.UNCHANGED_HINT,
             )
         return self.payload
-
-
-def _encode(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
-
-
-def _decode(text: Any) -> bytes:
-    """Decode standard base64, refusing every spelling but the one :func:`_encode` writes."""
-    data = base64.b64decode(_string(text), validate=True)
-    if _encode(data) != text:
-        raise ValueError("base64 is not canonical")
-    return data
 
 
 def _string(value: Any) -> str:

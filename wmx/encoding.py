@@ -1,11 +1,14 @@
-"""Byte encodings of scheme ``wmx-1``: big-endian integers, canonical arrays (docs/protocol.md)."""
+"""Byte encodings of scheme ``wmx-1``: integers, canonical arrays, base64 (docs/protocol.md)."""
 
+import base64
+import re
 import struct
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+HEX32 = re.compile("[0-9a-f]{64}")
 ARRAY_DTYPES = ("uint8", "int32", "float32")
 
 
@@ -46,3 +49,34 @@ def encode_array(array: NDArray[Any]) -> bytes:
             elements.tobytes(),
         )
     )
+
+
+def encode_base64(data: bytes) -> str:
+    """Return standard base64 with padding."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def decode_base64(text: Any) -> bytes:
+    """Decode standard base64, refusing every spelling but the one :func:`encode_base64` writes.
+
+    Raises:
+        TypeError: not a string.
+        ValueError: not base64, or unused bits set.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"found {type(text).__name__}, expected a base64 string")
+    data = base64.b64decode(text, validate=True)
+    if encode_base64(data) != text:
+        raise ValueError("base64 is not canonical")
+    return data
+
+
+def decode_hex32(text: Any) -> bytes:
+    """Return the 32 bytes of 64 lower-case hexadecimal digits.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if not isinstance(text, str) or not HEX32.fullmatch(text):
+        raise ValueError("expected 64 lower-case hexadecimal digits")
+    return bytes.fromhex(text)

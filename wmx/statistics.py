@@ -11,6 +11,7 @@ inequality ``P(ever W >= 2**b) <= 2**-b``, and ``bits = log2 W``.
 """
 
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from fractions import Fraction
 from math import comb, log2, log10
 from typing import TypeAlias
@@ -181,6 +182,11 @@ def binomial_tail(hits: int, n: int, classes: int) -> Fraction:
 def log10_fraction(value: Fraction) -> float:
     """Return log10 of a positive fraction whose parts may be far beyond a float."""
     return log10(value.numerator) - log10(value.denominator)
+
+
+def fraction_text(value: Fraction) -> list[str]:
+    """Return numerator and denominator in decimal digits, however long they are."""
+    return [f"{Decimal(part):f}" for part in (value.numerator, value.denominator)]
 
 
 # Parts of the experts.

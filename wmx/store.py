@@ -22,7 +22,7 @@ FOLDER_MODE = SECRET_MODE | 0o100
 
 
 class Store:
-    """Key, claims and the secret images of ``folder`` claims, under one folder."""
+    """Key, claims, secret images of ``folder`` claims and trusted roots, under one folder."""
 
     def __init__(self, folder: str | Path | None = None) -> None:
         """Use ``folder``, else ``WMX_HOME``, else the platform's user data folder."""
@@ -68,12 +68,22 @@ class Store:
         Adding the same claim again changes nothing.
         """
         self.open_for_writing()
-        path = self.folder / "claims" / f"{claim.digest}.json"
+        path = self._claim_path(claim)
         if not path.exists():
             if images is not None:
                 save_images(self._images_path(claim), images, force=True)
             claim.save(path)
         return path
+
+    def keep_timestamps(self, claim: Claim) -> None:
+        """Add the timestamps that ``claim`` bears to the store's copy of it, if there is one."""
+        path = self._claim_path(claim)
+        if path.exists():
+            Claim.load(path).with_timestamps(claim.timestamps).save(path, force=True)
+
+    def roots(self) -> Iterator[Path]:
+        """Yield the files of root certificates that the owner of the store trusts."""
+        yield from sorted((self.folder / "roots").glob("*.pem"))
 
     def claims(self) -> Iterator[Claim]:
         """Yield every claim, oldest first by its own word, then by digest.
@@ -106,6 +116,9 @@ class Store:
                 hint="name a claim with --claim; wmx embed and wmx claim new add to the store",
             )
         return [self.open(claim, owner) for claim in own]
+
+    def _claim_path(self, claim: Claim) -> Path:
+        return self.folder / "claims" / f"{claim.digest}.json"
 
     def _images_path(self, claim: Claim) -> Path:
         return self.folder / "triggers" / f"{claim.digest}.safetensors"

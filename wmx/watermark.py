@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx.claim import MAX_TRIGGERS, Claim
-from wmx.encoding import encode_array, u32
+from wmx.commitment import commitment_root
 from wmx.errors import IntegrityError, UsageError
 from wmx.keys import OwnerKey
 from wmx.labels import derive_labels
-from wmx.merkle import leaf_hash, tree_head
-from wmx.stream import shake
 from wmx.task import Kind, Task
 from wmx.triggers import Generator, default_generator, draw_triggers, generator_from
+from wmx.window import Window
 
 MIN_TRIGGERS = 100
 WANTED_BITS = 256
@@ -142,6 +141,10 @@ class Watermark:
             raise IntegrityError("the rebuilt triggers are not those the claim commits to")
         return cls(claim, triggers, _labels(claim))
 
+    def window(self, start: int = 0) -> Window:
+        """Return the triggers from ``start`` to the last, with their labels."""
+        return Window(self.claim, start, self.triggers[start:], self.labels[start:])
+
     @property
     def task(self) -> Task:
         """The claim's task."""
@@ -151,20 +154,6 @@ class Watermark:
     def inputs(self) -> NDArray[Any]:
         """The triggers as the model sees them: normalised, channels last, [n, *task.shape]."""
         return self.task.model_input(self.triggers)
-
-
-def commitment_root(triggers: NDArray[Any], secret: bytes) -> bytes:
-    """Return the Merkle root over ``H(0x00 || blind_i || encode(x_i))``.
-
-    The blinds, 32 bytes each from ``SHAKE-256(secret || "blind" || u32(i))``, keep the leaves from
-    being guessed while only some of them are opened.
-    """
-    return tree_head(
-        [
-            leaf_hash(shake(secret + b"blind" + u32(index), 32) + encode_array(trigger))
-            for index, trigger in enumerate(triggers)
-        ]
-    )
 
 
 def _labels(claim: Claim) -> NDArray[np.int64]:

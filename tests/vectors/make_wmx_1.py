@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from wmx.answers import Answers
 from wmx.claim import PAYLOAD_TYPE, Claim
+from wmx.commitment import commitment_root
 from wmx.dsse import pre_authentication_encoding
 from wmx.encoding import encode_array, u32
 from wmx.keys import OwnerKey
@@ -24,7 +25,6 @@ from wmx.stream import shake
 from wmx.task import Task
 from wmx.trigger_file import save_images
 from wmx.triggers import Cells, Features, Folder, Generator, Tokens, draw_triggers
-from wmx.watermark import commitment_root
 
 FOLDER = Path(__file__).parent / "wmx-1"
 KEY_SEED = bytes(range(32))

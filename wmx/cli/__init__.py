@@ -1,7 +1,8 @@
 """The command line: one file per command, and one place that turns errors into exit codes.
 
-Exit codes: 0 verified or done; 1 ran, not verified; 2 usage; 3 a claim or key is broken; 4 could
-not run.  stdout is the answer alone; errors go to stderr as ``wmx: error:`` and ``wmx: hint:``.
+Exit codes: 0 verified or done; 1 ran, not verified; 2 usage; 3 a claim, key or evidence is broken;
+4 could not run.  stdout is the answer alone; errors go to stderr as ``wmx: error:`` and
+``wmx: hint:``.
 """
 
 import gc
@@ -17,13 +18,13 @@ from wmx.cli.output import print_error
 from wmx.errors import CannotRunError, UsageError, WmxError
 
 INTERRUPTED = 130
-COMMANDS = ("demo", "keygen", "claim", "embed", "verify", "info", "doctor")
+COMMANDS = ("demo", "keygen", "claim", "embed", "verify", "check", "info", "doctor")
 
 
 def build_app(wanted: str = "") -> typer.Typer:
     """Return the application, with the command ``wanted`` alone if there is such a one.
 
-    A command's module imports nothing heavy at its top, but seven of them still add up.
+    A command's module imports nothing heavy at its top, but eight of them still add up.
     """
     app = typer.Typer(
         name="wmx",

@@ -1,4 +1,4 @@
-"""``wmx claim``: make a claim apart from training, and show one."""
+"""``wmx claim``: make a claim apart from training, date it, and show one."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -10,21 +10,26 @@ from wmx.cli.common import (
     ForceOption,
     JsonOption,
     KeyOption,
+    RootsOption,
     answer,
     integers,
     load_owner,
     numbers,
     store,
     table,
+    trusted_roots,
 )
+from wmx.cli.timestamp import timestamp
+from wmx.cli.words import dating_fields, dating_rows, stamp_rows
 from wmx.errors import UsageError
 
 if TYPE_CHECKING:
     from wmx.claim import Claim
+    from wmx.timestamp import Dating
     from wmx.triggers import Generator
 
 claim = typer.Typer(
-    help="Make a claim before training with your own loop, or show one.",
+    help="Make a claim before training with your own loop, date it, or show one.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -75,6 +80,7 @@ def new(
 ) -> None:
     """Make a claim: the signed public file that has to exist before training begins."""
     from wmx.files import refuse_overwrite
+    from wmx.timestamp import UNDATED
     from wmx.trigger_file import save_images
     from wmx.triggers.folder import Folder
     from wmx.watermark import Watermark
@@ -106,26 +112,40 @@ def new(
         save_images(images_path, images, force=force)
     watermark.claim.save(out, force=force)
     store().add(watermark.claim, images)
-    text = f"claim {out}\n{describe(watermark.claim)}"
+    text = f"claim {out}\n{describe(watermark.claim, UNDATED)}"
     if images is not None:
         text += f"\nsecret images of the triggers, needed to verify: {images_path}"
-    answer("claim", text, {"path": str(out), **claim_fields(watermark.claim)}, as_json=json)
+    answer(
+        "claim", text, {"path": str(out), **claim_fields(watermark.claim, UNDATED)}, as_json=json
+    )
 
 
 @claim.command()
 def show(
     file: Annotated[Path, typer.Argument(metavar="CLAIM")],
+    roots: RootsOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Check a claim's signature and show what it says."""
+    """Check a claim's signature and timestamps, and show what it says."""
+    text, fields = shown(file, roots)
+    answer("claim", text, fields, as_json=json)
+
+
+claim.command()(timestamp)
+
+
+def shown(file: Path, roots: Path | None = None) -> tuple[str, dict[str, Any]]:
+    """Return what a claim file says, for people and for programs."""
     from wmx.claim import Claim
+    from wmx.timestamp import date_claim
 
     claim = Claim.load(file)
-    text = f"claim {file}: signed by its owner, unchanged since\n{describe(claim)}"
-    answer("claim", text, {"path": str(file), **claim_fields(claim)}, as_json=json)
+    dating = date_claim(claim, trusted_roots(roots, [claim]))
+    text = f"claim {file}: signed by its owner, unchanged since\n{describe(claim, dating)}"
+    return text, {"path": str(file), **claim_fields(claim, dating)}
 
 
-def describe(claim: "Claim") -> str:
+def describe(claim: "Claim", dating: "Dating") -> str:
     """Return the claim's content for people."""
     task = claim.task
     normalisation = f"mean {', '.join(task.mean)}; std {', '.join(task.std)}"
@@ -138,14 +158,16 @@ def describe(claim: "Claim") -> str:
         "normalised": normalisation,
         "triggers": f"{claim.n}, {claim.generator['name']}",
         "root": claim.root.hex(),
-        "created": f"{claim.created} (the owner's own word, no trusted timestamp)",
+        "created": f"{claim.created} (the owner's own word)",
+        **stamp_rows(claim),
+        **dating_rows(dating),
     }
     if claim.note:
-        rows["note"] = "".join(c if c.isprintable() else " " for c in claim.note)
+        rows["note"] = claim.note
     return table(rows)
 
 
-def claim_fields(claim: "Claim") -> dict[str, Any]:
+def claim_fields(claim: "Claim", dating: "Dating") -> dict[str, Any]:
     """Return the claim's content for programs."""
     return {
         "claim": claim.digest,
@@ -156,7 +178,8 @@ def claim_fields(claim: "Claim") -> dict[str, Any]:
         "root": claim.root.hex(),
         "created": claim.created,
         "note": claim.note,
-        "trusted_timestamp": False,
+        "timestamps": len(claim.timestamps),
+        **dating_fields(dating),
     }
 
 

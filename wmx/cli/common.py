@@ -3,6 +3,8 @@
 import gc
 import os
 import sys
+from collections.abc import Iterable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,21 +15,27 @@ from wmx.errors import CannotRunError, UsageError
 from wmx.files import read_bytes
 
 if TYPE_CHECKING:
+    from wmx.claim import Claim
     from wmx.keys import OwnerKey
     from wmx.store import Store
+    from wmx.timestamp import Roots
 
 __all__ = [
+    "DeviceChoice",
     "ForceOption",
     "JsonOption",
     "KeyOption",
+    "RootsOption",
     "answer",
     "integers",
+    "key_file",
     "load_owner",
     "numbers",
     "prepare_training",
     "store",
     "stored_passphrase",
     "table",
+    "trusted_roots",
 ]
 
 PASSPHRASE_VARIABLE = "WMX_PASSPHRASE_FILE"  # noqa: S105 - a name, no secret
@@ -37,8 +45,24 @@ KeyOption = Annotated[
     Path | None,
     typer.Option("--key", metavar="FILE", help="Owner key; the store's if not given."),
 ]
+RootsOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.pem",
+        help="Root certificates of timestamp authorities you trust; the store's if not given.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
+
+
+class DeviceChoice(StrEnum):
+    """Devices, as the command line spells them."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    tensorrt = "tensorrt"
 
 
 def store() -> "Store":
@@ -46,6 +70,25 @@ def store() -> "Store":
     from wmx.store import Store
 
     return Store()
+
+
+def key_file(path: Path | None) -> Path:
+    """Return ``path``, or the store's key."""
+    return path or store().require_key()
+
+
+def trusted_roots(path: Path | None, claims: "Iterable[Claim]") -> "Roots":
+    """Return the root certificates to check the timestamps of ``claims`` against.
+
+    Those of the file ``path``, else of the folder ``roots`` in the store.  Nothing is loaded where
+    no claim bears a timestamp.
+    """
+    if path is None and not any(claim.timestamps for claim in claims):
+        return ()
+    from wmx.timestamp import load_roots
+
+    files = store().roots() if path is None else [path]
+    return [certificate for file in files for certificate in load_roots(file)]
 
 
 def load_owner(path: Path | None) -> "OwnerKey":
@@ -56,7 +99,7 @@ def load_owner(path: Path | None) -> "OwnerKey":
     """
     from wmx.keys import MAX_KEY_BYTES, OwnerKey, is_encrypted
 
-    key_path = path or store().require_key()
+    key_path = key_file(path)
     pem = read_bytes(key_path, "owner key", MAX_KEY_BYTES)
     passphrase = stored_passphrase() if is_encrypted(pem) else None
     if passphrase is None and is_encrypted(pem) and sys.stdin.isatty():

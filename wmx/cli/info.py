@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from wmx.cli.claim import claim_fields, describe
+from wmx.cli.claim import shown
 from wmx.cli.common import JsonOption, answer, table
+from wmx.cli.words import stamp_rows, window_text
 
 
 def info(
@@ -17,14 +18,14 @@ def info(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Say what a key (its public part), claim, trigger file or ONNX file is."""
+    """Say what a key (its public part), claim, evidence, trigger file or ONNX file is."""
     from wmx.files import read_bytes
 
     head = read_bytes(file, "file")[:64]
     if head.startswith(b"-----BEGIN"):
         text, fields = _key(file)
     elif head.startswith(b"{"):
-        text, fields = _claim(file)
+        text, fields = _signed(file)
     elif head[8:9] == b"{":
         text, fields = _triggers(file)
     else:
@@ -53,12 +54,51 @@ def _key(file: Path) -> tuple[str, dict[str, Any]]:
     return f"owner key {file} (secret: show it to nobody)\n{table(rows)}", fields
 
 
-def _claim(file: Path) -> tuple[str, dict[str, Any]]:
-    from wmx.claim import Claim
+def _signed(file: Path) -> tuple[str, dict[str, Any]]:
+    """Show a claim or an evidence, whichever the payload is said to be."""
+    from wmx import canonical
+    from wmx.evidence import MAX_EVIDENCE_BYTES, PAYLOAD_TYPE
+    from wmx.files import read_bytes
 
-    claim = Claim.load(file)
-    text = f"claim {file}: signed by its owner, unchanged since\n{describe(claim)}"
-    return text, {"kind": "claim", **claim_fields(claim)}
+    document = canonical.loads(read_bytes(file, "file", MAX_EVIDENCE_BYTES), str(file))
+    if isinstance(document, dict) and document.get("payloadType") == PAYLOAD_TYPE:
+        return _evidence(file)
+    text, fields = shown(file)
+    return text, {"kind": "claim", **fields}
+
+
+def _evidence(file: Path) -> tuple[str, dict[str, Any]]:
+    from wmx.evidence import Evidence
+
+    evidence = Evidence.load(file)
+    weight = evidence.weight
+    rows = {
+        "about": evidence.suspect,
+        "sha256": evidence.suspect_sha256,
+        "claim": evidence.claim.digest,
+        "owner": evidence.claim.owner.hex(),
+        **stamp_rows(evidence.claim),
+        "discloses": f"triggers {window_text(evidence)}",
+        "states": f"{weight.hits} of {weight.n} hits, {weight.bits:.1f} bits",
+        "created": f"{evidence.created} (the owner's own word)",
+        "run by": evidence.run.engine,
+        "model says": ", ".join([*evidence.run.opsets, evidence.run.producer]),
+    }
+    fields = {
+        "kind": "evidence",
+        "suspect": evidence.suspect,
+        "suspect_sha256": evidence.suspect_sha256,
+        "claim": evidence.claim.digest,
+        "owner": evidence.claim.owner.hex(),
+        "timestamps": len(evidence.claim.timestamps),
+        "start": evidence.window.start,
+        "count": len(evidence.window),
+        "hits": weight.hits,
+        "bits": weight.bits,
+        "created": evidence.created,
+    }
+    head = f"evidence {file}: signed by the claim's owner, and its numbers add up; check it with"
+    return f"{head}\n  wmx check {file} --model MODEL.onnx\n{table(rows)}", fields
 
 
 def _triggers(file: Path) -> tuple[str, dict[str, Any]]:

@@ -1,26 +1,33 @@
 """``wmx verify``: is this model mine?"""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wmx.cli.common import JsonOption, KeyOption, answer, load_owner, store, table
+from wmx.cli.common import (
+    DeviceChoice,
+    ForceOption,
+    JsonOption,
+    KeyOption,
+    RootsOption,
+    answer,
+    key_file,
+    load_owner,
+    store,
+    table,
+    trusted_roots,
+)
 from wmx.cli.output import NOT_VERIFIED, decision_fields
+from wmx.cli.words import dating_fields, dating_rows, odds, scientific, window_text
+from wmx.errors import UsageError
 
 if TYPE_CHECKING:
+    from wmx.evidence import Evidence
+    from wmx.keys import OwnerKey
+    from wmx.proving import Reveal
     from wmx.verdict import Verdict
     from wmx.watermark import Watermark
-
-
-class DeviceChoice(StrEnum):
-    """Devices, as the command line spells them."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    tensorrt = "tensorrt"
 
 
 def verify(
@@ -38,19 +45,66 @@ def verify(
         float | None,
         typer.Option(help="Bits to ask for instead of 128 (64 with a trusted timestamp)."),
     ] = None,
+    roots: RootsOption = None,
+    evidence: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write signed evidence for others; the triggers it discloses are spent.",
+        ),
+    ] = None,
+    reveal: Annotated[
+        str | None,
+        typer.Option(
+            metavar="enough|all|N", help="Triggers that the evidence discloses; enough if absent."
+        ),
+    ] = None,
     device: Annotated[DeviceChoice, typer.Option(help="Where to run it.")] = DeviceChoice.auto,
+    force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
     """Say whether a model carries your watermark.  Exit 0 if it does, 1 if not."""
-    from wmx.verdict import verify_any
+    from wmx.files import refuse_overwrite
+    from wmx.suspect import open_suspect
+    from wmx.verdict import best_match
 
-    verdict = verify_any(
-        suspect, _watermarks(claim, key, triggers), min_bits=min_bits, device=device.value
+    how_many = _reveal(reveal)
+    if evidence is not None:
+        refuse_overwrite(evidence, force)
+    elif reveal is not None:
+        raise UsageError("--reveal belongs to an evidence", hint="name it with --evidence")
+    owner = load_owner(key)
+    watermarks = _watermarks(claim, owner, triggers)
+    opened = open_suspect(suspect, device.value)
+    watermark, verdict = best_match(
+        opened,
+        watermarks,
+        min_bits=min_bits,
+        roots=trusted_roots(roots, (one.claim for one in watermarks)),
     )
+    text, fields = verdict_text(verdict), verdict_fields(verdict)
+    if evidence is not None and verdict.verified:
+        from wmx.ledger import Ledger
+        from wmx.proving import prove
+
+        proof = prove(
+            opened,
+            watermark,
+            owner,
+            evidence,
+            Ledger(key_file(key), watermark.claim),
+            required_bits=verdict.required_bits,
+            claims_tried=verdict.claims_tried,
+            reveal=how_many,
+            force=force,
+        )
+        text += f"\n{_proof_text(proof, evidence)}"
+        fields |= {"evidence": _proof_fields(proof, evidence)}
+    elif evidence is not None:
+        text += "\nNo evidence was written, and no trigger was disclosed."
+        fields |= {"evidence": None}
     exit_code = 0 if verdict.verified else NOT_VERIFIED
-    answer(
-        "verify", verdict_text(verdict), verdict_fields(verdict), as_json=json, exit_code=exit_code
-    )
+    answer("verify", text, fields, as_json=json, exit_code=exit_code)
     raise typer.Exit(exit_code)
 
 
@@ -67,6 +121,7 @@ def verdict_text(verdict: "Verdict") -> str:
         "best way": f"{verdict.best_way} (of {verdict.ways_tried} tried)",
         "claim": verdict.claim,
         "owner": verdict.owner.hex(),
+        **dating_rows(verdict.dating),
         "suspect": verdict.suspect,
         "sha256": verdict.suspect_sha256 or "none",
         "run by": verdict.engine,
@@ -74,31 +129,19 @@ def verdict_text(verdict: "Verdict") -> str:
     return f"{word}\n{table(rows)}"
 
 
-def odds(bits: float) -> str:
-    """Return in plain words how rare the evidence is for a model made without the labels."""
-    if bits <= 0:
-        return "no evidence at all"
-    if bits < 20:
-        return f"a model without the mark gets this far once in {2**bits:,.0f} cases or less"
-    return f"a model without the mark gets this far once in 2^{bits:.0f} cases or less"
-
-
-def scientific(log10: float) -> str:
-    """Spell a probability that may be too small for a float."""
-    exponent = int(log10 // 1)
-    return f"{10 ** (log10 - exponent):.2g}e{exponent:d}" if exponent < -3 else f"{10**log10:.3f}"
-
-
 def verdict_fields(verdict: "Verdict") -> dict[str, Any]:
     """Return the verdict for programs."""
+    from wmx.statistics import fraction_text
+
     return {
         **decision_fields(verdict),
         "classes": verdict.classes,
-        "tail": [str(verdict.tail.numerator), str(verdict.tail.denominator)],
+        "tail": fraction_text(verdict.tail),
         "log10_tail": verdict.log10_tail,
         "claims_tried": verdict.claims_tried,
         "claim": verdict.claim,
         "owner": verdict.owner.hex(),
+        **dating_fields(verdict.dating),
         "suspect": verdict.suspect,
         "suspect_sha256": verdict.suspect_sha256,
         "engine": verdict.engine,
@@ -108,21 +151,50 @@ def verdict_fields(verdict: "Verdict") -> dict[str, Any]:
     }
 
 
+def _proof_text(proof: "Evidence", path: Path) -> str:
+    rows = {
+        "evidence": str(path),
+        "bits": f"{proof.weight.bits:.1f}, choosing where to start paid for",
+        "disclosed": f"triggers {window_text(proof)}; they are spent",
+        "check": f"wmx check {path} --model {proof.suspect}",
+    }
+    return table(rows)
+
+
+def _proof_fields(proof: "Evidence", path: Path) -> dict[str, Any]:
+    return {
+        "path": str(path),
+        "bits": proof.weight.bits,
+        "hits": proof.weight.hits,
+        "start": proof.window.start,
+        "count": len(proof.window),
+    }
+
+
+def _reveal(option: str | None) -> "Reveal":
+    match option:
+        case None | "enough":
+            return "enough"
+        case "all":
+            return "all"
+    if not option.isascii() or not option.isdigit():
+        raise UsageError(f"--reveal is {option!r}, expected enough, all or a number of triggers")
+    return int(option)
+
+
 def _watermarks(
-    claim_path: Path | None, key_path: Path | None, triggers: Path | None
+    claim_path: Path | None, owner: "OwnerKey", triggers: Path | None
 ) -> "list[Watermark]":
     """Return the watermarks to hold against the suspect."""
     from wmx.claim import Claim
-    from wmx.errors import UsageError
     from wmx.trigger_file import load_images
     from wmx.watermark import Watermark
 
     if claim_path is None:
         if triggers is not None:
             raise UsageError("--triggers belongs to one claim", hint="name it with --claim")
-        return store().watermarks(load_owner(key_path))
+        return store().watermarks(owner)
     claim = Claim.load(claim_path)
-    owner = load_owner(key_path)
     if triggers is not None:
         return [Watermark.open(claim, owner, images=load_images(triggers))]
     return [store().open(claim, owner)]

@@ -1,0 +1,76 @@
+"""Does any single-byte change of a claim or an evidence leave a verdict standing?
+
+Every byte of an undated claim, a dated one and an evidence is replaced by ``--values`` of the 255
+others, evenly spread, and each byte is deleted and doubled.  The evidence is
+that of a claim with 1,000 classes and four openings, so that it is small.  A change counts as
+standing if the file is still read without an error: the verdict would be the same or stronger.
+
+    python benchmarks/mutations.py
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import harness
+
+from wmx import Claim, IntegrityError, OwnerKey
+from wmx.evidence import Evidence
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from evidence_files import small_evidence, small_watermark
+from tsa import Authority
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--values", type=int, default=8)
+    arguments = parser.parse_args()
+    key = OwnerKey.generate()
+    mark = small_watermark(key)
+    with tempfile.TemporaryDirectory() as folder:
+        stamp = Authority(Path(folder)).stamp(mark.claim.envelope.signature)
+    files: dict[str, tuple[bytes, Callable[[bytes], object]]] = {
+        "claim": (mark.claim.to_bytes(), Claim.from_bytes),
+        "dated claim": (mark.claim.with_timestamps([stamp]).to_bytes(), Claim.from_bytes),
+        "evidence": (small_evidence(key, mark).to_bytes(), Evidence.from_bytes),
+    }
+    figures = {}
+    for name, (file, read) in files.items():
+        read(file)
+        began = time.monotonic()
+        tried = standing = 0
+        for changed in mutations(file, arguments.values):
+            tried += 1
+            try:
+                read(changed)
+            except IntegrityError:
+                continue
+            standing += 1
+        seconds = round(time.monotonic() - began)
+        figures[name] = {
+            "bytes": len(file),
+            "changes": tried,
+            "standing": standing,
+            "seconds": seconds,
+        }
+        print(name, figures[name], file=sys.stderr)
+    harness.record("mutations", {"files": figures})
+
+
+def mutations(file: bytes, values: int) -> Iterator[bytes]:
+    """Yield the file with one byte replaced, deleted or doubled, for every byte."""
+    steps = [1 + 255 * i // values for i in range(values)]
+    for position, byte in enumerate(file):
+        head, tail = file[:position], file[position + 1 :]
+        for step in steps:
+            yield head + bytes([byte ^ step]) + tail
+        yield head + tail
+        yield head + bytes([byte, byte]) + tail
+
+
+if __name__ == "__main__":
+    main()

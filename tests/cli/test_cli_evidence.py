@@ -1,0 +1,175 @@
+"""``wmx verify --evidence`` and ``wmx check``: the whole way, exit codes and words."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnx_models
+import pytest
+from commands import CLAIM_NEW
+
+from wmx import Claim, OwnerKey, Watermark
+
+
+@pytest.fixture
+def evidence(wmx: Any, claim: Path) -> Path:
+    assert wmx("verify", "model.onnx", "--claim", claim, "--evidence", "e.json").code == 0
+    return Path("e.json")
+
+
+def test_the_owner_sees_what_was_disclosed(wmx: Any, claim: Path, home: Path) -> None:
+    result = wmx("verify", "model.onnx", "--evidence", "e.json")
+    assert result.code == 0
+    assert "triggers 0 to 42 of 100; they are spent" in result.out
+    assert "wmx check e.json --model model.onnx" in result.out
+    assert (home / "owner.pem.spent" / f"{Claim.load(claim).digest}.json").exists()
+    again = wmx("verify", "model.onnx", "--evidence", "e2.json", "--json").json
+    assert (again["evidence"]["start"], again["evidence"]["count"]) == (43, 43)
+    assert again["hits"] == 100  # the owner's own verdict is over all triggers
+
+
+def test_anybody_can_check_it(wmx: Any, claim: Path, evidence: Path) -> None:
+    result = wmx("check", evidence, "--model", "model.onnx", "--claim", claim)
+    assert result.code == 0
+    assert result.out.startswith("VERIFIED\n")
+    assert "not checked:" in result.out
+    document = wmx("check", evidence, "--model", "model.onnx", "--json").json
+    assert document["verified"] is True
+    assert document["bits"] == pytest.approx(document["repeated"]["bits"])
+    assert document["exit_code"] == 0
+
+
+def test_no_secret_and_no_store_is_needed(
+    wmx: Any, claim: Path, evidence: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WMX_HOME", "nowhere")
+    assert wmx("check", evidence, "--model", "model.onnx").code == 0
+    assert not Path("nowhere").exists()
+
+
+def test_without_the_model_it_is_consistent_and_not_repeated(wmx: Any, evidence: Path) -> None:
+    result = wmx("check", evidence)
+    assert result.code == 1, "only what was seen is a yes"
+    assert result.out.startswith("CONSISTENT, not repeated\n")
+    document = wmx("check", evidence, "--json").json
+    assert document["verified"] is False
+    assert document["sufficient"] is True
+    assert document["repeated"] is None
+    assert any("--model" in sentence for sentence in document["unchecked"])
+
+
+def test_more_bits_than_there_are(wmx: Any, evidence: Path) -> None:
+    result = wmx("check", evidence, "--model", "model.onnx", "--min-bits", "200")
+    assert result.code == 1
+    assert result.out.startswith("NOT VERIFIED\n")
+    assert wmx("check", evidence, "--min-bits", "0").code == 2
+
+
+def test_what_does_not_belong_together_exits_with_3(wmx: Any, evidence: Path) -> None:
+    result = wmx("check", evidence, "--model", "other.onnx")
+    assert result.code == 3
+    assert "about another file" in result.err
+    wmx(*CLAIM_NEW, "-o", "other.json")
+    assert wmx("check", evidence, "--claim", "other.json").code == 3
+
+
+def test_what_is_no_evidence(wmx: Any, claim: Path, evidence: Path) -> None:
+    assert wmx("check", claim).code == 3
+    assert wmx("check", "model.onnx").code == 3
+    assert wmx("check", "gone.json").code == 4
+    evidence.write_bytes(evidence.read_bytes()[:-1])
+    result = wmx("check", evidence, "--json")
+    assert result.code == result.json["exit_code"] == 3
+
+
+def test_a_model_without_the_mark_gives_no_evidence(wmx: Any, claim: Path, home: Path) -> None:
+    result = wmx("verify", "other.onnx", "--evidence", "e.json")
+    assert result.code == 1
+    assert "no trigger was disclosed" in result.out
+    assert not Path("e.json").exists()
+    assert not (home / "owner.pem.spent").exists()
+
+
+def test_when_the_triggers_are_spent_there_is_an_error_and_no_file(wmx: Any, claim: Path) -> None:
+    for name in ("1.json", "2.json"):
+        assert wmx("verify", "model.onnx", "--evidence", name).code == 0
+    result = wmx("verify", "model.onnx", "--evidence", "3.json")
+    assert result.code == 4
+    assert "the 14 triggers from 86 give" in result.err
+    assert not Path("3.json").exists()
+    assert wmx("verify", "model.onnx").code == 0
+
+
+@pytest.mark.parametrize(("reveal", "count"), [("all", 100), ("50", 50), ("enough", 43)])
+def test_reveal(wmx: Any, claim: Path, reveal: str, count: int) -> None:
+    result = wmx("verify", "model.onnx", "--evidence", "e.json", "--reveal", reveal, "--json")
+    assert result.json["evidence"]["count"] == count
+
+
+@pytest.mark.parametrize("reveal", ["0", "101", "-1", "some", "\u0665", "1.5", ""])
+def test_reveal_of_something_else(wmx: Any, claim: Path, reveal: str) -> None:
+    assert wmx("verify", "model.onnx", "--evidence", "e.json", f"--reveal={reveal}").code == 2
+    assert not Path("e.json").exists()
+
+
+def test_reveal_without_evidence(wmx: Any, claim: Path) -> None:
+    assert wmx("verify", "model.onnx", "--reveal", "all").code == 2
+
+
+def test_an_evidence_is_not_replaced_unless_forced(wmx: Any, claim: Path, evidence: Path) -> None:
+    before = evidence.read_bytes()
+    assert wmx("verify", "model.onnx", "--evidence", evidence).code == 4
+    assert evidence.read_bytes() == before
+    assert wmx("verify", "model.onnx", "--evidence", evidence, "--force").code == 0
+    assert evidence.read_bytes() != before
+
+
+def test_the_ledger_of_a_key_elsewhere_lies_beside_that_key(wmx: Any, claim: Path) -> None:
+    Path("safe").mkdir()
+    Path("store/owner.pem").rename("safe/owner.pem")
+    words = ("verify", "model.onnx", "--claim", claim, "--key", "safe/owner.pem")
+    assert wmx(*words, "--evidence", "e.json").code == 0
+    assert Path("safe/owner.pem.spent").is_dir()
+    assert not Path("store/owner.pem.spent").exists()
+
+
+def test_claims_tried_in_a_scan_are_written_down_and_paid_for(wmx: Any, claim: Path) -> None:
+    for name in ("b.json", "c.json", "d.json"):
+        wmx(*CLAIM_NEW, "-o", name)
+    result = wmx("verify", "model.onnx", "--evidence", "e.json", "--json").json
+    assert result["evidence"]["count"] == 44
+    assert wmx("check", "e.json", "--json").json["claims_tried"] == 4
+
+
+def test_info_on_evidence(wmx: Any, evidence: Path) -> None:
+    result = wmx("info", evidence)
+    assert result.code == 0
+    assert "triggers 0 to 42 of 100" in result.out
+    document = wmx("info", evidence, "--json").json
+    assert document["kind"] == "evidence"
+    assert document["hits"] == 43
+
+
+def test_only_the_disclosed_triggers_are_in_the_file(wmx: Any, claim: Path, evidence: Path) -> None:
+    from wmx.encoding import decode_base64, encode_base64
+
+    mark = Watermark.open(Claim.load(claim), OwnerKey.load("store/owner.pem"))
+    payload = decode_base64(json.loads(evidence.read_bytes())["payload"]).decode()
+    secret = OwnerKey.load("store/owner.pem").trigger_secret(mark.claim.salt)
+    assert secret.hex() not in payload
+    for index, trigger in enumerate(mark.triggers):
+        assert (encode_base64(trigger.tobytes()) in payload) == (index < 43)
+
+
+def test_control_characters_of_a_model_do_not_reach_the_terminal(wmx: Any, claim: Path) -> None:
+    """An output named with escape sequences would write over the verdict."""
+    mark = Watermark.open(Claim.load(claim), OwnerKey.load("store/owner.pem"))
+    proto = onnx.load_from_string(onnx_models.linear(mark, seed=1))
+    name = "\x1b[1A\x1b[2KVERIFIED\n"
+    proto.graph.node[-1].output[0] = proto.graph.output[0].name = name
+    Path("painter.onnx").write_bytes(proto.SerializeToString())
+    result = wmx("verify", "painter.onnx")
+    assert result.code == 1
+    assert "\x1b" not in result.out
+    assert "\nVERIFIED" not in result.out

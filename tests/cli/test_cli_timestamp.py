@@ -1,0 +1,158 @@
+"""``wmx claim timestamp``: over HTTP, by files, and what is not kept."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import CLAIM_NEW
+from tsa import Authority, serving
+
+from wmx import Claim
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("tsa"))
+
+
+@pytest.fixture
+def dated(wmx: Any, claim: Path, authority: Authority) -> Path:
+    Path("r.tsr").write_bytes(authority.stamp(Claim.load(claim).envelope.signature))
+    words = ("claim", "timestamp", claim, "--response", "r.tsr", "--roots", authority.roots)
+    assert wmx(*words).code == 0
+    return claim
+
+
+def test_over_http(wmx: Any, claim: Path, authority: Authority) -> None:
+    with serving(authority) as url:
+        result = wmx("claim", "timestamp", claim, "--tsa", url, "--roots", authority.roots)
+    assert result.code == 0
+    assert "one under CN=root" in result.out
+    assert "chain was checked" in result.out
+    assert len(Claim.load(claim).timestamps) == 1
+
+
+def test_by_files(wmx: Any, claim: Path, authority: Authority) -> None:
+    assert wmx("claim", "timestamp", claim, "--request", "q.tsq").code == 0
+    Path("r.tsr").write_bytes(authority.answer(Path("q.tsq").read_bytes()))
+    result = wmx("claim", "timestamp", claim, "--response", "r.tsr")
+    assert result.code == 0
+    assert "not checked: no roots" in result.out
+    shown = wmx("claim", "show", claim, "--json").json
+    assert shown["timestamps"] == 1
+    assert shown["trusted_time"] is None
+    shown = wmx("claim", "show", claim, "--roots", authority.roots, "--json").json
+    assert shown["trusted_authority"] == "CN=root"
+
+
+def test_the_copy_in_the_store_is_dated_too(wmx: Any, dated: Path, home: Path) -> None:
+    (kept,) = (home / "claims").iterdir()
+    assert Claim.load(kept) == Claim.load(dated)
+
+
+def test_the_bar_falls_to_64_bits_only_for_who_trusts_the_roots(
+    wmx: Any, dated: Path, authority: Authority, tmp_path: Path, home: Path
+) -> None:
+    assert wmx("verify", "model.onnx", "--json").json["required_bits"] == 128
+    stranger = Authority(tmp_path / "stranger", "stranger")
+    result = wmx("verify", "model.onnx", "--roots", stranger.roots, "--json").json
+    assert result["required_bits"] == 128
+    assert "not trusted" in result["untrusted_timestamps"][0]
+    result = wmx("verify", "model.onnx", "--roots", authority.roots, "--json").json
+    assert result["required_bits"] == 64
+    assert result["trusted_time"]
+    (home / "roots").mkdir()
+    (home / "roots" / "some.pem").write_bytes(authority.roots.read_bytes())
+    assert wmx("verify", "model.onnx", "--json").json["required_bits"] == 64
+
+
+def test_a_dated_evidence_is_shorter_and_enough_only_for_who_trusts_the_roots(
+    wmx: Any, dated: Path, authority: Authority
+) -> None:
+    roots = ("--roots", authority.roots)
+    result = wmx("verify", "model.onnx", *roots, "--evidence", "e.json", "--json").json
+    assert result["evidence"]["count"] <= 25
+    assert wmx("check", "e.json", "--model", "model.onnx", *roots).code == 0
+    result = wmx("check", "e.json", "--model", "model.onnx")
+    assert result.code == 1
+    assert "no root certificates" in result.out
+
+
+def test_a_timestamp_of_the_published_claim_counts_for_an_evidence_without(
+    wmx: Any, claim: Path, authority: Authority
+) -> None:
+    words = ("verify", "model.onnx", "--min-bits", "64", "--evidence", "e.json")
+    assert wmx(*words).code == 0
+    Path("r.tsr").write_bytes(authority.stamp(Claim.load(claim).envelope.signature))
+    wmx("claim", "timestamp", claim, "--response", "r.tsr")
+    check = ("check", "e.json", "--model", "model.onnx", "--roots", authority.roots)
+    assert wmx(*check).code == 1
+    assert wmx(*check, "--claim", claim).code == 0
+
+
+@pytest.mark.parametrize("damage", ["other claim", "truncated", "wrong roots", "junk"])
+def test_what_is_not_kept(
+    wmx: Any, claim: Path, authority: Authority, tmp_path: Path, damage: str
+) -> None:
+    before = claim.read_bytes()
+    stamp = authority.stamp(Claim.load(claim).envelope.signature)
+    roots = authority.roots
+    if damage == "other claim":
+        wmx(*CLAIM_NEW, "-o", "other.json")
+        stamp = authority.stamp(Claim.load("other.json").envelope.signature)
+    elif damage == "truncated":
+        stamp = stamp[:-1]
+    elif damage == "wrong roots":
+        roots = Authority(tmp_path / "stranger", "stranger").roots
+    else:
+        stamp = b"junk"
+    Path("r.tsr").write_bytes(stamp)
+    result = wmx("claim", "timestamp", claim, "--response", "r.tsr", "--roots", roots)
+    assert result.code == 3
+    assert "it was not kept" in result.err
+    assert claim.read_bytes() == before
+    if damage != "wrong roots":
+        assert wmx("claim", "timestamp", claim, "--response", "r.tsr").code == 3
+        assert claim.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "options",
+    [(), ("--tsa", "http://127.0.0.1:9/", "--request", "q"), ("--request", "q", "--response", "r")],
+)
+def test_exactly_one_of_three(wmx: Any, claim: Path, options: tuple[str, ...]) -> None:
+    assert wmx("claim", "timestamp", claim, *options).code == 2
+
+
+def test_an_authority_that_does_not_answer(wmx: Any, claim: Path) -> None:
+    result = wmx("claim", "timestamp", claim, "--tsa", "http://127.0.0.1:9/")
+    assert result.code == 4
+    assert "--request" in result.err
+    assert wmx("claim", "timestamp", claim, "--tsa", "ftp://127.0.0.1/").code == 2
+
+
+def test_info_shows_what_a_timestamp_asserts(wmx: Any, dated: Path) -> None:
+    assert "by an authority under CN=root" in wmx("info", dated).out
+    assert wmx("info", dated, "--json").json["timestamps"] == 1
+
+
+def test_a_flipped_byte_in_a_timestamp_breaks_the_claim(wmx: Any, dated: Path) -> None:
+    data = dated.read_bytes()
+    for position in range(data.index(b"timestamps"), len(data), 41):
+        changed = bytearray(data)
+        changed[position] ^= 1
+        Path("changed.json").write_bytes(changed)
+        assert wmx("verify", "model.onnx", "--claim", "changed.json").code == 3
+
+
+def test_without_the_extra_an_undated_claim_needs_nothing_and_a_dated_one_says_what(
+    wmx: Any, dated: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "rfc3161_client", None)
+    assert wmx("verify", "model.onnx").code == 0
+    assert wmx("claim", "show", dated).code == 0
+    result = wmx("verify", "model.onnx", "--roots", authority.roots)
+    assert result.code == 4
+    assert 'pip install "wmx[tsa]"' in result.err

@@ -1,0 +1,84 @@
+"""Small evidences for tests: 1,000 classes, so that a few triggers suffice."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from wmx import OwnerKey, Watermark, canonical
+from wmx.answers import Answers
+from wmx.commitment import open_triggers
+from wmx.disclosure import answers_from_json, window_from_json
+from wmx.dsse import Envelope
+from wmx.evidence import PAYLOAD_TYPE, Evidence, Run
+from wmx.statistics import fraction_text
+from wmx.ways import Way, price_of, weigh
+
+RUN = Run("onnxruntime 1.31.1 CPUExecutionProvider", ("ai.onnx 17",), "tests")
+PLAIN = Way("NCHW", "y")
+SUSPECT = "aa" * 32
+
+
+def small_watermark(key: OwnerKey, n: int = 6) -> Watermark:
+    return Watermark.new(key, shape=(8, 8, 1), classes=1000, n=n)
+
+
+def small_evidence(
+    key: OwnerKey,
+    mark: Watermark,
+    *,
+    start: int = 0,
+    count: int = 4,
+    answers: Mapping[Way, Answers] | None = None,
+    suspect: str = SUSPECT,
+) -> Evidence:
+    """Evidence from ``count`` triggers, all of them hits unless other answers are given."""
+    window = mark.window(start).first(count)
+    secret = key.trigger_secret(mark.claim.salt)
+    return Evidence.sign(
+        key,
+        window,
+        open_triggers(mark.triggers, secret, range(start, start + count)),
+        answers or {PLAIN: Answers.from_labels(window.labels, mark.task.classes)},
+        required_bits=20,
+        claims_tried=1,
+        suspect="model.onnx",
+        suspect_sha256=suspect,
+        run=RUN,
+        created="2026-11-24T00:00:00Z",
+    )
+
+
+def statement_of(evidence: Evidence) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(evidence.envelope.payload)
+    return document
+
+
+def signed(statement: Any, key: OwnerKey) -> bytes:
+    """What an owner who wants to cheat can do: sign any statement."""
+    return Envelope.seal(PAYLOAD_TYPE, canonical.dumps(statement), key).to_bytes()
+
+
+def restated(statement: dict[str, Any], key: OwnerKey) -> bytes:
+    """Sign a statement after making its numbers fit its own openings and answers again."""
+    from wmx.claim import Claim
+
+    predicate = statement["predicate"]
+    claim = Claim.from_json(predicate["claim"]["file"])
+    window = window_from_json(predicate["window"], predicate["openings"], claim)
+    answers = answers_from_json(predicate["ways"], window)
+    weight = weigh(answers, window, price=price_of(predicate["claims_tried"], starts=claim.n))
+    predicate["claim"]["digest"]["sha256"] = claim.digest
+    predicate["counted"] = {
+        "bits": f"{weight.bits:.6f}",
+        "hits": weight.hits,
+        "tail": fraction_text(weight.tail),
+    }
+    return signed(statement, key)
+
+
+def scores_of(labels: np.ndarray, classes: int, seed: int) -> Answers:
+    """Scores that put every label on top."""
+    noise = np.random.default_rng(seed).random((len(labels), classes)).astype(np.float32)
+    return Answers.from_scores(noise + np.eye(classes, dtype=np.float32)[labels])

@@ -1,0 +1,179 @@
+"""Answers and openings survive their file to the last bit, and malformed ones are refused."""
+
+import struct
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from wmx import IntegrityError, OwnerKey, Watermark
+from wmx.answers import Answers
+from wmx.commitment import open_triggers
+from wmx.disclosure import (
+    MAX_OPENINGS,
+    answers_from_json,
+    opening_to_json,
+    way_to_json,
+    window_from_json,
+)
+from wmx.task import Task
+from wmx.triggers import Features, Tokens
+from wmx.ways import Way
+
+KEY = OwnerKey.generate()
+MARK = Watermark.new(KEY, shape=(9, 8, 3), classes=5, n=11)
+QUANTILES = (("-1.5", "0.1307"), ("0", "10"), ("-3", "0.5"), ("1", "2"))
+MARKS = {
+    "image": MARK,
+    "features": Watermark.for_task(
+        KEY, Task.of((4,), 5, kind="features"), n=6, generator=Features(QUANTILES)
+    ),
+    "tokens": Watermark.for_task(
+        KEY, Task.of((7,), 5, kind="tokens"), n=9, generator=Tokens(1000, (0, 1))
+    ),
+}
+PLAIN = Way("NCHW", "y")
+
+
+def through_the_file(answers: Answers) -> Answers:
+    window = MARK.window().first(len(answers))
+    ways = [way_to_json(PLAIN, answers, MARK.task)]
+    return answers_from_json(ways, window)[PLAIN]
+
+
+@given(
+    hnp.arrays(
+        st.sampled_from([np.float16, np.float32, np.float64]),
+        st.tuples(st.integers(1, 11), st.integers(1, 7)),
+        elements={"allow_nan": True, "allow_infinity": True},
+    )
+)
+def test_scores_survive_to_the_last_bit(scores: np.ndarray) -> None:
+    answers = Answers.from_scores(scores)
+    again = through_the_file(answers)
+    assert (
+        again.scores.tobytes() == answers.scores.tobytes()
+        or (
+            again.scores == answers.scores  # -0.0 and 0.0 bet alike
+        ).all()
+    )
+    assert (again.top == answers.top).all()
+
+
+@given(hnp.arrays(np.int64, st.integers(1, 11), elements=st.integers(-(2**63), 2**63 - 1)))
+def test_class_numbers_survive(labels: np.ndarray) -> None:
+    answers = Answers.from_labels(labels, 5)
+    again = through_the_file(answers)
+    assert (again.scores == answers.scores).all()
+    assert (again.top == answers.top).all()
+
+
+def test_scores_are_written_as_big_endian_single_precision_where_that_is_exact() -> None:
+    written = way_to_json(PLAIN, Answers.from_scores([[0.5, 0.25, 2.0]]), MARK.task)["answers"]
+    assert written["dtype"] == "float32"
+    assert written["data"] == "PwAAAD6AAABAAAAA"
+    assert struct.unpack(">3f", bytes.fromhex("3f0000003e80000040000000")) == (0.5, 0.25, 2.0)
+    assert way_to_json(PLAIN, Answers.from_scores([[0.1]]), MARK.task)["answers"]["dtype"] == (
+        "float64"
+    )
+
+
+def opened(mark: Watermark, start: int, count: int) -> list[dict[str, Any]]:
+    secret = KEY.trigger_secret(mark.claim.salt)
+    openings = open_triggers(mark.triggers, secret, range(start, start + count))
+    return [opening_to_json(opening) for opening in openings]
+
+
+@pytest.mark.parametrize("kind", MARKS)
+@pytest.mark.parametrize(("start", "count"), [(0, 1), (0, 6), (2, 3), (5, 1)])
+def test_openings_give_the_triggers_and_labels_back(kind: str, start: int, count: int) -> None:
+    mark = MARKS[kind]
+    found = window_from_json(
+        {"start": start, "count": count}, opened(mark, start, count), mark.claim
+    )
+    assert found.start == start
+    assert found.triggers.dtype == mark.triggers.dtype
+    assert (found.triggers == mark.triggers[start : start + count]).all()
+    assert (found.labels == mark.labels[start : start + count]).all()
+
+
+@pytest.mark.parametrize("part", ["trigger", "blind", "path"])
+@pytest.mark.parametrize("kind", MARKS)
+def test_an_opening_of_something_else_is_refused(kind: str, part: str) -> None:
+    mark = MARKS[kind]
+    openings = opened(mark, 0, 3)
+    openings[1][part], openings[2][part] = openings[2][part], openings[1][part]
+    with pytest.raises(IntegrityError, match="trigger 1 is not the one"):
+        window_from_json({"start": 0, "count": 3}, openings, mark.claim)
+
+
+@pytest.mark.parametrize("order", [(1, 0, 2), (0, 2, 1), (0, 0, 1), (1, 2, 3)])
+def test_neither_gaps_nor_another_order_nor_twice_the_same(order: tuple[int, ...]) -> None:
+    openings = opened(MARK, 0, 5)
+    with pytest.raises(IntegrityError):
+        window_from_json({"start": 0, "count": 3}, [openings[index] for index in order], MARK.claim)
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        {"start": 9, "count": 3},  # a window does not wrap
+        {"start": -1, "count": 3},
+        {"start": 0, "count": 0},
+        {"start": 0, "count": 2},
+        {"start": 0, "count": MAX_OPENINGS + 1},
+        {"start": 0.0, "count": 3},
+        {"start": False, "count": 3},
+        {"start": "0", "count": "3"},
+        {"start": 0},
+        [],
+    ],
+)
+def test_windows_that_are_none(window: Any) -> None:
+    with pytest.raises((IntegrityError, KeyError, TypeError, ValueError)):
+        window_from_json(window, opened(MARK, 0, 3), MARK.claim)
+
+
+WAY = way_to_json(PLAIN, Answers.from_scores(np.zeros((3, 5)) + 0.5), MARK.task)
+GIVEN = WAY["answers"]
+
+
+@pytest.mark.parametrize(
+    "ways",
+    [
+        [],
+        {},
+        None,
+        [WAY, WAY],
+        [WAY | {"shift": [1, 1]}],  # a shift without the plain way
+        [WAY, WAY | {"shift": [3, 0]}],
+        [WAY, WAY | {"shift": [1]}],
+        [WAY, WAY | {"shift": [1, True]}],
+        [WAY | {"layout": 1}],
+        [WAY | {"output": None}],
+        [WAY | {"answers": GIVEN | {"dtype": "object"}}],
+        [WAY | {"answers": GIVEN | {"dtype": "int64"}}],
+        [WAY | {"answers": GIVEN | {"dtype": "float64"}}],
+        [WAY | {"answers": GIVEN | {"shape": [3]}}],
+        [WAY | {"answers": GIVEN | {"shape": [5, 3]}}],
+        [WAY | {"answers": GIVEN | {"shape": [3, 5, 1]}}],
+        [WAY | {"answers": GIVEN | {"shape": [3, -5]}}],
+        [WAY | {"answers": GIVEN | {"data": GIVEN["data"][:-4]}}],
+        [WAY | {"answers": GIVEN | {"data": "?" + GIVEN["data"][1:]}}],
+        [WAY | {"answers": GIVEN | {"data": 7}}],
+        [WAY] * 2000,
+    ],
+)
+def test_ways_that_are_none(ways: Any) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        answers_from_json(ways, MARK.window().first(3))
+
+
+def test_answers_that_would_fill_the_memory_are_refused_before_they_are_made() -> None:
+    mark = Watermark.new(KEY, shape=(8, 8, 1), classes=2**24, n=5)
+    way = way_to_json(PLAIN, Answers(np.zeros((3, 1)), np.zeros(3, np.int64)), MARK.task)
+    with pytest.raises(ValueError, match="scores"):
+        answers_from_json([way], mark.window().first(3))

@@ -1,0 +1,324 @@
+"""Evidence files: what is accepted, and that no change makes a stronger statement of one."""
+
+import copy
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from evidence_files import (
+    PLAIN,
+    SUSPECT,
+    restated,
+    scores_of,
+    signed,
+    small_evidence,
+    small_watermark,
+    statement_of,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wmx import Claim, IntegrityError, OwnerKey, canonical
+from wmx.answers import Answers
+from wmx.disclosure import way_to_json
+from wmx.dsse import pre_authentication_encoding
+from wmx.evidence import Evidence
+from wmx.ways import SHIFTS, Way
+
+KEY, THIEF = OwnerKey.generate(), OwnerKey.generate()
+MARK = small_watermark(KEY)
+EVIDENCE = small_evidence(KEY, MARK)
+FILE = EVIDENCE.to_bytes()
+LABELS = MARK.labels[:4]
+
+
+def refused(data: bytes, match: str | None = None) -> None:
+    with pytest.raises(IntegrityError, match=match):
+        Evidence.from_bytes(data)
+
+
+def test_an_evidence_survives_its_file(tmp_path: Path) -> None:
+    (tmp_path / "evidence.json").write_bytes(FILE)
+    again = Evidence.load(tmp_path / "evidence.json")
+    assert again.claim == MARK.claim
+    assert again.window.start == 0
+    assert (again.window.triggers == MARK.triggers[:4]).all()
+    assert (again.window.labels == LABELS).all()
+    assert again.weight.hits == 4
+    assert again.weight.bits == EVIDENCE.weight.bits > 20
+    assert again.suspect_sha256 == SUSPECT
+
+
+def test_the_bits_are_those_of_the_answers_less_the_price_of_the_start() -> None:
+    """By hand: mapping and neighbours barely win; agreement and rank learn from 1/2 upwards."""
+    rates = [0.5, 0.75, 5 / 6, 7 / 8]  # of Krichevsky and Trofimov
+    agreement = np.prod([1000 * rate for rate in rates])
+    experts = EVIDENCE.weight.results[0].experts
+    assert experts["agreement"] == pytest.approx(np.log2(agreement))
+    mean = np.log2(np.mean([2.0**wealth for wealth in experts.values()]))
+    half_for_plain_ways, one_of_six_starts = 1.0, np.log2(6)
+    assert EVIDENCE.weight.bits == pytest.approx(mean - half_for_plain_ways - one_of_six_starts)
+
+
+# what anybody can do to the file
+
+
+def test_no_byte_can_be_changed_removed_or_added() -> None:
+    for position in range(len(FILE)):
+        head, byte, tail = FILE[:position], FILE[position], FILE[position + 1 :]
+        refused(head + bytes([byte ^ 1 << position % 7]) + tail)
+        if position % 50 == 0:
+            refused(head + tail)
+            refused(head + b" " + FILE[position:])
+    for appended in (b"\n", b"\x00", FILE):
+        refused(FILE + appended)
+
+
+def test_no_byte_of_the_payload_can_be_changed_and_encoded_again() -> None:
+    """The base64 of the envelope is as it should be; the signature is not.  Every fifth byte."""
+    from wmx.encoding import encode_base64
+
+    document = json.loads(FILE)
+    payload = EVIDENCE.envelope.payload
+    for position in range(0, len(payload), 5):
+        changed = bytearray(payload)
+        changed[position] ^= 1 << position % 7
+        document["payload"] = encode_base64(bytes(changed))
+        refused(canonical.dumps(document))
+
+
+@given(st.binary(max_size=300))
+def test_arbitrary_bytes_are_no_evidence(data: bytes) -> None:
+    refused(data)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        None,
+        [],
+        {},
+        {"predicate": None},
+        {"predicate": {"claim": {"file": None}}},
+        {"predicate": {"claim": {"file": []}}},
+    ],
+)
+def test_statements_that_are_none(statement: Any) -> None:
+    refused(signed(statement, KEY))
+
+
+def test_a_claim_is_no_evidence_and_an_evidence_no_claim() -> None:
+    refused(MARK.claim.to_bytes())
+    with pytest.raises(IntegrityError):
+        Claim.from_bytes(FILE)
+
+
+def test_parts_of_two_evidences_do_not_make_a_third() -> None:
+    other = small_evidence(KEY, MARK, start=1)
+    one, two = json.loads(FILE), json.loads(other.to_bytes())
+    for field in ("payload", "signatures"):
+        refused(canonical.dumps(one | {field: two[field]}))
+
+
+# what the owner can do, who signs what he likes
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the way to every value inside a statement, but not inside the claim's envelope."""
+    if path[-2:] == ("claim", "file"):
+        return
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield (*path, key)
+            yield from places(item, (*path, key))
+
+
+def at(statement: Any, path: tuple[Any, ...]) -> Any:
+    for key in path:
+        statement = statement[key]
+    return statement
+
+
+PLACES = list(places(statement_of(EVIDENCE)))
+HIS_WORD = {"run", "created", "required_bits", "claims_tried", "name"}  # decides nothing
+
+
+@pytest.mark.parametrize("path", PLACES, ids=lambda path: ".".join(map(str, path)))
+def test_no_field_may_be_missing(path: tuple[Any, ...]) -> None:
+    statement = statement_of(EVIDENCE)
+    del at(statement, path[:-1])[path[-1]]
+    if "opsets" in path[:-1]:
+        assert Evidence.from_bytes(signed(statement, KEY)).weight.bits == EVIDENCE.weight.bits
+        return
+    refused(signed(statement, KEY))
+
+
+@pytest.mark.parametrize("path", PLACES, ids=lambda path: ".".join(map(str, path)))
+def test_no_field_may_be_of_another_type_or_say_more(path: tuple[Any, ...]) -> None:
+    """A changed value is refused, or is the owner's word, which decides nothing."""
+    for wrong in (None, True, 0, 1, 10**6, "", "1", "f" * 64, [], {}, ["x"], -1):
+        statement = statement_of(EVIDENCE)
+        if at(statement, path) == wrong:
+            continue
+        at(statement, path[:-1])[path[-1]] = wrong
+        try:
+            found = Evidence.from_bytes(signed(statement, KEY))
+        except IntegrityError:
+            continue
+        assert HIS_WORD & set(path) or path[-1] in ("output", "layout", "sha256"), wrong
+        assert found.weight.bits <= EVIDENCE.weight.bits
+
+
+@pytest.mark.parametrize(
+    ("counted", "value"),
+    [
+        ("bits", "999"),
+        ("bits", f"{EVIDENCE.weight.bits + 0.0001:.6f}"),
+        ("bits", "1e3"),
+        ("hits", 3),
+        ("tail", ["1", "2"]),
+    ],
+)
+def test_a_number_that_does_not_follow_from_the_answers(counted: str, value: Any) -> None:
+    statement = statement_of(EVIDENCE)
+    statement["predicate"]["counted"][counted] = value
+    refused(signed(statement, KEY))
+
+
+def test_another_claim_of_the_same_owner_cannot_be_put_in() -> None:
+    statement = statement_of(EVIDENCE)
+    statement["predicate"]["claim"]["file"] = small_watermark(KEY).claim.to_json()
+    refused(signed(statement, KEY), "names another claim")
+    with pytest.raises(IntegrityError, match="trigger 0 is not the one"):
+        restated(statement, KEY)
+
+
+def test_a_thief_who_takes_the_openings_over_gets_other_labels() -> None:
+    """The same root under another owner: everything opens, and nothing is hit."""
+    claim = MARK.claim
+    stolen = Claim.sign(
+        THIEF,
+        task=claim.task,
+        generator=claim.generator,
+        n=claim.n,
+        salt=claim.salt,
+        root=claim.root,
+    )
+    statement = statement_of(EVIDENCE)
+    statement["predicate"]["claim"]["file"] = stolen.to_json()
+    refused(signed(statement, KEY), "signature")
+    refused(signed(statement, THIEF), "names another claim")
+    statement["predicate"]["claim"]["digest"]["sha256"] = stolen.digest
+    refused(signed(statement, THIEF), "states 4 hits")
+    assert Evidence.from_bytes(restated(statement, THIEF)).weight.bits < 1
+
+
+def test_an_evidence_signed_by_another_is_none() -> None:
+    refused(signed(statement_of(EVIDENCE), THIEF), "signature")
+
+
+def test_answers_of_another_suspect_weigh_what_they_weigh() -> None:
+    blind = {PLAIN: scores_of((LABELS + 1) % 1000, 1000, seed=1)}
+    other = statement_of(small_evidence(KEY, MARK, answers=blind))
+    statement = statement_of(EVIDENCE)
+    statement["predicate"]["ways"] = other["predicate"]["ways"]
+    refused(signed(statement, KEY), "states 4 hits")
+    assert Evidence.from_bytes(restated(statement, KEY)).weight.bits < 1
+
+
+def test_windows_of_two_evidences_are_not_joined() -> None:
+    first, second = small_evidence(KEY, MARK, count=2), small_evidence(KEY, MARK, start=4, count=2)
+    statement = statement_of(first)
+    predicate, other = statement["predicate"], statement_of(second)["predicate"]
+    predicate["openings"] += other["openings"]
+    predicate["window"]["count"] = 4
+    refused(signed(statement, KEY), "trigger 2 is not the one")
+
+
+def test_a_way_more_shares_the_mixture_and_a_way_twice_is_refused() -> None:
+    statement = statement_of(EVIDENCE)
+    ways = statement["predicate"]["ways"]
+    ways.append(copy.deepcopy(ways[0]))
+    refused(signed(statement, KEY), "twice")
+    ways[1]["output"] = "z"
+    found = Evidence.from_bytes(restated(statement, KEY))
+    assert found.weight.bits == pytest.approx(EVIDENCE.weight.bits)
+    wrong = scores_of((LABELS + 1) % 1000, 1000, seed=1)
+    ways[1] = way_to_json(Way("NCHW", "z"), wrong, MARK.task)
+    assert Evidence.from_bytes(restated(statement, KEY)).weight.bits < EVIDENCE.weight.bits
+
+
+def test_shifted_ways_are_counted_with_their_own_share() -> None:
+    wrong = scores_of((LABELS + 1) % 1000, 1000, seed=1)
+    right = scores_of(LABELS, 1000, seed=2)
+    shifted = Way("NCHW", "y", SHIFTS[0])
+    found = small_evidence(KEY, MARK, answers={PLAIN: wrong, shifted: right})
+    assert found.weight.hits == 0
+    assert found.weight.bits == pytest.approx(EVIDENCE.weight.bits - np.log2(24), abs=0.5)
+
+
+def test_more_claims_tried_weigh_less() -> None:
+    statement = statement_of(EVIDENCE)
+    statement["predicate"]["claims_tried"] = 1024
+    refused(signed(statement, KEY), "bits")
+    found = Evidence.from_bytes(restated(statement, KEY))
+    assert found.weight.bits == pytest.approx(EVIDENCE.weight.bits - 10)
+
+
+@pytest.mark.parametrize("field", ["_type", "predicateType"])
+def test_statements_of_later_kinds_are_refused_with_a_hint(field: str) -> None:
+    statement = statement_of(EVIDENCE) | {field: "https://example.com/v2"}
+    with pytest.raises(IntegrityError, match="does not know") as caught:
+        Evidence.from_bytes(signed(statement, KEY))
+    assert "newer wmx" in str(caught.value.hint)
+
+
+def test_an_unknown_field_of_a_signed_predicate_is_ignored() -> None:
+    statement = statement_of(EVIDENCE)
+    statement["predicate"]["later"] = "version"
+    assert Evidence.from_bytes(signed(statement, KEY)).weight.bits == EVIDENCE.weight.bits
+
+
+def test_a_subject_more_is_refused() -> None:
+    statement = statement_of(EVIDENCE)
+    statement["subject"] *= 2
+    refused(signed(statement, KEY))
+
+
+def test_bits_need_not_be_given_to_a_suspect_that_is_silent() -> None:
+    silent = {PLAIN: Answers.from_scores(np.full((4, 3), np.nan))}
+    assert small_evidence(KEY, MARK, answers=silent).weight.bits < 1
+
+
+# from outside
+
+
+def test_the_statement_is_what_in_toto_says() -> None:
+    statement = statement_of(EVIDENCE)
+    assert statement["_type"] == "https://in-toto.io/Statement/v1"
+    assert statement["subject"] == [{"name": "model.onnx", "digest": {"sha256": SUSPECT}}]
+    assert set(statement) == {"_type", "subject", "predicateType", "predicate"}
+
+
+def test_openssl_verifies_the_signature(tmp_path: Path) -> None:
+    envelope = EVIDENCE.envelope
+    message = pre_authentication_encoding(envelope.payload_type, envelope.payload)
+    (tmp_path / "message").write_bytes(message)
+    (tmp_path / "signature").write_bytes(envelope.signature)
+    KEY.save(tmp_path / "key.pem")
+    words = "pkeyutl -verify -inkey key.pem -rawin -in message -sigfile signature"
+    subprocess.run(["openssl", *words.split()], cwd=tmp_path, capture_output=True, check=True)
+
+
+def test_securesystemslib_verifies_the_envelope() -> None:
+    from securesystemslib.dsse import Envelope as Outside
+    from securesystemslib.signer import SSlibKey
+
+    document = json.loads(FILE)
+    keyid = document["signatures"][0]["keyid"]
+    key = SSlibKey(keyid, "ed25519", "ed25519", {"public": KEY.public.hex()})
+    assert Outside.from_dict(document).verify([key], 1)

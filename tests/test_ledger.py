@@ -1,0 +1,153 @@
+"""The ledger: no trigger is spent twice, not by two processes at once and not after a crash."""
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import rfc8785
+from evidence_files import small_watermark
+
+from wmx import CannotRunError, IntegrityError, OwnerKey
+from wmx.claim import Claim
+from wmx.ledger import Ledger
+
+KEY = OwnerKey.generate()
+CLAIM = small_watermark(KEY, 200).claim
+WORDS = {"suspect": "aa" * 32, "evidence": "bb" * 32}
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "owner.pem", CLAIM)
+
+
+def file_of(folder: Path) -> Path:
+    return folder / "owner.pem.spent" / f"{CLAIM.digest}.json"
+
+
+def test_what_was_spent_stays_spent(ledger: Ledger, tmp_path: Path) -> None:
+    assert ledger.next_start() == 0
+    assert ledger.spend(0, 43, **WORDS)
+    assert ledger.spend(43, 2, **WORDS)
+    again = Ledger(tmp_path / "owner.pem", CLAIM)
+    assert again.next_start() == 45
+    assert [(entry.start, entry.count) for entry in again.disclosures()] == [(0, 43), (43, 2)]
+    assert again.disclosures()[0].evidence == "bb" * 32
+
+
+def test_only_the_next_triggers_can_be_spent(ledger: Ledger) -> None:
+    assert ledger.spend(0, 5, **WORDS)
+    for start in (0, 3, 6):
+        assert not ledger.spend(start, 5, **WORDS)
+    assert ledger.next_start() == 5
+
+
+def test_every_claim_has_its_own(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.spend(0, 5, **WORDS)
+    other = Ledger(tmp_path / "owner.pem", small_watermark(KEY).claim)
+    assert other.next_start() == 0
+
+
+def test_a_link_to_the_key_leads_to_the_same_ledger(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.spend(0, 5, **WORDS)
+    KEY.save(tmp_path / "owner.pem")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "link.pem").symlink_to(tmp_path / "owner.pem")
+    assert Ledger(elsewhere / "link.pem", CLAIM).next_start() == 5
+
+
+def test_only_its_owner_can_read_it(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.spend(0, 5, **WORDS)
+    assert file_of(tmp_path).stat().st_mode & 0o777 == 0o600
+    assert file_of(tmp_path).parent.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"claim": "cc" * 32},
+        {"format": 2},
+        {"disclosed": None},
+        {"disclosed": [{"start": 0}]},
+        {"disclosed": [{"start": 1, "count": 2, "time": "", **WORDS}]},
+        {"disclosed": [{"start": 0, "count": 0, "time": "", **WORDS}]},
+        {"disclosed": [{"start": 0, "count": "5", "time": "", **WORDS}]},
+    ],
+)
+def test_a_damaged_ledger_is_not_taken_for_an_empty_one(
+    ledger: Ledger, tmp_path: Path, change: dict[str, object]
+) -> None:
+    ledger.spend(0, 5, **WORDS)
+    document = json.loads(file_of(tmp_path).read_bytes())
+    file_of(tmp_path).write_bytes(rfc8785.dumps(document | change))
+    with pytest.raises(IntegrityError, match="ledger"):
+        ledger.next_start()
+    file_of(tmp_path).write_bytes(b"")
+    with pytest.raises(IntegrityError, match="ledger"):
+        ledger.spend(0, 5, **WORDS)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "owner.pem.spent").write_text("a file is in the way")
+    with pytest.raises(CannotRunError, match="cannot keep the ledger"):
+        Ledger(tmp_path / "owner.pem", CLAIM).spend(0, 5, **WORDS)
+
+
+def spend_eight(folder: str, claim: bytes, who: str) -> None:
+    ledger = Ledger(Path(folder) / "owner.pem", Claim.from_bytes(claim))
+    done = 0
+    while done < 8:
+        done += ledger.spend(ledger.next_start(), 1, suspect="", evidence=f"{who} {done}")
+
+
+def test_processes_at_once_lose_nothing_and_spend_nothing_twice(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    arguments = str(tmp_path), CLAIM.to_bytes()
+    processes = [context.Process(target=spend_eight, args=(*arguments, who)) for who in "ab"]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+        assert process.exitcode == 0
+    entries = ledger.disclosures()
+    assert [entry.start for entry in entries] == list(range(16))
+    assert {entry.evidence for entry in entries} == {f"{w} {i}" for w in "ab" for i in range(8)}
+
+
+SPENDER = """
+import sys
+from pathlib import Path
+from wmx import Claim
+from wmx.ledger import Ledger
+ledger = Ledger(Path(sys.argv[1]) / "owner.pem", Claim.load(sys.argv[2]))
+while True:
+    start = ledger.next_start()
+    assert ledger.spend(start, 1, suspect="", evidence="")
+    print(start, flush=True)  # what is said to be spent has to be so
+"""
+
+
+def test_a_killed_process_leaves_a_whole_ledger_and_no_lock(ledger: Ledger, tmp_path: Path) -> None:
+    CLAIM.save(tmp_path / "claim.json")
+    arguments = [sys.executable, "-c", SPENDER, str(tmp_path), str(tmp_path / "claim.json")]
+    said: list[int] = []
+    for round_number in range(4):
+        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        said.append(int(process.stdout.readline()))
+        time.sleep(0.01 * round_number)
+        os.kill(process.pid, signal.SIGKILL)
+        rest = process.communicate()[0].split("\n")[:-1]
+        said += [int(line) for line in rest]
+        assert ledger.next_start() in (len(said), len(said) + 1)  # killed before it could say so
+        said = list(range(ledger.next_start()))
+    assert ledger.spend(ledger.next_start(), 1, **WORDS)

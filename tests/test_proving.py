@@ -1,0 +1,293 @@
+"""Making evidence: few triggers, each once, and spent before the file exists."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx_models
+import pytest
+
+from wmx import CannotRunError, IntegrityError, OwnerKey, UsageError, Watermark
+from wmx.checking import check
+from wmx.commitment import open_triggers
+from wmx.evidence import Evidence, Run
+from wmx.ledger import Ledger
+from wmx.proving import MARGIN_BITS, choose, prove
+from wmx.suspect import open_suspect
+from wmx.suspect.onnx_file import OnnxFile
+from wmx.ways import shifted
+
+KEY = OwnerKey.generate()
+MARK = Watermark.new(KEY, shape=(8, 8, 1), classes=10, mean=0.4, std=0.3)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "model.onnx").write_bytes(onnx_models.knows_labels(MARK))
+    return tmp_path
+
+
+@pytest.fixture
+def suspect(folder: Path) -> OnnxFile:
+    return OnnxFile(folder / "model.onnx", "cpu")
+
+
+@pytest.fixture
+def ledger(folder: Path) -> Ledger:
+    return Ledger(folder / "owner.pem", MARK.claim)
+
+
+def knows(labels: np.ndarray) -> object:
+    """A suspect that gives these labels to the triggers, whichever of them it is asked."""
+    known = {x.tobytes(): label for x, label in zip(MARK.inputs, labels, strict=True)}
+    return open_suspect(lambda inputs: np.array([known.get(x.tobytes(), 0) for x in inputs]))
+
+
+def test_an_intact_mark_needs_45_triggers_at_most(
+    suspect: OnnxFile, ledger: Ledger, folder: Path
+) -> None:
+    evidence = prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
+    assert len(evidence.window) <= 45
+    assert evidence.weight.bits >= 128
+    assert ledger.next_start() == len(evidence.window)
+    (entry,) = ledger.disclosures()
+    file = (folder / "e.json").read_bytes()
+    assert entry.evidence == hashlib.sha256(file).hexdigest()
+    assert entry.suspect == suspect.sha256 == evidence.suspect_sha256
+    assert Evidence.from_bytes(file).weight.bits == evidence.weight.bits
+    assert (folder / "e.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_one_trigger_less_would_not_do() -> None:
+    choice = choose(knows(MARK.labels), MARK, 0, required_bits=128)
+    with pytest.raises(CannotRunError, match="nothing was disclosed"):
+        choose(knows(MARK.labels), MARK, 0, required_bits=128, reveal=len(choice.window) - 1)
+
+
+def test_misses_are_paid_for_with_more_triggers() -> None:
+    some = MARK.labels.copy()
+    some[::8] = (some[::8] + 1) % 10
+    intact = choose(knows(MARK.labels), MARK, 0, required_bits=64)
+    damaged = choose(knows(some), MARK, 0, required_bits=64)
+    assert len(damaged.window) > len(intact.window)
+
+
+def test_the_next_evidence_starts_behind_the_last(
+    suspect: OnnxFile, ledger: Ledger, folder: Path
+) -> None:
+    first = prove(suspect, MARK, KEY, folder / "1.json", ledger, required_bits=128)
+    second = prove(suspect, MARK, KEY, folder / "2.json", ledger, required_bits=128)
+    assert second.window.start == len(first.window)
+    seen = {x.tobytes() for x in first.window.triggers}
+    assert not seen & {x.tobytes() for x in second.window.triggers}
+    with pytest.raises(CannotRunError, match="are needed; nothing was disclosed") as caught:
+        prove(suspect, MARK, KEY, folder / "3.json", ledger, required_bits=128)
+    assert "timestamp" in str(caught.value.hint)
+    assert not (folder / "3.json").exists()
+    left = prove(suspect, MARK, KEY, folder / "4.json", ledger, required_bits=20, reveal="all")
+    assert left.window.start + len(left.window) == 100
+    with pytest.raises(CannotRunError, match="every trigger"):
+        prove(suspect, MARK, KEY, folder / "5.json", ledger, required_bits=1)
+
+
+@pytest.mark.parametrize(("reveal", "count"), [("all", 100), (60, 60), (100, 100)])
+def test_more_triggers_on_demand(
+    suspect: OnnxFile, ledger: Ledger, folder: Path, reveal: object, count: int
+) -> None:
+    evidence = prove(
+        suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128, reveal=reveal
+    )
+    assert len(evidence.window) == count
+
+
+@pytest.mark.parametrize("reveal", [0, -1, 101])
+def test_numbers_of_triggers_that_there_are_not(reveal: int) -> None:
+    with pytest.raises(UsageError, match="expected 1 to 100"):
+        choose(knows(MARK.labels), MARK, 0, required_bits=128, reveal=reveal)
+
+
+def test_claims_tried_are_paid_for() -> None:
+    alone = choose(knows(MARK.labels), MARK, 0, required_bits=64)
+    of_many = choose(knows(MARK.labels), MARK, 0, required_bits=64, claims_tried=1000)
+    assert len(of_many.window) == len(alone.window) + 3  # 10 bits, 3.3 a trigger
+
+
+def test_a_mark_behind_a_shift_gives_evidence_that_can_be_repeated(folder: Path) -> None:
+    """A thief moves the input by some pixels; the shift that undoes it is disclosed too."""
+    mark = Watermark.new(KEY, shape=(16, 16, 1), classes=10, n=120)
+    inner = {
+        x[3:-3, 3:-3].tobytes(): label
+        for x, label in zip(shifted(mark.triggers, 1, -2), mark.labels, strict=True)
+    }
+
+    def thief(inputs: np.ndarray) -> np.ndarray:
+        pixels = np.rint(inputs * 255).astype(np.uint8)
+        scores = [np.eye(11)[inner.get(x[3:-3, 3:-3].tobytes(), 10)][:10] for x in pixels]
+        return np.array(scores) + np.linspace(0, 0.1, 10)
+
+    choice = choose(open_suspect(thief), mark, 0, required_bits=128)
+    assert any(way.shift == (1, -2) for way in choice.answers)
+    assert {len(answers) for answers in choice.answers.values()} == {len(choice.window)}
+
+
+def test_two_processes_at_once_disclose_different_triggers(
+    suspect: OnnxFile, ledger: Ledger, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process spends between the choice and the entry: the choice is made again."""
+    spend = Ledger.spend
+    others = iter([30])
+
+    def late(self: Ledger, start: int, count: int, **words: str) -> bool:
+        for other in others:
+            spend(self, 0, other, suspect="", evidence="")
+        return spend(self, start, count, **words)
+
+    monkeypatch.setattr(Ledger, "spend", late)
+    evidence = prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=64)
+    assert evidence.window.start == 30
+    assert [entry.start for entry in ledger.disclosures()] == [0, 30]
+
+
+def test_triggers_are_spent_before_the_file_is_there(
+    suspect: OnnxFile, ledger: Ledger, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wmx import proving
+
+    def full(path: Path, data: bytes, **options: object) -> None:
+        assert ledger.next_start() > 0
+        raise CannotRunError("no space left")
+
+    monkeypatch.setattr(proving, "write_bytes", full)
+    with pytest.raises(CannotRunError, match="count as disclosed all the same"):
+        prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
+    monkeypatch.undo()
+    again = prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
+    assert again.window.start == ledger.disclosures()[0].count
+
+
+def test_nothing_is_spent_for_what_is_refused(
+    suspect: OnnxFile, ledger: Ledger, folder: Path
+) -> None:
+    (folder / "there.json").write_text("old")
+    with pytest.raises(CannotRunError, match="exists already"):
+        prove(suspect, MARK, KEY, folder / "there.json", ledger, required_bits=128)
+    with pytest.raises(UsageError, match="min-bits"):
+        prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=1e-25)
+    with pytest.raises(UsageError, match="not a file"):
+        prove(knows(MARK.labels), MARK, KEY, folder / "e.json", ledger, required_bits=128)
+    (folder / "model.onnx").write_bytes(onnx_models.linear(MARK, seed=1))
+    with pytest.raises(CannotRunError, match="was changed"):
+        prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
+    assert ledger.next_start() == 0
+    assert not (folder / "e.json").exists()
+    assert (folder / "there.json").read_text() == "old"
+
+
+def test_the_evidence_names_what_was_run(suspect: OnnxFile, ledger: Ledger, folder: Path) -> None:
+    evidence = prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
+    assert evidence.run.engine == suspect.engine
+    assert evidence.run.opsets == ("ai.onnx 17",)
+    assert evidence.suspect == "model.onnx"
+    statement = json.loads(evidence.envelope.payload)
+    assert str(folder) not in json.dumps(statement)
+
+
+# checking
+
+
+@pytest.fixture
+def evidence(suspect: OnnxFile, ledger: Ledger, folder: Path) -> Evidence:
+    return prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
+
+
+def test_the_check_repeats_the_answers(evidence: Evidence, folder: Path) -> None:
+    checked = check(evidence, model=folder / "model.onnx", claim=MARK.claim)
+    assert checked.verified
+    assert checked.repeated is not None
+    assert checked.repeated.hits == evidence.weight.hits
+    assert checked.bits == pytest.approx(evidence.weight.bits)
+
+
+def test_without_the_model_it_is_consistent_and_not_verified(evidence: Evidence) -> None:
+    checked = check(evidence)
+    assert checked.sufficient
+    assert not checked.verified
+    assert any("--model" in sentence for sentence in checked.unchecked)
+    assert any("published" in sentence for sentence in checked.unchecked)
+    assert any("timestamp" in sentence for sentence in checked.unchecked)
+
+
+def test_another_model_is_refused(evidence: Evidence, folder: Path) -> None:
+    (folder / "other.onnx").write_bytes(onnx_models.knows_labels(MARK, opset=18))
+    with pytest.raises(IntegrityError, match="about another file") as caught:
+        check(evidence, model=folder / "other.onnx")
+    assert evidence.suspect_sha256 in str(caught.value.hint)
+
+
+def test_another_claim_is_refused(evidence: Evidence) -> None:
+    other = Watermark.new(KEY, shape=(8, 8, 1), classes=10).claim
+    with pytest.raises(IntegrityError, match=other.digest):
+        check(evidence, claim=other)
+
+
+def test_made_up_answers_do_not_survive_the_model(folder: Path, ledger: Ledger) -> None:
+    """An owner signs the answers he would like about a model that never saw his mark."""
+    innocent = OnnxFile(folder / "model.onnx", "cpu")
+    other = Watermark.new(KEY, shape=(8, 8, 1), classes=10, mean=0.4, std=0.3)
+    choice = choose(open_suspect(lambda inputs: other.labels), other, 0, required_bits=128)
+    secret = KEY.trigger_secret(other.claim.salt)
+    made_up = Evidence.sign(
+        KEY,
+        choice.window,
+        open_triggers(other.triggers, secret, range(len(choice.window))),
+        choice.answers,
+        required_bits=128,
+        claims_tried=1,
+        suspect="model.onnx",
+        suspect_sha256=str(innocent.sha256),
+        run=Run("", (), ""),
+    )
+    assert check(made_up).sufficient
+    repeated = check(made_up, model=folder / "model.onnx")
+    assert not repeated.sufficient
+    assert repeated.bits < 10
+
+
+def test_the_evidence_has_no_say_in_what_is_asked_for(
+    suspect: OnnxFile, ledger: Ledger, folder: Path
+) -> None:
+    weak = prove(suspect, MARK, KEY, folder / "w.json", ledger, required_bits=30)
+    assert weak.required_bits == "30"
+    checked = check(weak, model=folder / "model.onnx")
+    assert checked.required_bits == 128
+    assert not checked.verified
+    assert check(weak, model=folder / "model.onnx", min_bits=30).verified
+    assert weak.weight.bits >= 30 + MARGIN_BITS
+
+
+def test_a_model_with_a_second_way_shares_its_mixture_though_the_owner_named_one(
+    folder: Path, ledger: Ledger
+) -> None:
+    """The ways are the checker's own: who leaves plain ways out gains nothing."""
+    mark = Watermark.new(KEY, shape=(8, 8, 3), classes=10)
+    (folder / "two.onnx").write_bytes(onnx_models.two_outputs(mark))
+    suspect = OnnxFile(folder / "two.onnx", "cpu")
+    choice = choose(suspect, mark, 0, required_bits=128)
+    assert len(choice.answers) == 2
+    one = dict(list(choice.answers.items())[:1])
+    secret = KEY.trigger_secret(mark.claim.salt)
+    few = Evidence.sign(
+        KEY,
+        choice.window,
+        open_triggers(mark.triggers, secret, range(len(choice.window))),
+        one,
+        required_bits=128,
+        claims_tried=1,
+        suspect="two.onnx",
+        suspect_sha256=str(suspect.sha256),
+        run=Run("", (), ""),
+    )
+    honest = check(few, model=folder / "two.onnx")
+    assert honest.repeated is not None
+    assert honest.bits == honest.repeated.bits < few.weight.bits

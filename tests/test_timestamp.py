@@ -1,0 +1,298 @@
+"""Timestamps: which count, and that one that does not count changes nothing."""
+
+import hashlib
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import rfc8785
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from tsa import DAY, STAMPING, Authority, serving
+
+from wmx import CannotRunError, Claim, IntegrityError, OwnerKey, UsageError, Watermark, verify
+from wmx.claim import MAX_TIMESTAMPS
+from wmx.timestamp import Query, asserted_stamps, date_claim, load_roots, trusted_stamp
+from wmx.tsa import ask_authority
+
+KEY = OwnerKey.generate()
+WATERMARK = Watermark.new(KEY, shape=(8, 8, 1), classes=10, n=30)
+CLAIM = WATERMARK.claim
+SIGNATURE = CLAIM.envelope.signature
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("tsa"))
+
+
+@pytest.fixture(scope="module")
+def stamp(authority: Authority) -> bytes:
+    return authority.stamp(SIGNATURE)
+
+
+@pytest.fixture(scope="module")
+def dated(stamp: bytes) -> Claim:
+    return CLAIM.with_timestamps([stamp])
+
+
+def why_not(response: bytes, authority: Authority, claim: Claim = CLAIM) -> str:
+    """Return why a response does not count, after asserting that it does not."""
+    dating = date_claim(claim.with_timestamps([response]), load_roots(authority.roots))
+    assert not dating.is_trusted
+    (reason,) = dating.refused
+    return reason
+
+
+# what counts
+
+
+def test_a_stamp_under_a_given_root_dates_the_claim(authority: Authority, dated: Claim) -> None:
+    dating = date_claim(dated, load_roots(authority.roots))
+    assert dating.time is not None
+    assert abs(datetime.now(UTC) - dating.time) < timedelta(minutes=5)
+    assert dating.authority == "CN=root"
+    assert dating.refused == ()
+
+
+@pytest.mark.parametrize("digest", ["sha256", "sha384", "sha512"])
+def test_every_digest_of_the_sha_2_family_will_do(authority: Authority, digest: str) -> None:
+    stamped = CLAIM.with_timestamps([authority.stamp(SIGNATURE, digest=digest)])
+    assert date_claim(stamped, load_roots(authority.roots)).is_trusted
+
+
+def test_the_earliest_trusted_stamp_counts(authority: Authority, tmp_path: Path) -> None:
+    stranger = Authority(tmp_path, "stranger")
+    untrusted = stranger.stamp(SIGNATURE)
+    first = authority.stamp(SIGNATURE)
+    time.sleep(1.1)  # stamps are to the second
+    second = authority.stamp(SIGNATURE)
+    for order in ([second, untrusted, first], [first, second, untrusted]):
+        dating = date_claim(CLAIM.with_timestamps(order), load_roots(authority.roots))
+        assert dating.time == trusted_stamp(first, CLAIM, load_roots(authority.roots))[0]
+        assert dating.time < trusted_stamp(second, CLAIM, load_roots(authority.roots))[0]
+        assert len(dating.refused) == 1
+
+
+def test_a_certificate_that_expires_after_the_stamp_does_no_harm(authority: Authority) -> None:
+    authority.add_signer("brief", end=timedelta(seconds=2))
+    response = authority.stamp(SIGNATURE, "brief")
+    time.sleep(2.1)
+    assert date_claim(CLAIM.with_timestamps([response]), load_roots(authority.roots)).is_trusted
+
+
+def test_with_a_trusted_stamp_64_bits_are_asked_for_and_else_128(
+    authority: Authority, dated: Claim, tmp_path: Path
+) -> None:
+    marked = Watermark(dated, WATERMARK.triggers, WATERMARK.labels)
+
+    def knows_thirty(inputs: object) -> object:
+        return marked.labels
+
+    trusted = verify(knows_thirty, marked, roots=load_roots(authority.roots))
+    assert trusted.required_bits == 64
+    assert 64 <= trusted.bits < 128
+    assert trusted.verified
+    stranger = Authority(tmp_path, "stranger")
+    for roots in ((), load_roots(stranger.roots)):
+        verdict = verify(knows_thirty, marked, roots=roots)
+        assert verdict.required_bits == 128
+        assert verdict.bits < 128
+        assert not verdict.verified
+        assert verdict.dating.refused
+    assert (
+        verify(knows_thirty, marked, min_bits=100, roots=load_roots(authority.roots)).required_bits
+        == 100
+    )
+
+
+# what does not
+
+
+def test_without_roots_nothing_counts(dated: Claim) -> None:
+    dating = date_claim(dated, ())
+    assert not dating.is_trusted
+    assert "no root certificates" in dating.refused[0]
+
+
+def test_wrong_roots(stamp: bytes, tmp_path: Path) -> None:
+    assert "unable to get local issuer" in why_not(stamp, Authority(tmp_path, "other"))
+    twin = Authority(tmp_path / "twin", "root")  # the right name, another key
+    assert "not trusted" in why_not(stamp, twin)
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "end"), [("expired", -2 * DAY, -DAY), ("early", DAY, 2 * DAY)]
+)
+def test_a_certificate_that_was_not_valid_at_the_time(
+    authority: Authority, name: str, start: timedelta, end: timedelta
+) -> None:
+    authority.add_signer(name, start=start, end=end)
+    assert "certificate" in why_not(authority.stamp_as(SIGNATURE, name), authority)
+
+
+def test_a_root_that_was_not_valid_at_the_time(tmp_path: Path) -> None:
+    old = Authority(tmp_path, lifetime=-timedelta(hours=1))
+    assert "expired" in why_not(old.stamp(SIGNATURE), old)
+
+
+@pytest.mark.parametrize(
+    ("usage", "critical"),
+    [
+        ((), True),
+        ((ExtendedKeyUsageOID.CLIENT_AUTH,), True),
+        ((*STAMPING, ExtendedKeyUsageOID.CODE_SIGNING), True),
+        ((ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,), True),
+        (STAMPING, False),
+    ],
+)
+def test_a_certificate_for_another_use(
+    authority: Authority, usage: tuple[object, ...], critical: bool
+) -> None:
+    authority.add_signer("other-use", usage=usage, critical=critical)
+    assert "purpose" in why_not(authority.stamp_as(SIGNATURE, "other-use"), authority)
+
+
+def test_a_decoy_of_the_right_use_beside_the_certificate_that_signed(
+    authority: Authority, tmp_path: Path
+) -> None:
+    """Who holds any certificate under the root may add one of its name and number for stamping."""
+    decoys = Authority(tmp_path, "root")
+    decoys.add_signer("decoy", serial=7777)
+    (authority.folder / "decoy.pem").write_bytes((tmp_path / "decoy.pem").read_bytes())
+    authority.add_signer("server", usage=(ExtendedKeyUsageOID.SERVER_AUTH,), serial=7777)
+    why_not(authority.stamp_as(SIGNATURE, "server", "decoy"), authority)
+
+
+def test_a_stamp_of_another_claim(authority: Authority) -> None:
+    other = Watermark.new(KEY, shape=(8, 8, 1), classes=10, n=5).claim
+    reason = why_not(authority.stamp(other.envelope.signature), authority)
+    assert "something else than this claim's signature" in reason
+    assert "something else" in why_not(authority.stamp(CLAIM.envelope.payload), authority)
+
+
+def test_a_broken_digest(authority: Authority) -> None:
+    assert "expected SHA-256" in why_not(authority.stamp(SIGNATURE, digest="sha1"), authority)
+
+
+def test_a_truncated_stamp_at_every_length(authority: Authority, stamp: bytes) -> None:
+    roots = load_roots(authority.roots)
+    for length in range(0, len(stamp)):
+        with pytest.raises(IntegrityError):
+            trusted_stamp(stamp[:length], CLAIM, roots)
+
+
+def test_a_refusal_of_the_authority(authority: Authority) -> None:
+    refusal = bytes.fromhex("3005 3003 020102".replace(" ", ""))
+    assert "did not grant" in why_not(refusal, authority)
+
+
+def test_any_flipped_bit_leaves_the_time_as_it_was_or_no_time(
+    authority: Authority, stamp: bytes
+) -> None:
+    """CMS leaves bytes free; none of them may move the date."""
+    roots = load_roots(authority.roots)
+    true = trusted_stamp(stamp, CLAIM, roots)
+    for position in range(len(stamp)):
+        changed = bytearray(stamp)
+        changed[position] ^= 1 << position % 8
+        try:
+            found = trusted_stamp(bytes(changed), CLAIM, roots)
+        except IntegrityError:
+            continue
+        assert found[0] == true[0]
+
+
+# the claim file
+
+
+def test_a_dated_claim_survives_its_file_and_keeps_its_name(dated: Claim, stamp: bytes) -> None:
+    again = Claim.from_bytes(dated.to_bytes())
+    assert again == dated
+    assert again.timestamps == (stamp,)
+    assert again.digest == CLAIM.digest
+    assert again.with_timestamps([stamp]) == again
+
+
+def test_no_byte_of_a_dated_claim_file_can_be_changed(dated: Claim) -> None:
+    file = dated.to_bytes()
+    for position in range(len(file)):
+        changed = bytearray(file)
+        changed[position] ^= 1 << position % 8
+        with pytest.raises(IntegrityError):
+            Claim.from_bytes(bytes(changed))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda stamps: stamps.clear(),
+        lambda stamps: stamps.append(stamps[0]),
+        lambda stamps: stamps.append("x"),
+        lambda stamps: stamps[0].pop("sha256"),
+        lambda stamps: stamps[0].pop("response"),
+        lambda stamps: stamps[0].update(more=1),
+        lambda stamps: stamps[0].update(response=""),
+        lambda stamps: stamps[0].update(response=7),
+    ],
+)
+def test_a_malformed_list_of_timestamps(dated: Claim, change: object) -> None:
+    document = json.loads(dated.to_bytes())
+    change(document["timestamps"])
+    with pytest.raises(IntegrityError):
+        Claim.from_bytes(rfc8785.dumps(document))
+
+
+@pytest.mark.parametrize("value", [None, 1, {}, "", [[]], True])
+def test_timestamps_of_another_type(dated: Claim, value: object) -> None:
+    document = json.loads(dated.to_bytes()) | {"timestamps": value}
+    with pytest.raises(IntegrityError):
+        Claim.from_bytes(rfc8785.dumps(document))
+
+
+def test_a_claim_holds_so_many_timestamps_and_no_more() -> None:
+    many = [hashlib.sha256(bytes([i])).digest() for i in range(MAX_TIMESTAMPS)]
+    assert len(Claim.from_bytes(CLAIM.with_timestamps(many).to_bytes()).timestamps) == 16
+    with pytest.raises(UsageError, match="at most 16"):
+        CLAIM.with_timestamps([*many, b"more"])
+
+
+def test_what_a_stamp_asserts_is_shown_and_damage_is_said(dated: Claim) -> None:
+    (asserted,) = asserted_stamps(dated)
+    assert asserted.endswith("by an authority under CN=root")
+    assert "damaged" in asserted_stamps(CLAIM.with_timestamps([b"junk"]))[0]
+
+
+# asking
+
+
+def test_the_answer_of_an_authority_over_http(authority: Authority) -> None:
+    query = Query.of(CLAIM)
+    with serving(authority) as url:
+        response = ask_authority(url, query.request)
+    query.check_answer(response)
+    assert trusted_stamp(response, CLAIM, load_roots(authority.roots))
+
+
+def test_an_answer_to_another_request_is_refused(authority: Authority) -> None:
+    response = authority.answer(Query.of(CLAIM).request)
+    with pytest.raises(IntegrityError, match="nonce"):
+        Query.of(CLAIM).check_answer(response)
+
+
+def test_an_authority_that_cannot_be_asked() -> None:
+    with pytest.raises(UsageError, match="http"):
+        ask_authority("file:///etc/passwd", b"")
+    with pytest.raises(CannotRunError, match="did not answer"):
+        ask_authority("http://127.0.0.1:9/", b"")
+    with serving(b"\0" * 100_000) as url, pytest.raises(CannotRunError, match="answered more"):
+        ask_authority(url, b"")
+
+
+def test_files_that_are_no_roots(tmp_path: Path) -> None:
+    (tmp_path / "roots.pem").write_text("nothing\n")
+    with pytest.raises(IntegrityError, match="PEM"):
+        load_roots(tmp_path / "roots.pem")
+    with pytest.raises(CannotRunError, match="no such file"):
+        load_roots(tmp_path / "gone.pem")

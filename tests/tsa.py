@@ -1,0 +1,178 @@
+"""A timestamp authority for tests: certificates of every kind, and ``openssl ts`` to stamp."""
+
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+DAY = timedelta(days=1)
+STAMPING = (ExtendedKeyUsageOID.TIME_STAMPING,)
+TST_INFO = "1.2.840.113549.1.9.16.1.4"
+CONFIGURATION = """
+[tsa]
+default_tsa = authority
+[authority]
+serial = serial
+default_policy = 1.2.3.4.1
+digests = sha1, sha256, sha384, sha512
+signer_digest = sha256
+ess_cert_id_chain = no
+"""
+
+
+class Authority:
+    """A root certificate and the signers under it, in files of ``folder``."""
+
+    def __init__(self, folder: Path, name: str = "root", lifetime: timedelta = DAY) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "serial").write_text("01\n")
+        (folder / "tsa.cnf").write_text(CONFIGURATION)
+        self._name = name
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._serial = 1
+        now = datetime.now(UTC)
+        root = self._certificate(name, self._key, True, (), True, now - DAY, now + lifetime)
+        self.roots = folder / "root.pem"
+        self.roots.write_bytes(root.public_bytes(serialization.Encoding.PEM))
+        self.add_signer("tsa")
+
+    def add_signer(
+        self,
+        name: str,
+        *,
+        usage: tuple[x509.ObjectIdentifier, ...] = STAMPING,
+        critical: bool = True,
+        start: timedelta = -DAY,
+        end: timedelta = DAY,
+        serial: int | None = None,
+    ) -> None:
+        """Make a key and a certificate, valid from ``start`` to ``end`` around now."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        now = datetime.now(UTC)
+        self._serial = serial or self._serial + 1
+        made = self._certificate(name, key, False, usage, critical, now + start, now + end)
+        (self.folder / f"{name}.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+        (self.folder / f"{name}.key").write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+
+    def answer(self, request: bytes, signer: str = "tsa") -> bytes:
+        """Return the response to an RFC 3161 request."""
+        (self.folder / "query").write_bytes(request)
+        reply = ("ts", "-reply", "-config", "tsa.cnf", "-queryfile", "query")
+        self.openssl(*reply, *self._signer(signer), "-out", "response")
+        return (self.folder / "response").read_bytes()
+
+    def stamp(self, data: bytes, signer: str = "tsa", digest: str = "sha256") -> bytes:
+        """Return a response over ``data``."""
+        (self.folder / "data").write_bytes(data)
+        self.openssl("ts", "-query", "-data", "data", f"-{digest}", "-cert", "-out", "own-query")
+        return self.answer((self.folder / "own-query").read_bytes(), signer)
+
+    def stamp_as(self, data: bytes, signer: str, *more: str) -> bytes:
+        """As :meth:`stamp`, by a signer with whose certificate ``openssl ts`` would refuse to.
+
+        Args:
+            more: further certificates that the token carries, by name.
+        """
+        response = self.stamp(data)
+        (self.folder / "token").write_bytes(_content(response)[len(GRANTED) :])
+        verify = ("cms", "-verify", "-inform", "DER", "-in", "token", "-noverify")
+        self.openssl(*verify, "-purpose", "any", "-out", "info")
+        bag = b"".join((self.folder / f"{name}.pem").read_bytes() for name in more)
+        (self.folder / "bag.pem").write_bytes(bag)
+        sign = ("cms", "-sign", "-binary", "-nodetach", "-cades", "-md", "sha256", "-in", "info")
+        certificates = ("-certfile", "bag.pem") if more else ()
+        form = ("-econtent_type", TST_INFO, "-outform", "DER", "-out", "signed")
+        self.openssl(*sign, *self._signer(signer), *certificates, *form)
+        return _sequence(GRANTED + (self.folder / "signed").read_bytes())
+
+    def openssl(self, *arguments: str) -> None:
+        """Run openssl in the folder."""
+        subprocess.run(["openssl", *arguments], cwd=self.folder, check=True, capture_output=True)
+
+    def _signer(self, name: str) -> tuple[str, ...]:
+        return ("-signer", f"{name}.pem", "-inkey", f"{name}.key")
+
+    def _certificate(
+        self,
+        name: str,
+        key: ec.EllipticCurvePrivateKey,
+        authority: bool,
+        usage: tuple[x509.ObjectIdentifier, ...],
+        critical: bool,
+        start: datetime,
+        end: datetime,
+    ) -> x509.Certificate:
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(_name(name))
+            .issuer_name(_name(self._name))
+            .public_key(key.public_key())
+            .serial_number(self._serial)
+            .not_valid_before(start)
+            .not_valid_after(end)
+            .add_extension(x509.BasicConstraints(authority, None), critical=True)
+        )
+        if usage:
+            builder = builder.add_extension(x509.ExtendedKeyUsage(usage), critical=critical)
+        return builder.sign(self._key, hashes.SHA256())
+
+
+@contextmanager
+def serving(answers: "Authority | bytes") -> Iterator[str]:
+    """Serve on the loopback interface, from an authority or always the same bytes; give the URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            assert self.headers["Content-Type"] == "application/timestamp-query"
+            request = self.rfile.read(int(self.headers["Content-Length"]))
+            body = answers if isinstance(answers, bytes) else answers.answer(request)
+            self.send_response(200)
+            self.send_header("Content-Type", "application/timestamp-reply")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+GRANTED = bytes.fromhex("3003020100")  # PKIStatusInfo
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def _content(sequence: bytes) -> bytes:
+    """Return what a DER sequence holds."""
+    size = sequence[1] - 0x80 if sequence[1] >= 0x80 else 0
+    return sequence[2 + size :]
+
+
+def _sequence(content: bytes) -> bytes:
+    size = len(content).to_bytes((len(content).bit_length() + 7) // 8, "big")
+    return bytes([0x30, 0x80 | len(size)]) + size + content

@@ -1,0 +1,143 @@
+"""Checking evidence without any secret: what it shows, and what it does not (docs/evidence.md)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from wmx.claim import Claim
+from wmx.errors import IntegrityError
+from wmx.evidence import Evidence
+from wmx.suspect import open_suspect
+from wmx.suspect.device import Device
+from wmx.timestamp import Dating, Roots, date_claim
+from wmx.verdict import Verdict, bits_to_ask, measure
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a third party finds.
+
+    Attributes:
+        evidence: whose signature, commitment, labels and numbers are in order.
+        dating: what the claim's timestamps are worth to the checker.
+        required_bits: what the checker asks for; the evidence has no say in it.
+        repeated: the verdict when the disclosed triggers were given to the model here; ``None``
+            without the model.
+        claim_given: whether the checker had the claim from elsewhere too.
+    """
+
+    evidence: Evidence
+    dating: Dating
+    required_bits: float
+    repeated: Verdict | None
+    claim_given: bool
+
+    @property
+    def bits(self) -> float:
+        """The evidence: of the stated answers, and not more than the repeated ones give."""
+        stated = self.evidence.weight.bits
+        return stated if self.repeated is None else min(stated, self.repeated.bits)
+
+    @property
+    def sufficient(self) -> bool:
+        """Whether the bits suffice, provided that the answers are the model's."""
+        return self.bits >= self.required_bits
+
+    @property
+    def verified(self) -> bool:
+        """Whether the bits suffice and the model was seen to give them."""
+        return self.sufficient and self.repeated is not None
+
+    @property
+    def unchecked(self) -> list[str]:
+        """What was not, or cannot be, checked; one sentence each."""
+        found = []
+        if self.repeated is None:
+            found.append(
+                "that the model gives these answers: they are the owner's word "
+                "(give the file with --model)"
+            )
+        if not self.claim_given:
+            found.append(
+                "that the claim is the one that was published: compare its digest, "
+                "or give it with --claim"
+            )
+        if self.dating.time is None:
+            found.append("when the claim was made: it has no timestamp that is trusted here")
+        else:
+            found.append("that the model was made after the claim's date")
+        found.append(
+            "that the owner tried no more claims than he says, and had disclosed these triggers "
+            "to nobody before the model was made"
+        )
+        return found
+
+
+def check(
+    evidence: Evidence,
+    *,
+    model: str | Path | None = None,
+    claim: Claim | None = None,
+    min_bits: float | None = None,
+    roots: Roots = (),
+    device: Device = "auto",
+) -> Checked:
+    """Check an evidence, which was read and so is in order by itself.
+
+    Args:
+        evidence: what was read.
+        model: the suspect; its SHA-256 is compared, and it is given the disclosed triggers again.
+        claim: the claim as it was published; has to be the one in the evidence.
+        min_bits: asked for instead of 128, or 64 with a trusted timestamp.
+        roots: certificates of the timestamp authorities that are trusted.
+        device: where the model runs.
+
+    Raises:
+        IntegrityError: it is about another model or claim.
+        CannotRunError: a file cannot be read, or the model cannot be run.
+        UsageError: ``min_bits`` is not positive.
+    """
+    dating = date_claim(_with_given(evidence.claim, claim), roots)
+    required = bits_to_ask(min_bits, trusted_timestamp=dating.is_trusted)
+    return Checked(
+        evidence=evidence,
+        dating=dating,
+        required_bits=required,
+        repeated=None if model is None else _repeat(evidence, model, required, dating, device),
+        claim_given=claim is not None,
+    )
+
+
+def _with_given(claim: Claim, given: Claim | None) -> Claim:
+    """Return the claim of the evidence with the timestamps of the given one too."""
+    if given is None:
+        return claim
+    if given.envelope != claim.envelope:
+        raise IntegrityError(
+            f"the evidence is about the claim {claim.digest}, and the claim that was given is "
+            f"{given.digest}"
+        )
+    return claim.with_timestamps(given.timestamps)
+
+
+def _repeat(
+    evidence: Evidence, model: str | Path, required: float, dating: Dating, device: Device
+) -> Verdict:
+    """Give the disclosed triggers to the model and count again.
+
+    All of it anew, by the checker's own runtime: the ways are those that fit this file, not those
+    that the evidence names.
+    """
+    suspect = open_suspect(model, device)
+    if suspect.sha256 != evidence.suspect_sha256:
+        raise IntegrityError(
+            f"the evidence is about another file than {model}",
+            hint=f"it is about one with the SHA-256 {evidence.suspect_sha256}",
+        )
+    return measure(
+        suspect,
+        evidence.window,
+        required=required,
+        dating=dating,
+        claims_tried=evidence.claims_tried,
+        starts=evidence.claim.n,
+    )

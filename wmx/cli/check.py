@@ -1,0 +1,111 @@
+"""``wmx check``: does an evidence hold?  No secret is needed."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wmx.cli.common import (
+    DeviceChoice,
+    JsonOption,
+    RootsOption,
+    answer,
+    table,
+    trusted_roots,
+)
+from wmx.cli.output import NOT_VERIFIED
+from wmx.cli.words import dating_fields, dating_rows, odds, scientific, window_text
+
+if TYPE_CHECKING:
+    from wmx.checking import Checked
+
+
+def check(
+    evidence: Annotated[Path, typer.Argument(metavar="EVIDENCE.json")],
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.onnx", help="The suspect: its answers are repeated."),
+    ] = None,
+    claim: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The claim as it was published.")
+    ] = None,
+    min_bits: Annotated[
+        float | None,
+        typer.Option(help="Bits to ask for instead of 128 (64 with a trusted timestamp)."),
+    ] = None,
+    roots: RootsOption = None,
+    device: Annotated[
+        DeviceChoice, typer.Option(help="Where to run the model.")
+    ] = DeviceChoice.auto,
+    json: JsonOption = False,
+) -> None:
+    """Check an evidence file.  Exit 0 if the model repeats it, 1 if not, 3 if it is broken."""
+    from wmx import checking
+    from wmx.claim import Claim
+    from wmx.evidence import Evidence
+
+    read = Evidence.load(evidence)
+    given = Claim.load(claim) if claim else None
+    checked = checking.check(
+        read,
+        model=model,
+        claim=given,
+        min_bits=min_bits,
+        roots=trusted_roots(roots, [read.claim, given or read.claim]),
+        device=device.value,
+    )
+    exit_code = 0 if checked.verified else NOT_VERIFIED
+    answer("check", _text(checked), _fields(checked), as_json=json, exit_code=exit_code)
+    raise typer.Exit(exit_code)
+
+
+def _text(checked: "Checked") -> str:
+    evidence, weight = checked.evidence, checked.evidence.weight
+    rows = {
+        "evidence": f"{checked.bits:.1f} bits, {checked.required_bits:g} needed: "
+        f"{odds(checked.bits)}",
+        "stated": f"{weight.bits:.1f} bits, {weight.hits} of {weight.n} hits: "
+        f"by chance with probability {scientific(weight.log10_tail)}",
+    }
+    if checked.repeated is not None:
+        again = checked.repeated
+        rows["repeated"] = f"{again.bits:.1f} bits, {again.hits} of {again.n} hits: {again.engine}"
+    rows |= {
+        "triggers": f"{window_text(evidence)}, each opened from the commitment",
+        "claim": evidence.claim.digest,
+        "owner": evidence.claim.owner.hex(),
+        **dating_rows(checked.dating),
+        "about": evidence.suspect,
+        "sha256": evidence.suspect_sha256,
+    }
+    unchecked = "\n".join(f"  - {sentence}" for sentence in checked.unchecked)
+    return f"{_head(checked)}\n{table(rows)}\nnot checked:\n{unchecked}"
+
+
+def _head(checked: "Checked") -> str:
+    if not checked.sufficient:
+        return "NOT VERIFIED"
+    return "VERIFIED" if checked.verified else "CONSISTENT, not repeated"
+
+
+def _fields(checked: "Checked") -> dict[str, Any]:
+    evidence, weight = checked.evidence, checked.evidence.weight
+    again = checked.repeated
+    return {
+        "verified": checked.verified,
+        "sufficient": checked.sufficient,
+        "bits": checked.bits,
+        "required_bits": checked.required_bits,
+        "stated": {"bits": weight.bits, "hits": weight.hits, "n": weight.n},
+        "repeated": again
+        and {"bits": again.bits, "hits": again.hits, "n": again.n, "engine": again.engine},
+        "start": evidence.window.start,
+        "count": len(evidence.window),
+        "claims_tried": evidence.claims_tried,
+        "claim": evidence.claim.digest,
+        "owner": evidence.claim.owner.hex(),
+        **dating_fields(checked.dating),
+        "suspect": evidence.suspect,
+        "suspect_sha256": evidence.suspect_sha256,
+        "unchecked": checked.unchecked,
+    }

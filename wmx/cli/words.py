@@ -1,0 +1,65 @@
+"""Odds, dates and windows in words that several commands share."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wmx.claim import Claim
+    from wmx.evidence import Evidence
+    from wmx.timestamp import Dating
+
+
+def odds(bits: float) -> str:
+    """Return in plain words how rare the evidence is for a model made without the labels."""
+    if bits <= 0:
+        return "no evidence at all"
+    if bits < 20:
+        return f"a model without the mark gets this far once in {2**bits:,.0f} cases or less"
+    return f"a model without the mark gets this far once in 2^{bits:.0f} cases or less"
+
+
+def scientific(log10: float) -> str:
+    """Spell a probability that may be too small for a float."""
+    exponent = int(log10 // 1)
+    return f"{10 ** (log10 - exponent):.2g}e{exponent:d}" if exponent < -3 else f"{10**log10:.3f}"
+
+
+def stamp_rows(claim: "Claim") -> dict[str, str]:
+    """Return, for people, what the timestamps of a claim assert."""
+    from wmx.timestamp import asserted_stamps
+
+    stamps = asserted_stamps(claim)
+    return {f"timestamp {number}": stamp for number, stamp in enumerate(stamps, 1)}
+
+
+def dating_rows(dating: "Dating") -> dict[str, str]:
+    """Return, for people, what a claim's timestamps are worth; nothing where it has none."""
+    rows = {}
+    if dating.time is not None:
+        rows["dated"] = (
+            f"{utc(dating.time)}, by an authority under {dating.authority}; "
+            "the lower bound is for models made after that"
+        )
+    for number, reason in enumerate(dating.refused, 1):
+        rows["untrusted" if number == 1 else f"untrusted {number}"] = reason
+    return rows
+
+
+def dating_fields(dating: "Dating") -> dict[str, Any]:
+    """Return, for programs, what a claim's timestamps are worth."""
+    return {
+        "trusted_time": utc(dating.time) if dating.time else None,
+        "trusted_authority": dating.authority or None,
+        "untrusted_timestamps": list(dating.refused),
+    }
+
+
+def utc(time: "datetime") -> str:
+    """Spell a time of a timestamp."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def window_text(evidence: "Evidence") -> str:
+    """Say which triggers an evidence discloses."""
+    window = evidence.window
+    return f"{window.start} to {window.start + len(window) - 1} of {evidence.claim.n}"

@@ -1,0 +1,232 @@
+"""Evidence: a signed file with which a third party repeats the verdict (docs/evidence.md).
+
+A DSSE envelope, signed with the owner key, around an in-toto Statement v1.  Reading one believes
+nothing that can be recomputed: commitment, labels, hits, tail and bits follow from what is
+disclosed, and a stated number that differs makes the file a broken one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from wmx import canonical
+from wmx.answers import Answers
+from wmx.claim import SCHEME, Claim, checked_time, now_text
+from wmx.commitment import Opening
+from wmx.disclosure import (
+    answers_from_json,
+    opening_to_json,
+    way_to_json,
+    window_from_json,
+)
+from wmx.dsse import Envelope
+from wmx.encoding import decode_hex32
+from wmx.errors import IntegrityError
+from wmx.files import read_bytes
+from wmx.keys import OwnerKey
+from wmx.statistics import fraction_text
+from wmx.task import decimal_string
+from wmx.ways import Way, Weight, price_of, weigh
+from wmx.window import Window
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "urn:wmx:evidence:1"
+MAX_EVIDENCE_BYTES = 256 * 1024**2
+MAX_CLAIMS_TRIED = 1_000_000
+BITS_TOLERANCE = 1e-5  # between stated bits, six decimals, and those of another machine
+
+
+@dataclass(frozen=True)
+class Run:
+    """The owner's word on what was run; it decides nothing.
+
+    Attributes:
+        engine: runtime, its version and execution provider.
+        opsets, producer: what the model's file says of itself (:mod:`wmx.model_header`).
+    """
+
+    engine: str
+    opsets: tuple[str, ...]
+    producer: str
+
+
+@dataclass(frozen=True, repr=False)
+class Evidence:
+    """An evidence whose signature, commitment, labels and numbers were checked.
+
+    Attributes:
+        claim: the claim, with its timestamps.
+        window: the disclosed triggers and their labels.
+        answers: of every way; that they are the suspect's is the owner's word until repeated.
+        weight: hits, tail and bits, recomputed from the answers.
+        required_bits: what the owner asked for, a decimal string.
+        claims_tried: how many claims the owner held against the suspect, by his word.
+        suspect: name of the suspect's file.
+        suspect_sha256: of it, hexadecimal.
+        run: what was run.
+        created: the owner's word on the time, ``YYYY-MM-DDThh:mm:ssZ``.
+        envelope: the signed file.
+    """
+
+    claim: Claim
+    window: Window
+    answers: Mapping[Way, Answers]
+    weight: Weight
+    required_bits: str
+    claims_tried: int
+    suspect: str
+    suspect_sha256: str
+    run: Run
+    created: str
+    envelope: Envelope
+
+    @classmethod
+    def sign(
+        cls,
+        key: OwnerKey,
+        window: Window,
+        openings: Sequence[Opening],
+        answers: Mapping[Way, Answers],
+        *,
+        required_bits: float,
+        claims_tried: int,
+        suspect: str,
+        suspect_sha256: str,
+        run: Run,
+        created: str | None = None,
+    ) -> Self:
+        """Make, sign and read back an evidence; ``created`` defaults to now.
+
+        Raises:
+            ValueError: it cannot be written: ``required_bits`` has too many digits.
+            IntegrityError: what was made would be refused by a reader.
+        """
+        claim = window.claim
+        price = price_of(claims_tried, starts=claim.n)
+        predicate = {
+            "claim": {"digest": {"sha256": claim.digest}, "file": claim.to_json()},
+            "claims_tried": claims_tried,
+            "counted": _counted(weigh(answers, window, price=price)),
+            "created": created or now_text(),
+            "openings": [opening_to_json(opening) for opening in openings],
+            "required_bits": decimal_string(required_bits),
+            "run": {"engine": run.engine, "opsets": list(run.opsets), "producer": run.producer},
+            "scheme": SCHEME,
+            "ways": [way_to_json(way, given, window.task) for way, given in answers.items()],
+            "window": {"count": len(window), "start": window.start},
+        }
+        payload = canonical.dumps(
+            {
+                "_type": STATEMENT_TYPE,
+                "predicate": predicate,
+                "predicateType": PREDICATE_TYPE,
+                "subject": [{"digest": {"sha256": suspect_sha256}, "name": suspect}],
+            }
+        )
+        return cls.from_bytes(Envelope.seal(PAYLOAD_TYPE, payload, key).to_bytes())
+
+    @classmethod
+    def from_bytes(cls, data: bytes, what: str = "evidence") -> Self:
+        """Parse an evidence and recompute everything that can be recomputed from it.
+
+        Raises:
+            IntegrityError: not an evidence, changed after signing, or it does not add up: an
+                opening does not belong to the commitment, or a number is not what the answers give.
+        """
+        envelope = Envelope.from_bytes(data, what)
+        statement = canonical.loads(envelope.payload, f"payload of {what}")
+        try:
+            claim = Claim.from_json(statement["predicate"]["claim"]["file"], f"claim in {what}")
+            envelope.verified_payload(PAYLOAD_TYPE, claim.owner, what)
+            return cls._from_statement(statement, claim, envelope, what)
+        except KeyError as error:
+            raise IntegrityError(
+                f"{what} lacks the field {error}", hint=canonical.UNCHANGED_HINT
+            ) from None
+        except (TypeError, ValueError) as error:
+            raise IntegrityError(
+                f"{what} holds a malformed field: {error}", hint=canonical.UNCHANGED_HINT
+            ) from None
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read an evidence file.  Raises :class:`CannotRunError` or as :meth:`from_bytes`."""
+        return cls.from_bytes(read_bytes(path, "evidence", MAX_EVIDENCE_BYTES), f"evidence {path}")
+
+    def to_bytes(self) -> bytes:
+        """Return the signed file."""
+        return self.envelope.to_bytes()
+
+    @classmethod
+    def _from_statement(cls, statement: Any, claim: Claim, envelope: Envelope, what: str) -> Self:
+        """Read a statement whose signature was verified; raises as :meth:`from_bytes`."""
+        predicate = statement["predicate"]
+        kind = [statement["_type"], statement["predicateType"], predicate["scheme"]]
+        if kind != [STATEMENT_TYPE, PREDICATE_TYPE, SCHEME]:
+            raise IntegrityError(
+                f"{what} is a statement of a kind that this version does not know: {kind}",
+                hint="a newer wmx may: pip install --upgrade wmx",
+            )
+        if predicate["claim"]["digest"]["sha256"] != claim.digest:
+            raise IntegrityError(f"{what} names another claim than the one it holds")
+        (subject,) = statement["subject"]
+        run = predicate["run"]
+        window = window_from_json(predicate["window"], predicate["openings"], claim)
+        answers = answers_from_json(predicate["ways"], window)
+        claims_tried = _claims_tried(predicate["claims_tried"])
+        weight = weigh(answers, window, price=price_of(claims_tried, starts=claim.n))
+        _compare(predicate["counted"], _counted(weight), what)
+        return cls(
+            claim=claim,
+            window=window,
+            answers=answers,
+            weight=weight,
+            required_bits=decimal_string(_text(predicate["required_bits"])),
+            claims_tried=claims_tried,
+            suspect=_text(subject["name"]),
+            suspect_sha256=decode_hex32(subject["digest"]["sha256"]).hex(),
+            run=Run(
+                engine=_text(run["engine"]),
+                opsets=tuple(_text(opset) for opset in run["opsets"]),
+                producer=_text(run["producer"]),
+            ),
+            created=checked_time(predicate["created"]),
+            envelope=envelope,
+        )
+
+
+def _counted(weight: Weight) -> dict[str, Any]:
+    """Return what the answers give, as an evidence states it."""
+    return {
+        "bits": f"{weight.bits:.6f}",
+        "hits": weight.hits,
+        "tail": fraction_text(weight.tail),
+    }
+
+
+def _compare(stated: Any, counted: dict[str, Any], what: str) -> None:
+    """Refuse numbers that are not what the disclosed answers give."""
+    bits = float(decimal_string(_text(stated["bits"])))
+    exact = {name: stated[name] for name in ("hits", "tail")}
+    if (
+        exact != {name: counted[name] for name in exact}
+        or abs(bits - float(counted["bits"])) > BITS_TOLERANCE
+    ):
+        raise IntegrityError(
+            f"{what} states {stated['hits']} hits and {stated['bits']} bits; its own answers give "
+            f"{counted['hits']} hits and {counted['bits']} bits"
+        )
+
+
+def _claims_tried(value: Any) -> int:
+    if type(value) is not int or not 1 <= value <= MAX_CLAIMS_TRIED:
+        raise ValueError(f"claims_tried is {value!r}, expected 1 to {MAX_CLAIMS_TRIED:,}")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"found {type(value).__name__}, expected a string")
+    return value

@@ -1,0 +1,111 @@
+"""The ledger: which triggers of a claim were disclosed, so that none is used twice.
+
+It lies beside the key, in the folder ``KEY.spent``, one file per claim.  A disclosed trigger is
+known to whoever reads the evidence and can be trained away; the next evidence starts behind it.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from wmx import canonical
+from wmx.claim import Claim, now_text
+from wmx.errors import CannotRunError, IntegrityError
+from wmx.files import SECRET_MODE, read_bytes, write_bytes
+from wmx.locking import locked
+
+FORMAT = 1
+FOLDER_MODE = SECRET_MODE | 0o100
+MAX_LEDGER_BYTES = 64 * 1024**2
+
+
+@dataclass(frozen=True)
+class Disclosure:
+    """One evidence that was made, or whose making was broken off after this was written.
+
+    Attributes:
+        start, count: the triggers that it discloses.
+        suspect: SHA-256 of the suspect's file.
+        evidence: SHA-256 of the evidence's file.
+        time: when, ``YYYY-MM-DDThh:mm:ssZ``.
+    """
+
+    start: int
+    count: int
+    suspect: str
+    evidence: str
+    time: str
+
+
+class Ledger:
+    """The disclosed triggers of one claim."""
+
+    def __init__(self, key_path: str | Path, claim: Claim) -> None:
+        """Use the ledger beside the key at ``key_path``, which may be a link to it."""
+        key = Path(key_path).resolve()
+        self._folder = key.with_name(f"{key.name}.spent")
+        self._claim = claim.digest
+        self._path = self._folder / f"{claim.digest}.json"
+
+    def disclosures(self) -> list[Disclosure]:
+        """Return what was disclosed so far, in order.
+
+        Raises:
+            IntegrityError: the ledger is damaged.  It is not taken for an empty one: triggers
+                would be disclosed twice.
+        """
+        if not self._path.exists():
+            return []
+        data = read_bytes(self._path, "ledger", MAX_LEDGER_BYTES)
+        document = canonical.loads(data, f"ledger {self._path}")
+        try:
+            entries = [Disclosure(**entry) for entry in document["disclosed"]]
+            if document["claim"] != self._claim or document["format"] != FORMAT:
+                raise ValueError("it is of another claim or format")
+            expected = 0
+            for entry in entries:
+                if entry.start != expected or entry.count < 1:
+                    raise ValueError(f"an entry starts at {entry.start}, expected {expected}")
+                expected += entry.count
+        except (KeyError, TypeError, ValueError) as error:
+            raise IntegrityError(
+                f"the ledger {self._path} is damaged: {error}",
+                hint="restore it from a backup; it says which triggers are spent",
+            ) from None
+        return entries
+
+    def next_start(self) -> int:
+        """Return the first trigger that was never disclosed."""
+        return sum(entry.count for entry in self.disclosures())
+
+    def spend(self, start: int, count: int, *, suspect: str, evidence: str) -> bool:
+        """Write down that triggers are about to be disclosed, and say whether they still may.
+
+        To be called *before* an evidence leaves this process: a crash then wastes triggers, and
+        never lets them be used again.
+
+        Returns:
+            ``False``, with nothing written, if another process has disclosed meanwhile.
+        """
+        try:
+            self._folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+            with locked(self._folder / f"{self._claim}.lock"):
+                entries = self.disclosures()
+                if start != sum(entry.count for entry in entries):
+                    return False
+                entries.append(Disclosure(start, count, suspect, evidence, now_text()))
+                write_bytes(self._path, self._document(entries), mode=SECRET_MODE, force=True)
+        except OSError as error:
+            raise CannotRunError(
+                f"cannot keep the ledger {self._path}: {error.strerror}",
+                hint="it lies beside the owner key, where it has to be writable",
+            ) from None
+        return True
+
+    def _document(self, entries: list[Disclosure]) -> bytes:
+        document: dict[str, Any] = {
+            "claim": self._claim,
+            "disclosed": [asdict(entry) for entry in entries],
+            "format": FORMAT,
+        }
+        return canonical.dumps(document)

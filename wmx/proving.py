@@ -1,0 +1,190 @@
+"""Making evidence: choose the triggers to disclose, spend them, and only then write the file."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from wmx.answers import Answers
+from wmx.asking import plain_answers, shifted_answers
+from wmx.commitment import open_triggers
+from wmx.disclosure import MAX_OPENINGS
+from wmx.errors import CannotRunError, UsageError
+from wmx.evidence import MAX_EVIDENCE_BYTES, Evidence, Run
+from wmx.files import SECRET_MODE, read_bytes, refuse_overwrite, write_bytes
+from wmx.keys import OwnerKey
+from wmx.ledger import Ledger
+from wmx.model_header import read_header
+from wmx.suspect import Suspect
+from wmx.watermark import Watermark
+from wmx.ways import Way, price_of, weigh
+from wmx.window import Window
+
+Reveal: TypeAlias = Literal["enough", "all"] | int
+
+SPENT_HINT = "a trusted timestamp halves the bits that are needed; embed a new claim next time"
+MARGIN_BITS = 0.01  # so that rounding on the checker's machine does not decide
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Triggers to disclose, and the answers to them by which a third party will count."""
+
+    window: Window
+    answers: Mapping[Way, Answers]
+
+
+def prove(
+    suspect: Suspect,
+    watermark: Watermark,
+    owner: OwnerKey,
+    path: str | Path,
+    ledger: Ledger,
+    *,
+    required_bits: float,
+    claims_tried: int = 1,
+    reveal: Reveal = "enough",
+    force: bool = False,
+) -> Evidence:
+    """Write the evidence that a suspect carries a watermark.
+
+    The triggers it discloses are the next that were never disclosed, as few as reach
+    ``required_bits`` or as many as ``reveal`` says.  They are spent in the ledger before the file
+    is written.
+
+    Args:
+        suspect: an ONNX file.
+        watermark: the claim and its triggers.
+        owner: the key that signed the claim.
+        path: where to write.
+        ledger: of the claim.
+        required_bits: what the disclosed triggers have to give, all prices paid.
+        claims_tried: how many claims were held against the suspect.
+        reveal: ``"enough"``, ``"all"`` that are left, or a number of triggers.
+        force: replace ``path`` if it exists.
+
+    Raises:
+        UsageError: the suspect is not a file, or ``reveal`` is out of range.
+        CannotRunError: the triggers that are left do not suffice, or a file cannot be written.
+            Nothing is disclosed then; the error says so where triggers were spent all the same.
+    """
+    refuse_overwrite(path, force)
+    run = _run(suspect)
+    while True:
+        start = ledger.next_start()
+        choice = choose(
+            suspect,
+            watermark,
+            start,
+            required_bits=required_bits,
+            claims_tried=claims_tried,
+            reveal=reveal,
+        )
+        evidence = _signed(suspect, watermark, owner, choice, run, required_bits, claims_tried)
+        data = evidence.to_bytes()
+        if len(data) > MAX_EVIDENCE_BYTES:
+            raise CannotRunError(
+                f"the evidence would have {len(data):,} bytes, more than {MAX_EVIDENCE_BYTES:,}"
+            )
+        digest = hashlib.sha256(data).hexdigest()
+        count = len(choice.window)
+        if ledger.spend(start, count, suspect=evidence.suspect_sha256, evidence=digest):
+            break
+    try:  # for the owner's eyes until he hands it over
+        write_bytes(path, data, mode=SECRET_MODE, force=force)
+    except CannotRunError as error:
+        raise CannotRunError(
+            f"{error}; triggers {start} to {start + count - 1} count as disclosed all the same",
+            hint="the next evidence starts behind them",
+        ) from None
+    return evidence
+
+
+def choose(
+    suspect: Suspect,
+    watermark: Watermark,
+    start: int,
+    *,
+    required_bits: float,
+    claims_tried: int = 1,
+    reveal: Reveal = "enough",
+) -> Choice:
+    """Choose triggers from ``start`` on; as :func:`prove`, without disclosing anything."""
+    window = watermark.window(start).first(MAX_OPENINGS)
+    if not len(window):
+        raise CannotRunError("every trigger of this claim was disclosed already", hint=SPENT_HINT)
+    if isinstance(reveal, int):
+        if not 1 <= reveal <= len(window):
+            raise UsageError(f"--reveal is {reveal}, expected 1 to {len(window)} triggers")
+        window = window.first(reveal)
+    price = price_of(claims_tried, starts=watermark.claim.n)
+    wanted = required_bits + MARGIN_BITS
+
+    def enough(answers: Mapping[Way, Answers]) -> int | None:
+        bits = weigh(answers, window, price=price).running_bits()
+        if reveal != "enough":
+            return len(window) if bits[-1] >= wanted else None
+        reached = np.flatnonzero(bits >= wanted)
+        return int(reached[0]) + 1 if len(reached) else None
+
+    answers = plain_answers(suspect, window)
+    count = enough(answers)
+    if count is None and window.task.kind == "image":
+        shifted = shifted_answers(suspect, list(answers), window)
+        # one that stopped betting counts as wealth 0, so that a checker need not know why it did
+        answers |= {way: given for way, given in shifted.items() if len(given) == len(window)}
+        count = enough(answers)
+    if count is None:
+        bits = weigh(answers, window, price=price).bits
+        raise CannotRunError(
+            f"the {len(window)} triggers from {start} give {bits:.1f} bits after the "
+            f"{price:.1f} that their choice costs, and {required_bits:g} are needed; "
+            "nothing was disclosed",
+            hint=SPENT_HINT if start else "ask for fewer bits with --min-bits",
+        )
+    return Choice(window.first(count), {way: given[:count] for way, given in answers.items()})
+
+
+def _signed(
+    suspect: Suspect,
+    watermark: Watermark,
+    owner: OwnerKey,
+    choice: Choice,
+    run: Run,
+    required_bits: float,
+    claims_tried: int,
+) -> Evidence:
+    window = choice.window
+    secret = owner.trigger_secret(watermark.claim.salt)
+    indices = range(window.start, window.start + len(window))
+    try:
+        return Evidence.sign(
+            owner,
+            window,
+            open_triggers(watermark.triggers, secret, indices),
+            choice.answers,
+            required_bits=required_bits,
+            claims_tried=claims_tried,
+            suspect=Path(suspect.name).name,
+            suspect_sha256=str(suspect.sha256),
+            run=run,
+        )
+    except ValueError as error:
+        raise UsageError(f"--min-bits is {required_bits}: {error}") from None
+
+
+def _run(suspect: Suspect) -> Run:
+    """Describe what is run, from the very file that was run."""
+    if suspect.sha256 is None:
+        raise UsageError(
+            f"{suspect.name} is not a file, and an evidence is about a file",
+            hint="name an ONNX file",
+        )
+    data = read_bytes(suspect.name, "model")
+    if hashlib.sha256(data).hexdigest() != suspect.sha256:
+        raise CannotRunError(f"{suspect.name} was changed while it was verified")
+    header = read_header(data)
+    return Run(suspect.engine, header.opsets, header.producer)

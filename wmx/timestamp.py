@@ -1,0 +1,224 @@
+"""Trusted timestamps: when a claim existed at the latest (RFC 3161, docs/protocol.md).
+
+What is stamped are the bytes of the claim's signature.  A stamp counts only if it verifies against
+root certificates that the *verifier* gives; any other changes nothing, and is said.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+from wmx.claim import Claim
+from wmx.errors import IntegrityError, MissingExtraError
+from wmx.files import read_bytes
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+    from rfc3161_client import TimeStampResponse
+
+Roots: TypeAlias = "Sequence[Certificate]"
+
+MAX_ROOTS_BYTES = 16 * 1024**2
+MAX_RESPONSE_BYTES = 64 * 1024
+HASHES = {  # object identifiers of the digests that are accepted
+    "2.16.840.1.101.3.4.2.1": hashlib.sha256,
+    "2.16.840.1.101.3.4.2.2": hashlib.sha384,
+    "2.16.840.1.101.3.4.2.3": hashlib.sha512,
+}
+
+
+@dataclass(frozen=True)
+class Dating:
+    """What the timestamps of a claim are worth to somebody who trusts certain roots.
+
+    Attributes:
+        time: the earliest trusted stamp, UTC; ``None`` without one.
+        authority: who gave it.
+        refused: why the others do not count, one sentence each.
+    """
+
+    time: datetime | None = None
+    authority: str = ""
+    refused: tuple[str, ...] = ()
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether a trusted stamp is there."""
+        return self.time is not None
+
+
+UNDATED = Dating()
+
+
+def load_roots(path: str | Path) -> Roots:
+    """Read the root certificates that are trusted, PEM.
+
+    Raises:
+        CannotRunError: the file cannot be read.
+        IntegrityError: it holds no certificates.
+    """
+    from cryptography.x509 import load_pem_x509_certificates
+
+    try:
+        return load_pem_x509_certificates(read_bytes(path, "root certificates", MAX_ROOTS_BYTES))
+    except ValueError:
+        raise IntegrityError(f"{path} does not hold certificates in PEM form") from None
+
+
+def date_claim(claim: Claim, roots: Roots) -> Dating:
+    """Return the earliest trusted timestamp of a claim.
+
+    Args:
+        claim: with its timestamps.
+        roots: certificates of authorities that the verifier trusts.
+
+    Raises:
+        MissingExtraError: there are timestamps and roots, and rfc3161-client is not installed.
+    """
+    if not claim.timestamps:
+        return UNDATED
+    if not roots:
+        return Dating(refused=("not checked: no root certificates were given (--roots)",))
+    found, refused = [], []
+    for response in claim.timestamps:
+        try:
+            found.append(trusted_stamp(response, claim, roots))
+        except IntegrityError as error:
+            refused.append(str(error))
+    if not found:
+        return Dating(refused=tuple(refused))
+    time, authority = min(found)
+    return Dating(time, authority, tuple(refused))
+
+
+@dataclass(frozen=True)
+class Query:
+    """A request for a stamp over a claim's signature: SHA-256 and a nonce.
+
+    Attributes:
+        request: RFC 3161, DER.
+        nonce: which the answer has to repeat.
+    """
+
+    request: bytes
+    nonce: int
+
+    @classmethod
+    def of(cls, claim: Claim) -> Self:
+        """Make a fresh request for ``claim``."""
+        client = _client()
+        builder = client.TimestampRequestBuilder().data(claim.envelope.signature)
+        request = builder.hash_algorithm(client.HashAlgorithm.SHA256).build()
+        return cls(request.as_bytes(), request.nonce)
+
+    def check_answer(self, response: bytes) -> None:
+        """Refuse a response that is not the answer to this request.
+
+        Raises:
+            IntegrityError: damaged, not granted, or with another nonce.
+        """
+        if _parsed(response).tst_info.nonce != self.nonce:
+            raise IntegrityError("the authority answered another request: the nonce is another")
+
+
+def asserted_stamps(claim: Claim) -> list[str]:
+    """Say what each timestamp of a claim asserts, without a word on whether it is to be trusted."""
+    found = []
+    for response in claim.timestamps:
+        try:
+            time, authority = asserted_stamp(response, claim)
+            found.append(f"{time:%Y-%m-%dT%H:%M:%SZ} by an authority under {authority}")
+        except (IntegrityError, MissingExtraError) as error:
+            found.append(str(error))
+    return found
+
+
+def asserted_stamp(response: bytes, claim: Claim) -> tuple[datetime, str]:
+    """Return the time and authority that a response asserts for a claim, believed by nobody yet.
+
+    Raises:
+        IntegrityError: not a granted response, or one for something else.
+    """
+    stamp = _parsed(response)
+    _check_subject(stamp, claim)
+    return stamp.tst_info.gen_time, _authority(stamp)
+
+
+def trusted_stamp(response: bytes, claim: Claim, roots: Roots) -> tuple[datetime, str]:
+    """Return the time and authority of a response that verifies.
+
+    The signer's certificate has to chain to one of ``roots``, to have been valid at the time of the
+    stamp, and to be for time stamping alone.
+
+    Raises:
+        IntegrityError: it does not verify; the message says why.
+    """
+    stamp = _parsed(response)
+    _check_subject(stamp, claim)
+    try:
+        verifier = _client().VerifierBuilder(roots=list(roots)).build()
+        verifier.verify_message(stamp, claim.envelope.signature)
+    # a response is a stranger's, and whatever goes wrong with it means that it is not trusted
+    except Exception as error:
+        raise IntegrityError(f"a timestamp is not trusted: {_reason(error)}") from None
+    return stamp.tst_info.gen_time, _authority(stamp)
+
+
+def _parsed(response: bytes) -> "TimeStampResponse":
+    client = _client()
+    try:
+        stamp: TimeStampResponse = client.decode_timestamp_response(response)
+        granted = stamp.status == client.PKIStatus.GRANTED
+        if granted:
+            _ = stamp.tst_info, stamp.signed_data  # parsed on demand
+    except Exception:  # the parser's errors are of many kinds
+        raise IntegrityError(
+            "a timestamp is damaged: expected an RFC 3161 response in DER",
+            hint="ask the authority again, or copy its answer again",
+        ) from None
+    if not granted:
+        words = "; ".join(stamp.status_string) or f"status {stamp.status}"
+        raise IntegrityError(f"the authority did not grant the timestamp: {words}")
+    return stamp
+
+
+def _check_subject(stamp: "TimeStampResponse", claim: Claim) -> None:
+    """Refuse a stamp over anything but the claim's signature."""
+    imprint = stamp.tst_info.message_imprint
+    algorithm = HASHES.get(imprint.hash_algorithm.dotted_string)
+    if algorithm is None:
+        raise IntegrityError(
+            f"a timestamp uses the digest {imprint.hash_algorithm.dotted_string}, "
+            "expected SHA-256, SHA-384 or SHA-512"
+        )
+    if algorithm(claim.envelope.signature).digest() != imprint.message:
+        raise IntegrityError(
+            "a timestamp is of something else than this claim's signature",
+            hint="was it made for another claim?",
+        )
+
+
+def _authority(stamp: "TimeStampResponse") -> str:
+    """Return the issuer of the signer's certificate, which is how the signer is found."""
+    for signer in stamp.signed_data.signer_infos:
+        return str(signer.issuer.rfc4514_string())
+    return "nobody"
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line of what a library says, without its lists of internals."""
+    text = str(error)
+    if "Verify error: " in text:  # OpenSSL's own words, inside a list of where they were said
+        return text.split("Verify error: ")[1].split('"')[0]
+    return text.split("\n")[0].split(": ErrorStack")[0][:200]
+
+
+def _client() -> Any:
+    try:
+        import rfc3161_client
+    except ModuleNotFoundError:
+        raise MissingExtraError("rfc3161-client", "tsa") from None
+    return rfc3161_client
