@@ -1,12 +1,15 @@
-"""Redraw the README's table of figures from ``results/``.
+"""Redraw the README's tables of figures from ``results/``: in general, and framework by framework.
 
 python benchmarks/redraw.py
 """
 
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import harness
+from stacks import STACKS
 
 
 def result(name: str) -> dict[str, Any]:
@@ -39,27 +42,13 @@ def accuracy_rows(accuracy: dict[str, Any]) -> list[Row]:
 
 def rows() -> list[Row]:
     """Return (figure, measured, wanted, result) for each line of the table."""
-    cost, start = result("cost"), result("start_time")
-    unmarked, rebuild = result("unmarked"), result("rebuild")
+    start, unmarked, rebuild = result("start_time"), result("unmarked"), result("rebuild")
     check, mutations, killed = result("check_time"), result("mutations"), result("killed")
     triggers = check["triggers_for_128_bits"]
     files = mutations["files"].values()
     measured = sorted(harness.RESULTS.glob("accuracy_*.json"), reverse=True)  # most epochs first
     return [
         *(row for path in measured for row in accuracy_rows(result(path.stem))),
-        (
-            "training time with `adi` / without",
-            f"{cost['adi']['ratio']:.3f}",
-            "<= 1.04",
-            cost,
-        ),
-        (
-            "training time with `robust` / without",
-            f"{cost['robust']['ratio']:.3f} (its batches alone: "
-            f"{cost['robust batches only']['ratio']:.3f})",
-            "<= 1.25",
-            cost,
-        ),
         (
             "`wmx verify` / a bare onnxruntime script on the same inputs",
             f"{start['verify']['ratio']:.2f}",
@@ -129,11 +118,63 @@ def seconds(check: dict[str, Any], name: str) -> float:
     return medians[name] - medians["import typer"]
 
 
+DATA_SETS = {"digits": "digits", "mnist10k": "MNIST"}
+NOT_MEASURED = "-"
+
+
+def framework_table() -> list[str]:
+    """Return the lines of the comparison of frameworks; a dash is what was not measured."""
+    columns: list[tuple[str, Callable[[str], str]]] = [
+        *(
+            (f"bits, `{recipe}`, {shown}", partial(least_bits, name, recipe))
+            for recipe in ("adi", "robust")
+            for name, shown in DATA_SETS.items()
+        ),
+        *((f"accuracy, {shown}", partial(difference, name)) for name, shown in DATA_SETS.items()),
+        ("bits after FTAL, MNIST", fine_tuned_bits),
+        *((f"time, `{recipe}`", partial(time_ratio, recipe)) for recipe in ("adi", "robust")),
+    ]
+    lines = [
+        f"| stack | {' | '.join(title for title, _ in columns)} |",
+        "|---" * (len(columns) + 1) + "|",
+    ]
+    lines += [f"| {stack} | {' | '.join(cell(stack) for _, cell in columns)} |" for stack in STACKS]
+    return lines
+
+
+def least_bits(data: str, recipe: str, stack: str) -> str:
+    marks = result_or_none(f"frameworks_{data}_{stack}")
+    return f"{marks['summary'][recipe]['least_bits']:.0f}" if marks else NOT_MEASURED
+
+
+def difference(data: str, stack: str) -> str:
+    marks = result_or_none(f"frameworks_{data}_{stack}")
+    return f"{marks['summary']['robust']['mean_difference_points']:+.2f}" if marks else NOT_MEASURED
+
+
+def fine_tuned_bits(stack: str) -> str:
+    marks = result_or_none(f"frameworks_mnist10k_{stack}")
+    if not marks:
+        return NOT_MEASURED
+    return ", ".join(f"{bits:.0f}" for bits in marks["summary"]["robust"]["fine_tuned_bits"])
+
+
+def time_ratio(recipe: str, stack: str) -> str:
+    cost = result_or_none(f"cost_{stack}")
+    return f"{cost[recipe]['ratio']:.2f}" if cost else NOT_MEASURED
+
+
+def result_or_none(name: str) -> dict[str, Any] | None:
+    return result(name) if (harness.RESULTS / f"{name}.json").exists() else None
+
+
 def main() -> None:
     print("| figure | measured | wanted | date, command |")
     print("|---|---|---|---|")
     for figure, measured, wanted, source in rows():
         print(f"| {figure} | {measured} | {wanted} | {source['date']}, `{source['command']}` |")
+    print()
+    print("\n".join(framework_table()))
 
 
 if __name__ == "__main__":
