@@ -1,7 +1,9 @@
 """Reading with a size limit, and writing so that a file is always the old or the new one."""
 
 import os
+import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from wmx.errors import CannotRunError
 
@@ -20,21 +22,43 @@ def read_bytes(path: str | Path, what: str, limit: int | None = None) -> bytes:
     Raises:
         CannotRunError: no such file, not a regular file, unreadable, or larger than ``limit``.
     """
-    path = Path(path)
-    try:
-        if path.is_dir():
-            raise CannotRunError(f"{what} {path} is a folder, expected a file")
-        if path.exists() and not path.is_file():
-            raise CannotRunError(f"{what} {path} is not a regular file")
-        with path.open("rb") as file:
-            data = file.read() if limit is None else file.read(limit + 1)
-    except FileNotFoundError:
-        raise CannotRunError(f"no such file: {path}", hint=f"expected the {what} there") from None
-    except OSError as error:
-        raise CannotRunError(f"cannot read {what} {path}: {error.strerror}") from None
+    data = read_head(path, what, -1 if limit is None else limit + 1)
     if limit is not None and len(data) > limit:
         raise CannotRunError(f"{what} {path} is larger than {limit:,} bytes")
     return data
+
+
+def read_head(path: str | Path, what: str, size: int) -> bytes:
+    """Return the first ``size`` bytes of a regular file, all of them at -1.  As read_bytes."""
+    with open_regular(path, what) as file:
+        try:
+            return file.read(size)
+        except OSError as error:
+            raise CannotRunError(f"cannot read {what} {path}: {error.strerror}") from None
+
+
+def open_regular(path: str | Path, what: str) -> BinaryIO:
+    """Open a regular file for reading, and nothing that could block or never end.
+
+    What was opened is looked at, not what the name stood for a moment before.
+
+    Raises:
+        CannotRunError: no such file, not a regular file, or unreadable.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        if os.path.isdir(path):
+            raise CannotRunError(f"{what} {path} is a folder, expected a file")
+        descriptor = os.open(path, flags)
+    except FileNotFoundError:
+        raise CannotRunError(f"no such file: {path}", hint=f"expected the {what} there") from None
+    except (OSError, ValueError) as error:  # a name may hold a null character
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CannotRunError(f"cannot read {what} {path}: {reason}") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise CannotRunError(f"{what} {path} is not a regular file")
+    return os.fdopen(descriptor, "rb")
 
 
 def refuse_overwrite(path: str | Path, force: bool) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from wmx.answers import Answers
 from wmx.errors import CannotRunError, UsageError
+from wmx.sandbox.process import ChildDiedError
 from wmx.statistics import (
     binomial_tail,
     count_hits,
@@ -20,7 +21,7 @@ from wmx.statistics import (
     log10_fraction,
     required_bits,
 )
-from wmx.suspect import Suspect, open_suspect
+from wmx.suspect import Suspect, opened
 from wmx.suspect.device import Device
 from wmx.suspect.feeding import Feeding
 from wmx.watermark import Watermark
@@ -105,7 +106,7 @@ class Verdict:
 
 
 def verify(
-    suspect: str | Path | Callable[[NDArray[Any]], Any],
+    suspect: str | Path | Callable[[NDArray[Any]], Any] | Suspect,
     watermark: Watermark,
     *,
     min_bits: float | None = None,
@@ -114,21 +115,23 @@ def verify(
     """Measure how well a suspect knows the labels of a watermark.
 
     Args:
-        suspect: path of an ONNX file, or a function of float32 [n, *task.shape] (channels last,
-            normalised) that returns scores [n, C] or class numbers [n].
+        suspect: path of an ONNX file, which is run in a process of its own; a function of float32
+            [n, *task.shape] (channels last, normalised) that returns scores [n, C] or class
+            numbers [n]; or what :func:`wmx.open_suspect` returned.
         watermark: the claim and its triggers.
         min_bits: asked for instead of the default (128 without a trusted timestamp).
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"tensorrt"``.
 
     Raises:
-        CannotRunError: the suspect cannot be read, loaded, fed or understood.
+        CannotRunError: the suspect cannot be read, loaded, fed or understood, or its process died.
         UsageError: ``min_bits`` is not positive.
     """
-    return judge(open_suspect(suspect, device), watermark, min_bits=min_bits)
+    with opened(suspect, device) as asked:
+        return judge(asked, watermark, min_bits=min_bits)
 
 
 def verify_any(
-    suspect: str | Path | Callable[[NDArray[Any]], Any],
+    suspect: str | Path | Callable[[NDArray[Any]], Any] | Suspect,
     watermarks: Sequence[Watermark],
     *,
     min_bits: float | None = None,
@@ -142,17 +145,17 @@ def verify_any(
     Raises:
         CannotRunError: as :func:`verify`, or no claim fits the suspect.
     """
-    opened = open_suspect(suspect, device)
-    fitting = [watermark for watermark in watermarks if _fits(opened, watermark)]
-    if not fitting:
-        raise CannotRunError(
-            f"none of the {len(watermarks)} claims is for a model like {opened.name}",
-            hint="compare its inputs with the claims' tasks: wmx info",
+    with opened(suspect, device) as asked:
+        fitting = [watermark for watermark in watermarks if _fits(asked, watermark)]
+        if not fitting:
+            raise CannotRunError(
+                f"none of the {len(watermarks)} claims is for a model like {asked.name}",
+                hint="compare its inputs with the claims' tasks: wmx info",
+            )
+        return max(
+            (judge(asked, one, min_bits=min_bits, claims_tried=len(fitting)) for one in fitting),
+            key=lambda verdict: verdict.bits,
         )
-    return max(
-        (judge(opened, one, min_bits=min_bits, claims_tried=len(fitting)) for one in fitting),
-        key=lambda verdict: verdict.bits,
-    )
 
 
 def judge(
@@ -238,6 +241,8 @@ def _plain_answers(suspect: Suspect, watermark: Watermark) -> dict[tuple[Feeding
     for feeding in suspect.feedings(watermark.task):
         try:
             outputs = suspect.answers(feeding, inputs, watermark.task)
+        except ChildDiedError:
+            raise
         except CannotRunError as error:
             failures.append(error)
         else:
@@ -284,6 +289,8 @@ def _answers_or_none(
     """Return the answers of every output; none where the model fails."""
     try:
         return suspect.answers(feeding, inputs, watermark.task)
+    except ChildDiedError:  # no verdict on half of the answers
+        raise
     except CannotRunError:
         return {}
 

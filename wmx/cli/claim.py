@@ -18,10 +18,13 @@ from wmx.cli.common import (
     table,
 )
 from wmx.errors import UsageError
+from wmx.printable import printable
 
 if TYPE_CHECKING:
     from wmx.claim import Claim
     from wmx.triggers import Generator
+
+MAX_QUANTILES_BYTES = 2**26
 
 claim = typer.Typer(
     help="Make a claim before training with your own loop, or show one.",
@@ -141,7 +144,7 @@ def describe(claim: "Claim") -> str:
         "created": f"{claim.created} (the owner's own word, no trusted timestamp)",
     }
     if claim.note:
-        rows["note"] = "".join(c if c.isprintable() else " " for c in claim.note)
+        rows["note"] = printable(claim.note, len(claim.note))
     return table(rows)
 
 
@@ -196,12 +199,17 @@ def _generator(
 def _read_table(path: Path) -> Any:
     """Read a numpy array, never a pickle."""
     import io
+    from zipfile import BadZipFile
 
     import numpy as np
 
     from wmx.files import read_bytes
 
-    array = np.load(io.BytesIO(read_bytes(path, "quantiles")), allow_pickle=False)
+    try:
+        data = read_bytes(path, "quantiles", MAX_QUANTILES_BYTES)
+        array = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError, BadZipFile) as error:
+        raise UsageError(f"{path} is not a numpy array that wmx reads: {error}") from None
     if not isinstance(array, np.ndarray) or array.ndim != 2:
         raise UsageError(f"{path} does not hold one array of shape [features, quantiles]")
     return array

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wmx.cli.common import JsonOption, KeyOption, answer, load_owner, store, table
+from wmx.cli.common import (
+    JsonOption,
+    KeyOption,
+    MemoryOption,
+    SecondsOption,
+    answer,
+    load_owner,
+    store,
+    suspect_process,
+    table,
+)
 from wmx.cli.output import NOT_VERIFIED, decision_fields
 
 if TYPE_CHECKING:
@@ -39,14 +49,18 @@ def verify(
         typer.Option(help="Bits to ask for instead of 128 (64 with a trusted timestamp)."),
     ] = None,
     device: Annotated[DeviceChoice, typer.Option(help="Where to run it.")] = DeviceChoice.auto,
+    seconds: SecondsOption = None,
+    memory: MemoryOption = None,
     json: JsonOption = False,
 ) -> None:
     """Say whether a model carries your watermark.  Exit 0 if it does, 1 if not."""
-    from wmx.verdict import verify_any
+    with suspect_process(seconds, memory) as sandbox:
+        from wmx.suspect import open_suspect
+        from wmx.verdict import verify_any
 
-    verdict = verify_any(
-        suspect, _watermarks(claim, key, triggers), min_bits=min_bits, device=device.value
-    )
+        watermarks = _watermarks(claim, key, triggers)
+        asked = open_suspect(suspect, device.value, sandbox=sandbox)
+        verdict = verify_any(asked, watermarks, min_bits=min_bits)
     exit_code = 0 if verdict.verified else NOT_VERIFIED
     answer(
         "verify", verdict_text(verdict), verdict_fields(verdict), as_json=json, exit_code=exit_code
