@@ -85,12 +85,14 @@ def load_checkpoint(path: Path, identity: Identity) -> tuple[int, dict[str, NDAr
     try:
         with safe_open(path, framework="numpy") as file:
             about = json.loads(file.metadata()[METADATA_KEY])
+            if not isinstance(about["settings"], dict) or not int(about["epoch"]) > 0:
+                raise ValueError("its settings or its epoch cannot be")
             identity.require_same(about, path)
             return int(about["epoch"]), {
                 name: file.get_tensor(name)
                 for name in file.keys()  # noqa: SIM118
             }
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise IntegrityError(f"{path} is not a checkpoint of this run: {error}") from None
 
 

@@ -14,7 +14,7 @@ from wmx.printable import printable
 from wmx.sandbox.process import Sandbox
 from wmx.sandbox.wire import MAX_RANK, Message
 from wmx.suspect.device import Device
-from wmx.suspect.onnx_rules import MAX_AXIS, MAX_NAME, MAX_PORTS
+from wmx.suspect.onnx_rules import MAX_NAME, MAX_PORTS
 from wmx.suspect.port import Port
 
 ON_CPU = "CPUExecutionProvider"
@@ -131,7 +131,7 @@ def _port(value: Any) -> Port | None:
     if not all(isinstance(w, str) and len(w) <= MAX_NAME and w.isprintable() for w in words):
         return None
     if len(shape) > MAX_RANK or not all(
-        dim is None or (type(dim) is int and 0 < dim <= MAX_AXIS) for dim in shape
+        dim is None or (type(dim) is int and 0 < dim < 2**63) for dim in shape
     ):
         return None
     return Port(words[0], words[1], tuple(shape))
