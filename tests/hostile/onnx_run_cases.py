@@ -45,43 +45,47 @@ def op(name: str, inputs: str, output: str, **attributes: Any) -> Any:
     return helper.make_node(name, inputs.split(), [output], **attributes)
 
 
-def loop(trips: int, carried: str) -> tuple[list[Any], dict[str, Any]]:
-    """A Loop that keeps adding a value to itself, or growing it, so many times."""
-    grow = op("Add", "v v", "w") if carried == "add" else op("Concat", "v v", "w", axis=0)
-    body = helper.make_graph(
-        [op("Identity", "keep", "again"), grow],
+def loop(trips: int, *growth: Any) -> tuple[list[Any], dict[str, Any]]:
+    """A Loop of so many trips whose nodes make ``w`` of ``v``."""
+    return (
+        [op("Flatten", "x", "flat"), op("Loop", "trips true flat", "y", body=body("", *growth))],
+        {"trips": np.int64(trips), "true": np.bool_(True)},
+    )
+
+
+def body(suffix: str, *growth: Any) -> Any:
+    """The body of a Loop that never says stop."""
+    i, keep, v, again, w = (name + suffix for name in ("i", "keep", "v", "again", "w"))
+    boolean = TensorProto.BOOL
+    return helper.make_graph(
+        [op("Identity", keep, again), *growth],
         "body",
         [
-            helper.make_tensor_value_info("i", INT64, []),
-            helper.make_tensor_value_info("keep", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("v", FLOAT, None),
+            helper.make_tensor_value_info(i, INT64, []),
+            helper.make_tensor_value_info(keep, boolean, []),
+            helper.make_tensor_value_info(v, FLOAT, None),
         ],
         [
-            helper.make_tensor_value_info("again", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("w", FLOAT, None),
+            helper.make_tensor_value_info(again, boolean, []),
+            helper.make_tensor_value_info(w, FLOAT, None),
         ],
-    )
-    return (
-        [op("Flatten", "x", "flat"), op("Loop", "trips true flat", "y", body=body)],
-        {"trips": np.int64(trips), "true": np.bool_(True)},
     )
 
 
 @case(4, "took longer than 2 s, its limit")
 def a_loop_of_2_to_62_trips(scene: Scene) -> Attack:
-    return graph(scene, *loop(2**62, "add"), "--seconds", "2")
+    return graph(scene, *loop(2**62, op("Add", "v v", "w")), "--seconds", "2")
 
 
 @case(4, "took longer than 2 s, its limit")
 def a_loop_in_a_loop(scene: Scene) -> Attack:
-    nodes, constants = loop(2**31, "add")
-    nodes[1].attribute[0].g.node.append(nodes[1])
-    return graph(scene, nodes, constants, "--seconds", "2")
+    inner = op("Loop", "trips true v", "w", body=body("2", op("Add", "v2 v2", "w2")))
+    return graph(scene, *loop(2**31, inner), "--seconds", "2")
 
 
 @case(4, "the model failed on an input")
 def a_loop_that_doubles_its_value(scene: Scene) -> Attack:
-    return graph(scene, *loop(2**40, "concat"), "--memory", "1")
+    return graph(scene, *loop(2**40, op("Concat", "v v", "w", axis=0)), "--memory", "1")
 
 
 @case(4, "the model failed on an input")
