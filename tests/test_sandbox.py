@@ -15,9 +15,17 @@ import onnx_models
 import pytest
 
 import wmx.sandbox.process
-from wmx import Limits, OwnerKey, Sandbox, Watermark, open_suspect, verify
-from wmx.errors import CannotRunError
-from wmx.sandbox.process import ChildDiedError
+from wmx import (
+    CannotRunError,
+    Limits,
+    OwnerKey,
+    Sandbox,
+    SuspectDiedError,
+    Watermark,
+    WmxError,
+    open_suspect,
+    verify,
+)
 from wmx.sandbox.seccomp import ARCHITECTURES, program
 from wmx.sandbox.wire import PREFIX, Message
 
@@ -55,7 +63,7 @@ def test_a_closed_suspect_has_no_process_and_no_answers(watermark: Watermark, pa
     verify(suspect, watermark)
     suspect.close()
     assert sandbox._process.returncode is not None
-    with pytest.raises(ChildDiedError, match="closed already"):
+    with pytest.raises(SuspectDiedError, match="closed already"):
         verify(suspect, watermark)
 
 
@@ -194,10 +202,10 @@ def fake(monkeypatch: pytest.MonkeyPatch, program: str, **limits: Any) -> Sandbo
 def told(sandbox: Sandbox, message: Message | None = None) -> str:
     """Ask a child and return the error's text; every later question gives the same."""
     with sandbox:
-        with pytest.raises(ChildDiedError) as first:
+        with pytest.raises(SuspectDiedError) as first:
             sandbox.ask(message or Message("run"))
         assert first.value.hint
-        with pytest.raises(ChildDiedError) as second:
+        with pytest.raises(SuspectDiedError) as second:
             sandbox.ask(Message("run"))
         assert second.value is first.value
     assert sandbox._process.returncode is not None
@@ -348,8 +356,9 @@ def test_a_child_that_lies_is_an_error_and_no_verdict(
     lie: dict[str, str],
     message: str,
 ) -> None:
-    with pytest.raises(CannotRunError, match=message):
+    with pytest.raises(WmxError, match=message) as caught:
         verify(open_suspect(path, sandbox=taken_over(monkeypatch, **lie)), watermark)
+    assert caught.value.exit_code == 4
 
 
 def test_what_a_child_says_is_printed_without_control_characters(
@@ -368,5 +377,5 @@ def test_a_child_that_dies_between_answers_gives_no_verdict_on_half_of_them(
 ) -> None:
     code = ANSWERING.format(answers="{" + ", ".join(f"{k!r}: {v}" for k, v in HONEST.items()) + "}")
     once = code + "    if request.kind == 'run': sys.exit(5)\n"
-    with pytest.raises(ChildDiedError, match="exit code 5"):
+    with pytest.raises(SuspectDiedError, match="exit code 5"):
         verify(open_suspect(path, sandbox=fake(monkeypatch, once)), watermark)

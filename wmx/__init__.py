@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wmx.claim import Claim
-    from wmx.errors import CannotRunError, IntegrityError, MissingExtraError, UsageError, WmxError
+    from wmx.errors import (
+        CannotRunError,
+        IntegrityError,
+        MissingExtraError,
+        SuspectDiedError,
+        UsageError,
+        WmxError,
+    )
     from wmx.keys import OwnerKey
     from wmx.sandbox.limits import Limits
     from wmx.sandbox.process import Sandbox
@@ -32,6 +39,7 @@ _HOMES = {
     "MissingExtraError": "wmx.errors",
     "OwnerKey": "wmx.keys",
     "Sandbox": "wmx.sandbox.process",
+    "SuspectDiedError": "wmx.errors",
     "Task": "wmx.task",
     "UsageError": "wmx.errors",
     "Verdict": "wmx.verdict",
@@ -49,6 +57,7 @@ __all__ = [
     "MissingExtraError",
     "OwnerKey",
     "Sandbox",
+    "SuspectDiedError",
     "Task",
     "UsageError",
     "Verdict",

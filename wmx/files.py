@@ -1,5 +1,6 @@
 """Reading with a size limit, and writing so that a file is always the old or the new one."""
 
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -74,7 +75,8 @@ def write_bytes(
 ) -> None:
     """Write ``data`` to ``path`` atomically: a temporary file beside it, flushed, then renamed.
 
-    The temporary file is created with ``mode``: a secret is at no moment readable by others.
+    The temporary file is created with ``mode``: a secret is at no moment readable by others.  On
+    Linux it has no name before it is whole, so that a process that is killed leaves nothing.
 
     Raises:
         CannotRunError: ``path`` exists and ``force`` is not set, or the folder cannot be written.
@@ -83,17 +85,43 @@ def write_bytes(
     refuse_overwrite(path, force)
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        descriptor, nameless = _create(temporary, mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+                if nameless and not force:
+                    _name(file.fileno(), path)
+                    _flush_folder(path.parent)
+                    return
+                if nameless:  # a name cannot be taken from another file in one step
+                    _name(file.fileno(), temporary)
             publish(temporary, path, force=force)
+        except FileExistsError:  # made meanwhile
+            refuse_overwrite(path, force)
+            raise
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise CannotRunError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _create(temporary: Path, mode: int) -> tuple[int, bool]:
+    """Open a new file for writing, without a name where the system and the disk can do that."""
+    if hasattr(os, "O_TMPFILE"):
+        with contextlib.suppress(OSError):  # some file systems cannot
+            return os.open(temporary.parent, os.O_WRONLY | os.O_TMPFILE, mode), True
+    return os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), False
+
+
+def _name(descriptor: int, path: Path) -> None:
+    """Give a nameless file a name: open(2), O_TMPFILE."""
+    folder = os.open(path.parent, os.O_RDONLY)  # makes it linkat(2), which follows the link
+    try:
+        os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=folder, follow_symlinks=True)
+    finally:
+        os.close(folder)
 
 
 def publish(temporary: str | Path, path: str | Path, *, force: bool) -> None:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from wmx.answers import Answers
 from wmx.errors import CannotRunError, UsageError
-from wmx.sandbox.process import ChildDiedError
 from wmx.statistics import (
     binomial_tail,
     count_hits,
@@ -123,7 +122,8 @@ def verify(
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"tensorrt"``.
 
     Raises:
-        CannotRunError: the suspect cannot be read, loaded, fed or understood, or its process died.
+        CannotRunError: the suspect cannot be read, loaded, fed or understood.
+        SuspectDiedError: the process that ran it crashed, or ran into a limit.
         UsageError: ``min_bits`` is not positive.
     """
     with opened(suspect, device) as asked:
@@ -241,8 +241,6 @@ def _plain_answers(suspect: Suspect, watermark: Watermark) -> dict[tuple[Feeding
     for feeding in suspect.feedings(watermark.task):
         try:
             outputs = suspect.answers(feeding, inputs, watermark.task)
-        except ChildDiedError:
-            raise
         except CannotRunError as error:
             failures.append(error)
         else:
@@ -289,8 +287,6 @@ def _answers_or_none(
     """Return the answers of every output; none where the model fails."""
     try:
         return suspect.answers(feeding, inputs, watermark.task)
-    except ChildDiedError:  # no verdict on half of the answers
-        raise
     except CannotRunError:
         return {}
 

@@ -86,14 +86,14 @@ def _runtime(versions: dict[str, str | None]) -> tuple[list[str], list[tuple[str
 
 def _suspect_limits() -> list[str]:
     """Return the limits that hold a suspect's process on this machine."""
-    from wmx.errors import CannotRunError
+    from wmx.errors import WmxError
     from wmx.sandbox.process import Sandbox
     from wmx.suspect.confined import confine
 
     try:
         with Sandbox.start() as sandbox:
             return confine(sandbox, 0, "cpu")
-    except CannotRunError:  # the runtime's own problem says why
+    except WmxError:  # the runtime's own problem says why
         return []
 
 

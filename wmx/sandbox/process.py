@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Self
 
-from wmx.errors import CannotRunError
+from wmx.errors import CannotRunError, SuspectDiedError
 from wmx.sandbox.limits import Limits
 
 if TYPE_CHECKING:
@@ -39,10 +39,6 @@ GRACE_SECONDS = 5.0
 ROOM_HINT = "see docs/security.md; wmx.Limits and wmx verify --help say how to give it more"
 
 
-class ChildDiedError(CannotRunError):
-    """The child crashed, hung, blew a limit or broke the rules; it cannot be asked again."""
-
-
 class Sandbox:
     """A child process that is asked one message at a time.
 
@@ -57,7 +53,7 @@ class Sandbox:
         self._process = process
         self._seconds_left = limits.seconds
         self._max_resident: int | None = None
-        self._death: ChildDiedError | None = None
+        self._death: SuspectDiedError | None = None
         self._finalizer = weakref.finalize(self, _end, process)
 
     @classmethod
@@ -81,7 +77,8 @@ class Sandbox:
             )
         except OSError as error:
             raise CannotRunError(
-                f"cannot start a process for the suspect: {error.strerror}"
+                f"cannot start a process for the suspect: {error.strerror}",
+                hint="a model of your own can be run without: wmx.open_suspect(path, own=True)",
             ) from None
         return cls(process, limits or Limits())
 
@@ -93,7 +90,7 @@ class Sandbox:
         """Send a message and return the answer.
 
         Raises:
-            ChildDiedError: it crashed, took too long or too much, or answered nonsense, now or
+            SuspectDiedError: it crashed, took too long or too much, or answered nonsense, now or
                 before.
         """
         from wmx.sandbox import wire
@@ -118,7 +115,7 @@ class Sandbox:
             raise self._death
         return answer
 
-    def disown(self, what: str) -> ChildDiedError:
+    def disown(self, what: str) -> SuspectDiedError:
         """Kill a child that broke the rules, and return the error to raise."""
         self._die(
             f"the suspect's process {what}",
@@ -129,7 +126,7 @@ class Sandbox:
 
     def close(self) -> None:
         """End the child."""
-        self._death = self._death or ChildDiedError("the suspect was closed already")
+        self._death = self._death or SuspectDiedError("the suspect was closed already")
         self._finalizer()
 
     def __enter__(self) -> Self:
@@ -138,7 +135,7 @@ class Sandbox:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _last_words(self) -> ChildDiedError:
+    def _last_words(self) -> SuspectDiedError:
         """Return why the child has closed its end of the pipe."""
         try:
             code = self._process.wait(GRACE_SECONDS)
@@ -148,7 +145,7 @@ class Sandbox:
 
     def _die(self, message: str, hint: str) -> None:
         if self._death is None:
-            self._death = ChildDiedError(message, hint=hint)
+            self._death = SuspectDiedError(message, hint=hint)
         self._process.kill()
 
     @contextmanager
@@ -207,20 +204,20 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _cause(code: int, limits: Limits) -> ChildDiedError:
+def _cause(code: int, limits: Limits) -> SuspectDiedError:
     """Turn the exit status of a dead child into an error."""
     if code >= 0:
-        return ChildDiedError(
+        return SuspectDiedError(
             f"the suspect's process ended by itself with exit code {code}",
             hint="see whether wmx can run models here at all: wmx doctor",
         )
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
     if name == "SIGXCPU":
-        return ChildDiedError(
+        return SuspectDiedError(
             f"the suspect took more than {limits.cpu_seconds:,} s of CPU time, its limit",
             hint=ROOM_HINT,
         )
-    return ChildDiedError(
+    return SuspectDiedError(
         f"the suspect crashed the process that ran it ({name})",
         hint="the file is damaged or hostile, or needs more memory than its limit; "
         "nothing else was harmed",

@@ -50,7 +50,7 @@ class Suspect(Protocol):
 
         Raises:
             CannotRunError: it fails on the inputs, or no output looks like a classifier's.
-            ChildDiedError: the process that ran it is gone, and with it every further answer.
+            SuspectDiedError: the process that ran it is gone, and with it every further answer.
         """
 
     def close(self) -> None:

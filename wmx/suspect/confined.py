@@ -63,7 +63,7 @@ class ConfinedSession:
 
         Raises:
             CannotRunError: the model failed on these inputs.
-            ChildDiedError: the child is gone.
+            SuspectDiedError: the child is gone.
         """
         asked = Message("run", {"inputs": list(inputs)}, tuple(inputs.values()))
         values = _ask(self._sandbox, asked, "answers").arrays
