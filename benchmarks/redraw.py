@@ -41,6 +41,7 @@ def rows() -> list[Row]:
     """Return (figure, measured, wanted, result) for each line of the table."""
     cost, start = result("cost"), result("start_time")
     unmarked, rebuild = result("unmarked"), result("rebuild")
+    sandbox, fuzz, kills = result("sandbox_cost"), result("fuzz"), result("kill_nine")
     measured = sorted(harness.RESULTS.glob("accuracy_*.json"), reverse=True)  # most epochs first
     return [
         *(row for path in measured for row in accuracy_rows(result(path.stem))),
@@ -68,6 +69,25 @@ def rows() -> list[Row]:
             f"{start['help']['ratio']:.2f}",
             "<= 2.0",
             start,
+        ),
+        (
+            "`wmx verify` with the suspect's process / without, demo model",
+            f"{sandbox['ratio']:.2f}, "
+            + ("the same verdict" if sandbox["same_verdict"] else "ANOTHER verdict"),
+            "<= 1.3",
+            sandbox,
+        ),
+        (
+            f"fuzzing: executions of each of {len(fuzz['parsers'])} parsers",
+            f"at least {fuzz['least_executions']:,}, {fuzz['findings']} findings",
+            ">= 1,000,000 without",
+            fuzz,
+        ),
+        (
+            "kill -9 in the middle: runs with a damaged or half-written file",
+            f"{kills['damaged']} of {kills['killed']}",
+            "0 of 200",
+            kills,
         ),
         (
             "triggers and labels rebuilt in another process",

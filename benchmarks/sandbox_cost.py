@@ -1,11 +1,14 @@
 """What does the process of its own cost?  ``wmx verify`` of the demo's model with and without it.
 
 Both run the same command in a fresh interpreter; without, the model is run where the command is,
-as one's own exports are.  Processes are timed whole, in turns, and must give the same bits.
+as one's own exports are.  Processes are timed whole, in turns, and must give the same verdict.
+The two processes share the work only where two cores are free: on a busy machine, let nothing else
+come between.
 
-    python benchmarks/sandbox_cost.py
+    wmx demo && chrt -f 1 python benchmarks/sandbox_cost.py
 """
 
+import argparse
 import json
 import os
 import subprocess
@@ -30,6 +33,9 @@ main()
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--demo", type=Path, default=Path("wmx-demo"), help="made by wmx demo")
+    demo = parser.parse_args().demo.resolve()
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryDirectory() as name:
 
@@ -38,8 +44,6 @@ def main() -> None:
                 [sys.executable, *words], check=True, cwd=name, env=environment, capture_output=True
             ).stdout
 
-        call("-c", WITH, "demo", "--out", "demo")
-        demo = Path("demo")
         verify = (
             *("verify", str(demo / "model.onnx"), "--claim", str(demo / "claim.json")),
             *("--key", str(demo / "owner.pem"), "--json"),
