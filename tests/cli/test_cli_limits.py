@@ -9,8 +9,10 @@ import pytest
 
 @pytest.mark.parametrize(
     "words",
-    [("--seconds", "0"), ("--seconds", "-1"), ("--seconds", "nan"), ("--seconds", "1e9")]
-    + [("--memory", "0"), ("--memory", "nan"), ("--memory", "inf")],
+    [
+        *(("--seconds", value) for value in ("0", "-1", "nan", "1e9")),
+        *(("--memory", value) for value in ("0", "nan", "inf")),
+    ],
 )
 def test_limits_that_cannot_be(wmx: Any, claim: Path, words: tuple[str, str]) -> None:
     result = wmx("verify", "model.onnx", *words)
