@@ -46,6 +46,7 @@ def rows() -> list[Row]:
     check, mutations, killed = result("check_time"), result("mutations"), result("killed")
     triggers = check["triggers_for_128_bits"]
     files = mutations["files"].values()
+    sandbox = result("sandbox_cost")
     measured = sorted(harness.RESULTS.glob("accuracy_*.json"), reverse=True)  # most epochs first
     return [
         *(row for path in measured for row in accuracy_rows(result(path.stem))),
@@ -60,6 +61,13 @@ def rows() -> list[Row]:
             f"{start['help']['ratio']:.2f}",
             "<= 2.0",
             start,
+        ),
+        (
+            "`wmx verify` with the suspect's process / without, demo model",
+            f"{sandbox['ratio']:.2f}, "
+            + ("the same verdict" if sandbox["same_verdict"] else "ANOTHER verdict"),
+            "<= 1.3",
+            sandbox,
         ),
         (
             "triggers and labels rebuilt in another process",

@@ -76,7 +76,7 @@ def main() -> None:
             model, accuracy = trained(seed, images, labels)
             path = Path(folder) / f"{seed}.onnx"
             export(model, path, watermarks[0])
-            suspect = open_suspect(path, "cpu")
+            suspect = open_suspect(path, "cpu", own=True)
             verdicts = [judge(suspect, watermark) for watermark in watermarks]
             bits += [verdict.bits for verdict in verdicts]
             hits += [verdict.hits for verdict in verdicts]

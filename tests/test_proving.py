@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def suspect(folder: Path) -> OnnxFile:
-    return OnnxFile(folder / "model.onnx", "cpu")
+    return OnnxFile.open_own(folder / "model.onnx", "cpu")
 
 
 @pytest.fixture
@@ -233,7 +233,7 @@ def test_another_claim_is_refused(evidence: Evidence) -> None:
 
 def test_made_up_answers_do_not_survive_the_model(folder: Path, ledger: Ledger) -> None:
     """An owner signs the answers he would like about a model that never saw his mark."""
-    innocent = OnnxFile(folder / "model.onnx", "cpu")
+    innocent = OnnxFile.open_own(folder / "model.onnx", "cpu")
     other = Watermark.new(KEY, shape=(8, 8, 1), classes=10, mean=0.4, std=0.3)
     choice = choose(open_suspect(lambda inputs: other.labels), other, 0, required_bits=128)
     secret = KEY.trigger_secret(other.claim.salt)
@@ -272,7 +272,7 @@ def test_a_model_with_a_second_way_shares_its_mixture_though_the_owner_named_one
     """The ways are the checker's own: who leaves plain ways out gains nothing."""
     mark = Watermark.new(KEY, shape=(8, 8, 3), classes=10)
     (folder / "two.onnx").write_bytes(onnx_models.two_outputs(mark))
-    suspect = OnnxFile(folder / "two.onnx", "cpu")
+    suspect = OnnxFile.open_own(folder / "two.onnx", "cpu")
     choice = choose(suspect, mark, 0, required_bits=128)
     assert len(choice.answers) == 2
     one = dict(list(choice.answers.items())[:1])

@@ -144,7 +144,7 @@ def test_a_device_that_cannot_run_is_refused_and_not_replaced(
     path.write_bytes(model)
     for device, provider in (("cuda", runtime.CUDA), ("tensorrt", runtime.TENSORRT)):
         if provider in runtime.usable_providers():
-            assert OnnxFile(path, device).session.provider == provider  # type: ignore[arg-type]
+            assert OnnxFile.open(path, device).session.provider == provider  # type: ignore[arg-type]
         else:
             with pytest.raises(CannotRunError, match="cannot run on this machine"):
                 verify(path, watermark, device=device)  # type: ignore[arg-type]
@@ -154,10 +154,10 @@ def test_the_runtime_is_silent(model: bytes, tmp_path: Path) -> None:
     path = tmp_path / "suspect.onnx"
     path.write_bytes(model)
     code = (
-        "import sys; from wmx.suspect.onnx_file import OnnxFile; OnnxFile(sys.argv[1]);"
+        "import sys; from wmx.suspect.onnx_file import OnnxFile; OnnxFile.open(sys.argv[1]);"
         "open(sys.argv[2], 'wb').write(open(sys.argv[1], 'rb').read()[:-9]);"
         "import contextlib, wmx\n"
-        "with contextlib.suppress(wmx.CannotRunError): OnnxFile(sys.argv[2])"
+        "with contextlib.suppress(wmx.CannotRunError): OnnxFile.open(sys.argv[2])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, path, tmp_path / "cut.onnx"], capture_output=True, check=True

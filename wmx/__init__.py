@@ -13,8 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wmx.claim import Claim
-    from wmx.errors import CannotRunError, IntegrityError, MissingExtraError, UsageError, WmxError
+    from wmx.errors import (
+        CannotRunError,
+        IntegrityError,
+        MissingExtraError,
+        SuspectDiedError,
+        UsageError,
+        WmxError,
+    )
     from wmx.keys import OwnerKey
+    from wmx.sandbox.limits import Limits
+    from wmx.sandbox.process import Sandbox
+    from wmx.suspect import open_suspect
     from wmx.task import Task
     from wmx.verdict import Verdict, verify
     from wmx.watermark import Watermark
@@ -25,13 +35,17 @@ _HOMES = {
     "CannotRunError": "wmx.errors",
     "Claim": "wmx.claim",
     "IntegrityError": "wmx.errors",
+    "Limits": "wmx.sandbox.limits",
     "MissingExtraError": "wmx.errors",
     "OwnerKey": "wmx.keys",
+    "Sandbox": "wmx.sandbox.process",
+    "SuspectDiedError": "wmx.errors",
     "Task": "wmx.task",
     "UsageError": "wmx.errors",
     "Verdict": "wmx.verdict",
     "Watermark": "wmx.watermark",
     "WmxError": "wmx.errors",
+    "open_suspect": "wmx.suspect",
     "verify": "wmx.verdict",
 }
 
@@ -39,14 +53,18 @@ __all__ = [
     "CannotRunError",
     "Claim",
     "IntegrityError",
+    "Limits",
     "MissingExtraError",
     "OwnerKey",
+    "Sandbox",
+    "SuspectDiedError",
     "Task",
     "UsageError",
     "Verdict",
     "Watermark",
     "WmxError",
     "__version__",
+    "open_suspect",
     "verify",
 ]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from wmx.claim import Claim
 from wmx.errors import IntegrityError
 from wmx.evidence import Evidence
-from wmx.suspect import open_suspect
+from wmx.suspect import opened
 from wmx.suspect.device import Device
 from wmx.timestamp import Dating, Roots, date_claim
 from wmx.verdict import Verdict, bits_to_ask, measure
@@ -127,17 +127,17 @@ def _repeat(
     All of it anew, by the checker's own runtime: the ways are those that fit this file, not those
     that the evidence names.
     """
-    suspect = open_suspect(model, device)
-    if suspect.sha256 != evidence.suspect_sha256:
-        raise IntegrityError(
-            f"the evidence is about another file than {model}",
-            hint=f"it is about one with the SHA-256 {evidence.suspect_sha256}",
+    with opened(model, device) as suspect:
+        if suspect.sha256 != evidence.suspect_sha256:
+            raise IntegrityError(
+                f"the evidence is about another file than {model}",
+                hint=f"it is about one with the SHA-256 {evidence.suspect_sha256}",
+            )
+        return measure(
+            suspect,
+            evidence.window,
+            required=required,
+            dating=dating,
+            claims_tried=evidence.claims_tried,
+            starts=evidence.claim.n,
         )
-    return measure(
-        suspect,
-        evidence.window,
-        required=required,
-        dating=dating,
-        claims_tried=evidence.claims_tried,
-        starts=evidence.claim.n,
-    )

@@ -18,7 +18,7 @@ from safetensors.numpy import save
 
 from wmx.data import LabelledData
 from wmx.errors import IntegrityError, UsageError
-from wmx.files import write_bytes
+from wmx.files import open_regular, write_bytes
 
 METADATA_KEY = "wmx"
 
@@ -77,18 +77,22 @@ def load_checkpoint(path: Path, identity: Identity) -> tuple[int, dict[str, NDAr
     """Return the number of epochs done and the state after them.
 
     Raises:
+        CannotRunError: there is no such file.
         IntegrityError: the file is damaged.
         UsageError: it is of a run with other settings, another claim or other data.
     """
+    open_regular(path, "checkpoint").close()
     try:
         with safe_open(path, framework="numpy") as file:
             about = json.loads(file.metadata()[METADATA_KEY])
+            if not isinstance(about["settings"], dict) or not int(about["epoch"]) > 0:
+                raise ValueError("its settings or its epoch cannot be")
             identity.require_same(about, path)
             return int(about["epoch"]), {
                 name: file.get_tensor(name)
                 for name in file.keys()  # noqa: SIM118
             }
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise IntegrityError(f"{path} is not a checkpoint of this run: {error}") from None
 
 

@@ -8,6 +8,7 @@ from wmx.embed import Embedded, embed, train_unmarked
 from wmx.errors import CannotRunError
 from wmx.keys import OwnerKey
 from wmx.run_files import RunFiles
+from wmx.suspect import open_suspect
 from wmx.training import Report, Training
 from wmx.verdict import Verdict, verify
 
@@ -90,5 +91,5 @@ def run_demo(
     twin_accuracy = train_unmarked(
         data, twin, training=training, framework=framework, report=report_twin
     )
-    twin_verdict = verify(twin, embedded.watermark, device="cpu")
+    twin_verdict = verify(open_suspect(twin, "cpu", own=True), embedded.watermark)
     return DemoResult(key, embedded, twin, twin_accuracy, twin_verdict)

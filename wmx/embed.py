@@ -10,6 +10,7 @@ from wmx.data import LabelledData
 from wmx.errors import CannotRunError, UsageError
 from wmx.keys import OwnerKey
 from wmx.run_files import RunFiles
+from wmx.suspect import open_suspect
 from wmx.trainer import check, evaluate, fit
 from wmx.training import Report, Training
 from wmx.trigger_file import load_images, save_images
@@ -104,7 +105,8 @@ def embed(
                     files.folder.rmdir()
         raise
     accuracy = evaluate(adapter, model, data.x_test, data.y_test, watermark.task)
-    return Embedded(watermark, files, accuracy, verify(files.model, watermark, device="cpu"))
+    verdict = verify(open_suspect(files.model, "cpu", own=True), watermark)
+    return Embedded(watermark, files, accuracy, verdict)
 
 
 def train_unmarked(

@@ -36,6 +36,17 @@ class CannotRunError(WmxError):
     exit_code = 4
 
 
+class SuspectDiedError(WmxError):
+    """The process that ran a suspect crashed, hung, blew a limit or broke the rules.
+
+    No kind of :class:`CannotRunError`, which is also how a model says that it cannot be fed in one
+    way, whereupon others are tried: here there is nobody left to ask, and no verdict on half of
+    the answers.
+    """
+
+    exit_code = 4
+
+
 class MissingExtraError(CannotRunError):
     """An optional dependency is not installed."""
 

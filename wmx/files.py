@@ -1,7 +1,10 @@
 """Reading with a size limit, and writing so that a file is always the old or the new one."""
 
+import contextlib
 import os
+import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from wmx.errors import CannotRunError
 
@@ -20,21 +23,43 @@ def read_bytes(path: str | Path, what: str, limit: int | None = None) -> bytes:
     Raises:
         CannotRunError: no such file, not a regular file, unreadable, or larger than ``limit``.
     """
-    path = Path(path)
-    try:
-        if path.is_dir():
-            raise CannotRunError(f"{what} {path} is a folder, expected a file")
-        if path.exists() and not path.is_file():
-            raise CannotRunError(f"{what} {path} is not a regular file")
-        with path.open("rb") as file:
-            data = file.read() if limit is None else file.read(limit + 1)
-    except FileNotFoundError:
-        raise CannotRunError(f"no such file: {path}", hint=f"expected the {what} there") from None
-    except OSError as error:
-        raise CannotRunError(f"cannot read {what} {path}: {error.strerror}") from None
+    data = read_head(path, what, -1 if limit is None else limit + 1)
     if limit is not None and len(data) > limit:
         raise CannotRunError(f"{what} {path} is larger than {limit:,} bytes")
     return data
+
+
+def read_head(path: str | Path, what: str, size: int) -> bytes:
+    """Return the first ``size`` bytes of a regular file, all of them at -1.  As read_bytes."""
+    with open_regular(path, what) as file:
+        try:
+            return file.read(size)
+        except OSError as error:
+            raise CannotRunError(f"cannot read {what} {path}: {error.strerror}") from None
+
+
+def open_regular(path: str | Path, what: str) -> BinaryIO:
+    """Open a regular file for reading, and nothing that could block or never end.
+
+    What was opened is looked at, not what the name stood for a moment before.
+
+    Raises:
+        CannotRunError: no such file, not a regular file, or unreadable.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        if os.path.isdir(path):
+            raise CannotRunError(f"{what} {path} is a folder, expected a file")
+        descriptor = os.open(path, flags)
+    except FileNotFoundError:
+        raise CannotRunError(f"no such file: {path}", hint=f"expected the {what} there") from None
+    except (OSError, ValueError) as error:  # a name may hold a null character
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CannotRunError(f"cannot read {what} {path}: {reason}") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise CannotRunError(f"{what} {path} is not a regular file")
+    return os.fdopen(descriptor, "rb")
 
 
 def refuse_overwrite(path: str | Path, force: bool) -> None:
@@ -50,7 +75,8 @@ def write_bytes(
 ) -> None:
     """Write ``data`` to ``path`` atomically: a temporary file beside it, flushed, then renamed.
 
-    The temporary file is created with ``mode``: a secret is at no moment readable by others.
+    The temporary file is created with ``mode``: a secret is at no moment readable by others.  On
+    Linux it has no name before it is whole, so that a process that is killed leaves nothing.
 
     Raises:
         CannotRunError: ``path`` exists and ``force`` is not set, or the folder cannot be written.
@@ -59,17 +85,43 @@ def write_bytes(
     refuse_overwrite(path, force)
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        descriptor, nameless = _create(temporary, mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+                if nameless and not force:
+                    _name(file.fileno(), path)
+                    _flush_folder(path.parent)
+                    return
+                if nameless:  # a name cannot be taken from another file in one step
+                    _name(file.fileno(), temporary)
             publish(temporary, path, force=force)
+        except FileExistsError:  # made meanwhile
+            refuse_overwrite(path, force)
+            raise
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise CannotRunError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _create(temporary: Path, mode: int) -> tuple[int, bool]:
+    """Open a new file for writing, without a name where the system and the disk can do that."""
+    if hasattr(os, "O_TMPFILE"):
+        with contextlib.suppress(OSError):  # some file systems cannot
+            return os.open(temporary.parent, os.O_WRONLY | os.O_TMPFILE, mode), True
+    return os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), False
+
+
+def _name(descriptor: int, path: Path) -> None:
+    """Give a nameless file a name: open(2), O_TMPFILE."""
+    folder = os.open(path.parent, os.O_RDONLY)  # makes it linkat(2), which follows the link
+    try:
+        os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=folder, follow_symlinks=True)
+    finally:
+        os.close(folder)
 
 
 def publish(temporary: str | Path, path: str | Path, *, force: bool) -> None:

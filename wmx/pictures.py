@@ -1,11 +1,15 @@
 """Reading picture files with Pillow, which is an extra."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from wmx.errors import CannotRunError, MissingExtraError
+from wmx.files import open_regular
 
+# Pillow goes by content, not by name, and hands some other formats to programs outside
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
 
@@ -36,7 +40,13 @@ def read_picture(path: Path, what: str, prepare: Callable[[Any], Any]) -> Any:
     """
     image_module = pillow()
     try:
-        with image_module.open(path) as opened:
+        with (
+            open_regular(path, what) as file,
+            warnings.catch_warnings(action="error"),  # a picture that is only half absurd is one
+            image_module.open(file, formats=FORMATS) as opened,
+        ):
             return prepare(opened)
-    except (OSError, ValueError, image_module.DecompressionBombError) as error:
+    except CannotRunError:
+        raise
+    except Exception as error:  # decoders raise whatever their parsers stumble over
         raise CannotRunError(f"cannot read the {what} {path}: {error}") from None

@@ -5,19 +5,24 @@ The names are x_train, y_train, x_test and y_test; or x and y, which are then sp
 
 import zlib
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile, is_zipfile
+from typing import Any, BinaryIO
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wmx.errors import CannotRunError, MissingExtraError, UsageError
+from wmx.files import open_regular
 from wmx.named_callable import callable_from
 from wmx.pictures import picture_paths, pillow, read_picture
 
 SPLIT_NAMES = ("x_train", "y_train", "x_test", "y_test")
 WHOLE_NAMES = ("x", "y")
 Arrays = dict[str, Any]
+UNSUSPICIOUS_BYTES = 2**30
+MAX_RATIO = 200  # deflate reaches 1,000 on zeros, and about 10 on images of digits
+# what zipfile raises for archives that are broken, encrypted, or packed in a way it does not know
+DAMAGED_ZIP = (BadZipFile, zlib.error, NotImplementedError, RuntimeError)
 
 
 def read_digits() -> Arrays:
@@ -38,9 +43,10 @@ def read_npz(path: Path) -> Arrays:
         UsageError: it holds other names or pickled objects.
     """
     try:
-        with path.open("rb") as opened:
+        with open_regular(path, "data") as opened:
             if not is_zipfile(opened):
                 raise CannotRunError(f"{path} is not an .npz file, or was cut off")
+            _refuse_bomb(opened, path)
             opened.seek(0)
             with np.load(opened, allow_pickle=False) as archive:
                 for names in (SPLIT_NAMES, WHOLE_NAMES):
@@ -49,7 +55,7 @@ def read_npz(path: Path) -> Arrays:
                 found = ", ".join(archive.files) or "nothing"
     except OSError as error:
         raise CannotRunError(f"cannot read {path}: {error.strerror}") from None
-    except (BadZipFile, ValueError, EOFError, zlib.error) as error:
+    except (*DAMAGED_ZIP, ValueError, EOFError) as error:
         if "allow_pickle" in str(error):
             raise UsageError(
                 f"{path} holds pickled objects, which wmx never loads",
@@ -59,6 +65,18 @@ def read_npz(path: Path) -> Arrays:
     raise UsageError(
         f"{path} holds {found}; expected {', '.join(SPLIT_NAMES)}, or x and y",
     )
+
+
+def _refuse_bomb(opened: BinaryIO, path: Path) -> None:
+    """Refuse an archive that would fill the memory with what a short run of bytes stands for."""
+    with ZipFile(opened) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    packed = path.stat().st_size
+    if unpacked > max(UNSUSPICIOUS_BYTES, MAX_RATIO * packed):
+        raise CannotRunError(
+            f"{path} would unpack to {unpacked:,} bytes, more than {MAX_RATIO} times its size",
+            hint="real data do not compress so well; is this file what it is said to be?",
+        )
 
 
 def read_callable(spec: str) -> Arrays:

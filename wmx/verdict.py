@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from wmx.asking import plain_answers, shifted_answers
 from wmx.errors import CannotRunError, UsageError
 from wmx.statistics import log10_fraction, required_bits
-from wmx.suspect import Suspect, open_suspect
+from wmx.suspect import Suspect, opened
 from wmx.suspect.device import Device
 from wmx.timestamp import UNDATED, Dating, Roots, date_claim
 from wmx.watermark import Watermark
@@ -70,7 +70,7 @@ class Verdict:
 
 
 def verify(
-    suspect: str | Path | Callable[[NDArray[Any]], Any],
+    suspect: str | Path | Callable[[NDArray[Any]], Any] | Suspect,
     watermark: Watermark,
     *,
     min_bits: float | None = None,
@@ -80,8 +80,9 @@ def verify(
     """Measure how well a suspect knows the labels of a watermark.
 
     Args:
-        suspect: path of an ONNX file, or a function of float32 [n, *task.shape] (channels last,
-            normalised) that returns scores [n, C] or class numbers [n].
+        suspect: path of an ONNX file, which is run in a process of its own; a function of float32
+            [n, *task.shape] (channels last, normalised) that returns scores [n, C] or class
+            numbers [n]; or what :func:`wmx.open_suspect` returned.
         watermark: the claim and its triggers.
         min_bits: asked for instead of the default: 128, or 64 with a trusted timestamp.
         roots: certificates of the timestamp authorities that are trusted
@@ -90,13 +91,15 @@ def verify(
 
     Raises:
         CannotRunError: the suspect cannot be read, loaded, fed or understood.
+        SuspectDiedError: the process that ran it crashed, or ran into a limit.
         UsageError: ``min_bits`` is not positive.
     """
-    return judge(open_suspect(suspect, device), watermark, min_bits=min_bits, roots=roots)
+    with opened(suspect, device) as asked:
+        return judge(asked, watermark, min_bits=min_bits, roots=roots)
 
 
 def verify_any(
-    suspect: str | Path | Callable[[NDArray[Any]], Any],
+    suspect: str | Path | Callable[[NDArray[Any]], Any] | Suspect,
     watermarks: Sequence[Watermark],
     *,
     min_bits: float | None = None,
@@ -108,7 +111,8 @@ def verify_any(
     Raises:
         CannotRunError: as :func:`verify`, or no claim fits the suspect.
     """
-    return best_match(open_suspect(suspect, device), watermarks, min_bits=min_bits, roots=roots)[1]
+    with opened(suspect, device) as asked:
+        return best_match(asked, watermarks, min_bits=min_bits, roots=roots)[1]
 
 
 def best_match(

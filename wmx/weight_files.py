@@ -29,7 +29,7 @@ def read_weights(path: Path, own: Mapping[str, NDArray[Any]]) -> dict[str, NDArr
     data = read_bytes(path, "pretrained weights")
     try:
         found = load(data)
-    except SafetensorError as error:
+    except (SafetensorError, KeyError, ValueError) as error:  # a KeyError names an unknown dtype
         raise CannotRunError(
             f"cannot read {path} as safetensors: {error}",
             hint="only plain tensors are loaded, such as a run's weights.safetensors",

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from wmx.timestamp import Dating
     from wmx.triggers import Generator
 
+MAX_QUANTILES_BYTES = 2**26
+
 claim = typer.Typer(
     help="Make a claim before training with your own loop, date it, or show one.",
     no_args_is_help=True,
@@ -219,12 +221,17 @@ def _generator(
 def _read_table(path: Path) -> Any:
     """Read a numpy array, never a pickle."""
     import io
+    from zipfile import BadZipFile
 
     import numpy as np
 
     from wmx.files import read_bytes
 
-    array = np.load(io.BytesIO(read_bytes(path, "quantiles")), allow_pickle=False)
+    try:
+        data = read_bytes(path, "quantiles", MAX_QUANTILES_BYTES)
+        array = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError, BadZipFile) as error:
+        raise UsageError(f"{path} is not a numpy array that wmx reads: {error}") from None
     if not isinstance(array, np.ndarray) or array.ndim != 2:
         raise UsageError(f"{path} does not hold one array of shape [features, quantiles]")
     return array

@@ -17,6 +17,7 @@ from wmx.files import read_bytes
 if TYPE_CHECKING:
     from wmx.claim import Claim
     from wmx.keys import OwnerKey
+    from wmx.sandbox.process import Sandbox
     from wmx.store import Store
     from wmx.timestamp import Roots
 
@@ -25,7 +26,9 @@ __all__ = [
     "ForceOption",
     "JsonOption",
     "KeyOption",
+    "MemoryOption",
     "RootsOption",
+    "SecondsOption",
     "answer",
     "integers",
     "key_file",
@@ -34,12 +37,15 @@ __all__ = [
     "prepare_training",
     "store",
     "stored_passphrase",
+    "suspect_process",
     "table",
     "trusted_roots",
 ]
 
 PASSPHRASE_VARIABLE = "WMX_PASSPHRASE_FILE"  # noqa: S105 - a name, no secret
 MAX_PASSPHRASE_BYTES = 4096
+MAX_SECONDS = 31 * 24 * 3600
+MAX_GIB = 2**20
 
 KeyOption = Annotated[
     Path | None,
@@ -54,6 +60,13 @@ RootsOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
+SecondsOption = Annotated[
+    float | None, typer.Option(help="Most time the suspect may take, in seconds; 600.")
+]
+MemoryOption = Annotated[
+    float | None,
+    typer.Option(help="Most memory it may take, in GiB, beside its own file; 4."),
+]
 
 
 class DeviceChoice(StrEnum):
@@ -135,6 +148,30 @@ def prepare_training(threads: int | None = None) -> None:
     gc.enable()
     if threads is not None:
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+
+
+def suspect_process(seconds: float | None, gib: float | None) -> "Sandbox":
+    """Start the process that will run a suspect; it gets ready while this one goes on.
+
+    Args:
+        seconds, gib: its limits of time and memory; the library's if ``None``.
+    """
+    from dataclasses import replace
+
+    from wmx.sandbox.limits import GIB, Limits
+    from wmx.sandbox.process import Sandbox
+
+    limits = Limits()
+    if seconds is not None:
+        if not 0 < seconds < MAX_SECONDS:
+            raise UsageError(f"--seconds is {seconds:g}, expected more than 0, and at most a month")
+        cpu_seconds = int(seconds * (os.cpu_count() or 1)) + 1
+        limits = replace(limits, seconds=seconds, cpu_seconds=cpu_seconds)
+    if gib is not None:
+        if not 0 < gib < MAX_GIB:
+            raise UsageError(f"--memory is {gib:g}, expected GiB between 0 and {MAX_GIB}")
+        limits = replace(limits, memory_bytes=int(gib * GIB))
+    return Sandbox.start(limits)
 
 
 def numbers(text: str, option: str) -> list[str]:

@@ -21,6 +21,7 @@ def doctor(json: JsonOption = False) -> None:
     versions = {name: _version(name) for name in (*CORE, *RUNTIMES, *FRAMEWORKS, *OPTIONAL)}
     providers, problems = _runtime(versions)
     problems += _key_problems()
+    limits = _suspect_limits()
     home = store()
     rows = {
         "wmx": __version__,
@@ -28,6 +29,7 @@ def doctor(json: JsonOption = False) -> None:
         **{name: version or "not installed" for name, version in versions.items()},
         "adapters": ", ".join(installed_adapters()) or "none",
         "providers": ", ".join(providers) or "none",
+        "suspects held by": ", ".join(limits) or "nothing but a process of their own",
         "store": f"{home.folder} ({'has a key' if home.key_path.exists() else 'no key yet'})",
     }
     lines = [table(rows)]
@@ -43,6 +45,7 @@ def doctor(json: JsonOption = False) -> None:
         "versions": versions,
         "adapters": installed_adapters(),
         "providers": providers,
+        "suspect_limits": limits,
         "store": str(home.folder),
         "problems": [{"problem": problem, "cure": cure} for problem, cure in problems],
     }
@@ -79,6 +82,19 @@ def _runtime(versions: dict[str, str | None]) -> tuple[list[str], list[tuple[str
     except ImportError as error:
         problems.append((f"onnxruntime cannot be imported: {error}", "pip install onnxruntime-gpu"))
         return [], problems
+
+
+def _suspect_limits() -> list[str]:
+    """Return the limits that hold a suspect's process on this machine."""
+    from wmx.errors import WmxError
+    from wmx.sandbox.process import Sandbox
+    from wmx.suspect.confined import confine
+
+    try:
+        with Sandbox.start() as sandbox:
+            return confine(sandbox, 0, "cpu")
+    except WmxError:  # the runtime's own problem says why
+        return []
 
 
 def _key_problems() -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """``wmx info``: what a file is, and how a model would be bound."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,9 +20,9 @@ def info(
     json: JsonOption = False,
 ) -> None:
     """Say what a key (its public part), claim, evidence, trigger file or ONNX file is."""
-    from wmx.files import read_bytes
+    from wmx.files import read_head
 
-    head = read_bytes(file, "file")[:64]
+    head = read_head(file, "file", 64)
     if head.startswith(b"-----BEGIN"):
         text, fields = _key(file)
     elif head.startswith(b"{"):
@@ -116,22 +117,22 @@ def _model(file: Path, claim_path: Path | None) -> tuple[str, dict[str, Any]]:
     from wmx.claim import Claim
     from wmx.suspect.onnx_file import OnnxFile
 
-    model = OnnxFile(file, "cpu")
-    rows = {"sha256": model.sha256 or ""}
-    for role, ports in (("input", model.session.inputs), ("output", model.session.outputs)):
-        for number, port in enumerate(ports, 1):
-            rows[f"{role} {number}" if len(ports) > 1 else role] = str(port)
-    fields: dict[str, Any] = {
-        "kind": "model",
-        "sha256": model.sha256,
-        "inputs": [_port_fields(port) for port in model.session.inputs],
-        "outputs": [_port_fields(port) for port in model.session.outputs],
-    }
-    if claim_path is not None:
-        task = Claim.load(claim_path).task
-        layouts = [feeding.layout for feeding in model.feedings(task)]
-        rows["bound as"] = f"{' or '.join(layouts)} for {claim_path}"
-        fields["bindings"] = layouts
+    with closing(OnnxFile.open(file, "cpu")) as model:
+        rows = {"sha256": model.sha256 or ""}
+        for role, ports in (("input", model.session.inputs), ("output", model.session.outputs)):
+            for number, port in enumerate(ports, 1):
+                rows[f"{role} {number}" if len(ports) > 1 else role] = str(port)
+        fields: dict[str, Any] = {
+            "kind": "model",
+            "sha256": model.sha256,
+            "inputs": [_port_fields(port) for port in model.session.inputs],
+            "outputs": [_port_fields(port) for port in model.session.outputs],
+        }
+        if claim_path is not None:
+            task = Claim.load(claim_path).task
+            layouts = [feeding.layout for feeding in model.feedings(task)]
+            rows["bound as"] = f"{' or '.join(layouts)} for {claim_path}"
+            fields["bindings"] = layouts
     return f"ONNX model {file}\n{table(rows)}", fields
 
 

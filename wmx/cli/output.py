@@ -5,6 +5,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from wmx.errors import WmxError
+from wmx.printable import printable
 
 if TYPE_CHECKING:
     from wmx.verdict import Verdict
@@ -47,9 +48,9 @@ def decision_fields(verdict: "Verdict") -> dict[str, Any]:
 
 def print_error(command: str, error: WmxError, *, as_json: bool) -> int:
     """Print an error, with ``--json`` as an object on stdout too; return its exit code."""
-    print(f"wmx: error: {printable(str(error))}", file=sys.stderr)  # noqa: T201
+    print(f"wmx: error: {printable(str(error), None)}", file=sys.stderr)  # noqa: T201
     if error.hint:
-        print(f"wmx: hint: {printable(error.hint)}", file=sys.stderr)  # noqa: T201
+        print(f"wmx: hint: {printable(error.hint, None)}", file=sys.stderr)  # noqa: T201
     if as_json:
         fields = {"error": {"message": str(error), "hint": error.hint}}
         answer(command, "", fields, as_json=True, exit_code=error.exit_code)
@@ -59,13 +60,4 @@ def print_error(command: str, error: WmxError, *, as_json: bool) -> int:
 def table(rows: dict[str, str]) -> str:
     """Return ``name  value`` lines with the values in one column."""
     width = max(map(len, rows))
-    return "\n".join(f"  {name:<{width}}  {printable(value)}" for name, value in rows.items())
-
-
-def printable(text: str) -> str:
-    """Return ``text`` without control characters.
-
-    Names of a model's outputs and notes of claims are a stranger's, and a terminal would let them
-    rewrite the verdict above them.
-    """
-    return "".join(c if c.isprintable() else " " for c in text)
+    return "\n".join(f"  {name:<{width}}  {printable(value, None)}" for name, value in rows.items())

@@ -10,11 +10,14 @@ from wmx.cli.common import (
     ForceOption,
     JsonOption,
     KeyOption,
+    MemoryOption,
     RootsOption,
+    SecondsOption,
     answer,
     key_file,
     load_owner,
     store,
+    suspect_process,
     table,
     trusted_roots,
 )
@@ -60,49 +63,53 @@ def verify(
         ),
     ] = None,
     device: Annotated[DeviceChoice, typer.Option(help="Where to run it.")] = DeviceChoice.auto,
+    seconds: SecondsOption = None,
+    memory: MemoryOption = None,
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
     """Say whether a model carries your watermark.  Exit 0 if it does, 1 if not."""
     from wmx.files import refuse_overwrite
-    from wmx.suspect import open_suspect
-    from wmx.verdict import best_match
 
     how_many = _reveal(reveal)
     if evidence is not None:
         refuse_overwrite(evidence, force)
     elif reveal is not None:
         raise UsageError("--reveal belongs to an evidence", hint="name it with --evidence")
-    owner = load_owner(key)
-    watermarks = _watermarks(claim, owner, triggers)
-    opened = open_suspect(suspect, device.value)
-    watermark, verdict = best_match(
-        opened,
-        watermarks,
-        min_bits=min_bits,
-        roots=trusted_roots(roots, (one.claim for one in watermarks)),
-    )
-    text, fields = verdict_text(verdict), verdict_fields(verdict)
-    if evidence is not None and verdict.verified:
-        from wmx.ledger import Ledger
-        from wmx.proving import prove
+    with suspect_process(seconds, memory) as sandbox:
+        from wmx.suspect import open_suspect
+        from wmx.verdict import best_match
 
-        proof = prove(
-            opened,
-            watermark,
-            owner,
-            evidence,
-            Ledger(key_file(key), watermark.claim),
-            required_bits=verdict.required_bits,
-            claims_tried=verdict.claims_tried,
-            reveal=how_many,
-            force=force,
+        owner = load_owner(key)
+        watermarks = _watermarks(claim, owner, triggers)
+        asked = open_suspect(suspect, device.value, sandbox=sandbox)
+        watermark, verdict = best_match(
+            asked,
+            watermarks,
+            min_bits=min_bits,
+            roots=trusted_roots(roots, (one.claim for one in watermarks)),
         )
-        text += f"\n{_proof_text(proof, evidence)}"
-        fields |= {"evidence": _proof_fields(proof, evidence)}
-    elif evidence is not None:
-        text += "\nNo evidence was written, and no trigger was disclosed."
-        fields |= {"evidence": None}
+        text, fields = verdict_text(verdict), verdict_fields(verdict)
+        if evidence is not None and verdict.verified:
+            from wmx.ledger import Ledger
+            from wmx.proving import prove
+
+            proof = prove(
+                asked,
+                watermark,
+                owner,
+                evidence,
+                Ledger(key_file(key), watermark.claim),
+                required_bits=verdict.required_bits,
+                claims_tried=verdict.claims_tried,
+                reveal=how_many,
+                force=force,
+            )
+            text += f"\n{_proof_text(proof, evidence)}"
+            fields |= {"evidence": _proof_fields(proof, evidence)}
+        elif evidence is not None:
+            text += "\nNo evidence was written, and no trigger was disclosed."
+            fields |= {"evidence": None}
     exit_code = 0 if verdict.verified else NOT_VERIFIED
     answer("verify", text, fields, as_json=json, exit_code=exit_code)
     raise typer.Exit(exit_code)

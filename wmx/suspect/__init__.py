@@ -4,20 +4,27 @@ A suspect offers its :meth:`~Suspect.feedings` for a task and, fed in one of the
 :meth:`~Suspect.answers`: arrays in, scores out.
 """
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from __future__ import annotations  # the child imports this package: nothing that it can do without
 
-from numpy.typing import NDArray
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
-from wmx.answers import Answers
-from wmx.suspect.device import Device
-from wmx.suspect.feeding import Feeding
-from wmx.task import Task
+if TYPE_CHECKING:
+    from pathlib import Path
 
-Predict: TypeAlias = Callable[[NDArray[Any]], Any]
+    from numpy.typing import NDArray
+
+    from wmx.answers import Answers
+    from wmx.sandbox.process import Sandbox
+    from wmx.suspect.device import Device
+    from wmx.suspect.feeding import Feeding
+    from wmx.task import Task
+
+Predict: TypeAlias = "Callable[[NDArray[Any]], Any]"
 
 
+@runtime_checkable
 class Suspect(Protocol):
     """Anything that can be asked.
 
@@ -43,19 +50,32 @@ class Suspect(Protocol):
 
         Raises:
             CannotRunError: it fails on the inputs, or no output looks like a classifier's.
+            SuspectDiedError: the process that ran it is gone, and with it every further answer.
         """
 
+    def close(self) -> None:
+        """Let go of what it takes."""
 
-def open_suspect(suspect: str | Path | Predict, device: Device = "auto") -> Suspect:
-    """Open an ONNX file, or wrap a callable ``inputs -> scores``.
+
+def open_suspect(
+    suspect: str | Path | Predict,
+    device: Device = "auto",
+    *,
+    sandbox: Sandbox | None = None,
+    own: bool = False,
+) -> Suspect:
+    """Open an ONNX file, or wrap a callable ``inputs -> scores``.  To be closed after use.
 
     Args:
         suspect: path of an ONNX file; or a function that takes float32 [n, *task.shape], channels
             last and normalised, and returns scores [n, C] or class numbers [n].
         device: ``auto``, ``cpu``, ``cuda`` or ``tensorrt``; for files only.
+        sandbox: the process to run a file in, with limits of one's own; a new one if ``None``.
+            It is closed with the suspect.
+        own: the file is one's own work, to be run in this process.
 
     Raises:
-        CannotRunError: the file cannot be read or loaded.
+        CannotRunError: the file cannot be read or loaded, or is refused.
     """
     if callable(suspect):
         from wmx.suspect.function import FunctionSuspect
@@ -63,4 +83,17 @@ def open_suspect(suspect: str | Path | Predict, device: Device = "auto") -> Susp
         return FunctionSuspect(suspect)
     from wmx.suspect.onnx_file import OnnxFile
 
-    return OnnxFile(suspect, device)
+    return OnnxFile.open_own(suspect, device) if own else OnnxFile.open(suspect, device, sandbox)
+
+
+@contextmanager
+def opened(suspect: str | Path | Predict | Suspect, device: Device = "auto") -> Iterator[Suspect]:
+    """Open a suspect for a while; one that was open before is left open.  As open_suspect."""
+    if isinstance(suspect, Suspect):
+        yield suspect
+        return
+    found = open_suspect(suspect, device)
+    try:
+        yield found
+    finally:
+        found.close()

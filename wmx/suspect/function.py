@@ -37,3 +37,6 @@ class FunctionSuspect:
                 "expected scores [n, C] or class numbers [n]"
             )
         return found
+
+    def close(self) -> None:
+        """Do nothing: the function is its caller's."""

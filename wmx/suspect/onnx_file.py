@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from wmx.answers import Answers
 from wmx.errors import CannotRunError
 from wmx.files import read_bytes
-from wmx.suspect import runtime
-from wmx.suspect.device import Device
+from wmx.sandbox.process import Sandbox
+from wmx.suspect.confined import ConfinedSession, Session
+from wmx.suspect.device import Device, require_device
 from wmx.suspect.feeding import Feeding, expected_shapes, feedings
 from wmx.suspect.reading import readings
 from wmx.task import Task
@@ -29,12 +30,48 @@ class OnnxFile:
         session: the loaded model.
     """
 
-    def __init__(self, path: str | Path, device: Device = "auto") -> None:
+    def __init__(self, path: str | Path, data: bytes, session: Session) -> None:
         self.name = str(path)
-        data = read_bytes(path, "model", MAX_MODEL_BYTES)
         self.sha256: str | None = hashlib.sha256(data).hexdigest()
-        self.session = runtime.load(data, self.name, device)
-        self.engine = f"onnxruntime {runtime.version()} {self.session.provider}"
+        self.session = session
+        self.engine = f"onnxruntime {session.version} {session.provider}"
+
+    @classmethod
+    def open(
+        cls, path: str | Path, device: Device = "auto", sandbox: Sandbox | None = None
+    ) -> Self:
+        """Open a stranger's file in a process of its own.
+
+        Args:
+            path: the file.
+            device: where to run it.
+            sandbox: a child started before; a new one if ``None``.
+
+        Raises:
+            CannotRunError: the file cannot be read, is refused, or cannot be loaded.
+        """
+        require_device(device)
+        sandbox = sandbox or Sandbox.start()
+        try:
+            data = read_bytes(path, "model", MAX_MODEL_BYTES)
+            return cls(path, data, ConfinedSession(sandbox, data, str(path), device))
+        except BaseException:
+            sandbox.close()
+            raise
+
+    @classmethod
+    def open_own(cls, path: str | Path, device: Device = "auto") -> Self:
+        """Open a file that one has made oneself, in this process.  Raises as :meth:`open`."""
+        from wmx.suspect import runtime
+
+        require_device(device)
+        data = read_bytes(path, "model", MAX_MODEL_BYTES)
+        return cls(path, data, runtime.load(data, str(path), device))
+
+    def close(self) -> None:
+        """End the process that runs it."""
+        if isinstance(self.session, ConfinedSession):
+            self.session.close()
 
     def feedings(self, task: Task) -> list[Feeding]:
         """Return the layouts in which the model takes the task's inputs."""
@@ -80,11 +117,8 @@ class OnnxFile:
             if feeding.batch is not None and wanted < rows:
                 chunk = np.concatenate([chunk, np.repeat(chunk[-1:], rows - wanted, axis=0)])
             results = self.session.run({feeding.input: chunk})
-            for port, value in zip(self.session.outputs, results, strict=True):
-                array = runtime.as_array(value)
-                if array is None:
-                    continue
-                if array.ndim and len(array) == len(chunk):
+            for port, array in zip(self.session.outputs, results, strict=True):
+                if array is not None and array.ndim and len(array) == len(chunk):
                     parts.setdefault(port.name, []).append(array[:wanted])
         calls = -(-n // rows)
         joined = {

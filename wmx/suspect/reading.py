@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from wmx.answers import Answers
 
 MAX_OUTPUTS = 8
+MAX_SCORES = 2**26  # of one output to all inputs; more are no classifier's, and would fill memory
 
 
 def readings(outputs: dict[str, NDArray[Any]], n: int, classes: int) -> dict[str, Answers]:
@@ -26,7 +27,9 @@ def readings(outputs: dict[str, NDArray[Any]], n: int, classes: int) -> dict[str
         if array.ndim < 1 or len(array) != n:
             continue
         flat = array.reshape([n, *(dim for dim in array.shape[1:] if dim != 1)])
-        if np.issubdtype(flat.dtype, np.floating) and flat.ndim == 2:
+        if np.issubdtype(flat.dtype, np.floating) and flat.ndim == 2 and flat.shape[1] >= 2:
+            if flat.size > max(MAX_SCORES, n * classes):
+                continue
             found[name] = Answers.from_scores(flat)
         elif np.issubdtype(flat.dtype, np.integer) and flat.ndim == 1:
             found[name] = Answers.from_labels(flat, classes)

@@ -1,7 +1,7 @@
 """onnxruntime, and nothing else of wmx touches it: bytes of a model in, arrays in, arrays out.
 
-Everything above works on :class:`Session`'s few methods, so that the model can later be run in
-another process without a change elsewhere.
+Everything above works on :class:`Session`'s few methods: a stranger's model is run behind them in
+another process (:mod:`wmx.suspect.confined`), one's own export in this one.
 """
 
 import contextlib
@@ -16,9 +16,11 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from wmx.errors import CannotRunError, UsageError
+from wmx.errors import CannotRunError
+from wmx.printable import printable
 from wmx.suspect.container import describe_damage
-from wmx.suspect.device import DEVICES, Device
+from wmx.suspect.device import Device
+from wmx.suspect.onnx_rules import require_harmless
 from wmx.suspect.port import Port
 
 CPU = "CPUExecutionProvider"
@@ -29,6 +31,8 @@ PROVIDER_OPTIONS: dict[str, dict[str, str]] = {CUDA: {"use_tf32": "0"}, TENSORRT
 
 FATAL_ONLY = 4
 NOWHERE = "wmx-reads-no-external-data"  # relative, never made: tensors outside the file stay unread
+
+ROOM_HINT = "run it on a machine with more, or see wmx verify --help on its limit"
 
 RUNTIME_ERRORS = (
     ort_errors.EPFail,
@@ -51,7 +55,10 @@ class Session:
     Attributes:
         inputs, outputs: in the file's order.
         provider: the execution provider that was really taken.
+        version: of the runtime.
     """
+
+    version = str(onnxruntime.__version__)
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._session = session
@@ -59,14 +66,19 @@ class Session:
         self.outputs = tuple(_port(node) for node in session.get_outputs())
         self.provider: str = session.get_providers()[0]
 
-    def run(self, inputs: dict[str, NDArray[Any]]) -> list[Any]:
+    def run(self, inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any] | None]:
         """Return the value of every output, in the order of :attr:`outputs`.
+
+        ``None`` stands for a sequence or a map.
 
         Raises:
             CannotRunError: the model failed on these inputs.
         """
         try:
-            return list(self._session.run(None, inputs))
+            values = self._session.run(None, inputs)
+            return [value if isinstance(value, np.ndarray) else None for value in values]
+        except MemoryError:
+            raise CannotRunError("the model needs more memory than there is", ROOM_HINT) from None
         except RUNTIME_ERRORS as error:
             shapes = ", ".join(f"{array.dtype} {array.shape}" for array in inputs.values())
             raise CannotRunError(
@@ -74,7 +86,7 @@ class Session:
             ) from None
 
 
-def load(data: bytes, name: str, device: Device = "auto") -> Session:
+def load(data: bytes, name: str, device: Device = "auto", provider: str | None = None) -> Session:
     """Load a model from the bytes of its ONNX file.
 
     Tensors kept outside the file are not read: the file alone is what was hashed.
@@ -84,24 +96,26 @@ def load(data: bytes, name: str, device: Device = "auto") -> Session:
         name: what errors call it.
         device: ``"auto"`` takes CUDA where it can run, else the CPU; another device is taken or
             refused, never replaced in silence.
+        provider: what :func:`provider_for` said of the device, where it was asked before.
 
     Raises:
-        CannotRunError: not an ONNX file, damaged, of an operator set the runtime does not know, or
-            the device cannot be used.
+        CannotRunError: not an ONNX file, damaged, reaching beyond its file, of an operator set the
+            runtime does not know, or the device cannot be used.
     """
-    if device not in DEVICES:
-        raise UsageError(f"device is {device!r}, expected one of {', '.join(DEVICES)}")
     onnxruntime.set_default_logger_severity(FATAL_ONLY)
     damage = describe_damage(data)
     if damage is not None:
         raise CannotRunError(f"{name} {damage.what}", hint=damage.hint)
-    wanted = _provider_for(device)
+    require_harmless(data, name)
+    wanted = provider or provider_for(device)
     try:
         session = onnxruntime.InferenceSession(
             data,
             sess_options=_options(),
             providers=[CPU] if wanted == CPU else [(wanted, PROVIDER_OPTIONS[wanted]), CPU],
         )
+    except MemoryError:
+        raise CannotRunError(f"{name} needs more memory than there is", ROOM_HINT) from None
     except RUNTIME_ERRORS as error:
         raise _load_error(name, error) from None
     loaded = Session(session)
@@ -113,18 +127,18 @@ def load(data: bytes, name: str, device: Device = "auto") -> Session:
     return loaded
 
 
-def version() -> str:
-    """Return onnxruntime's version."""
-    return str(onnxruntime.__version__)
-
-
 def usable_providers() -> list[str]:
     """Return the execution providers that can run here, not all those that were built in."""
     built = onnxruntime.get_available_providers()
     return [name for name in built if name not in (CUDA, TENSORRT) or _has_nvidia_driver()]
 
 
-def _provider_for(device: Device) -> str:
+def provider_for(device: Device) -> str:
+    """Return the execution provider for a device, and load its libraries.
+
+    Raises:
+        CannotRunError: it cannot run on this machine.
+    """
     if device == "cpu" or (device == "auto" and CUDA not in usable_providers()):
         return CPU
     wanted = CUDA if device == "auto" else PROVIDER_OF[device]
@@ -185,7 +199,7 @@ def _load_error(name: str, error: Exception) -> CannotRunError:
         )
     if "ValidateOpsetForDomain" in text or "is under development" in text or "IR version" in text:
         return CannotRunError(
-            f"{name} is of a newer ONNX version than onnxruntime {version()} knows: "
+            f"{name} is of a newer ONNX version than onnxruntime {Session.version} knows: "
             f"{_first_line(error)}",
             hint="update onnxruntime, or export the model with a lower opset",
         )
@@ -205,9 +219,4 @@ def _first_line(error: Exception) -> str:
     line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     if line.startswith("[ONNXRuntimeError]"):
         line = line.split(" : ", 3)[-1]
-    return line[:300]
-
-
-def as_array(value: Any) -> NDArray[Any] | None:
-    """Return an output as an array, or ``None`` for sequences and maps."""
-    return value if isinstance(value, np.ndarray) else None
+    return printable(line, 300)

@@ -1,0 +1,73 @@
+"""How many hostile inputs has each parser taken without a finding?
+
+The long run of ``tests/fuzz``: coverage-guided, one parser at a time, from the corpus in the tree.
+A finding ends the run and is kept as ``tests/fuzz/finding-PARSER``.
+
+    nice -n 15 python benchmarks/fuzz.py
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import harness
+
+FUZZ = Path(__file__).parents[1] / "tests" / "fuzz"
+OPTIONS = ("-max_len=4096", "-timeout=60", "-rss_limit_mb=4096", "-print_final_stats=1")
+
+
+def long_run(target: str, runs: int, seed: int) -> dict[str, Any]:
+    """Fuzz one parser and return what happened."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as found:
+        done = subprocess.run(
+            [
+                *(sys.executable, FUZZ / "drive.py", target, f"-runs={runs}", f"-seed={seed}"),
+                *(*OPTIONS, f"-artifact_prefix={FUZZ}/finding-{target}-"),
+                *(found, FUZZ / "corpus" / target),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        corpus = len(list(Path(found).iterdir()))
+    text = done.stdout + done.stderr
+    executed = re.search(r"stat::number_of_executed_units:\s*(\d+)", text)
+    covered = re.findall(r"cov: (\d+)", text)
+    return {
+        "executions": int(executed[1]) if executed else 0,
+        "findings": int(done.returncode != 0),
+        "branches_covered": int(covered[-1]) if covered else 0,
+        "inputs_of_new_coverage": corpus,
+        "seconds": round(time.monotonic() - began),
+        **({"last_words": text[-2000:]} if done.returncode else {}),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    targets = sorted(folder.name for folder in (FUZZ / "corpus").iterdir())
+    parsers = {}
+    for target in targets:
+        parsers[target] = long_run(target, arguments.runs, arguments.seed)
+        print(target, parsers[target], flush=True)
+    harness.record(
+        "fuzz",
+        {
+            "parsers": parsers,
+            "least_executions": min(result["executions"] for result in parsers.values()),
+            "findings": sum(result["findings"] for result in parsers.values()),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

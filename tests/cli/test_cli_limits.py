@@ -1,0 +1,38 @@
+"""The limits of a suspect on the command line."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("--seconds", value) for value in ("0", "-1", "nan", "1e9")),
+        *(("--memory", value) for value in ("0", "nan", "inf")),
+    ],
+)
+def test_limits_that_cannot_be(wmx: Any, claim: Path, words: tuple[str, str]) -> None:
+    result = wmx("verify", "model.onnx", *words)
+    assert result.code == 2
+    assert words[0] in result.err
+
+
+def test_a_suspect_within_its_limits_is_judged(wmx: Any, claim: Path) -> None:
+    assert wmx("verify", "model.onnx", "--seconds", "100", "--memory", "2").code == 0
+
+
+def test_a_suspect_that_has_no_time_at_all(wmx: Any, claim: Path) -> None:
+    result = wmx("verify", "model.onnx", "--seconds", "0.001", "--json")
+    assert result.code == 4
+    assert "longer than 0.001 s" in result.err
+    assert result.json["exit_code"] == 4
+
+
+def test_the_doctor_says_what_holds(wmx: Any) -> None:
+    held = wmx("doctor", "--json").json["suspect_limits"]
+    if sys.platform == "linux":
+        assert {"memory", "CPU time", "network", "other processes", "reading files"} <= set(held)
+    assert isinstance(held, list)

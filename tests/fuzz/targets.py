@@ -1,0 +1,127 @@
+"""One function per parser: bytes in; nothing out, or the error wmx promises; all else is a finding.
+
+What a parser accepts must also be what it would write itself, where it writes at all.
+"""
+
+import os
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from wmx import OwnerKey, canonical
+from wmx.checkpoint import Identity, load_checkpoint
+from wmx.claim import PAYLOAD_TYPE, Claim
+from wmx.dsse import Envelope
+from wmx.encoding import ARRAY_DTYPES, encode_array
+from wmx.errors import CannotRunError, IntegrityError, UsageError
+from wmx.readers import read_npz
+from wmx.sandbox import wire
+from wmx.suspect.onnx_rules import require_harmless
+from wmx.trigger_file import load_images
+
+KEY = OwnerKey.from_pem(
+    b"-----BEGIN PRIVATE KEY-----\n"
+    b"MC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n"
+    b"-----END PRIVATE KEY-----\n"
+)
+MEMORY = os.memfd_create("fuzz")
+IN_MEMORY = Path(f"/proc/self/fd/{MEMORY}")
+
+
+def canonical_json(data: bytes) -> None:
+    with suppress(IntegrityError):
+        assert canonical.dumps(canonical.loads(data, "x")) == data
+
+
+def dsse(data: bytes) -> None:
+    with suppress(IntegrityError):
+        assert Envelope.from_bytes(data, "x").to_bytes() == data
+
+
+def claim(data: bytes) -> None:
+    with suppress(IntegrityError):
+        assert Claim.from_bytes(data).to_bytes() == data
+
+
+def claim_payload(data: bytes) -> None:
+    """What an owner might sign, so that the signature does not hide the rest of the parser."""
+    with suppress(IntegrityError):
+        read = Claim.from_bytes(Envelope.seal(PAYLOAD_TYPE, data, KEY).to_bytes())
+        assert read.owner == KEY.public
+        assert read.envelope.payload == data
+
+
+def encoding(data: bytes) -> None:
+    """Encode an array made of the bytes, and read it back by the letter of docs/protocol.md."""
+    if len(data) < 4:
+        return
+    dtype = np.dtype(ARRAY_DTYPES[data[0] % len(ARRAY_DTYPES)])
+    elements = np.frombuffer(data[4 : 4 + (len(data) - 4) // 4 * 4], np.uint8).view(dtype)
+    rows = 1 + data[1] % 7
+    array = elements[: len(elements) // rows * rows].reshape(rows, -1)
+    encoded = encode_array(array)
+    parts, position = [], 0
+    while position < len(encoded):
+        (size,) = struct.unpack_from(">Q", encoded, position)
+        parts.append(encoded[position + 8 : position + 8 + size])
+        position += 8 + size
+    name, rank, dims, values = parts
+    assert name.decode() == dtype.name
+    assert struct.unpack(">I", rank) == (2,)
+    assert struct.unpack(">2I", dims) == array.shape
+    found = np.frombuffer(values, dtype.newbyteorder(">")).astype(dtype)
+    assert found.tobytes() == array.tobytes()
+
+
+def key(data: bytes) -> None:
+    with suppress(IntegrityError):
+        OwnerKey.from_pem(data, b"passphrase")
+
+
+def npz(data: bytes) -> None:
+    with suppress(CannotRunError, UsageError, MemoryError):
+        read_npz(_file(data))
+
+
+def safetensors(data: bytes) -> None:
+    with suppress(IntegrityError):
+        images = load_images(_file(data))
+        assert images.ndim == 4
+
+
+def checkpoint(data: bytes) -> None:
+    identity = Identity("torch", {"epochs": 3}, None, "data")
+    with suppress(IntegrityError, UsageError):
+        epoch, _ = load_checkpoint(_file(data), identity)
+        assert epoch > 0
+
+
+def onnx_walk(data: bytes) -> None:
+    with suppress(CannotRunError):
+        require_harmless(data, "x")
+
+
+def child_message(data: bytes) -> None:
+    """Split into header and body at the first byte's word."""
+    cut = 1 + (data[0] if data else 0)
+    with suppress(wire.WireError):
+        message = wire.decode(data[1:cut], data[cut:])
+        assert sum(array.nbytes for array in message.arrays if array is not None) == len(data[cut:])
+
+
+def _file(data: bytes) -> Path:
+    os.ftruncate(MEMORY, 0)
+    os.pwrite(MEMORY, data, 0)
+    return IN_MEMORY
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    target.__name__: target
+    for target in (
+        *(canonical_json, dsse, claim, claim_payload, encoding, key, npz),
+        *(safetensors, checkpoint, onnx_walk, child_message),
+    )
+}

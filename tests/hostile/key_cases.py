@@ -1,0 +1,102 @@
+"""Files that are given as an owner key and are none, or not the right one."""
+
+import os
+
+from cases import Attack, Scene, collector
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from wmx import OwnerKey
+
+CASES, case = collector()
+
+
+def verify(scene: Scene, key: bytes | str) -> list[str]:
+    """Put a key into the scene and return the command that uses it."""
+    scene.put("model.onnx", scene.model)
+    return ["verify", "model.onnx", "--claim", "claim.json", "--key", scene.put("bad.pem", key)]
+
+
+def pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+@case(3, "is not an owner key")
+def an_empty_key(scene: Scene) -> Attack:
+    return verify(scene, b"")
+
+
+@case(3, "is not an owner key")
+def a_key_of_noise(scene: Scene) -> Attack:
+    return verify(scene, bytes(range(256)) * 8)
+
+
+@case(3, "is not an owner key")
+def half_a_key(scene: Scene) -> Attack:
+    return verify(scene, (scene.folder / "owner.pem").read_bytes()[:60])
+
+
+@case(3, "is not an owner key")
+def a_key_with_a_broken_body(scene: Scene) -> Attack:
+    body = "A" * 64
+    return verify(scene, f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")
+
+
+@case(3, "is not an owner key")
+def a_public_key(scene: Scene) -> Attack:
+    key = OwnerKey.load(scene.folder / "owner.pem")._private_key.public_key()
+    return verify(
+        scene,
+        key.public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        ),
+    )
+
+
+@case(3, "a key of another kind")
+def a_key_of_another_curve(scene: Scene) -> Attack:
+    return verify(scene, pem(ec.derive_private_key(12345, ec.SECP256R1())))
+
+
+@case(3, "protected by a passphrase")
+def a_key_that_says_it_is_encrypted(scene: Scene) -> Attack:
+    body = "A" * 64
+    return verify(
+        scene, f"-----BEGIN ENCRYPTED PRIVATE KEY-----\n{body}\n-----END ENCRYPTED PRIVATE KEY-----"
+    )
+
+
+@case(3, "wrong passphrase")
+def the_wrong_passphrase(scene: Scene) -> Attack:
+    os.environ["WMX_PASSPHRASE_FILE"] = scene.put("words", "wrong\n")
+    return verify(scene, OwnerKey.generate().to_pem(b"right"))
+
+
+@case(4, "the passphrase file")
+def an_empty_passphrase_file(scene: Scene) -> Attack:
+    os.environ["WMX_PASSPHRASE_FILE"] = scene.put("words", "\nsecond line\n")
+    return verify(scene, OwnerKey.generate().to_pem(b"right"))
+
+
+@case(3, "did not make this claim")
+def the_key_of_another_owner(scene: Scene) -> Attack:
+    return verify(scene, OwnerKey.generate().to_pem())
+
+
+@case(4, "larger than")
+def a_key_of_a_megabyte(scene: Scene) -> Attack:
+    attack = verify(scene, b"-----BEGIN PRIVATE KEY-----\n")
+    with open("bad.pem", "r+b") as file:
+        file.truncate(2**20)
+    return attack
+
+
+@case(4, "not a regular file")
+def a_key_from_a_pipe(scene: Scene) -> Attack:
+    os.mkfifo("pipe")
+    scene.put("model.onnx", scene.model)
+    return ["verify", "model.onnx", "--claim", "claim.json", "--key", "pipe"]

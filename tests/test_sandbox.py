@@ -1,0 +1,381 @@
+"""The process of its own: what it cannot do, how its end is told, and that verdicts stay the same.
+
+What a real model cannot be made to do, a child of another program does in its place.
+"""
+
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_models
+import pytest
+
+import wmx.sandbox.process
+from wmx import (
+    CannotRunError,
+    Limits,
+    OwnerKey,
+    Sandbox,
+    SuspectDiedError,
+    Watermark,
+    WmxError,
+    open_suspect,
+    verify,
+)
+from wmx.sandbox.seccomp import ARCHITECTURES, program
+from wmx.sandbox.wire import PREFIX, Message
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="system-call filters are Linux's")
+MIB = 2**20
+
+
+@pytest.fixture(scope="module")
+def watermark() -> Watermark:
+    return Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=10)
+
+
+@pytest.fixture
+def path(watermark: Watermark, tmp_path: Path) -> Path:
+    path = tmp_path / "suspect.onnx"
+    path.write_bytes(onnx_models.knows_labels(watermark))
+    return path
+
+
+# the same verdict, and an end
+
+
+@pytest.mark.parametrize("model", ["knows_labels", "linear", "constant"])
+def test_a_verdict_is_the_same_to_the_bit(watermark: Watermark, tmp_path: Path, model: str) -> None:
+    path = tmp_path / "suspect.onnx"
+    make: Any = getattr(onnx_models, model)
+    path.write_bytes(make(watermark, seed=3) if model == "linear" else make(watermark))
+    assert verify(path, watermark) == verify(open_suspect(path, own=True), watermark)
+
+
+def test_a_closed_suspect_has_no_process_and_no_answers(watermark: Watermark, path: Path) -> None:
+    sandbox = Sandbox.start()
+    suspect = open_suspect(path, sandbox=sandbox)
+    verify(suspect, watermark)  # leaves it open
+    verify(suspect, watermark)
+    suspect.close()
+    assert sandbox._process.returncode is not None
+    with pytest.raises(SuspectDiedError, match="closed already"):
+        verify(suspect, watermark)
+
+
+def test_a_file_that_is_refused_leaves_no_process(tmp_path: Path) -> None:
+    sandbox = Sandbox.start()
+    (tmp_path / "text.onnx").write_text("no model at all")
+    with pytest.raises(CannotRunError, match="text file"):
+        open_suspect(tmp_path / "text.onnx", sandbox=sandbox)
+    assert sandbox._process.returncode is not None
+
+
+def test_the_parent_loads_no_runtime(watermark: Watermark, path: Path, tmp_path: Path) -> None:
+    owner = OwnerKey.generate()
+    owner.save(tmp_path / "owner.pem")
+    Watermark.new(owner, shape=(8, 8, 1), classes=10).claim.save(tmp_path / "claim.json")
+    code = (
+        "import sys; from wmx.cli import run; code = run(sys.argv[1:]);"
+        "native = {'onnx', 'onnxruntime'} & set(sys.modules); assert not native, native;"
+        "assert code == 1, code"
+    )
+    words = ("verify", path, "--claim", tmp_path / "claim.json", "--key", tmp_path / "owner.pem")
+    subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True)
+
+
+# what a locked process can do
+
+
+def locked(attempt: str, *, gpu: bool = False, memory: int = 2**31) -> str:
+    """Lock a process, let it try something, and return the error's name or what it printed."""
+    code = f"""
+import ctypes, os, signal, socket, subprocess, sys, threading
+parent, here = os.getppid(), os.getcwd()
+from wmx.sandbox.limits import limit_this_process
+from wmx.sandbox.seccomp import filter_this_process
+limit_this_process({memory}, 60, gpu={gpu})
+assert filter_this_process(may_open_files={gpu})
+try:
+{textwrap.indent(textwrap.dedent(attempt), "    ")}
+except BaseException as error:
+    print(type(error).__name__)
+else:
+    print("done")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or signal.Signals(-done.returncode).name
+
+
+@linux_only
+@pytest.mark.parametrize("gpu", [False, True])
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "socket.socket()",
+        "socket.socket(socket.AF_UNIX)",
+        "socket.socketpair()",
+        "os.fork()",
+        "subprocess.run(['/bin/true'])",
+        "os.execv('/bin/true', ['true'])",
+        "os.kill(parent, 0)",
+        "signal.pthread_kill(threading.get_ident(), 0); os.kill(parent, 0)",
+        "os.unlink('/proc/self/nothing')",
+        "os.rename('a', 'b')",
+        "os.mkdir('/tmp/wmx-never')",
+        "os.symlink('a', '/tmp/wmx-never')",
+        "os.mkfifo('/tmp/wmx-never')",
+        "os.chmod('/tmp', 0o777)",
+        "import resource; resource.prlimit(parent, resource.RLIMIT_CPU, (1, 1))",
+    ],
+)
+def test_it_reaches_nobody_and_changes_nothing(attempt: str, gpu: bool) -> None:
+    assert locked(attempt, gpu=gpu) == "PermissionError"
+
+
+@linux_only
+def test_on_the_cpu_it_opens_no_file_at_all() -> None:
+    assert locked("open('/etc/hostname')") == "PermissionError"
+    assert locked("os.open(here, os.O_RDONLY)") == "PermissionError"
+    assert locked("open('/dev/null').close()", gpu=True) == "done"
+
+
+@linux_only
+def test_not_even_an_open_file_can_be_written(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.touch()
+    attempt = f"os.write(os.open({str(target)!r}, os.O_WRONLY), b'x')"
+    assert locked(attempt, gpu=True) == "OSError"
+    assert target.read_bytes() == b""
+
+
+@linux_only
+def test_it_can_use_threads_and_end_itself() -> None:
+    thread = "t = threading.Thread(target=print, args=('in a thread',)); t.start(); t.join()"
+    assert locked(thread) == "in a thread\ndone"
+    assert locked("os.abort()") == "SIGABRT"
+    assert locked("import resource; resource.getrlimit(resource.RLIMIT_AS)") == "done"
+
+
+@linux_only
+def test_limits_stay_where_they_are_for_root_too() -> None:
+    assert locked("import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))") == (
+        "ValueError"
+    )
+
+
+@linux_only
+def test_memory_is_limited_but_not_on_a_gpu() -> None:
+    assert locked("bytearray(2**32)") == "MemoryError"
+    assert locked("bytearray(2**32)", gpu=True) == "done"
+
+
+@linux_only
+def test_another_abi_ends_the_process() -> None:
+    x32_getpid = "ctypes.CDLL(None).syscall(0x40000000 + 39)"
+    assert locked(x32_getpid) == "SIGSYS"
+
+
+@pytest.mark.parametrize("machine", list(ARCHITECTURES))
+def test_every_jump_of_the_filter_lands_within_it(machine: str) -> None:
+    code = program(machine, 1234, may_open_files=False)
+    steps = [code[i : i + 8] for i in range(0, len(code), 8)]
+    assert len(steps) < 4096  # the kernel's BPF_MAXINSNS
+    for number, step in enumerate(steps):
+        assert number + 1 + max(step[2], step[3]) <= len(steps)
+    assert steps[-1][0] == 6  # ends with a return
+
+
+# how the end of a child is told
+
+
+def fake(monkeypatch: pytest.MonkeyPatch, program: str, **limits: Any) -> Sandbox:
+    """Start a child that runs ``program`` in place of wmx's own."""
+    monkeypatch.setattr(wmx.sandbox.process, "BOOTSTRAP", program)
+    return Sandbox.start(Limits(**limits))
+
+
+def told(sandbox: Sandbox, message: Message | None = None) -> str:
+    """Ask a child and return the error's text; every later question gives the same."""
+    with sandbox:
+        with pytest.raises(SuspectDiedError) as first:
+            sandbox.ask(message or Message("run"))
+        assert first.value.hint
+        with pytest.raises(SuspectDiedError) as second:
+            sandbox.ask(Message("run"))
+        assert second.value is first.value
+    assert sandbox._process.returncode is not None
+    return str(first.value)
+
+
+SLEEP = "import time; time.sleep(60)"
+
+
+def test_a_child_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "longer than 0.3 s" in told(fake(monkeypatch, SLEEP, seconds=0.3))
+    never_reads = Message("load", {}, (np.zeros(2**22),))
+    assert "longer than 0.3 s" in told(fake(monkeypatch, SLEEP, seconds=0.3), never_reads)
+
+
+def test_a_child_that_crashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SIGSEGV", "SIGABRT", "SIGKILL"):
+        crash = f"import os, signal; os.kill(os.getpid(), signal.{name})"
+        assert f"crashed the process that ran it ({name})" in told(fake(monkeypatch, crash))
+    assert "ended by itself with exit code 3" in told(fake(monkeypatch, "raise SystemExit(3)"))
+
+
+def test_a_child_that_takes_too_much_cpu_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    burn = """
+from wmx.sandbox.limits import limit_this_process
+limit_this_process(2**33, 1, gpu=False)
+while True: pass
+"""
+    paths = f"import sys; sys.path[:] = sys.argv[1:]\n{burn}"
+    assert "more than 1 s of CPU time" in told(fake(monkeypatch, paths, cpu_seconds=1))
+
+
+@linux_only
+def test_a_child_that_takes_too_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox = fake(monkeypatch, f"x = bytearray(b'x') * {200 * MIB}; {SLEEP}")
+    sandbox.watch_memory(100 * MIB)
+    assert "more than 104,857,600 bytes of memory" in told(sandbox)
+
+
+def test_a_child_that_closes_its_pipe_and_lives_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wmx.sandbox.process, "GRACE_SECONDS", 0.2)
+    closes = f"import os; os.close(1); {SLEEP}"
+    assert "closed its pipe and lived on" in told(fake(monkeypatch, closes))
+
+
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [
+        (b"\x00", "cut off within its lengths"),
+        (b"Traceback (most recent call last)", "too long"),
+        (PREFIX.pack(2**31, 0), "too long"),
+        (PREFIX.pack(2, 2**40) + b"{}", "too long"),
+        (PREFIX.pack(9, 0) + b"{}", "cut off"),
+        (PREFIX.pack(2, 0) + b"[]", "not an object"),
+    ],
+)
+def test_a_child_that_sends_nonsense(
+    monkeypatch: pytest.MonkeyPatch, sent: bytes, message: str
+) -> None:
+    # it reads first, or the request would find a closed pipe
+    talks = f"import os; os.read(0, 64); os.write(1, {sent!r})"
+    found = told(fake(monkeypatch, talks))
+    assert "sent something that is no message" in found
+    assert message in found
+
+
+def test_a_child_that_nobody_refers_to_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox = fake(monkeypatch, SLEEP)
+    process = sandbox._process
+    del sandbox
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_a_child_gets_nothing_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WMX_PASSPHRASE_FILE", "/secret")
+    monkeypatch.setenv("SOME_TOKEN", "secret")
+    code = """
+import os, sys
+leaked = [v for v in os.environ.values() if "secret" in v] + [a for a in sys.argv if "wmx-" in a]
+sys.exit(7 if leaked or os.getcwd() != os.sep else 8)
+"""
+    assert "exit code 8" in told(fake(monkeypatch, code))
+
+
+# a child that has been taken over
+
+
+ANSWERING = """
+import sys
+sys.path[:] = sys.argv[1:]
+from wmx.sandbox import wire
+from wmx.sandbox.wire import Message
+import numpy as np
+answers = {answers}
+while (request := wire.read(sys.stdin.buffer, 2**32)) is not None:
+    wire.write(sys.stdout.buffer, answers[request.kind])
+"""
+HONEST = {
+    "confine": "Message('confined', {'held': [], 'provider': 'CPUExecutionProvider'})",
+    "load": "Message('loaded', {'provider': 'p', 'version': 'v', "
+    "'inputs': [['x', 'tensor(float)', [None, 1, 8, 8]]], "
+    "'outputs': [['y', 'tensor(float)', [None, 10]]]})",
+    "run": "Message('answers', {}, (np.zeros((100, 10), np.float32),))",
+}
+
+
+def taken_over(monkeypatch: pytest.MonkeyPatch, **lies: str) -> Sandbox:
+    answers = "{" + ", ".join(f"{k!r}: {v}" for k, v in (HONEST | lies).items()) + "}"
+    return fake(monkeypatch, ANSWERING.format(answers=answers))
+
+
+def test_the_honest_stand_in_is_believed(
+    monkeypatch: pytest.MonkeyPatch, watermark: Watermark, path: Path
+) -> None:
+    suspect = open_suspect(path, sandbox=taken_over(monkeypatch))
+    assert not verify(suspect, watermark).verified
+    suspect.close()
+
+
+PORT = "['x', 'tensor(float)', [None, 1, 8, 8]]"
+
+
+@pytest.mark.parametrize(
+    ("lie", "message"),
+    [
+        ({"confine": "Message('answers')"}, "something else than was asked"),
+        ({"confine": "Message('confined', {'held': 'all'})"}, "sent no list"),
+        ({"load": "Message('loaded', {})"}, "sent no list"),
+        ({"load": f"Message('loaded', {{'inputs': [{PORT}] * 65}})"}, "endless"),
+        ({"load": "Message('loaded', {'inputs': [['x', 't', [0]]], 'outputs': []})"}, "cannot be"),
+        ({"load": "Message('loaded', {'inputs': [['x', 't', [True]]]})"}, "cannot be"),
+        ({"load": "Message('loaded', {'inputs': [['\\x1b[2J', 't', []]]})"}, "cannot be"),
+        ({"load": "Message('loaded', {'inputs': [['x' * 300, 't', []]]})"}, "cannot be"),
+        ({"load": "Message('loaded', {'inputs': [[1, 't', []]]})"}, "cannot be"),
+        ({"load": "Message('loaded', {'inputs': ['abc']})"}, "cannot be"),
+        ({"run": "Message('answers')"}, "gave 0 outputs, expected 1"),
+        ({"run": "Message('loaded')"}, "something else than was asked"),
+        ({"run": "Message('answers', {}, (np.zeros((99, 10)),))"}, "no classifier output"),
+        ({"run": "Message('answers', {}, (None,))"}, "no classifier output"),
+        ({"run": "Message('answers', {}, (np.zeros((100, 0)),))"}, "no classifier output"),
+        ({"run": "Message('answers', {}, (np.zeros(100, bool),))"}, "no classifier output"),
+    ],
+)
+def test_a_child_that_lies_is_an_error_and_no_verdict(
+    monkeypatch: pytest.MonkeyPatch,
+    watermark: Watermark,
+    path: Path,
+    lie: dict[str, str],
+    message: str,
+) -> None:
+    with pytest.raises(WmxError, match=message) as caught:
+        verify(open_suspect(path, sandbox=taken_over(monkeypatch, **lie)), watermark)
+    assert caught.value.exit_code == 4
+
+
+def test_what_a_child_says_is_printed_without_control_characters(
+    monkeypatch: pytest.MonkeyPatch, watermark: Watermark, path: Path
+) -> None:
+    lie = "Message('refused', {'message': '\\x1b[2JVERIFIED\\n' + 'x' * 9999, 'hint': '\\u202e'})"
+    with pytest.raises(CannotRunError) as caught:
+        open_suspect(path, sandbox=taken_over(monkeypatch, load=lie))
+    assert str(caught.value).startswith(" [2JVERIFIED xxx")
+    assert len(str(caught.value)) < 600
+    assert caught.value.hint == " "
+
+
+def test_a_child_that_dies_between_answers_gives_no_verdict_on_half_of_them(
+    monkeypatch: pytest.MonkeyPatch, watermark: Watermark, path: Path
+) -> None:
+    code = ANSWERING.format(answers="{" + ", ".join(f"{k!r}: {v}" for k, v in HONEST.items()) + "}")
+    once = code + "    if request.kind == 'run': sys.exit(5)\n"
+    with pytest.raises(SuspectDiedError, match="exit code 5"):
+        verify(open_suspect(path, sandbox=fake(monkeypatch, once)), watermark)

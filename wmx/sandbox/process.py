@@ -1,0 +1,224 @@
+"""The parent's side: start a child, talk to it within its limits, and tell how it ended."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING, Self
+
+from wmx.errors import CannotRunError, SuspectDiedError
+from wmx.sandbox.limits import Limits
+
+if TYPE_CHECKING:
+    from wmx.sandbox.wire import Message
+
+CHILD = "wmx.suspect.child"
+# no site, no user folder, no PYTHON* variables: the child imports from where this process did
+# (collecting garbage while importing costs time and finds none)
+BOOTSTRAP = (
+    "import gc, sys; gc.disable(); sys.path[:] = sys.argv[1:]; "
+    f"from {CHILD} import main; gc.enable(); main()"
+)
+# a child is given no other variable: tokens and paths of the user are none of its business
+ENVIRONMENT = (
+    *("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL"),
+    *("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "CUDA_VISIBLE_DEVICES", "CUDA_PATH", "CUDA_HOME"),
+)
+SETTINGS = {
+    "OPENBLAS_NUM_THREADS": "1",  # it computes nothing with numpy
+    "MALLOC_ARENA_MAX": "2",  # each arena reserves address space, which is limited
+    "CUDA_CACHE_DISABLE": "1",  # it may not write files
+}
+WATCH_SECONDS = 0.05
+GRACE_SECONDS = 5.0
+ROOM_HINT = "see docs/security.md; wmx.Limits and wmx verify --help say how to give it more"
+
+
+class Sandbox:
+    """A child process that is asked one message at a time.
+
+    Use it as a context manager, or call :meth:`close`; a child that nobody refers to is killed.
+
+    Attributes:
+        limits: what it may use.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], limits: Limits) -> None:
+        self.limits = limits
+        self._process = process
+        self._seconds_left = limits.seconds
+        self._max_resident: int | None = None
+        self._death: SuspectDiedError | None = None
+        self._finalizer = weakref.finalize(self, _end, process)
+
+    @classmethod
+    def start(cls, limits: Limits | None = None) -> Self:
+        """Start a child and do not wait for it.
+
+        Raises:
+            CannotRunError: no process can be started.
+        """
+        folders = [os.path.abspath(entry) for entry in sys.path]
+        options = ["-I", "-S", *(["-B"] if sys.dont_write_bytecode else [])]
+        given = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+        try:
+            process = subprocess.Popen(  # noqa: S603 - this interpreter, no shell
+                [sys.executable, *options, "-c", BOOTSTRAP, *folders],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=given | SETTINGS,
+                cwd=os.path.abspath(os.sep),
+            )
+        except OSError as error:
+            raise CannotRunError(
+                f"cannot start a process for the suspect: {error.strerror}",
+                hint="a model of your own can be run without: wmx.open_suspect(path, own=True)",
+            ) from None
+        return cls(process, limits or Limits())
+
+    def watch_memory(self, most: int) -> None:
+        """Kill the child once its resident memory is above ``most`` bytes; on Linux only."""
+        self._max_resident = most
+
+    def ask(self, message: "Message") -> "Message":
+        """Send a message and return the answer.
+
+        Raises:
+            SuspectDiedError: it crashed, took too long or too much, or answered nonsense, now or
+                before.
+        """
+        from wmx.sandbox import wire
+
+        if self._death is not None:
+            raise self._death
+        with self._watched():
+            try:
+                wire.write(_pipe(self._process.stdin), message)
+                answer = wire.read(_pipe(self._process.stdout), wire.MAX_ANSWER_BYTES)
+            except wire.WireError as error:
+                raise self.disown(f"sent something that is no message: {error}") from None
+            except (OSError, MemoryError):  # the pipe is broken
+                answer = None
+            except BaseException:  # interrupted: the answer would be taken for the next one's
+                self._die("the suspect was interrupted", "ask again in a new process")
+                raise
+        if self._death is not None:
+            raise self._death
+        if answer is None:
+            self._death = self._last_words()
+            raise self._death
+        return answer
+
+    def disown(self, what: str) -> SuspectDiedError:
+        """Kill a child that broke the rules, and return the error to raise."""
+        self._die(
+            f"the suspect's process {what}",
+            "the file may have taken over the process that ran it; treat it as hostile",
+        )
+        assert self._death is not None
+        return self._death
+
+    def close(self) -> None:
+        """End the child."""
+        self._death = self._death or SuspectDiedError("the suspect was closed already")
+        self._finalizer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _last_words(self) -> SuspectDiedError:
+        """Return why the child has closed its end of the pipe."""
+        try:
+            code = self._process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            return self.disown("closed its pipe and lived on")
+        return _cause(code, self.limits)
+
+    def _die(self, message: str, hint: str) -> None:
+        if self._death is None:
+            self._death = SuspectDiedError(message, hint=hint)
+        self._process.kill()
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Kill the child when it takes too long or too much; what waits for it then wakes up."""
+        began = time.monotonic()
+        answered = threading.Event()
+        watcher = threading.Thread(target=self._watch, args=(answered,), daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            answered.set()
+            watcher.join()
+            self._seconds_left -= time.monotonic() - began
+
+    def _watch(self, answered: threading.Event) -> None:
+        deadline = time.monotonic() + self._seconds_left
+        while not answered.wait(self._pause(deadline)):
+            if time.monotonic() >= deadline:
+                self._die(
+                    f"the suspect took longer than {self.limits.seconds:g} s, its limit", ROOM_HINT
+                )
+                return
+            if self._max_resident is not None and self._resident() > self._max_resident:
+                self._die(
+                    f"the suspect took more than {self._max_resident:,} bytes of memory, its limit",
+                    ROOM_HINT,
+                )
+                return
+
+    def _pause(self, deadline: float) -> float:
+        left = max(0.0, deadline - time.monotonic())
+        return left if self._max_resident is None else min(left, WATCH_SECONDS)
+
+    def _resident(self) -> int:
+        try:
+            with open(f"/proc/{self._process.pid}/statm", "rb") as file:
+                return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        except (OSError, IndexError, ValueError):  # it has ended, or this is not Linux
+            return 0
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None
+    return stream
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a child and take leave of it; it holds nothing that needs saving."""
+    process.kill()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with suppress(OSError):  # what was not yet sent cannot be
+                stream.close()
+    process.wait()
+
+
+def _cause(code: int, limits: Limits) -> SuspectDiedError:
+    """Turn the exit status of a dead child into an error."""
+    if code >= 0:
+        return SuspectDiedError(
+            f"the suspect's process ended by itself with exit code {code}",
+            hint="see whether wmx can run models here at all: wmx doctor",
+        )
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    if name == "SIGXCPU":
+        return SuspectDiedError(
+            f"the suspect took more than {limits.cpu_seconds:,} s of CPU time, its limit",
+            hint=ROOM_HINT,
+        )
+    return SuspectDiedError(
+        f"the suspect crashed the process that ran it ({name})",
+        hint="the file is damaged or hostile, or needs more memory than its limit; "
+        "nothing else was harmed",
+    )

@@ -1,0 +1,122 @@
+"""What runs in the child process: first the locks, then the model.
+
+Started by :mod:`wmx.sandbox.process`; nothing of a stranger's is read before ``confine``.
+"""
+
+import os
+import signal
+import sys
+from typing import IO, Any
+
+from numpy.typing import NDArray
+
+from wmx.errors import CannotRunError, WmxError
+from wmx.sandbox import wire
+from wmx.sandbox.limits import limit_this_process
+from wmx.sandbox.seccomp import filter_this_process
+from wmx.sandbox.wire import MAX_ANSWER_BYTES, Message
+from wmx.suspect import runtime
+from wmx.suspect.port import Port
+
+MAX_REQUEST_BYTES = 2**32
+OVERTIME = 5  # seconds after which a child whose parent is gone ends itself
+
+
+def main() -> None:
+    """Answer messages on stdin until it is closed."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what the runtime prints must not mix with the answers
+    serve(sys.stdin.buffer, answers)
+
+
+def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
+    """Answer every request with one message; failures are answers too."""
+    child = _Child()
+    while (request := wire.read(requests, MAX_REQUEST_BYTES)) is not None:
+        try:
+            answer = child.answer(request)
+        except WmxError as error:
+            answer = Message("refused", {"message": str(error), "hint": error.hint})
+        except MemoryError:
+            answer = Message("refused", {"message": "the model is too large for its memory limit"})
+        except Exception as error:  # the parent has to hear of it, whatever it is
+            answer = Message("refused", {"message": f"{type(error).__name__}: {error}"})
+        wire.write(answers, answer)
+        child.rest()
+
+
+class _Child:
+    """The state between the messages: where to run, for how long, and the model."""
+
+    def __init__(self) -> None:
+        self._device: Any = None
+        self._provider: str | None = None
+        self._seconds = 0
+        self._session: runtime.Session | None = None
+
+    def answer(self, request: Message) -> Message:
+        if self._seconds and os.name == "posix":
+            signal.alarm(self._seconds)
+        match request.kind:
+            case "confine":
+                return self._confine(request.fields)
+            case "load":
+                return self._load(request)
+            case "run":
+                return self._run(request)
+        raise ValueError(f"a request of kind {request.kind!r}")
+
+    def rest(self) -> None:
+        if os.name == "posix":
+            signal.alarm(0)
+
+    def _confine(self, wanted: dict[str, Any]) -> Message:
+        """Lock this process, with the libraries loaded that can no longer be opened after."""
+        self._device = wanted["device"]
+        self._provider = runtime.provider_for(self._device)
+        self._seconds = int(wanted["seconds"]) + OVERTIME
+        gpu = self._provider != runtime.CPU
+        held = limit_this_process(wanted["memory_bytes"], wanted["cpu_seconds"], gpu=gpu)
+        if filter_this_process(may_open_files=gpu):
+            held += ["network", "other processes", "changing files"]
+            held += [] if gpu else ["reading files"]
+        return Message("confined", {"held": held, "provider": self._provider})
+
+    def _load(self, request: Message) -> Message:
+        (data,) = request.arrays
+        assert data is not None
+        name = request.fields["name"]
+        session = self._session = runtime.load(data.tobytes(), name, self._device, self._provider)
+        return Message(
+            "loaded",
+            {
+                "provider": session.provider,
+                "version": session.version,
+                "inputs": list(map(_port, session.inputs)),
+                "outputs": list(map(_port, session.outputs)),
+            },
+        )
+
+    def _run(self, request: Message) -> Message:
+        assert self._session is not None
+        inputs = dict(zip(request.fields["inputs"], request.arrays, strict=True))
+        fed = {name: array for name, array in inputs.items() if array is not None}
+        rows = {len(array) for array in fed.values()}
+        values = [value if _may_answer(value, rows) else None for value in self._session.run(fed)]
+        size = sum(value.nbytes for value in values if value is not None)
+        if size > MAX_ANSWER_BYTES:
+            raise CannotRunError(
+                f"the model answers {size:,} bytes at once, expected at most {MAX_ANSWER_BYTES:,}"
+            )
+        return Message("answers", {}, tuple(values))
+
+
+def _port(port: Port) -> list[Any]:
+    return [port.name, port.type, list(port.shape)]
+
+
+def _may_answer(value: NDArray[Any] | None, rows: set[int]) -> bool:
+    """Say whether a value may be scores or class numbers of the inputs; no more is sent."""
+    if value is None or not wire.fits(value) or value.ndim < 1 or {len(value)} != rows:
+        return False
+    return len([dim for dim in value.shape[1:] if dim != 1]) <= 1

@@ -1,0 +1,292 @@
+"""What a model file may hold: looked through before the runtime sees a byte of it.
+
+A pure-Python walk over the protobuf of onnx.proto, bounded in work and depth.  Weights kept
+elsewhere, operators that only a foreign library knows, and sizes that no file can mean are refused
+here; what only shows when the model runs (endless loops, tensors that grow) is what the limits of
+:mod:`wmx.sandbox` are for.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from math import prod
+from typing import NamedTuple
+
+from wmx.errors import CannotRunError
+from wmx.printable import printable
+from wmx.suspect.container import EXPORT_HINT
+from wmx.suspect.protobuf import (
+    BYTES,
+    VARINT,
+    Budget,
+    Fields,
+    MalformedError,
+    numbers,
+    read_message,
+    text,
+)
+
+MAX_FIELDS = 10_000_000
+MAX_NODES = 200_000  # after the model's own functions are written out
+MAX_TENSORS = 200_000
+MAX_DEPTH = 16  # graphs within graphs
+MAX_PORTS = 64
+MAX_NAME = 256
+MAX_RANK = 16
+MAX_AXIS = 2**31
+ELEMENTS_PER_BYTE = 8  # more than the smallest element type packs
+EXTERNAL = 1  # TensorProto.DataLocation
+MEMORY_MARKER = "_ORT_MEM_ADDR_"  # onnxruntime's name for "at this address of the process"
+
+STANDARD_DOMAINS = frozenset(
+    (
+        *("", "ai.onnx", "ai.onnx.ml", "ai.onnx.preview", "ai.onnx.preview.training"),
+        *("com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc"),
+    )
+)
+# operators of those domains that load a file or call out of the runtime
+FORBIDDEN_OPERATORS = frozenset(("EPContext", "PythonOp", "PythonOpGrad", "ATen", "Snpe"))
+
+
+class Schema(NamedTuple):
+    """The fields of a message that the walk reads, with their wire types."""
+
+    wanted: dict[int, int]
+    once: frozenset[int]
+
+
+def _schema(wanted: dict[int, int], *, once: tuple[int, ...] = ()) -> Schema:
+    return Schema(wanted, frozenset(once))
+
+
+MODEL = _schema({7: BYTES, 25: BYTES}, once=(7,))
+GRAPH = _schema({1: BYTES, 5: BYTES, 11: BYTES, 12: BYTES, 15: BYTES})
+NODE = _schema({4: BYTES, 5: BYTES, 7: BYTES, 8: BYTES}, once=(4, 7, 8))
+ATTRIBUTE = _schema(
+    {5: BYTES, 6: BYTES, 10: BYTES, 11: BYTES, 22: BYTES, 23: BYTES}, once=(5, 6, 22)
+)
+TENSOR = _schema({1: VARINT, 2: VARINT, 8: BYTES, 9: BYTES, 13: BYTES, 14: VARINT}, once=(2, 8, 9))
+SPARSE_TENSOR = _schema({1: BYTES, 2: BYTES, 3: VARINT}, once=(1, 2))
+ENTRY = _schema({1: BYTES, 2: BYTES}, once=(1, 2))
+VALUE_INFO = _schema({1: BYTES}, once=(1,))
+FUNCTION = _schema({1: BYTES, 7: BYTES, 10: BYTES, 11: BYTES, 13: BYTES}, once=(1, 10, 13))
+
+Operator = tuple[str, str, str]  # domain, name, overload
+
+
+@dataclass(frozen=True)
+class _Refused(Exception):
+    """Why a model is not run: the predicate of an error, and what to do."""
+
+    what: str
+    hint: str
+
+
+def require_harmless(data: bytes, name: str) -> None:
+    """Refuse a model that reaches beyond its file, or beyond what a file can mean.
+
+    Args:
+        data: the file.
+        name: what errors call it.
+
+    Raises:
+        CannotRunError: says which rule it breaks.
+    """
+    try:
+        _Walk().model(memoryview(data))
+    except MalformedError as error:
+        raise CannotRunError(
+            f"{name} is a damaged ONNX file, cut off or changed on its way: {error}",
+            hint="copy or export it again, and compare its SHA-256",
+        ) from None
+    except _Refused as refused:
+        raise CannotRunError(f"{name} {refused.what}", hint=refused.hint) from None
+
+
+class _Walk:
+    """One look through a file, with what was counted on the way."""
+
+    def __init__(self) -> None:
+        self._budget = Budget(MAX_FIELDS)
+        self._nodes = 0
+        self._tensors = 0
+        self._calls: Counter[Operator] = Counter()  # of the graph or function being read
+
+    def model(self, view: memoryview) -> None:
+        fields = self._read(view, MODEL)
+        if 7 not in fields:
+            raise MalformedError("it holds no graph")
+        functions: dict[Operator, Counter[Operator]] = {}
+        for function in fields.get(25, []):
+            operator, calls = self._function(function)
+            if operator in functions:
+                raise MalformedError(f"the function {printable(operator[1])} stands twice")
+            functions[operator] = calls
+        self._calls = Counter()
+        self._graph(fields[7][0], depth=1, ports=True)
+        for calls in (self._calls, *functions.values()):
+            for operator in calls:
+                _require_known(operator, functions)
+        _require_bounded(self._calls, functions)
+
+    def _function(self, view: memoryview) -> tuple[Operator, Counter[Operator]]:
+        fields = self._read(view, FUNCTION)
+        self._calls = Counter()
+        for node in fields.get(7, []):
+            self._node(node, depth=1)
+        for attribute in fields.get(11, []):
+            self._attribute(attribute, depth=1)
+        operator = (_domain(fields.get(10, [])), text(fields.get(1, [])), text(fields.get(13, [])))
+        return operator, self._calls
+
+    def _graph(self, view: memoryview, depth: int, *, ports: bool = False) -> None:
+        if depth > MAX_DEPTH:
+            raise _too_large(f"nests graphs deeper than {MAX_DEPTH}")
+        fields = self._read(view, GRAPH)
+        for node in fields.get(1, []):
+            self._node(node, depth)
+        constants = {self._tensor(tensor) for tensor in fields.get(5, [])}
+        if ports:
+            self._ports(fields.get(11, []), "inputs", constants)
+            self._ports(fields.get(12, []), "outputs", set())
+        for sparse in fields.get(15, []):
+            self._sparse_tensor(sparse)
+
+    def _ports(self, values: list[memoryview], role: str, constants: set[str]) -> None:
+        """Look at inputs or outputs; files before IR version 4 list constants as inputs too."""
+        names = {text(self._read(value, VALUE_INFO).get(1, [])) for value in values} - constants
+        if len(names) > MAX_PORTS:
+            raise _too_large(f"has {len(names)} {role}, expected at most {MAX_PORTS}")
+        for name in names:
+            if len(name) > MAX_NAME or not name.isprintable():
+                raise _Refused(
+                    f"has {role} with unprintable or endless names: {printable(name, 40)!r}",
+                    "rename them, e.g. with onnx.helper, and export it again",
+                )
+
+    def _node(self, view: memoryview, depth: int) -> None:
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise _too_large(f"has more than {MAX_NODES:,} nodes")
+        fields = self._read(view, NODE)
+        operator = (_domain(fields.get(7, [])), text(fields.get(4, [])), text(fields.get(8, [])))
+        self._calls[operator] += 1
+        for attribute in fields.get(5, []):
+            self._attribute(attribute, depth)
+
+    def _attribute(self, view: memoryview, depth: int) -> None:
+        fields = self._read(view, ATTRIBUTE)
+        for tensor in fields.get(5, []) + fields.get(10, []):
+            self._tensor(tensor)
+        for graph in fields.get(6, []) + fields.get(11, []):
+            self._graph(graph, depth + 1)
+        for sparse in fields.get(22, []) + fields.get(23, []):
+            self._sparse_tensor(sparse)
+
+    def _tensor(self, view: memoryview) -> str:
+        """Look at a tensor and return its name."""
+        self._tensors += 1
+        if self._tensors > MAX_TENSORS:
+            raise _too_large(f"has more than {MAX_TENSORS:,} tensors")
+        fields = self._read(view, TENSOR)
+        name = text(fields.get(8, []))
+        shown = repr(printable(name, 60))
+        entries = [self._read(entry, ENTRY) for entry in fields.get(13, [])]
+        if entries or EXTERNAL in fields.get(14, []):
+            keyed = {text(entry.get(1, [])): text(entry.get(2, [])) for entry in entries}
+            raise _outside(shown, keyed.get("location", ""))
+        dims = self._dims(fields, shown)
+        if prod(dims) > ELEMENTS_PER_BYTE * len(view):
+            raise _too_large(
+                f"has a tensor {shown} of {prod(dims):,} elements in {len(view):,} bytes"
+            )
+        return name
+
+    def _sparse_tensor(self, view: memoryview) -> None:
+        fields = self._read(view, SPARSE_TENSOR)
+        if prod(self._dims(Fields({1: fields.get(3, [])}), "'sparse'")) > MAX_AXIS:
+            raise _too_large(f"has a sparse tensor of more than {MAX_AXIS:,} elements")
+        for tensor in fields.get(1, []) + fields.get(2, []):
+            self._tensor(tensor)
+
+    def _dims(self, fields: Fields, name: str) -> list[int]:
+        dims = numbers(fields.get(1, []), self._budget)
+        if len(dims) > MAX_RANK or any(not 0 <= dim <= MAX_AXIS for dim in dims):
+            raise _too_large(f"has a tensor {name} with absurd axes {dims[:MAX_RANK]}")
+        return dims
+
+    def _read(self, view: memoryview, schema: Schema) -> Fields:
+        return read_message(view, schema.wanted, schema.once, self._budget)
+
+
+def _domain(values: list[memoryview]) -> str:
+    domain = text(values)
+    return "" if domain == "ai.onnx" else domain
+
+
+def _require_known(operator: Operator, functions: dict[Operator, Counter[Operator]]) -> None:
+    domain, name, _ = operator
+    if operator in functions:
+        return
+    if name in FORBIDDEN_OPERATORS:
+        raise _Refused(
+            f"uses the operator {name}, which loads or calls what lies outside the file",
+            EXPORT_HINT,
+        )
+    if domain not in STANDARD_DOMAINS:
+        raise _Refused(
+            f"uses the operator {printable(name, 60)} of the domain {printable(domain, 60)!r}, "
+            "which only a library of custom operators knows; wmx loads none",
+            "export it with standard operators",
+        )
+
+
+def _require_bounded(main: Counter[Operator], functions: dict[Operator, Counter[Operator]]) -> None:
+    """Refuse functions that call themselves, or grow beyond the limit when written out."""
+    sizes: dict[Operator, int] = {}
+    under_way: set[Operator] = set()
+    pending = list(functions)
+    while pending:
+        operator = pending[-1]
+        if operator in sizes:
+            pending.pop()
+            continue
+        missing = [called for called in functions[operator] if called in functions.keys() - sizes]
+        if missing:
+            if operator in under_way or operator in missing:
+                raise _Refused("has functions that call themselves", EXPORT_HINT)
+            under_way.add(operator)
+            pending += missing
+        else:
+            sizes[operator] = _written_out(functions[operator], sizes)
+            under_way.discard(operator)
+            pending.pop()
+    if _written_out(main, sizes) > MAX_NODES:
+        raise _too_large(f"has more than {MAX_NODES:,} nodes with its functions written out")
+
+
+def _written_out(calls: Counter[Operator], sizes: dict[Operator, int]) -> int:
+    total = sum(count * sizes.get(called, 1) for called, count in calls.items())
+    return min(total, MAX_NODES + 1)  # it could double with every function
+
+
+def _outside(tensor: str, location: str) -> _Refused:
+    """Say what kind of place a tensor's data are said to lie in."""
+    shown = repr(printable(location, 80))
+    steps = location.replace("\\", "/").split("/")
+    if MEMORY_MARKER in location:
+        return _Refused(
+            f"has a tensor {tensor} at an address in memory ({shown}), which no honest file has",
+            "treat it as hostile",
+        )
+    if location.startswith(("/", "\\")) or location[1:2] == ":" or ".." in steps:
+        return _Refused(
+            f"has a tensor {tensor} in a file outside its folder ({shown})", "treat it as hostile"
+        )
+    return _Refused(
+        f"keeps its weights in another file ({shown}), which wmx does not read",
+        "save it as one file, e.g. onnx.save(onnx.load(path), 'one-file.onnx')",
+    )
+
+
+def _too_large(what: str) -> _Refused:
+    return _Refused(what, "no honest export needs that; the limits are in docs/security.md")
