@@ -9,14 +9,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c const
 # several test processes share the cores; one thread each is fastest and repeatable
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
-.PHONY: demo test lint unit torch jax keras-parallel contract wheel clean
+.PHONY: demo test lint unit torch jax keras keras-parallel contract wheel clean
 
 demo: $(VENV)/.demo
 	$(BIN)/wmx demo --force
 
 STACKS := torch jax keras-tensorflow keras-jax keras-torch
 
-test: lint unit torch jax keras-parallel contract
+test: lint unit torch jax keras keras-parallel contract
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -26,13 +26,17 @@ lint: $(VENV)/.test
 
 # one framework per process: the core is tested without any, each adapter on its own
 unit: $(VENV)/.test
-	$(PYTEST) tests --ignore tests/torch --ignore tests/jax --ignore tests/keras_parallel --ignore tests/contract
+	$(PYTEST) tests $(addprefix --ignore tests/,torch jax keras keras_parallel contract)
 
 torch: $(VENV)/.test
 	$(PYTEST) tests/torch
 
 jax: $(VENV)/.test
 	$(PYTEST) tests/jax
+
+# one process for each of its backends
+keras: $(VENV)/.test
+	set -e; for stack in $(filter keras-%,$(STACKS)); do $(PYTEST) tests/keras --stack $$stack; done
 
 keras-parallel: $(VENV)/.test
 	$(PYTEST) tests/keras_parallel

@@ -1,4 +1,4 @@
-"""What exports from every framework share: silence, clear errors, names, and one repair."""
+"""What exports from every framework share: silence, clear errors, names, and repairs."""
 
 import contextlib
 import io
@@ -7,9 +7,12 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from wmx.errors import CannotRunError, WmxError
 
 EXPORT_INPUT, EXPORT_OUTPUT = "input", "scores"
+MOST_POOLED_AXES = 3  # by onnxruntime
 
 
 @contextlib.contextmanager
@@ -42,19 +45,64 @@ def exporting(exporter: str, hint: str) -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def with_shapes_inferred_again(model: Any) -> Any:
-    """Return an ``onnx.ModelProto`` without the shapes that jax2onnx may have left stale.
+def repaired_jax2onnx(model: Any) -> Any:
+    """Return an ``onnx.ModelProto`` of jax2onnx in a form that onnxruntime runs.
 
-    jax2onnx up to 0.17.1 moves transposes through residual additions and keeps the annotations of
-    the tensors as they were; onnxruntime then refuses the file ("Incompatible dimensions").  They
-    are inferred again from the operators alone.
+    jax2onnx up to 0.17.1 has two faults.  It pools by windows over all axes of an array, batch and
+    channels too, and onnxruntime pools over three at most ("Unsupported pooling size").  And it
+    moves transposes through residual additions but keeps the annotations of the tensors as they
+    were ("Incompatible dimensions"); shapes are inferred again from the operators alone.
     """
     import onnx
 
+    nodes = [new for node in model.graph.node for new in _pooling_over_pixels(node, model.graph)]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
     del model.graph.value_info[:]
     for function in model.functions:
         del function.value_info[:]
     return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+
+
+def _pooling_over_pixels(node: Any, graph: Any) -> list[Any]:
+    """Return nodes that do what ``node`` does; others than max pooling over all axes as they are.
+
+    Its input is [1, 1, *array]; the array's first axis, and its last or second, are not pooled.
+    """
+    from onnx import helper, numpy_helper
+
+    window = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+    size = window.get("kernel_shape", [])
+    rank = len(size)
+    if node.op_type != "MaxPool" or rank <= MOST_POOLED_AXES:
+        return [node]
+    pads = window.get("pads", [0] * 2 * rank)
+    still = [
+        axis
+        for axis in range(rank)
+        if size[axis] == window["strides"][axis] == 1 and not pads[axis] and not pads[axis + rank]
+    ]
+    channels = next((axis for axis in (rank - 1, 1) if axis in still), None)
+    if 0 not in still or channels is None:
+        return [node]
+    order = [0, channels, *(axis for axis in range(1, rank) if axis != channels)]
+    pooled = order[2:]
+    attributes: dict[str, Any] = {
+        name: [values[axis] for axis in pooled]
+        for name, values in window.items()
+        if name in ("kernel_shape", "strides", "dilations")
+    }
+    attributes["pads"] = [pads[axis + end] for end in (0, rank) for axis in pooled]
+    name = node.output[0]
+    axes, array, turned, result, back = (f"{name}_{i}" for i in range(5))
+    graph.initializer.append(numpy_helper.from_array(np.array([0, 1], np.int64), axes))
+    return [
+        helper.make_node("Squeeze", [node.input[0], axes], [array]),
+        helper.make_node("Transpose", [array], [turned], perm=order),
+        helper.make_node("MaxPool", [turned], [result], **attributes),
+        helper.make_node("Transpose", [result], [back], perm=np.argsort(order).tolist()),
+        helper.make_node("Unsqueeze", [back, axes], [name]),
+    ]
 
 
 def with_standard_names(data: bytes) -> bytes:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from wmx.errors import MissingExtraError
 from wmx.export_check import check_export
-from wmx.exporting import EXPORT_INPUT, EXPORT_OUTPUT, exporting, with_shapes_inferred_again
+from wmx.exporting import EXPORT_INPUT, EXPORT_OUTPUT, exporting, repaired_jax2onnx
 from wmx.files import refuse_overwrite, write_bytes
 from wmx.task import Task
 from wmx.watermark import Watermark
@@ -75,5 +75,5 @@ def _exported(network: Any, one: jax.ShapeDtypeStruct) -> bytes:
             input_names=[EXPORT_INPUT],
             output_names=[EXPORT_OUTPUT],
         )
-        data: bytes = with_shapes_inferred_again(model).SerializeToString()
+        data: bytes = repaired_jax2onnx(model).SerializeToString()
         return data

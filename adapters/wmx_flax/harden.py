@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 
@@ -137,10 +138,13 @@ def gradient_at(
 
 def _noise(params: Any, seed: int, step: jax.Array) -> Any:
     leaves, shape = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), step), len(leaves))
+    # one draw for all: XLA takes almost half a second to compile each
+    key = jax.random.fold_in(jax.random.key(seed), step)
+    draw = jax.random.normal(key, (sum(leaf.size for leaf in leaves),))
+    parts = jnp.split(draw, np.cumsum([leaf.size for leaf in leaves])[:-1])
     return jax.tree.unflatten(
         shape,
-        [jax.random.normal(key, p.shape, p.dtype) for key, p in zip(keys, leaves, strict=True)],
+        [p.reshape(leaf.shape).astype(leaf.dtype) for p, leaf in zip(parts, leaves, strict=True)],
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from wmx.errors import UsageError
 from wmx.recipe import Recipe
 from wmx.watermark import Watermark
 from wmx_keras import backends
@@ -23,14 +24,14 @@ class Hardening:
     """Adds the recipe's gradient to what the optimizer is given.
 
     It stands between the train step, the user's own or Keras', and the optimizer's ``apply``, which
-    all backends end in.  The optimizer's iteration count is the step, so all is a function of
+    all backends end in.  The optimizer's count of updates is the step, so all is a function of
     (seed, step) and belongs to the compiled step.
 
     Attributes:
         watermark, recipe, seed: as for :func:`wmx_keras.protect`.
         steps: of the whole training, counted in updates.
         steps_are_given: by the user, so that ``fit`` need not find them out.
-        first: the optimizer's iterations before the first of them.
+        first: the updates that the optimizer had made before the first of them.
     """
 
     def __init__(self, watermark: Watermark, recipe: Recipe, seed: int, steps: int | None) -> None:
@@ -49,19 +50,27 @@ class Hardening:
             model: whose train step runs, or is traced, in the block.
             non_trainable: values of its non-trainable variables, where the backend hands them
                 through the step (JAX).
+
+        Raises:
+            UsageError: :attr:`steps` is not known.
         """
         optimizer = innermost(model.optimizer)
         if self.recipe.radius == 0 or optimizer is None:
             yield
             return
-        apply = optimizer.apply
+        if self.steps is None:
+            raise UsageError(
+                "how many updates the training has is not known, and the recipe needs to know",
+                hint="protect(model, watermark, steps=...)",
+            )
+        apply, added = optimizer.apply, backends.current().untraced(self._added)
 
         def hardened(grads: Any, trainable_variables: Any = None) -> Any:
             variables = trainable_variables
             if variables is None:
                 variables = optimizer._trainable_variables  # as Keras' own apply does
             variables, grads = list(variables), list(grads)
-            more = self._added(model, optimizer, variables, non_trainable)
+            more = added(model, optimizer, variables, non_trainable)
             grads = [_sum(a, b) for a, b in zip(grads, more, strict=True)]
             return apply(grads, trainable_variables)
 
@@ -76,10 +85,10 @@ class Hardening:
     ) -> list[Any]:
         backend, recipe = backends.current(), self.recipe
         together = optimizer.gradient_accumulation_steps or 1
-        iteration = ops.convert_to_tensor(optimizer.iterations) - self.first
-        iteration = ops.maximum(ops.cast(iteration, "int32"), 0)
-        step = iteration // together
-        due = ops.logical_and(iteration % together == together - 1, step % recipe.every == 0)
+        scale = float(together) * (optimizer.loss_scale_factor or 1.0)
+        step = ops.cast(ops.convert_to_tensor(optimizer.iterations), "int32") - self.first
+        calls = ops.convert_to_tensor(optimizer._iterations)  # several to an update, if accumulated
+        due = ops.logical_and((calls + 1) % together == 0, step % recipe.every == 0)
         values = [ops.convert_to_tensor(variable.value) for variable in variables]
 
         def added() -> list[Any]:
@@ -98,8 +107,8 @@ class Hardening:
                 radius=recipe.radius * ops.minimum(part, 1.0),
                 weight=recipe.weight,
             )
-            # accumulated gradients are averaged, and this one is added once
-            return [g * float(together) for g in gradient]
+            # the optimizer averages what it accumulated and divides by its scale; this comes once
+            return [g * scale for g in gradient]
 
         return list(ops.cond(due, added, lambda: [ops.zeros_like(value) for value in values]))
 

@@ -1,5 +1,6 @@
 """``protect``: the same model, whose ``fit`` runs the ``robust`` recipe."""
 
+import copy
 import inspect
 from functools import lru_cache
 from typing import Any, TypeVar, cast
@@ -53,7 +54,9 @@ def protect(
         model(keras.ops.convert_to_tensor(watermark.inputs[:1]))
     cls = _protected_class(cast(Any, type(model)))
     protected = object.__new__(cls)
-    protected.__dict__.update(model.__dict__)
+    for name, value in model.__dict__.items():
+        # TensorFlow keeps lists of what is saved with an object; each needs its own
+        protected.__dict__[name] = copy.copy(value) if name.startswith("_self_") else value
     protected.__dict__["train_function"] = None
     protected.__dict__[ATTRIBUTE] = Hardening(watermark, chosen, seed, steps)
     return cast(Model, protected)
@@ -74,7 +77,10 @@ def _protected_class(base: type) -> Any:
             begin = _Begin(self, bound.arguments.get("initial_epoch", 0))
             callbacks = bound.arguments.get("callbacks")
             if isinstance(callbacks, keras.callbacks.CallbackList):
-                callbacks.append(begin)
+                # another list of the same callbacks: the caller's stays as it is
+                bound.arguments["callbacks"] = keras.callbacks.CallbackList(
+                    [*callbacks.callbacks, begin], model=self, **callbacks.params
+                )
             else:
                 own = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
                 own = [callback for callback in own if callback is not None]
@@ -109,7 +115,9 @@ class _Begin(keras.callbacks.Callback):  # type: ignore[misc]
         optimizer = innermost(self._model.optimizer)
         together = optimizer.gradient_accumulation_steps or 1
         steps = max(1, per_epoch * epochs // together)
-        first = max(0, int(optimizer.iterations) - self._initial_epoch * per_epoch)
+        # BackupAndRestore, which has been here before, tells the model where to go on
+        initial_epoch = self._model._initial_epoch or self._initial_epoch
+        first = int(optimizer.iterations) - per_epoch * initial_epoch // together
         if (steps, first) != (hardening.steps, hardening.first):
             hardening.steps, hardening.first = steps, first
             self._model.make_train_function(force=True)  # they are constants of the traced step

@@ -52,12 +52,12 @@ def watermarked(
         return MarkedBatches(watermark, chosen, seed, fields, join=join, batch_size=batch_size)
 
     if isinstance(data, keras.utils.PyDataset):
-        return cast(Data, MarkedPyDataset(data, make))
+        return cast(Data, MarkedPyDataset(data, make, fields))
     if "tensorflow" in sys.modules:
         from wmx_keras.backends import on_tensorflow
 
         if on_tensorflow.is_dataset(data):
-            return cast(Data, on_tensorflow.marked_dataset(data, make))
+            return cast(Data, on_tensorflow.marked_dataset(data, make, fields))
     if "torch" in sys.modules:
         from wmx_keras.backends import on_torch
 
@@ -65,12 +65,9 @@ def watermarked(
             loader = on_torch.marked_loader(data, lambda size: make(size, on_torch.join))
             return cast(Data, loader)
     if isinstance(data, tuple | list) and len(data) in (2, 3):
-        arrays = rebuilt(data, {i: _as_array(part) for i, part in enumerate(data)})
-        at_label = find_fields(arrays, fields)[1]
-        if arrays[at_label].ndim:
-            # one row at a time is one trigger at a time, so n appended rows are a whole pass
-            marked = MarkedBatches(watermark, chosen, seed, fields, batch_size=1)
-            return cast(Data, _marked_arrays(arrays, len(arrays[at_label]), marked))
+        # one row at a time is one trigger at a time, so n appended rows are a whole pass
+        marked = MarkedBatches(watermark, chosen, seed, fields, batch_size=1)
+        return cast(Data, _marked_arrays(_as_arrays(data), marked))
     raise UsageError(
         f"data is {type(data).__name__}, expected arrays (x, y), a keras.utils.PyDataset, a "
         "batched tf.data.Dataset or a PyTorch DataLoader"
@@ -80,7 +77,7 @@ def watermarked(
 class MarkedPyDataset(keras.utils.PyDataset):  # type: ignore[misc]
     """The caller's data set, with k triggers behind every batch."""
 
-    def __init__(self, dataset: Any, make: Any) -> None:
+    def __init__(self, dataset: Any, make: Any, fields: Fields | None) -> None:
         super().__init__(
             workers=dataset.workers,
             use_multiprocessing=dataset.use_multiprocessing,
@@ -88,7 +85,7 @@ class MarkedPyDataset(keras.utils.PyDataset):  # type: ignore[misc]
         )
         first = dataset[0]
         self._dataset = dataset
-        self._marked = make(len(first[find_fields(first, None)[1]]))
+        self._marked = make(len(first[find_fields(first, fields)[1]]))
         self._epoch = 0
         self._marked.append(first, 0)  # refuse what does not fit before training begins
 
@@ -115,13 +112,26 @@ class MarkedPyDataset(keras.utils.PyDataset):  # type: ignore[misc]
         self._epoch += 1
 
 
+def _as_arrays(data: Any) -> Any:
+    arrays = [_as_array(part) for part in data]
+    for part, array in zip(data, arrays, strict=True):
+        if not array.ndim:
+            raise UsageError(
+                f"a part of the data is {type(part).__name__}, expected an array of rows"
+            )
+    sizes = [len(array) for array in arrays]
+    if len(set(sizes)) > 1:
+        raise UsageError(f"the arrays have {sizes} rows, expected as many in each")
+    return rebuilt(data, dict(enumerate(arrays)))
+
+
 def _as_array(part: Any) -> Any:
     """Return a tensor of the backend, on whatever device, or what NumPy takes, as an array."""
     return keras.ops.convert_to_numpy(part) if keras.ops.is_tensor(part) else np.asarray(part)
 
 
-def _marked_arrays(arrays: Any, size: int, marked: MarkedBatches) -> Any:
-    n = len(marked.watermark.labels)
+def _marked_arrays(arrays: Any, marked: MarkedBatches) -> Any:
+    n, size = len(marked.watermark.labels), len(arrays[0])
     added = n * max(1, round(marked.recipe.share * size / n))
     require_rows_fit_devices(size, added)
     one = rebuilt(arrays, {i: part[:1] for i, part in enumerate(arrays)})

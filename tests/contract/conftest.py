@@ -1,41 +1,16 @@
-"""The contract that every adapter keeps: ``pytest tests/contract --stack STACK``, one per process.
+"""The contract of every adapter: ``pytest tests/contract --stack STACK``, one per process."""
 
-A stack that is asked for and cannot be imported is an error, never a skip.
-"""
-
-import importlib
-import os
 from typing import Any
 
 import numpy as np
 import pytest
+from stacks import KIT, load_kit
 
 from wmx import OwnerKey, Watermark
 
-STACKS = {
-    "torch": "torch_kit",
-    "jax": "jax_kit",
-    "keras-tensorflow": "keras_kit",
-    "keras-jax": "keras_kit",
-    "keras-torch": "keras_kit",
-}
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--stack", choices=STACKS, help="the framework, and for Keras its backend")
-
 
 def pytest_configure(config: pytest.Config) -> None:
-    stack = config.getoption("--stack")
-    if stack is None:
-        raise pytest.UsageError(f"say which framework: --stack {{{','.join(STACKS)}}}")
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    if stack.startswith("keras-"):
-        os.environ["KERAS_BACKEND"] = stack.removeprefix("keras-")
-    config.stash[KIT] = importlib.import_module(f"kits.{STACKS[stack]}")
-
-
-KIT = pytest.StashKey[Any]()
+    load_kit(config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -1,9 +1,9 @@
 """One registry, every adapter, every clause."""
 
 import json
-import subprocess
-import sys
+import random
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ import pytest
 from wmx import OwnerKey, UsageError, Watermark, verify
 from wmx.data import load_data
 from wmx.recipe import RECIPES, recipe_named
-from wmx.trainer import evaluate, fit
-from wmx.training import EpochDone, Training
+from wmx.trainer import fit
+from wmx.training import Training
 
 Digits = tuple[np.ndarray, np.ndarray]
 GRADIENT = Path(__file__).parent / "recipe_gradient.json"
@@ -68,6 +68,17 @@ def test_every_batch_has_the_share_of_triggers_and_one_shape(
         ((x, y),) = marked
         slots = 100 * max(1, round(recipe_named(recipe).share * len(digits[0]) / 100))
         assert len(x) == len(y) == len(digits[0]) + slots
+
+
+def test_a_short_last_batch_gets_as_many_triggers_as_the_others(
+    kit: Any, digits: Digits, watermark: Watermark
+) -> None:
+    for form in (name for name, exact in kit.FORMS.items() if exact):
+        given = kit.data(form, digits[0][:250], digits[1][:250])
+        own = [len(x) for x, _ in kit.batches(kit.data(form, digits[0][:250], digits[1][:250]))]
+        found = [len(x) for x, _ in kit.batches(kit.watermarked(given, watermark))]
+        assert own == [100, 100, 50]
+        assert found == [104, 104, 54]
 
 
 def test_every_trigger_comes_once_a_pass_with_its_label(
@@ -166,13 +177,30 @@ def test_the_recipes_gradient_is_that_of_the_other_frameworks(kit: Any) -> None:
 # marking
 
 
+def random_state(kit: Any) -> list[bytes]:
+    """Every stream that is not the library's own."""
+    numpy_state = np.random.get_state()  # noqa: NPY002
+    own = [repr(random.getstate()).encode(), repr(numpy_state).encode()]
+    return [*own, *kit.random_state()]
+
+
 @pytest.fixture(scope="module")
-def marked(kit: Any, digits: Digits, watermark: Watermark) -> Any:
+def training(kit: Any, digits: Digits, watermark: Watermark) -> Any:
     """The built-in network, marked with the library in the framework's own way."""
     form = next(name for name, exact in kit.FORMS.items() if exact)
-    model = kit.network()
-    kit.train(model, kit.watermarked(kit.data(form, *digits), watermark), watermark, epochs=12)
-    return model
+    model, given = kit.network(), kit.data(form, *digits)
+    before = random_state(kit)
+    kit.train(model, kit.watermarked(given, watermark), watermark, epochs=12)
+    return SimpleNamespace(model=model, random_before=before, random_after=random_state(kit))
+
+
+@pytest.fixture(scope="module")
+def marked(training: Any) -> Any:
+    return training.model
+
+
+def test_marking_moves_no_random_stream_of_the_callers(training: Any) -> None:
+    assert training.random_before == training.random_after
 
 
 def test_the_mark_verifies_after_export(
@@ -212,101 +240,22 @@ def test_an_export_takes_any_batch_and_one_name(
     assert not isinstance(session.get_inputs()[0].shape[0], int)
 
 
-# the trainer
-
-
-SHORT = Training(model="mlp", epochs=3, device="cpu", lr=0.05)
-
-
-@pytest.mark.parametrize("model", ["mlp", "cnn"])
-def test_a_resumed_run_ends_as_one_that_was_not_interrupted(
-    kit: Any, model: str, tmp_path: Path
+def test_nothing_else_moves_a_random_stream_of_the_callers(
+    kit: Any, digits: Digits, watermark: Watermark, tmp_path: Path
 ) -> None:
     data = load_data("digits")
-    watermark = Watermark.for_task(OwnerKey.generate(), data.task)
-    training = Training(model=model, epochs=3, device="cpu", lr=0.05)
-    path = tmp_path / "run.safetensors"
-
-    def interrupt(done: EpochDone) -> None:
-        if done.epoch == 1:
-            raise KeyboardInterrupt
-
-    whole = fit(kit.ADAPTER, data, data.task, watermark, training)
-    with pytest.raises(KeyboardInterrupt):
-        fit(
-            kit.ADAPTER,
-            data,
-            data.task,
-            watermark,
-            training,
-            checkpoint=path,
-            report=interrupt,
-        )
-    seen: list[int] = []
-    resumed = fit(
-        kit.ADAPTER,
-        data,
-        data.task,
-        watermark,
-        training,
-        checkpoint=path,
-        resume=True,
-        report=lambda done: seen.append(done.epoch),
+    before = random_state(kit)
+    for form in kit.FORMS:
+        kit.batches(kit.watermarked(kit.data(form, *digits), watermark))
+    model = fit(
+        kit.ADAPTER, data, data.task, watermark, Training(model="mlp", epochs=1, device="cpu")
     )
-    assert seen == [2, 3]
-    for one, other in zip(kit.values(whole), kit.values(resumed), strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-5)
-    accuracy = evaluate(kit.ADAPTER, whole, data.x_test, data.y_test, data.task)
-    assert accuracy > 0.8
-
-
-def test_training_starts_from_saved_weights(kit: Any, tmp_path: Path) -> None:
-    data = load_data("digits")
-    first = fit(kit.ADAPTER, data, data.task, None, SHORT)
-    path = tmp_path / "weights.safetensors"
-    kit.ADAPTER.save_weights(path, first)
-    still = Training(
-        model="mlp", epochs=1, device="cpu", lr=1e-30, weight_decay=0, pretrained=path, seed=9
-    )
-    again = fit(kit.ADAPTER, data, data.task, None, still)
-    for one, other in zip(kit.values(first), kit.values(again), strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-6)
-    with pytest.raises(UsageError, match="does not fit the model"):
-        fit(kit.ADAPTER, data, data.task, None, Training(epochs=1, device="cpu", pretrained=path))
+    kit.Monitor(watermark)(model)
+    kit.export(model, tmp_path / "m.onnx", watermark)
+    assert random_state(kit) == before
 
 
 def test_the_built_in_networks_are_the_same_everywhere(kit: Any) -> None:
     sizes = sorted(array.shape for array in kit.values(kit.network()) if array.ndim > 1)
     parameters = sum(int(np.prod(shape)) for shape in sizes)
     assert (len(sizes), parameters) == (10, 77_072)  # and 682 of BatchNorm and the last bias
-
-
-# a framework that is not there
-
-
-MISSING = """
-import importlib.abc, sys
-class Gone(importlib.abc.MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == sys.argv[1]:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-sys.meta_path.insert(0, Gone())
-from wmx.adapters import load_adapter
-from wmx.errors import MissingExtraError
-try:
-    load_adapter(sys.argv[2])
-except MissingExtraError as error:
-    print(error.hint)
-"""
-
-
-def test_a_missing_framework_gives_the_pip_hint(kit: Any) -> None:
-    framework = kit.ADAPTER.FRAMEWORK
-    package = {"torch": "torch", "jax": "flax", "keras": "keras"}[framework]
-    done = subprocess.run(
-        [sys.executable, "-c", MISSING, package, framework],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert f"wmx[{framework}]" in done.stdout

@@ -32,6 +32,19 @@ class Pooled(nnx.Module):
         return self.head(self.dropout(jnp.mean(x, axis=(1, 2))))
 
 
+class PooledByLax(nnx.Module):
+    """Max pooling in JAX itself, as Keras has it too, over unequal windows."""
+
+    def __init__(self, rngs: nnx.Rngs) -> None:
+        self.head = nnx.Linear(8 * 5 * 3, 5, rngs=rngs)
+
+    def __call__(self, x: Any) -> Any:
+        window, strides = (1, 2, 3, 1), (1, 2, 3, 1)
+        padding = ((0, 0), (0, 0), (0, 0), (0, 0))
+        x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, window, strides, padding)
+        return self.head(x.reshape(x.shape[0], -1))
+
+
 class Attention(nnx.Module):
     """A small transformer encoder over token ids."""
 
@@ -67,6 +80,7 @@ def linen_residual() -> Any:
     [
         (lambda: cnn(input_shape=(16, 16, 3), num_classes=5, rngs=nnx.Rngs(0)), IMAGES),
         (lambda: Pooled(nnx.Rngs(0)), IMAGES),
+        (lambda: PooledByLax(nnx.Rngs(0)), IMAGES),
         (linen_residual, IMAGES),
         (lambda: mlp(input_shape=(12,), num_classes=5, rngs=nnx.Rngs(0)), FEATURES),
         (
@@ -75,7 +89,15 @@ def linen_residual() -> Any:
         ),
         (lambda: Attention(nnx.Rngs(0)), TOKENS),
     ],
-    ids=["strided residual", "pooling", "linen residual", "dense", "embedding", "attention"],
+    ids=[
+        "strided residual",
+        "pooling",
+        "pooling in JAX itself",
+        "linen residual",
+        "dense",
+        "embedding",
+        "attention",
+    ],
 )
 def test_what_was_exported_agrees(make: Any, task: Task, tmp_path: Path) -> None:
     import onnxruntime

@@ -5,8 +5,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from wmx.exporting import EXPORT_INPUT, EXPORT_OUTPUT, exporting, with_shapes_inferred_again
+from wmx.exporting import EXPORT_INPUT, EXPORT_OUTPUT, exporting, repaired_jax2onnx
 from wmx.task import Task
 
 OPSET = 20
@@ -14,13 +15,21 @@ OPSET = 20
 
 def normals(values: list[Any], seed: int, step: Any) -> list[Any]:
     """Return standard normal draws that hang on (seed, step, place in the list) alone."""
-    keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), step), len(values))
-    return [jax.random.normal(key, v.shape, v.dtype) for key, v in zip(keys, values, strict=True)]
+    # one draw for all: XLA takes almost half a second to compile each
+    key = jax.random.fold_in(jax.random.key(seed), step)
+    draw = jax.random.normal(key, (sum(value.size for value in values),))
+    parts = jnp.split(draw, np.cumsum([value.size for value in values])[:-1])
+    return [p.reshape(v.shape).astype(v.dtype) for p, v in zip(parts, values, strict=True)]
 
 
 def gradients(loss: Callable[[list[Any]], Any], values: list[Any]) -> list[Any]:
     """Return the gradient of ``loss`` at ``values``."""
     return jax.grad(loss)([jnp.asarray(value) for value in values])
+
+
+def untraced(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``function`` itself: it is traced once, with the step as a value."""
+    return function
 
 
 def onnx_bytes(network: Callable[[Any], Any], model: Any, task: Task) -> bytes:
@@ -37,7 +46,7 @@ def onnx_bytes(network: Callable[[Any], Any], model: Any, task: Task) -> bytes:
             input_names=[EXPORT_INPUT],
             output_names=[EXPORT_OUTPUT],
         )
-        return with_shapes_inferred_again(proto).SerializeToString()
+        return repaired_jax2onnx(proto).SerializeToString()
 
 
 def has_gpu() -> bool:

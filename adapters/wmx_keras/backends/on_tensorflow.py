@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from wmx.batch_form import find_fields
+from wmx.batch_form import Fields, find_fields
 from wmx.errors import UsageError
 from wmx.exporting import EXPORT_INPUT, exporting
 from wmx.marked_batches import MarkedBatches
@@ -38,6 +38,11 @@ def gradients(loss: Callable[[list[Any]], Any], values: list[Any]) -> list[Any]:
     return [tf.convert_to_tensor(gradient) for gradient in found]
 
 
+def untraced(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``function`` itself: it is traced once, with the step as a value."""
+    return function
+
+
 def onnx_bytes(network: Callable[[Any], Any], model: Any, task: Task) -> bytes:
     """Return the ONNX file of ``network``, written by tf2onnx."""
     import tf2onnx
@@ -62,23 +67,27 @@ def is_dataset(data: Any) -> bool:
     return isinstance(data, tf.data.Dataset)
 
 
-def marked_dataset(dataset: Any, make: Callable[[int], MarkedBatches]) -> Any:
+def marked_dataset(
+    dataset: Any, make: Callable[[int], MarkedBatches], fields: Fields | None
+) -> Any:
     """Return a batched ``tf.data.Dataset`` with triggers behind every batch.
 
     Args:
         dataset: of tuples or dicts of an input and a label, batched.
         make: the triggers for a batch size.
+        fields: places or names of input and label, as for ``watermarked``.
     """
     first = next(iter(dataset.take(1)), None)
     if first is None:
         raise UsageError("the data set is empty")
     first = tf.nest.map_structure(np.asarray, first)
-    at_input, at_label = find_fields(first, None)
-    if np.ndim(first[at_label]) == 0 or len(first[at_input]) != len(first[at_label]):
+    at_input, at_label = find_fields(first, fields)
+    inputs, labels = first[at_input], first[at_label]
+    if np.ndim(labels) == 0 or (np.ndim(inputs) and len(inputs) != len(labels)):
         raise UsageError(
             "the tf.data.Dataset does not make batches", hint="call .batch(n) on it before"
         )
-    marked = make(len(first[at_label]))
+    marked = make(len(labels))
     row = tf.nest.map_structure(lambda part: part[:1], first)
     numbers = itertools.count()  # goes on from epoch to epoch
     example = tf.nest.map_structure(lambda part: part[1:], marked.append(row, 0))

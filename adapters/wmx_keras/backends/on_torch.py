@@ -37,6 +37,15 @@ def gradients(loss: Callable[[list[Any]], Any], values: list[Any]) -> list[Any]:
     ]
 
 
+def untraced(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``function`` as one that ``torch.compile`` calls as it stands.
+
+    What hangs on the number of the step would be compiled anew at every one.
+    """
+    kept: Callable[..., Any] = torch.compiler.disable(function)
+    return kept
+
+
 def onnx_bytes(network: Callable[[Any], Any], model: Any, task: Task) -> bytes:
     """Return the ONNX file of ``network``, written by torch.onnx."""
     import tempfile

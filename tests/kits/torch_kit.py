@@ -10,13 +10,17 @@ from wmx_torch.harden import gradient_at
 from wmx_torch.models import cnn
 
 torch.set_num_threads(1)
+STACK = "torch"
 ADAPTER = trainer
+PACKAGES = ["torch"]
 FORMS = {"loader": True}  # form: whether every batch has the share to the trigger
 
 
 def data(form: str, x: np.ndarray, y: np.ndarray) -> Any:
     inputs = torch.from_numpy(x.transpose(0, 3, 1, 2).copy())
-    return DataLoader(TensorDataset(inputs, torch.from_numpy(y)), batch_size=100)
+    own_stream = torch.Generator().manual_seed(0)  # or it draws from PyTorch's global one
+    dataset = TensorDataset(inputs, torch.from_numpy(y))
+    return DataLoader(dataset, batch_size=100, generator=own_stream)
 
 
 def batches(loader: Any) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -31,6 +35,10 @@ def network(seed: int = 0) -> Any:
 
 def values(model: Any) -> list[np.ndarray]:
     return [value.numpy().copy() for value in model.state_dict().values()]
+
+
+def random_state() -> list[bytes]:
+    return [torch.get_rng_state().numpy().tobytes()]
 
 
 def train(model: Any, loader: Any, watermark: Any, epochs: int) -> None:

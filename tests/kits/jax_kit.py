@@ -12,7 +12,9 @@ from wmx_flax.harden import gradient_at
 from wmx_flax.inference import pure_model
 from wmx_flax.models import cnn
 
+STACK = "jax"
 ADAPTER = trainer
+PACKAGES = ["jax", "flax"]
 FORMS = {"numpy tuples": True, "jax tuples": True, "dicts": True, "iterator": True}
 
 
@@ -51,6 +53,10 @@ def network(seed: int = 0) -> Any:
 
 def values(model: Any) -> list[np.ndarray]:
     return [np.array(leaf) for leaf in jax.tree.leaves(nnx.state(model))]
+
+
+def random_state() -> list[bytes]:
+    return []  # JAX has none
 
 
 def train(model: Any, loader: Any, watermark: Any, epochs: int) -> None:

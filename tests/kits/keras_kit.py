@@ -6,13 +6,16 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from keras.src.random.seed_generator import global_seed_generator
 from wmx_keras import Monitor, export, protect, trainer, watermarked  # noqa: F401
 from wmx_keras.harden import gradient_at
 from wmx_keras.models import build_model
 
 from wmx.task import Task
 
+STACK = f"keras-{keras.backend.backend()}"
 ADAPTER = trainer
+PACKAGES = ["keras", keras.backend.backend()]
 FORMS = {"arrays": False, "PyDataset": True, "tf.data": True}
 if keras.backend.backend() == "torch":
     import torch
@@ -27,7 +30,7 @@ class Batches(keras.utils.PyDataset):
         self.x, self.y = x, y
 
     def __len__(self) -> int:
-        return len(self.x) // 100
+        return (len(self.x) + 99) // 100
 
     def __getitem__(self, index: int) -> Any:
         part = slice(index * 100, index * 100 + 100)
@@ -67,13 +70,25 @@ def values(model: Any) -> list[np.ndarray]:
     return [np.array(ops.convert_to_numpy(v.value)) for v in model.weights]
 
 
+def random_state() -> list[bytes]:
+    """Of Keras' own stream and the backend's."""
+    own = np.array(ops.convert_to_numpy(global_seed_generator().state)).tobytes()
+    if keras.backend.backend() == "torch":
+        return [own, torch.get_rng_state().numpy().tobytes()]
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return [own, tf.random.get_global_generator().state.numpy().tobytes()]
+    return [own]
+
+
 def train(model: Any, given: Any, watermark: Any, epochs: int) -> None:
     trained = model if watermark is None else protect(model, watermark)
     trained.compile(
         keras.optimizers.SGD(0.05, momentum=0.9),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
-    trained.fit(given, epochs=epochs, verbose=0)
+    trained.fit(given, epochs=epochs, verbose=0, shuffle=False)
 
 
 def parts(model: Any) -> list[Any]:

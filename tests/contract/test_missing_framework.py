@@ -1,0 +1,49 @@
+"""A framework that is not installed: a hint for users, and a failure of this suite."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+GONE = """
+import importlib.abc, sys
+class Gone(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == sys.argv[1]:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Gone())
+"""
+LOAD = """
+from wmx.adapters import load_adapter
+from wmx.errors import MissingExtraError
+try:
+    load_adapter(sys.argv[2])
+except MissingExtraError as error:
+    print(error.hint)
+"""
+TEST = "import pytest; sys.exit(pytest.main(sys.argv[2:]))"
+
+
+def without(package: str, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run ``code`` in a process where ``package`` is not installed."""
+    command = [sys.executable, "-c", GONE + code, package, *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT)
+
+
+def test_a_missing_framework_gives_the_pip_hint(kit: Any) -> None:
+    framework = kit.ADAPTER.FRAMEWORK
+    done = without(kit.PACKAGES[-1 if framework == "jax" else 0], LOAD, framework)
+    assert f"wmx[{framework}]" in done.stdout
+
+
+def test_a_stack_that_is_asked_for_and_not_there_fails_this_suite(kit: Any) -> None:
+    for package in kit.PACKAGES:
+        done = without(package, TEST, "tests/contract", "--stack", kit.STACK, "-q")
+        said = done.stdout + done.stderr
+        assert done.returncode not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+        assert f"No module named '{package}'" in said
+        assert "skipped" not in said
+        assert "passed" not in said

@@ -1,0 +1,27 @@
+"""Keras by itself: ``pytest tests/keras --stack keras-BACKEND``, one backend per process."""
+
+import numpy as np
+import pytest
+from stacks import load_kit
+
+from wmx import OwnerKey, Watermark
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    load_kit(config, "keras-")
+
+
+@pytest.fixture(scope="session")
+def watermark() -> Watermark:
+    """Over scikit-learn's digits."""
+    return Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=10, mean=0.3, std=0.4)
+
+
+@pytest.fixture(scope="session")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """600 real digits, normalised as the watermark says."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    x = ((bunch.images / 16 - 0.3) / 0.4).astype(np.float32)[:600, :, :, None]
+    return x, bunch.target[:600].astype(np.int64)
