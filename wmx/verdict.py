@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import log2
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,6 @@ from wmx.suspect import Suspect, open_suspect
 from wmx.suspect.device import Device
 from wmx.suspect.feeding import Feeding
 from wmx.watermark import Watermark
-
-Pixel = TypeVar("Pixel", bound=np.generic)
 
 MAX_SHIFT = 2
 SHIFTS = tuple(
@@ -215,7 +213,7 @@ def mixture_bits(ways: Sequence[WayResult]) -> float:
     return log2_mean((way.bits for way in ways), (way.log2_share for way in ways))
 
 
-def shifted(pixels: NDArray[Pixel], down: int, right: int) -> NDArray[Pixel]:
+def shifted(pixels: NDArray[np.uint8], down: int, right: int) -> NDArray[np.uint8]:
     """Return images [n, H, W, C] moved by whole pixels; what is uncovered is 0."""
     height, width = pixels.shape[1:3]
     moved = np.zeros_like(pixels)
