@@ -13,6 +13,7 @@ from wmx.data import LabelledData
 from wmx.suspect import Suspect
 from wmx.task import Task
 from wmx.trainer import Adapter
+from wmx.training import TrainingDevice
 
 Progress: TypeAlias = Callable[[int, int], None]
 Need: TypeAlias = Literal["file", "framework", "weights"]
@@ -28,12 +29,14 @@ class Framework:
         model: the architecture, as ``--model`` spells it.
         weights: the stolen weights; ``None`` where only the ONNX file was stolen.
         vocabulary: for tokens, ids are below it.
+        device: on which it trains.
     """
 
     adapter: Adapter
     model: str
     weights: Path | None
     vocabulary: int | None = None
+    device: TrainingDevice = "auto"
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ class Attack(ABC):
 
     threat: ClassVar[str]
     source: ClassVar[str]
-    needs: ClassVar[Need] = "file"
+    needs: ClassVar[Need]
 
     @abstractmethod
     def run(self, target: Target, folder: Path, progress: Progress) -> Iterable[Outcome]:

@@ -12,6 +12,13 @@ from wmx.attacks.graph.weight_noise import WeightNoise
 from wmx.attacks.graph.weight_pruning import WeightPruning
 from wmx.attacks.inputs.filters import Blur, FewLevels, InputNoise, Jpeg
 from wmx.attacks.inputs.moves import Flip, Shift
+from wmx.attacks.training.adaptive import AdaptiveFineTuning
+from wmx.attacks.training.adversarial import AdversarialFineTuning
+from wmx.attacks.training.extraction import Extraction
+from wmx.attacks.training.fine_pruning import FinePruning
+from wmx.attacks.training.fine_tuning import FineTuning
+from wmx.attacks.training.overwriting import Overwriting
+from wmx.attacks.training.transfer import TransferLearning
 from wmx.errors import UsageError
 
 CATALOGUE: Mapping[str, Mapping[str, Attack]] = {
@@ -37,6 +44,37 @@ CATALOGUE: Mapping[str, Mapping[str, Attack]] = {
         "shift": Shift(),
         "flip": Flip(),
     },
+    "finetune": {
+        "ftll": FineTuning(layers="last", lr=0.01),
+        "ftal-0.01": FineTuning(lr=0.01),
+        "ftal-0.05": FineTuning(lr=0.05),
+        "ftal-0.1": FineTuning(lr=0.1),
+        "rtll": FineTuning(layers="last", new_head=True, lr=0.01),
+        "rtal-0.05": FineTuning(new_head=True, lr=0.05),
+    },
+    "fine-prune": {
+        "fine-prune-50": FinePruning(share=0.5),
+        "fine-prune-70": FinePruning(share=0.7),
+        "fine-prune-90": FinePruning(share=0.9),
+    },
+    "extract": {
+        "distil-soft": Extraction(labels="soft"),
+        "distil-hard": Extraction(labels="hard"),
+        "extract-soft": Extraction(labels="soft", inputs="queries", epochs=12),
+        "extract-hard": Extraction(labels="hard", inputs="queries", epochs=12),
+        "extract-other": Extraction(inputs="queries", architecture="other", epochs=12),
+    },
+    "overwrite": {
+        "overwrite-0.01": Overwriting(lr=0.01),
+        "overwrite-0.05": Overwriting(lr=0.05),
+    },
+    "adaptive": {
+        "adaptive-random": AdaptiveFineTuning(answers="random"),
+        "adaptive-own": AdaptiveFineTuning(answers="own"),
+        "adaptive-common": AdaptiveFineTuning(answers="common"),
+    },
+    "transfer": {"transfer-0.05": TransferLearning()},
+    "adversarial": {"adversarial": AdversarialFineTuning()},
 }
 ATTACKS: Mapping[str, Attack] = {
     name: attack for group in CATALOGUE.values() for name, attack in group.items()

@@ -22,6 +22,7 @@ SOURCE = "Jacob et al., CVPR 2018, by onnxruntime.quantization"
 class DynamicQuantisation(Attack):
     """Weights in int8; the range of the activations is found anew for every input."""
 
+    needs = "file"
     threat = "has the file; no data, no queries, seconds"
     source = SOURCE
 
@@ -45,6 +46,7 @@ class StaticQuantisation(Attack):
 
     samples: int = 500
 
+    needs = "file"
     threat = "has the file and some unlabelled inputs; no queries, seconds"
     source = SOURCE
 

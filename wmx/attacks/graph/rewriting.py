@@ -4,12 +4,12 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx.attacks.attack import Attack, Outcome, Progress, Target
+from wmx.attacks.attack import Attack, Need, Outcome, Progress, Target
 from wmx.errors import CannotRunError
 from wmx.files import read_bytes, write_bytes
 from wmx.suspect.onnx_file import MAX_MODEL_BYTES, OnnxFile
@@ -20,6 +20,8 @@ KERNEL_AXES = 2  # biases and BatchNorm's vectors have one
 @dataclass(frozen=True)
 class GraphAttack(Attack):
     """An attack that changes the graph or its weights and nothing else."""
+
+    needs: ClassVar[Need] = "file"
 
     def run(self, target: Target, folder: Path, progress: Progress) -> Iterable[Outcome]:
         """Write the changed file and offer it."""

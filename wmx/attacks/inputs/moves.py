@@ -30,7 +30,8 @@ class Shift(InputAttack):
 
     def changed(self, images: Images, rng: np.random.Generator) -> Images:
         """Move."""
-        return shifted(images, self.down, self.right)
+        pixels = np.rint(images * 255).astype(np.uint8)
+        return shifted(pixels, self.down, self.right).astype(np.float32) / np.float32(255)
 
 
 @dataclass(frozen=True)

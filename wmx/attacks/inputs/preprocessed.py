@@ -9,13 +9,13 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wmx.answers import Answers
-from wmx.attacks.attack import Attack, Outcome, Progress, Target
+from wmx.attacks.attack import Attack, Need, Outcome, Progress, Target
 from wmx.errors import CannotRunError
 from wmx.suspect import Suspect
 from wmx.suspect.feeding import Feeding
@@ -28,6 +28,8 @@ Images: TypeAlias = NDArray[np.float32]
 @dataclass(frozen=True)
 class InputAttack(Attack):
     """An attack that changes images before the model sees them."""
+
+    needs: ClassVar[Need] = "file"
 
     def run(self, target: Target, folder: Path, progress: Progress) -> Iterable[Outcome]:
         """Offer the untouched file behind the change."""
