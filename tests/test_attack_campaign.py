@@ -90,6 +90,13 @@ def test_every_attack_says_who_described_it_and_what_the_attacker_has(name: str)
     assert json.loads(json.dumps(attack.settings())) == attack.settings()
 
 
+def test_the_page_on_attacks_names_every_one() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "attacks.md").read_text()
+    for name in ATTACKS:
+        stem, _, number = name.rpartition("-")
+        assert f"`{name}`" in page or (f"`{stem}-" in page and f"`-{number}`" in page), name
+
+
 def test_settings_are_changed_for_all_or_for_one() -> None:
     chosen = chosen_attacks("finetune,blur", ["epochs=3", "ftll:lr=0.5"])
     assert {a.epochs for a in chosen.values() if isinstance(a, FineTuning)} == {3}
