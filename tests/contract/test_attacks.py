@@ -111,8 +111,8 @@ def test_a_step_on_soft_labels_is_the_mean_of_the_steps_on_their_classes(
         moves.append({name: array - before[name] for name, array in after.items()})
     for name, move in moves[2].items():
         expected = 0.25 * moves[0][name] + 0.75 * moves[1][name]
-        np.testing.assert_allclose(move, expected, atol=1e-4)
-    assert max(np.abs(moves[0][name] - moves[1][name]).max() for name in before) > 1e-2
+        np.testing.assert_allclose(move, expected, atol=1e-5)
+    assert max(np.abs(moves[0][name] - moves[1][name]).max() for name in before) > 1e-3
 
 
 def test_the_input_gradient_is_that_of_the_loss(kit: Any, data: LabelledData) -> None:
