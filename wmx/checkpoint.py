@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from wmx.data import LabelledData
-from wmx.errors import IntegrityError, UsageError
+from wmx.errors import CannotRunError, IntegrityError, UsageError
 from wmx.files import open_regular, write_bytes
 
 METADATA_KEY = "wmx"
@@ -94,6 +94,23 @@ def load_checkpoint(path: Path, identity: Identity) -> tuple[int, dict[str, NDAr
             }
     except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise IntegrityError(f"{path} is not a checkpoint of this run: {error}") from None
+
+
+def load_identity(path: Path) -> Identity:
+    """Return what the run is that left a checkpoint.
+
+    Raises:
+        CannotRunError: there is no such file.
+        IntegrityError: it is damaged.
+    """
+    if not path.exists():
+        raise CannotRunError(f"no such file: {path}", hint="expected the checkpoint of a run there")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            about = json.loads(file.metadata()[METADATA_KEY])
+        return Identity(about["framework"], dict(about["settings"]), about["claim"], about["data"])
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise IntegrityError(f"{path} is not a checkpoint of wmx embed: {error}") from None
 
 
 def data_digest(data: LabelledData) -> str:

@@ -6,9 +6,9 @@ and reports are here.
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +20,13 @@ from wmx.marking import measure
 from wmx.recipe import recipe_named
 from wmx.task import Task
 from wmx.training import EpochDone, Report, Training
-from wmx.training_batches import Batch, TrainingBatches
+from wmx.training_batches import Batch, ShuffledBatches, TrainingBatches
 from wmx.watermark import Watermark
 
 EVALUATION_BATCH = 500
+
+
+Frozen: TypeAlias = Mapping[str, NDArray[np.bool_]]
 
 
 class Learner(Protocol):
@@ -38,11 +41,20 @@ class Learner(Protocol):
     def train(self, batches: Iterator[Batch], epoch: int) -> float:
         """Take a step for each batch of an epoch, counted from 0; return the mean loss.
 
-        All that is random in it hangs on (seed, epoch, step).
+        All that is random in it hangs on (seed, epoch, step).  A batch's labels are class numbers
+        or probabilities; all batches of a run have labels of one form.
         """
 
     def scores(self, inputs: NDArray[Any]) -> NDArray[Any]:
         """Return logits [k, classes] in inference mode for inputs [k, *task.shape]."""
+
+    def input_gradient(
+        self, inputs: NDArray[Any], labels: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Return the gradient of the mean cross-entropy with respect to inputs, in their shape.
+
+        Taken in inference mode and between epochs.  Inputs are floats [k, *task.shape].
+        """
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return weights and optimizer state by name."""
@@ -68,14 +80,29 @@ class Adapter(Protocol):
         *,
         steps: int,
         vocabulary: int | None,
+        frozen: Frozen | None = None,
     ) -> Learner:
-        """Build the model of ``training`` and its optimizer, as before the first of ``steps``."""
+        """Build the model of ``training`` and its optimizer, as before the first of ``steps``.
+
+        Args:
+            task, watermark, training: of the run.
+            steps: of the whole run.
+            vocabulary: for tokens, ids are below it.
+            frozen: by the names of :meth:`save_weights`, where a weight keeps the value it has now,
+                to the bit: bool arrays of the weights' shapes.
+        """
 
     def scores(self, model: Any, inputs: NDArray[Any], task: Task) -> NDArray[Any]:
         """Return ``model``'s logits [k, classes] in inference mode; leave it in that mode."""
 
     def save_weights(self, path: Path, model: Any, *, force: bool = False) -> None:
         """Write the weights as safetensors."""
+
+    def last_layer(self, model: Any, classes: int) -> list[str]:
+        """Return the names, in :meth:`save_weights`, of the weights that give the class scores.
+
+        ``UsageError`` if no layer with a kernel has ``classes`` outputs.
+        """
 
     def export(
         self, model: Any, path: str | Path, task: Task | Watermark, *, force: bool = False
@@ -135,12 +162,7 @@ def fit(
         done = _restored(learner, checkpoint, identity)
     for epoch in range(done, training.epochs):
         began = time.monotonic()
-        loss = learner.train(batches.epoch(epoch), epoch)
-        if not math.isfinite(loss):
-            raise CannotRunError(
-                f"the loss is {loss} in epoch {epoch + 1}: training has diverged",
-                hint=f"lower the learning rate, {training.learning_rate:g} now, with --lr",
-            )
+        loss = train_epoch(learner, batches, epoch, training)
         seconds = time.monotonic() - began
         if checkpoint is not None:
             save_checkpoint(checkpoint, identity, epoch + 1, learner.state())
@@ -160,6 +182,23 @@ def fit(
                 )
             )
     return learner.model
+
+
+def train_epoch(
+    learner: Learner, batches: ShuffledBatches, epoch: int, training: Training
+) -> float:
+    """Train one epoch, counted from 0; return its mean loss.
+
+    Raises:
+        CannotRunError: the model fails, or the loss is not finite.
+    """
+    loss = learner.train(batches.epoch(epoch), epoch)
+    if not math.isfinite(loss):
+        raise CannotRunError(
+            f"the loss is {loss} in epoch {epoch + 1}: training has diverged",
+            hint=f"lower the learning rate, {training.learning_rate:g} now, with --lr",
+        )
+    return loss
 
 
 def evaluate(

@@ -6,7 +6,7 @@ have seen, and every framework sees the same.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,35 +28,52 @@ class Batch:
     Attributes:
         step: counted from 0 over the whole run.
         inputs: as the model sees them, channels last, float32 (int32 for tokens).
-        labels: int64.
+        labels: int64 class numbers [k], or float32 probabilities [k, classes].
     """
 
     step: int
     inputs: NDArray[Any]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
 
 
-class TrainingBatches:
+class MoreRows(Protocol):
+    """What puts rows behind the samples of a batch."""
+
+    def append(self, batch: Any, number: int) -> Any:
+        """Return (inputs, labels) with more rows behind them; every batch gets as many."""
+
+
+class ShuffledBatches:
     """Shuffled batches of one size; the few samples left over sit out an epoch.
 
-    With the triggers appended every step has the same shape.
+    With rows appended every step has the same shape.
 
     Attributes:
         per_epoch: batches in an epoch.
     """
 
     def __init__(
-        self, data: LabelledData, task: Task, training: Training, watermark: Watermark | None
+        self,
+        x: NDArray[Any],
+        y: NDArray[Any],
+        task: Task,
+        training: Training,
+        more: MoreRows | None = None,
     ) -> None:
-        self._x, self._y = data.x_train, data.y_train
+        """Make them.
+
+        Args:
+            x: canonical inputs [n, *task.shape]; pixels 0 to 255 may be floats too.
+            y: class numbers [n], or probabilities [n, classes].
+            task: gives shape and normalisation.
+            training: gives batch size and seed.
+            more: rows for the end of every batch.
+        """
+        self._x, self._y = x, y
         self._task = task
         self._batch_size = min(training.batch_size, len(self._y))
         self._seed = training.seed
-        self._triggers = (
-            None
-            if watermark is None
-            else MarkedBatches(watermark, recipe_named(training.recipe), training.seed)
-        )
+        self._more = more
         self._max_shift = min(task.shape[:2]) // SHIFT_PART if task.kind == "image" else 0
         self.per_epoch = len(self._y) // self._batch_size
 
@@ -69,9 +86,20 @@ class TrainingBatches:
             chosen = order[number * self._batch_size : (number + 1) * self._batch_size]
             canonical = shifted(self._x[chosen], self._max_shift, rng)
             batch = self._task.model_input(canonical), self._y[chosen]
-            if self._triggers is not None:
-                batch = self._triggers.append(batch, step)
+            if self._more is not None:
+                batch = self._more.append(batch, step)
             yield Batch(step, *batch)
+
+
+class TrainingBatches(ShuffledBatches):
+    """The batches of a data set's training part, with triggers behind them."""
+
+    def __init__(
+        self, data: LabelledData, task: Task, training: Training, watermark: Watermark | None
+    ) -> None:
+        recipe = recipe_named(training.recipe)
+        triggers = None if watermark is None else MarkedBatches(watermark, recipe, training.seed)
+        super().__init__(data.x_train, data.y_train, task, training, triggers)
 
 
 def shifted(images: NDArray[Any], most: int, rng: np.random.Generator) -> NDArray[Any]:

@@ -1,6 +1,6 @@
 """Weights by name in safetensors files, for frameworks whose tensors are NumPy's."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,21 @@ def require_fit(
             raise UsageError(
                 f"{path}: {name} has shape {tuple(found[name])}, the model's has {tuple(shape)}"
             )
+
+
+def require_names(asked: Iterable[str], own: Iterable[str]) -> None:
+    """Raise :class:`UsageError` naming what is asked for and the model does not have."""
+    unknown = sorted(set(asked) - set(own))
+    if unknown:
+        raise UsageError(f"the model has no weights called {_names(unknown)}")
+
+
+def no_last_layer(classes: int) -> UsageError:
+    """Return the error of a model none of whose layers gives scores of ``classes`` classes."""
+    return UsageError(
+        f"no layer of the model has a kernel with {classes} outputs, one for each class",
+        hint="attacks on the last layer need a model that ends in a dense layer",
+    )
 
 
 def _names(names: list[str], most: int = 5) -> str:

@@ -6,13 +6,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 from numpy.typing import NDArray
 
 
 def named_arrays(tree: Any, prefix: str = "") -> dict[str, NDArray[Any]]:
     """Return the leaves of a pytree by their path; random keys as their data, bfloat16 as bits."""
+    return {prefix + name: _array(leaf) for name, leaf in named_leaves(tree).items()}
+
+
+def named_leaves(tree: Any) -> dict[str, Any]:
+    """Return the leaves of a pytree by their path, in the tree's order."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {prefix + _name(path): _array(leaf) for path, leaf in leaves}
+    return {_name(path): leaf for path, leaf in leaves}
 
 
 def with_arrays(tree: Any, arrays: Mapping[str, NDArray[Any]], prefix: str = "") -> Any:
@@ -26,6 +32,11 @@ def with_arrays(tree: Any, arrays: Mapping[str, NDArray[Any]], prefix: str = "")
     return jax.tree.unflatten(
         shape, [_leaf(arrays[prefix + _name(path)], leaf) for path, leaf in leaves]
     )
+
+
+def weights_of(model: nnx.Module) -> Any:
+    """Return what weight files hold: parameters and BatchNorm statistics."""
+    return nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat))
 
 
 def _name(path: tuple[Any, ...]) -> str:

@@ -14,18 +14,21 @@ from numpy.typing import NDArray
 from wmx.errors import CannotRunError
 from wmx.schedule import learning_rates
 from wmx.task import Task
+from wmx.trainer import Frozen
 from wmx.training import Training
 from wmx.training_batches import Batch
 from wmx.watermark import Watermark
-from wmx.weight_files import read_weights, write_weights
+from wmx.weight_files import read_weights, require_names, write_weights
 from wmx_flax.export import export
+from wmx_flax.frozen import FrozenWeights
 from wmx_flax.harden import harden
 from wmx_flax.inference import scores, scores_of
+from wmx_flax.last_layer import last_layer
 from wmx_flax.models import build_model
 from wmx_flax.optimizer import make_optimizer, stepped
-from wmx_flax.state import named_arrays, with_arrays
+from wmx_flax.state import named_arrays, weights_of, with_arrays
 
-__all__ = ["FRAMEWORK", "begin", "export", "save_weights", "scores"]
+__all__ = ["FRAMEWORK", "begin", "export", "last_layer", "save_weights", "scores"]
 
 FRAMEWORK = "jax"
 MODEL, OPTIMIZER = "model.", "optimizer."
@@ -38,11 +41,14 @@ def begin(
     *,
     steps: int,
     vocabulary: int | None,
+    frozen: Frozen | None = None,
 ) -> "FlaxLearner":
     """Build the model of ``training`` and its optimizer, as before the first of ``steps``.
 
+    Weights that are ``frozen`` are put back after every step.
+
     Raises:
-        UsageError: the model or the weights do not fit the task.
+        UsageError: the model, the weights or the names of ``frozen`` do not fit the task.
         CannotRunError: the model cannot be built, or the device is not there.
     """
     device = _device(training)
@@ -50,12 +56,12 @@ def begin(
         model = build_model(training.model, task, vocabulary, training.seed)
         if training.pretrained is not None:
             _load_pretrained(training.pretrained, model)
-        return FlaxLearner(model, task, watermark, training, steps, device)
+        return FlaxLearner(model, task, watermark, training, steps, device, frozen or {})
 
 
 def save_weights(path: Path, model: nnx.Module, *, force: bool = False) -> None:
     """Write parameters and BatchNorm statistics as safetensors."""
-    write_weights(path, named_arrays(_weights(model)), force=force)
+    write_weights(path, named_arrays(weights_of(model)), force=force)
 
 
 class FlaxLearner:
@@ -74,6 +80,7 @@ class FlaxLearner:
         training: Training,
         steps: int,
         device: jax.Device,
+        frozen: Frozen,
     ) -> None:
         model.train()
         self.model = model
@@ -86,10 +93,13 @@ class FlaxLearner:
         self._optimizer = make_optimizer(training)
         self._optimizer_state = self._optimizer.init(nnx.state(model, nnx.Param))
         self._rates = learning_rates(training, steps)
+        require_names(frozen, named_arrays(weights_of(model)))
+        self._frozen = [FrozenWeights(part, frozen) for part in _parts(model)]
         self._graph = nnx.split(model, nnx.Param, ...)[0]
         # inference has a graph of its own, since its layers have other modes
         self._step = jax.jit(self._traced_step, donate_argnums=(0, 1, 2))
         self._ask = jax.jit(self._traced_scores)
+        self._input_gradient = jax.jit(jax.grad(self._traced_loss, argnums=2))
 
     def train(self, batches: Iterator[Batch], epoch: int) -> float:
         """Take a step for each batch of an epoch; return the mean loss."""
@@ -103,7 +113,7 @@ class FlaxLearner:
                     rest,
                     self._optimizer_state,
                     batch.inputs,
-                    batch.labels.astype(np.int32),
+                    _as_jax_takes(batch.labels),
                     np.int32(batch.step),
                     self._rates[batch.step],
                 )
@@ -116,6 +126,15 @@ class FlaxLearner:
         with jax.default_device(self._device):
             params, rest = _parts(self.model)
             return np.asarray(self._called(self._ask, params, rest, inputs), dtype=np.float64)
+
+    def input_gradient(
+        self, inputs: NDArray[Any], labels: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Return the gradient of the loss with respect to inputs."""
+        with jax.default_device(self._device):
+            params, rest = _parts(self.model)
+            found = self._called(self._input_gradient, params, rest, inputs, _as_jax_takes(labels))
+            return np.asarray(found, dtype=np.float32)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return weights, random state and optimizer state."""
@@ -142,8 +161,7 @@ class FlaxLearner:
         def loss_of(params: Any) -> tuple[jax.Array, Any]:
             model = nnx.merge(self._graph, params, rest, copy=True)
             given = scores_of(model(inputs), self._task.classes)
-            losses = optax.softmax_cross_entropy_with_integer_labels(given, labels)
-            return losses.mean(), _parts(model)[1]
+            return cross_entropy(given, labels), _parts(model)[1]
 
         (loss, after), grads = jax.value_and_grad(loss_of, has_aux=True)(params)
         if self._watermark is not None:
@@ -157,7 +175,18 @@ class FlaxLearner:
                 seed=self._training.seed,
             )
         updates, optimizer_state = self._optimizer.update(grads, optimizer_state, params)
-        return stepped(params, updates, rate), after, optimizer_state, loss
+        params, after = (
+            frozen.put_back(part)
+            for frozen, part in zip(
+                self._frozen, (stepped(params, updates, rate), after), strict=True
+            )
+        )
+        return params, after, optimizer_state, loss
+
+    def _traced_loss(
+        self, params: Any, rest: Any, inputs: jax.Array, labels: jax.Array
+    ) -> jax.Array:
+        return cross_entropy(self._traced_scores(params, rest, inputs), labels)
 
     def _traced_scores(self, params: Any, rest: Any, inputs: jax.Array) -> jax.Array:
         model = nnx.merge(self._graph, params, rest, copy=True)
@@ -174,18 +203,25 @@ class FlaxLearner:
             ) from error
 
 
+def cross_entropy(scores: jax.Array, labels: jax.Array) -> jax.Array:
+    """Return the mean cross-entropy with class numbers [k] or probabilities [k, classes]."""
+    if labels.ndim == 1:
+        return optax.softmax_cross_entropy_with_integer_labels(scores, labels).mean()
+    return optax.softmax_cross_entropy(scores, labels).mean()
+
+
+def _as_jax_takes(labels: NDArray[Any]) -> NDArray[Any]:
+    return labels.astype(np.int32) if labels.ndim == 1 else labels
+
+
 def _parts(model: nnx.Module) -> tuple[Any, Any]:
     """Return the trained parameters, and all other state."""
     parts: Any = nnx.split(model, nnx.Param, ...)
     return parts[1], parts[2]
 
 
-def _weights(model: nnx.Module) -> Any:
-    return nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat))
-
-
 def _load_pretrained(path: Path, model: nnx.Module) -> None:
-    own = _weights(model)
+    own = weights_of(model)
     nnx.update(model, with_arrays(own, read_weights(path, named_arrays(own))))
 
 

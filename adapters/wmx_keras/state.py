@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 def named_arrays(variables: Sequence[Any], prefix: str = "") -> dict[str, NDArray[Any]]:
     """Return variables by place and name: the names of layers differ from run to run."""
-    return {
-        _key(prefix, place, variable): _array(variable) for place, variable in enumerate(variables)
-    }
+    return {name: _array(own) for name, own in named_variables(variables, prefix).items()}
+
+
+def named_variables(variables: Sequence[Any], prefix: str = "") -> dict[str, Any]:
+    """Return the variables themselves, by the same names."""
+    return {_key(prefix, place, variable): variable for place, variable in enumerate(variables)}
 
 
 def assign(variables: Sequence[Any], arrays: Mapping[str, NDArray[Any]], prefix: str = "") -> None:

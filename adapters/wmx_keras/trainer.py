@@ -6,23 +6,27 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from numpy.typing import NDArray
 
 from wmx.errors import CannotRunError, WmxError
 from wmx.task import Task
+from wmx.trainer import Frozen
 from wmx.training import Training
 from wmx.training_batches import Batch
 from wmx.watermark import Watermark
 from wmx.weight_files import read_weights, write_weights
 from wmx_keras import backends
 from wmx_keras.export import export
-from wmx_keras.inference import gives_logits, scores
+from wmx_keras.frozen import FrozenWeights
+from wmx_keras.inference import gives_logits, scores, scores_of
+from wmx_keras.last_layer import last_layer
 from wmx_keras.models import build_model
 from wmx_keras.optimizer import make_optimizer
 from wmx_keras.protect import protect
 from wmx_keras.state import assign, named_arrays
 
-__all__ = ["FRAMEWORK", "begin", "export", "save_weights", "scores"]
+__all__ = ["FRAMEWORK", "begin", "export", "last_layer", "save_weights", "scores"]
 
 FRAMEWORK = "keras"
 MODEL, OPTIMIZER = "model.", "optimizer."
@@ -35,18 +39,21 @@ def begin(
     *,
     steps: int,
     vocabulary: int | None,
+    frozen: Frozen | None = None,
 ) -> "KerasLearner":
     """Build the model of ``training`` and its optimizer, as before the first of ``steps``.
 
+    Weights that are ``frozen`` are put back after every step, statistics after every epoch.
+
     Raises:
-        UsageError: the model or the weights do not fit the task.
+        UsageError: the model, the weights or the names of ``frozen`` do not fit the task.
         CannotRunError: the model cannot be built, or the device is not there.
     """
     with _on_device(training):
         model = build_model(training.model, task, vocabulary, training.seed)
         if training.pretrained is not None:
             _load_pretrained(training.pretrained, model)
-        return KerasLearner(model, task, watermark, training, steps)
+        return KerasLearner(model, task, watermark, training, steps, frozen or {})
 
 
 def save_weights(path: Path, model: Any, *, force: bool = False) -> None:
@@ -68,6 +75,7 @@ class KerasLearner:
         watermark: Watermark | None,
         training: Training,
         steps: int,
+        frozen: Frozen,
     ) -> None:
         self.model = model
         self._task = task
@@ -82,12 +90,13 @@ class KerasLearner:
         self._optimizer.build(model.trainable_variables)
         self._trained.compile(
             self._optimizer,
-            keras.losses.SparseCategoricalCrossentropy(from_logits=gives_logits(model)),
+            keras.losses.CategoricalCrossentropy(from_logits=gives_logits(model)),
         )
+        self._frozen = FrozenWeights(model, frozen)
 
     def train(self, batches: Iterator[Batch], epoch: int) -> float:
         """Take a step for each batch of an epoch; return the mean loss."""
-        data = ((batch.inputs, batch.labels) for batch in batches)
+        data = ((batch.inputs, self._probabilities(batch.labels)) for batch in batches)
         with _on_device(self._training), self._failures():
             history = self._trained.fit(
                 data,
@@ -97,12 +106,29 @@ class KerasLearner:
                 shuffle=False,
                 verbose=0,
             )
+            self._frozen.put_back_statistics()
         return float(history.history["loss"][0])
 
     def scores(self, inputs: NDArray[Any]) -> NDArray[Any]:
         """Return scores in inference mode."""
         with _on_device(self._training), self._failures():
             return scores(self.model, inputs, self._task)
+
+    def input_gradient(
+        self, inputs: NDArray[Any], labels: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Return the gradient of the loss with respect to inputs."""
+        logits = gives_logits(self.model)
+        targets = keras.ops.convert_to_tensor(self._probabilities(labels))
+
+        def loss(values: list[Any]) -> Any:
+            given = scores_of(self.model(values[0], training=False), self._task.classes)
+            losses = keras.losses.categorical_crossentropy(targets, given, from_logits=logits)
+            return keras.ops.mean(losses)
+
+        with _on_device(self._training), self._failures():
+            (gradient,) = backends.current().gradients(loss, [keras.ops.convert_to_tensor(inputs)])
+            return np.asarray(keras.ops.convert_to_numpy(gradient), dtype=np.float32)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return weights, seeds and optimizer state."""
@@ -114,6 +140,12 @@ class KerasLearner:
         """Take over what :meth:`state` gave."""
         assign(self.model.variables, state, MODEL)
         assign(self._optimizer.variables, state, OPTIMIZER)
+
+    def _probabilities(self, labels: NDArray[Any]) -> NDArray[np.float32]:
+        """Return labels in the one form that the compiled loss takes."""
+        if labels.ndim == 2:
+            return labels.astype(np.float32)
+        return np.eye(self._task.classes, dtype=np.float32)[labels]
 
     def _failures(self) -> "_Failures":
         return _Failures(self._training.model)

@@ -18,7 +18,7 @@ from wmx.cli.output import print_error
 from wmx.errors import CannotRunError, UsageError, WmxError
 
 INTERRUPTED = 130
-COMMANDS = ("demo", "keygen", "claim", "embed", "verify", "check", "info", "doctor")
+COMMANDS = ("demo", "keygen", "claim", "embed", "verify", "check", "attack", "info", "doctor")
 
 
 def build_app(wanted: str = "") -> typer.Typer:

@@ -1,4 +1,4 @@
-"""Progress of training runs on stderr: a live line on a terminal, plain lines elsewhere."""
+"""Progress of training runs and attacks on stderr: a live line on a terminal, else plain lines."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from wmx.attacks.campaign import Report as AttackReport
+    from wmx.attacks.campaign import Step
     from wmx.training import EpochDone, Report
 
 
@@ -50,3 +52,36 @@ def _live_line(progress: "Progress", title: str) -> "Report":
         progress.update(line, completed=done.epoch, total=done.epochs, description=text)
 
     return report
+
+
+@contextmanager
+def attack_progress(*, silent: bool) -> Iterator["AttackReport | None"]:
+    """Give the callback that shows how far a campaign of attacks is; ``None`` if ``silent``."""
+    if silent:
+        yield None
+    elif not sys.stderr.isatty():
+        yield _attack_line
+    else:
+        from rich.console import Console
+        from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+        columns = TextColumn("{task.description}"), TimeElapsedColumn()
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            line = progress.add_task("attacks", total=None)
+            yield lambda step: progress.update(line, description=describe_attack(step))
+
+
+def describe_attack(step: "Step") -> str:
+    """Return one line on an attack."""
+    text = f"attack {step.number}/{step.count}  {step.name}"
+    if step.result is None:
+        return text + (f"  epoch {step.epoch}/{step.epochs}" if step.epochs else "")
+    if step.result.error is not None:
+        return f"{text}  could not be carried out: {step.result.error}"
+    outcomes = (f"{one.accuracy:.1%} {one.bits:.0f} bits" for one in step.result.outcomes)
+    return f"{text}  {'; '.join(outcomes)}"
+
+
+def _attack_line(step: "Step") -> None:
+    if step.result is not None:
+        print(describe_attack(step), file=sys.stderr)  # noqa: T201

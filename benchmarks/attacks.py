@@ -1,0 +1,139 @@
+"""What every recipe survives: all attacks of ``wmx attack`` on models of several seeds.
+
+The owner trains on 70 % of the data, the attacker has 15 % that the owner has not seen, and 15 %
+measure accuracy.  A killed campaign goes on where it stood: models and results of each seed lie in
+the work folder.
+
+    python benchmarks/attacks.py --data mnist10k.npz --seeds 3 --stack torch --work attacks-work
+"""
+
+import argparse
+import statistics
+from pathlib import Path
+from typing import Any
+
+import harness
+from splits import owner_and_attacker
+from stacks import STACKS, framework_of
+
+from wmx import Claim, OwnerKey, Watermark
+from wmx.adapters import load_adapter
+from wmx.attacks.attack import Framework, Target
+from wmx.attacks.campaign import Step, attack_model
+from wmx.attacks.catalogue import chosen_attacks
+from wmx.attacks.results import Results
+from wmx.data import LabelledData
+from wmx.embed import embed
+from wmx.run_files import RunFiles
+from wmx.trainer import evaluate, fit
+from wmx.training import Training
+
+NETWORK = "cnn"
+
+
+def marked(folder: Path, data: LabelledData, training: Training, framework: str) -> Watermark:
+    """Return the watermark of the run in ``folder``, which is trained if it is not finished."""
+    key = folder.with_suffix(".pem")
+    if not key.exists():
+        OwnerKey.generate().save(key)
+    owner, files = OwnerKey.load(key), RunFiles(folder)
+    if not files.model.exists():
+        begun = files.claim.exists()
+        embed(owner, data, folder, training=training, framework=framework, resume=begun)
+    return Watermark.open(Claim.load(files.claim), owner)
+
+
+def tell(step: Step) -> None:
+    if step.result is not None:
+        figures = [
+            (one.variant, round(100 * one.accuracy, 2), one.hits, round(one.bits, 1))
+            for one in step.result.outcomes
+        ]
+        print(f"{step.number}/{step.count} {step.name}", step.result.error or figures, flush=True)
+
+
+def summary(runs: list[Results]) -> dict[str, Any]:
+    """Return, for every attack and variant, accuracy in per cent and bits over the seeds."""
+    found: dict[str, list[Any]] = {}
+    for run in runs:
+        for result in run.attacks:
+            for one in result.outcomes:
+                found.setdefault(f"{result.name} {one.variant}".strip(), []).append(one)
+    return {
+        name: {
+            "accuracy": round(100 * statistics.mean(one.accuracy for one in outcomes), 2),
+            "mean_bits": round(statistics.mean(one.bits for one in outcomes), 1),
+            "bits": [round(one.bits, 1) for one in outcomes],
+            "hits": [one.hits for one in outcomes],
+            "verified": sum(one.verified for one in outcomes),
+        }
+        for name, outcomes in found.items()
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default="digits")
+    parser.add_argument("--epochs", type=int, default=30, help="of the owner's training")
+    parser.add_argument("--recipe", default="robust")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0, help="select recipes on other seeds")
+    parser.add_argument("--stack", choices=STACKS, default="torch")
+    parser.add_argument("--attacks", default="all")
+    parser.add_argument("--set", dest="settings", action="append", default=[])
+    parser.add_argument("--work", type=Path, default=Path("attacks-work"))
+    arguments = parser.parse_args()
+    framework = framework_of(arguments.stack)
+    adapter = load_adapter(framework)
+    data, attacker = owner_and_attacker(arguments.data)
+    attacks = chosen_attacks(arguments.attacks, arguments.settings)
+    stem = f"{Path(arguments.data).stem}_{arguments.stack}_{arguments.recipe}_{arguments.epochs}"
+    runs, differences = [], []
+    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
+        training = Training(
+            model=NETWORK,
+            epochs=arguments.epochs,
+            seed=seed,
+            recipe=arguments.recipe,
+            device="cpu",
+        )
+        folder = arguments.work / f"{stem}_{seed}"
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        watermark = marked(folder, data, training, framework)
+        files = RunFiles(folder)
+        target = Target(
+            model=files.model,
+            task=watermark.task,
+            generator=watermark.claim.generator,
+            data=attacker,
+            queries=data.x_train,
+            seed=seed,
+            framework=Framework(adapter, NETWORK, files.weights, device="cpu"),
+        )
+        path = folder / "attacks.json"
+        run = attack_model(target, watermark, attacks, path, resume=True, report=tell)
+        unmarked = fit(adapter, data, data.task, None, training)
+        plain = evaluate(adapter, unmarked, data.x_test, data.y_test, data.task)
+        differences.append(round(100 * (run.before.accuracy - plain), 2))
+        runs.append(run)
+    harness.record(
+        f"attacks_{stem}",
+        {
+            "data": Path(arguments.data).name,
+            "stack": arguments.stack,
+            "recipe": arguments.recipe,
+            "epochs": arguments.epochs,
+            "seeds": [run.about["seed"] for run in runs],
+            "train": len(data.y_train),
+            "attacker": len(attacker.y_train),
+            "test": len(attacker.y_test),
+            "marked_minus_unmarked_points": differences,
+            "before_bits": [round(run.before.bits, 1) for run in runs],
+            "summary": summary(runs),
+            "settings": {name: attack.settings() for name, attack in attacks.items()},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""One marked model of the digits, and what an attacker has beside it, for all tests of attacks."""
+
+import pytest
+
+from wmx import OwnerKey, Watermark
+from wmx.attacks.attack import Target
+from wmx.attacks.held_out import held_out_half
+from wmx.data import LabelledData, load_data
+from wmx.embed import Embedded, embed
+from wmx.training import Training
+
+
+@pytest.fixture(scope="session")
+def digits() -> LabelledData:
+    return load_data("digits")
+
+
+@pytest.fixture(scope="session")
+def marked(digits: LabelledData, tmp_path_factory: pytest.TempPathFactory) -> Embedded:
+    """A network that knows its labels, with the files of its run."""
+    training = Training(model="cnn", epochs=10, device="cpu")
+    folder = tmp_path_factory.mktemp("marked")
+    return embed(OwnerKey.generate(), digits, folder / "run", training=training)
+
+
+@pytest.fixture(scope="session")
+def watermark(marked: Embedded) -> Watermark:
+    return marked.watermark
+
+
+@pytest.fixture(scope="session")
+def target(marked: Embedded, digits: LabelledData) -> Target:
+    """The file alone, and 180 digits the owner has not trained on."""
+    return Target(
+        model=marked.files.model,
+        task=marked.watermark.task,
+        generator=marked.watermark.claim.generator,
+        data=held_out_half(digits),
+        queries=digits.x_train,
+    )

@@ -1,0 +1,95 @@
+"""Eight-bit integers.  Threat: the file, for static ranges some unlabelled inputs; seconds.
+
+Source: Jacob et al., *Quantization and Training of Neural Networks for Efficient
+Integer-Arithmetic-Only Inference*, CVPR 2018, as onnxruntime's quantiser does it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wmx.attacks.attack import Attack, Outcome, Progress, Target
+from wmx.attacks.graph.rewriting import load_graph
+from wmx.exporting import exporting
+from wmx.suspect.onnx_file import OnnxFile
+
+CALIBRATION_BATCH = 50
+SOURCE = "Jacob et al., CVPR 2018, by onnxruntime.quantization"
+
+
+@dataclass(frozen=True)
+class DynamicQuantisation(Attack):
+    """Weights in int8; the range of the activations is found anew for every input."""
+
+    needs = "file"
+    threat = "has the file; no data, no queries, seconds"
+    source = SOURCE
+
+    def run(self, target: Target, folder: Path, progress: Progress) -> Iterable[Outcome]:
+        """Write the quantised file and offer it."""
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+
+        path = _quantised(
+            target, folder, lambda m, p: quantize_dynamic(m, p, weight_type=QuantType.QUInt8)
+        )
+        yield target.outcome(OnnxFile.open_own(path, "cpu"))
+
+
+@dataclass(frozen=True)
+class StaticQuantisation(Attack):
+    """Weights and activations in int8 (QDQ); ranges are measured on the attacker's inputs.
+
+    Attributes:
+        samples: how many of them.
+    """
+
+    samples: int = 500
+
+    needs = "file"
+    threat = "has the file and some unlabelled inputs; no queries, seconds"
+    source = SOURCE
+
+    def run(self, target: Target, folder: Path, progress: Progress) -> Iterable[Outcome]:
+        """Write the quantised file and offer it."""
+        from onnxruntime.quantization import quantize_static
+
+        path = _quantised(
+            target,
+            folder,
+            lambda m, p: quantize_static(
+                m, p, _calibration(target, self.samples), per_channel=True
+            ),
+        )
+        yield target.outcome(OnnxFile.open_own(path, "cpu"))
+
+
+def _quantised(target: Target, folder: Path, quantise: Callable[[Any, Path], Any]) -> Path:
+    model = load_graph(target.model)
+    # exporters leave shapes of weights that they transposed later, and the quantiser stumbles
+    del model.graph.value_info[:]
+    path = folder / "int8.onnx"
+    with exporting("onnxruntime's quantiser", "some operators have no int8 form"):
+        quantise(model, path)
+    return path
+
+
+def _calibration(target: Target, samples: int) -> Any:
+    from onnxruntime.quantization import CalibrationDataReader
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._batches = batches()
+
+        def get_next(self) -> dict[str, Any] | None:
+            return next(self._batches, None)
+
+    def batches() -> Iterator[dict[str, Any]]:
+        feeding = OnnxFile.open_own(target.model, "cpu").feedings(target.task)[0]
+        inputs = target.task.model_input(target.data.x_train[:samples])
+        for at in range(0, len(inputs), feeding.batch or CALIBRATION_BATCH):
+            part = inputs[at : at + (feeding.batch or CALIBRATION_BATCH)]
+            if feeding.batch in (None, len(part)):
+                yield {feeding.input: feeding.arrange(part)}
+
+    return Reader()

@@ -1,0 +1,76 @@
+"""What attacks on an ONNX file share: bytes in, a changed graph, a file out."""
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmx.attacks.attack import Attack, Need, Outcome, Progress, Target
+from wmx.errors import CannotRunError
+from wmx.files import read_bytes, write_bytes
+from wmx.suspect.onnx_file import MAX_MODEL_BYTES, OnnxFile
+
+KERNEL_AXES = 2  # biases and BatchNorm's vectors have one
+
+
+@dataclass(frozen=True)
+class GraphAttack(Attack):
+    """An attack that changes the graph or its weights and nothing else."""
+
+    needs: ClassVar[Need] = "file"
+
+    def run(self, target: Target, folder: Path, progress: Progress) -> Iterable[Outcome]:
+        """Write the changed file and offer it."""
+        path = folder / "model.onnx"
+        write_bytes(path, self.changed(load_graph(target.model), target).SerializeToString())
+        yield target.outcome(OnnxFile.open_own(path, "cpu"))
+
+    @abstractmethod
+    def changed(self, model: Any, target: Target) -> Any:
+        """Return the ``onnx.ModelProto`` after the attack; ``model`` may be changed in place."""
+
+
+def load_graph(path: Path) -> Any:
+    """Return the ``onnx.ModelProto`` in a file; tensors outside the file are not read."""
+    import onnx
+
+    return onnx.load_from_string(read_bytes(path, "model", MAX_MODEL_BYTES))
+
+
+def kernels(model: Any) -> list[Any]:
+    """Return the ``onnx.TensorProto`` of every float32 weight with two axes or more.
+
+    Raises:
+        CannotRunError: there is none.
+    """
+    import onnx
+
+    found = [
+        tensor
+        for tensor in model.graph.initializer
+        if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) >= KERNEL_AXES
+    ]
+    if not found:
+        raise CannotRunError(
+            "the file holds no float32 weights of two axes or more to change",
+            hint="attack the file as it was exported, before quantising it",
+        )
+    return found
+
+
+def values_of(tensor: Any) -> NDArray[np.float32]:
+    """Return a copy of a tensor's values."""
+    from onnx import numpy_helper
+
+    return np.array(numpy_helper.to_array(tensor))
+
+
+def replace_values(tensor: Any, values: NDArray[np.float32]) -> None:
+    """Put other values of the same shape into a tensor."""
+    from onnx import numpy_helper
+
+    tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))

@@ -1,0 +1,86 @@
+"""A suspect behind a preprocessing step.
+
+It is a wrapper, not nodes put into the ONNX graph: one function of images serves every layout of a
+file, any other suspect, and JPEG, for which ONNX has no operator.
+"""
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmx.answers import Answers
+from wmx.attacks.attack import Attack, Need, Outcome, Progress, Target
+from wmx.errors import CannotRunError
+from wmx.suspect import Suspect
+from wmx.suspect.feeding import Feeding
+from wmx.suspect.onnx_file import OnnxFile
+from wmx.task import Task
+
+Images: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class InputAttack(Attack):
+    """An attack that changes images before the model sees them."""
+
+    needs: ClassVar[Need] = "file"
+
+    def run(self, target: Target, folder: Path, progress: Progress) -> Iterable[Outcome]:
+        """Offer the untouched file behind the change."""
+        if target.task.kind != "image":
+            raise CannotRunError(f"this attack is for images, and the data are {target.task.kind}")
+
+        def change(images: Images) -> Images:
+            digest = hashlib.sha256(images.tobytes()).hexdigest()
+            return self.changed(images, target.stream("input", digest))
+
+        yield target.outcome(Preprocessed(OnnxFile.open_own(target.model, "cpu"), change))
+
+    @abstractmethod
+    def changed(self, images: Images, rng: np.random.Generator) -> Images:
+        """Return the images after the attack.
+
+        Args:
+            images: float32 [n, H, W, C], values 0 to 1.
+            rng: of what is random; hangs on the seed and the images.
+        """
+
+
+class Preprocessed:
+    """A suspect that sees changed images; else as the one inside.
+
+    Attributes:
+        name, sha256, engine: of the suspect inside.
+    """
+
+    def __init__(self, inside: Suspect, change: Callable[[Images], Images]) -> None:
+        self.name, self.sha256, self.engine = inside.name, inside.sha256, inside.engine
+        self._inside = inside
+        self._change = change
+
+    def feedings(self, task: Task) -> list[Feeding]:
+        """Return those of the suspect inside."""
+        return self._inside.feedings(task)
+
+    def answers(self, feeding: Feeding, inputs: NDArray[Any], task: Task) -> dict[str, Answers]:
+        """Ask the suspect inside about changed inputs."""
+        changed = np.clip(self._change(unit_images(inputs, task)), 0.0, 1.0)
+        return self._inside.answers(feeding, task.model_input(changed * np.float32(255)), task)
+
+    def close(self) -> None:
+        """Let go of the suspect inside."""
+        self._inside.close()
+
+
+def unit_images(inputs: NDArray[Any], task: Task) -> Images:
+    """Undo the normalisation: inputs [n, H, W, C] as the model sees them to values 0 to 1."""
+    mean, std = np.array(task.mean, np.float64), np.array(task.std, np.float64)
+    low, high = float(task.low), float(task.high)
+    images: Images = ((inputs * std + mean - low) / (high - low)).astype(np.float32)
+    return np.clip(images, 0.0, 1.0)

@@ -1,0 +1,101 @@
+"""Making a target of what lies on the disk: the folder of a run, or an ONNX file."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from wmx.adapters import load_adapter
+from wmx.attacks.attack import Framework, Target
+from wmx.attacks.held_out import held_out_half
+from wmx.checkpoint import data_digest, load_identity
+from wmx.claim import Claim
+from wmx.data import LabelledData
+from wmx.errors import CannotRunError, UsageError
+from wmx.run_files import RunFiles
+from wmx.training import TrainingDevice
+
+
+def stolen_run(
+    folder: Path,
+    claim: Claim,
+    data: LabelledData,
+    *,
+    seed: int = 0,
+    device: TrainingDevice = "auto",
+    other_data: LabelledData | None = None,
+) -> Target:
+    """Return the target that a thief of a whole run has: file, weights, architecture.
+
+    Args:
+        folder: of ``wmx embed``, finished.
+        claim: of the run.
+        data: that the run was trained on; half of its test part becomes the attacker's samples.
+        seed: of the attacks.
+        device: on which they train.
+        other_data: of other classes, for transfer learning.
+
+    Raises:
+        CannotRunError: the run is not finished.
+        IntegrityError: its checkpoint is damaged.
+        UsageError: the data are not those of the run, or do not fit together.
+    """
+    files = RunFiles(folder)
+    for path in (files.model, files.weights):
+        if not path.exists():
+            raise CannotRunError(
+                f"{folder} holds no finished run of wmx embed: {path.name} is missing",
+                hint="wmx embed ... --resume finishes it",
+            )
+    run = load_identity(files.checkpoint)
+    if data_digest(data) != run.data:
+        raise UsageError(
+            f"the run in {folder} was not trained on {data.name}",
+            hint="give the --data of wmx embed: half of its test part becomes the attacker's",
+        )
+    framework = Framework(
+        load_adapter(run.framework),
+        run.settings["model"],
+        files.weights,
+        data.vocabulary,
+        device,
+    )
+    target = stolen_file(files.model, claim, data, seed=seed, other_data=other_data)
+    return replace(target, framework=framework)
+
+
+def stolen_file(
+    path: Path,
+    claim: Claim,
+    data: LabelledData,
+    *,
+    seed: int = 0,
+    other_data: LabelledData | None = None,
+) -> Target:
+    """Return the target that a thief of the ONNX file alone has; arguments as above.
+
+    Raises:
+        UsageError: the data are not of the claim's kind, shape and classes.
+    """
+    task = claim.task
+    _require_fit(data, "the claim is for", claim)
+    if data.classes != task.classes:
+        raise UsageError(f"{data.name} has {data.classes} classes, the claim's task {task.classes}")
+    if other_data is not None:
+        _require_fit(other_data, "the stolen model takes", claim)
+    return Target(
+        model=path,
+        task=task,
+        generator=claim.generator,
+        data=held_out_half(data),
+        queries=data.x_train,
+        seed=seed,
+        other_data=other_data,
+    )
+
+
+def _require_fit(data: LabelledData, whose: str, claim: Claim) -> None:
+    found = (data.kind, data.x_train.shape[1:])
+    if found != (claim.task.kind, claim.task.shape):
+        raise UsageError(
+            f"{data.name} holds {found[0]} {found[1]}, and {whose} {claim.task.kind} "
+            f"{claim.task.shape}"
+        )

@@ -1,0 +1,176 @@
+"""What attacks that train share: a stolen network, trained on, exported and offered."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmx.attacks.attack import Attack, Framework, Need, Outcome, Progress, Target
+from wmx.data import LabelledData
+from wmx.errors import CannotRunError
+from wmx.suspect.onnx_file import OnnxFile
+from wmx.task import Task
+from wmx.trainer import Frozen, Learner, train_epoch
+from wmx.training import Optimizer, Schedule, Training
+from wmx.training_batches import MoreRows, ShuffledBatches
+
+Samples = tuple[NDArray[Any], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class TrainingAttack(Attack):
+    """Settings that all of them have; the defaults are those of the fine-tuning attacks.
+
+    Attributes:
+        epochs: passes over the attacker's samples.
+        lr: learning rate, highest if the schedule changes it.
+        batch_size: samples per step.
+        optimizer, schedule, weight_decay: as in :class:`wmx.training.Training`.
+    """
+
+    epochs: int = 20
+    lr: float = 0.05
+    batch_size: int = 64
+    optimizer: Optimizer = "sgd"
+    schedule: Schedule = "constant"
+    weight_decay: float = 5e-4
+
+    needs: ClassVar[Need] = "weights"
+
+
+@dataclass(frozen=True)
+class Study:
+    """An attack at work: its settings, the target, a folder for weights and progress to tell.
+
+    Attributes:
+        attack: with the settings.
+        target: the stolen model.
+        folder: for files.
+        progress: told (epochs done, of how many).
+    """
+
+    attack: TrainingAttack
+    target: Target
+    folder: Path
+    progress: Progress
+
+    @property
+    def framework(self) -> Framework:
+        """Where it trains."""
+        assert self.target.framework is not None
+        return self.target.framework
+
+    @property
+    def stolen_weights(self) -> Path:
+        """The weights that were shipped."""
+        assert self.framework.weights is not None
+        return self.framework.weights
+
+    @property
+    def seed(self) -> int:
+        """Of the training: fresh weights are not the owner's where both have the same seed."""
+        return int(self.target.stream("training").integers(2**32))
+
+    def training(self, weights: Path | None, **changes: Any) -> Training:
+        """Return the settings of a training run that starts from ``weights``."""
+        attack = self.attack
+        settings: dict[str, Any] = {
+            "model": self.framework.model,
+            "epochs": attack.epochs,
+            "batch_size": attack.batch_size,
+            "optimizer": attack.optimizer,
+            "lr": attack.lr,
+            "schedule": attack.schedule,
+            "weight_decay": attack.weight_decay,
+            "seed": self.seed,
+            "device": self.framework.device,
+            "pretrained": weights,
+        }
+        return Training(**(settings | changes))
+
+    def begin(
+        self, training: Training, task: Task, steps: int, frozen: Frozen | None = None
+    ) -> Learner:
+        """Return the network of ``training``, before its first step."""
+        framework = self.framework
+        return framework.adapter.begin(
+            task, None, training, steps=steps, vocabulary=framework.vocabulary, frozen=frozen
+        )
+
+    def trained(
+        self,
+        training: Training,
+        samples: Samples | None = None,
+        *,
+        task: Task | None = None,
+        frozen: Frozen | None = None,
+        more: MoreRows | None = None,
+        renewed: Callable[[Learner], Samples] | None = None,
+    ) -> Any:
+        """Return the network after training.
+
+        Args:
+            training: the settings.
+            samples: inputs and labels (class numbers or probabilities); the attacker's own if
+                ``None``.
+            task: if it is another one than the stolen model's.
+            frozen: weights that stay as they are.
+            more: rows behind every batch.
+            renewed: makes the samples of every epoch, as many, from the network as it is then.
+
+        Raises:
+            CannotRunError: there are no samples, or training diverged.
+        """
+        task = task or self.target.task
+        x, y = samples or (self.target.data.x_train, self.target.data.y_train)
+        if not len(y):
+            raise CannotRunError("the attacker has no samples to train on")
+        batches = ShuffledBatches(x, y, task, training, more)
+        steps = batches.per_epoch * training.epochs
+        learner = self.begin(training, task, steps, frozen)
+        for epoch in range(training.epochs):
+            if renewed is not None:
+                batches = ShuffledBatches(*renewed(learner), task, training, more)
+            train_epoch(learner, batches, epoch, training)
+            self.progress(epoch + 1, training.epochs)
+        return learner.model
+
+    def save(self, model: Any, name: str) -> Path:
+        """Write a network's weights and return where."""
+        path = self.folder / f"{name}.safetensors"
+        self.framework.adapter.save_weights(path, model)
+        return path
+
+    def outcome(
+        self,
+        model: Any,
+        variant: str = "",
+        *,
+        task: Task | None = None,
+        test: LabelledData | None = None,
+        **notes: float,
+    ) -> Outcome:
+        """Export a network and offer it.
+
+        Args:
+            model: as its framework has it.
+            variant: of the outcome.
+            task: if it is another one than the stolen model's.
+            test: whose test part measures accuracy; the target's if ``None``.
+            notes: other figures.
+        """
+        task, test = task or self.target.task, test or self.target.data
+        path = self.folder / f"{variant.replace(' ', '-') or 'model'}.onnx"
+        self.framework.adapter.export(model, path, task)
+        return Outcome(OnnxFile.open_own(path, "cpu"), test.x_test, test.y_test, variant, notes)
+
+
+def teacher_scores(target: Target, x: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the stolen model's scores [n, K] for canonical inputs, as an API gives them."""
+    suspect = OnnxFile.open_own(target.model, "cpu")
+    feeding = suspect.feedings(target.task)[0]
+    answers = suspect.answers(feeding, target.task.model_input(x), target.task)
+    return next(iter(answers.values())).scores

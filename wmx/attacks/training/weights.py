@@ -1,0 +1,39 @@
+"""What attackers do to files of weights, whatever framework wrote them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from wmx.errors import CannotRunError
+from wmx.files import read_bytes
+from wmx.weight_files import write_weights
+
+Weights = dict[str, NDArray[Any]]
+
+
+def read(path: Path) -> Weights:
+    """Return the arrays of a file of weights.
+
+    Raises:
+        CannotRunError: the file is damaged, or holds numbers that NumPy has not.
+    """
+    try:
+        return dict(load(read_bytes(path, "weights")))
+    except (SafetensorError, KeyError, TypeError) as error:
+        raise CannotRunError(f"cannot read the weights in {path}: {error}") from None
+
+
+def with_parts_of(own: Path, other: Path, names: list[str], path: Path) -> Path:
+    """Write ``own``'s weights with those called ``names`` taken from ``other``; return ``path``."""
+    weights, theirs = read(own), read(other)
+    write_weights(path, weights | {name: theirs[name] for name in names})
+    return path
+
+
+def kernel_names(weights: Weights) -> list[str]:
+    """Return the names of all floating-point weights with two axes or more."""
+    return [n for n, w in weights.items() if w.ndim > 1 and np.issubdtype(w.dtype, np.floating)]

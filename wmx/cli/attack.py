@@ -1,0 +1,213 @@
+"""``wmx attack``: how strong is my mark, before I ship the model?"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wmx.cli.common import (
+    ForceOption,
+    JsonOption,
+    KeyOption,
+    answer,
+    load_owner,
+    prepare_training,
+    store,
+)
+from wmx.cli.embed import TrainingDeviceChoice
+from wmx.cli.progress import attack_progress
+
+if TYPE_CHECKING:
+    from wmx.attacks.attack import Target
+    from wmx.attacks.results import Results
+    from wmx.watermark import Watermark
+
+
+def attack(
+    model: Annotated[
+        Path | None,
+        typer.Argument(metavar="RUN_FOLDER|MODEL.onnx", help="A run of wmx embed, or a file."),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="The --data of wmx embed; half of its test part is the attacker's."),
+    ] = None,
+    attacks: Annotated[
+        str, typer.Option(help="Names and groups, separated by commas; see --list.")
+    ] = "quick",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="[ATTACK:]FIELD=VALUE", help="Change a setting; repeatable."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="FOLDER", help="Where the results go."),
+    ] = None,
+    claim: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The claim of an ONNX file.")
+    ] = None,
+    key: KeyOption = None,
+    framework: Annotated[
+        str | None, typer.Option(help="For an ONNX file: in what extraction attacks train.")
+    ] = None,
+    network: Annotated[
+        str, typer.Option("--model", help="For an ONNX file: what extraction attacks train.")
+    ] = "cnn",
+    transfer_data: Annotated[
+        str | None, typer.Option(help="Data of other classes, for transfer learning.")
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Side to which a folder's images are resized.")
+    ] = None,
+    min_bits: Annotated[float | None, typer.Option(help="Bits to ask for instead of 128.")] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    device: Annotated[TrainingDeviceChoice, typer.Option()] = TrainingDeviceChoice.auto,
+    show: Annotated[bool, typer.Option("--list", help="List the attacks and do nothing.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep what is done, and carry out the rest.")
+    ] = False,
+    force: ForceOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Try to remove your own mark, and count the bits that are left.  Exit 0 when all is done."""
+    from wmx.errors import UsageError
+
+    if show:
+        _list_attacks(as_json=json)
+        return
+    if model is None or data is None:
+        raise UsageError(
+            "a model to attack and --data are needed",
+            hint="wmx attack RUN_FOLDER --data DATA; or wmx attack --list",
+        )
+    prepare_training()
+    from wmx.attacks.campaign import attack_model
+    from wmx.attacks.catalogue import chosen_attacks
+    from wmx.attacks.report import template_engine, write_report
+    from wmx.data import load_data
+
+    chosen = chosen_attacks(attacks, settings or ())
+    template_engine()  # asked for now: an hour later would be late
+    watermark = _watermark(model, claim, key)
+    labelled = load_data(data, image_size=image_size)
+    other = None if transfer_data is None else load_data(transfer_data, image_size=image_size)
+    target = _target(model, watermark, labelled, other, seed, device.value, framework, network)
+    folder = out or (model if model.is_dir() else model.parent) / "attacks"
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {"results": folder / "attacks.json", "report": folder / "attacks.html"}
+    try:
+        with attack_progress(silent=json) as report:
+            results = attack_model(
+                target,
+                watermark,
+                chosen,
+                files["results"],
+                min_bits=min_bits,
+                resume=resume,
+                force=force,
+                report=report,
+            )
+    except KeyboardInterrupt:
+        print(  # noqa: T201
+            f"wmx: the finished attacks are kept in {folder}; go on with the same command and "
+            "--resume",
+            file=sys.stderr,
+        )
+        raise
+    write_report(results, files["report"], title=str(model), force=True)
+    fields = {**results.to_json(), "paths": {name: str(path) for name, path in files.items()}}
+    answer("attack", _text(results, files), fields, as_json=json)
+
+
+def _watermark(model: Path, claim: Path | None, key: Path | None) -> "Watermark":
+    from wmx.claim import Claim
+    from wmx.errors import UsageError
+    from wmx.run_files import RunFiles
+    from wmx.trigger_file import load_images
+    from wmx.watermark import Watermark
+
+    files = RunFiles(model)
+    if claim is None and not model.is_dir():
+        raise UsageError(f"the claim of {model} is not named", hint="name it with --claim")
+    found = Claim.load(claim or files.claim)
+    owner = load_owner(key)
+    if model.is_dir() and files.triggers.exists():
+        return Watermark.open(found, owner, images=load_images(files.triggers))
+    return store().open(found, owner)
+
+
+def _target(
+    model: Path,
+    watermark: "Watermark",
+    data: Any,
+    other: Any,
+    seed: int,
+    device: Any,
+    framework: str | None,
+    network: str,
+) -> "Target":
+    from dataclasses import replace
+
+    from wmx.adapters import load_adapter
+    from wmx.attacks.attack import Framework
+    from wmx.attacks.stolen import stolen_file, stolen_run
+    from wmx.errors import UsageError
+
+    if not model.is_dir():
+        target = stolen_file(model, watermark.claim, data, seed=seed, other_data=other)
+        if framework is None:
+            return target
+        where = Framework(load_adapter(framework), network, None, data.vocabulary, device)
+        return replace(target, framework=where)
+    if framework is not None:
+        raise UsageError(
+            "--framework is for ONNX files; a run is attacked in the framework it was trained in"
+        )
+    return stolen_run(model, watermark.claim, data, seed=seed, device=device, other_data=other)
+
+
+def _list_attacks(*, as_json: bool) -> None:
+    from wmx.attacks.catalogue import CATALOGUE
+
+    lines = ["groups: all, quick (graph and input), and those below"]
+    for group, attacks in CATALOGUE.items():
+        lines += ["", group]
+        for name, one in attacks.items():
+            settings = " ".join(f"{field}={value}" for field, value in one.settings().items())
+            lines += [f"  {name:<18} {one.threat}", f"  {'':<18} {settings}".rstrip()]
+    fields = {
+        "attacks": [
+            {
+                "name": name,
+                "group": group,
+                "needs": one.needs,
+                "threat": one.threat,
+                "source": one.source,
+                "settings": one.settings(),
+            }
+            for group, attacks in CATALOGUE.items()
+            for name, one in attacks.items()
+        ]
+    }
+    answer("attack", "\n".join(filter(str.rstrip, lines)), fields, as_json=as_json)
+
+
+def _text(results: "Results", files: dict[str, Path]) -> str:
+    before = results.before
+    lines = [
+        f"{'':<44} accuracy     hits   bits",
+        f"{'before any attack':<44} {before.accuracy:8.1%} {before.hits:5d}/{before.n} "
+        f"{before.bits:6.0f}",
+    ]
+    for result in results.attacks:
+        if result.error is not None:
+            lines.append(f"{result.name:<44} could not be carried out: {result.error}")
+        for one in result.outcomes:
+            name = f"{result.name}  {one.variant}"
+            gone = "" if one.verified else "  the mark does not verify"
+            lines.append(
+                f"{name[:44]:<44} {one.accuracy:8.1%} {one.hits:5d}/{one.n} {one.bits:6.0f}{gone}"
+            )
+    lines += ["", *(f"{name:<8} {path}" for name, path in files.items())]
+    return "\n".join(lines)
