@@ -238,7 +238,7 @@ def test_an_attack_that_needs_more_than_the_file_is_refused_before_any_runs(
 
 
 def test_accuracy_is_that_of_the_classes(target: Target) -> None:
-    suspect = OnnxFile(target.model, "cpu")
+    suspect = OnnxFile.open_own(target.model, "cpu")
     x = target.data.x_test
     inputs = target.task.model_input(x)
     feeding = suspect.feedings(target.task)[0]

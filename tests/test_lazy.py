@@ -81,5 +81,4 @@ def test_commands_that_do_not_train_load_no_framework(command: str, folder: Path
     tops = {name.partition(".")[0] for name in loaded(COMMAND, *command.split(), cwd=folder)}
     assert tops & (FRAMEWORKS | {"sklearn", "scipy", "pandas", "tf2onnx", "jax2onnx"}) == set()
     if command.startswith("verify"):
-        assert "onnxruntime" in tops
-        assert "onnx" not in tops, "reading the file again in Python takes longer than running it"
+        assert not tops & {"onnx", "onnxruntime"}, "another process runs the suspect"
