@@ -2,7 +2,8 @@
 
 ``wmx --help`` against ``python -c "import typer"``; ``wmx verify`` of a 100-trigger claim on the
 demo's model against a bare script that imports numpy and onnxruntime, loads the same file and runs
-the same 100 inputs.  Processes are timed whole, in turns.
+the same 100 inputs; ``import wmx`` against ``import numpy``, both beyond an interpreter that does
+nothing.  Processes are timed whole, in turns.
 
     python benchmarks/start_time.py
 """
@@ -60,9 +61,16 @@ def main() -> None:
                 "bare script": lambda: call(sys.executable, "bare.py"),
                 "wmx --help": lambda: call(SCRIPT, "--help"),
                 "import typer": lambda: call(sys.executable, "-c", "import typer"),
+                "import wmx": lambda: call(sys.executable, "-c", "import wmx"),
+                "import numpy": lambda: call(sys.executable, "-c", "import numpy"),
+                "nothing": lambda: call(sys.executable, "-c", ""),
             },
             ROUNDS,
         )
+    beyond = {
+        name: [time - idle for time, idle in zip(seconds[name], seconds["nothing"], strict=True)]
+        for name in ("import wmx", "import numpy")
+    }
     harness.record(
         "start_time",
         {
@@ -76,6 +84,7 @@ def main() -> None:
                 "wmx --help",
                 "import typer",
             ),
+            "import": harness.ratio(beyond, "import wmx", "import numpy"),
         },
     )
 

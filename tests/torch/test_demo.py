@@ -1,7 +1,6 @@
-"""``wmx demo``: the marked model verifies, its unmarked twin does not, and the words are true."""
+"""``wmx demo`` as the README has it; what it promises in every framework: tests/contract."""
 
 import json
-import shlex
 from pathlib import Path
 
 import pytest
@@ -18,24 +17,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_the_demonstration_shows_what_it_promises(
-    home: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_demonstration_at_its_full_size_leaves_a_strong_mark() -> None:
     assert run(["demo"]) == 0
-    captured = capsys.readouterr()
-    marked, unmarked = captured.out.splitlines()[:2]
-    assert marked.endswith(": VERIFIED")
-    assert unmarked.endswith(": not verified")
     folder = Path("wmx-demo")
-    assert {path.name for path in folder.iterdir()} == {
-        "owner.pem",
-        "claim.json",
-        "model.onnx",
-        "unmarked.onnx",
-    }
-    assert (folder / "owner.pem").stat().st_mode & 0o777 == 0o600
-    assert not home.exists(), "the owner's store is left alone"
-
     watermark = Watermark.open(
         Claim.load(folder / "claim.json"), OwnerKey.load(folder / "owner.pem")
     )
@@ -43,9 +27,6 @@ def test_the_demonstration_shows_what_it_promises(
     assert verdict.hits >= 98
     assert verdict.bits >= 300
     assert verify(folder / "unmarked.onnx", watermark).bits < 20
-
-    commands = [line.strip() for line in captured.out.splitlines() if "wmx verify" in line]
-    assert [run(shlex.split(command)[1:]) for command in commands] == [0, 1]
 
 
 def test_json_and_what_lies_there_already(capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,5 @@
 """``embed`` and ``wmx embed``: claim first, then the mark, then the proof on the file."""
 
-import json
 import os
 import signal
 import subprocess
@@ -19,7 +18,6 @@ from wmx.cli import run
 from wmx.data import LabelledData, load_data
 from wmx.embed import embed
 from wmx.errors import CannotRunError, IntegrityError, UsageError
-from wmx.store import Store
 from wmx.training import EpochDone, Training
 
 TRAINING = Training(model="cnn", epochs=12, device="cpu")
@@ -198,13 +196,6 @@ def test_unknown_frameworks_are_named_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_pytorch_is_another_name_of_torch(
-    digits: LabelledData, owner: OwnerKey, tmp_path: Path
-) -> None:
-    one = replace(SHORT, epochs=1)
-    assert embed(owner, digits, tmp_path, training=one, framework="pytorch", n=20).verdict.n == 20
-
-
 def test_features_go_the_whole_way(owner: OwnerKey, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     y = rng.integers(0, 4, 800)
@@ -219,31 +210,6 @@ def test_features_go_the_whole_way(owner: OwnerKey, tmp_path: Path) -> None:
 
 
 # the command line
-
-
-def test_the_command_adds_the_claim_to_the_store_and_verify_finds_it(
-    home: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(["embed", "--data", "digits", "-o", "out", "--epochs", "12", "--device", "cpu"]) == 0
-    captured = capsys.readouterr()
-    assert captured.out.startswith("the mark is in the model")
-    assert captured.err.count("embed: epoch") == 12
-    assert run(["verify", "out/model.onnx"]) == 0
-    assert [claim.digest for claim in Store().claims()] == [Claim.load("out/claim.json").digest]
-
-
-def test_json_is_one_object_and_stderr_is_silent(
-    home: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    arguments = ["embed", "--data", "digits", "-o", "out", "--model", "mlp", "--epochs", "1"]
-    code = run([*arguments, "--device", "cpu", "-n", "20", "--json"])
-    captured = capfd.readouterr()
-    fields = json.loads(captured.out)
-    assert captured.err == ""
-    assert fields["exit_code"] == code == (0 if fields["verified"] else 1)
-    assert fields["n"] == 20
-    assert Path(fields["model_path"]).exists()
-    assert fields["triggers_path"] is None
 
 
 def test_a_mark_that_is_not_learned_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
