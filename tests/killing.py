@@ -44,7 +44,7 @@ from wmx.cli import run
 sys.exit(run(sys.argv[3:]))
 """
 NEVER = 0
-SECRET = ("owner.pem", "triggers", ".safetensors.")
+SECRET = ("owner.pem", "triggers")  # in the path: the store keeps images in a folder of that name
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,11 @@ def modes_watched(folder: Path) -> Iterator[set[str]]:
                     mode = path.stat().st_mode
                 except OSError:
                     continue
-                if stat.S_ISREG(mode) and mode & 0o077 and any(s in path.name for s in SECRET):
+                if (
+                    stat.S_ISREG(mode)
+                    and mode & 0o077
+                    and any(secret in str(path.relative_to(folder)) for secret in SECRET)
+                ):
                     too_open.add(f"{path.name} has mode {stat.S_IMODE(mode):o}")
             time.sleep(0.0005)
 
