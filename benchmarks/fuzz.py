@@ -1,12 +1,14 @@
 """How many hostile inputs has each parser taken without a finding?
 
 The long run of ``tests/fuzz``: coverage-guided, one parser at a time, from the corpus in the tree.
-A finding ends the run and is kept as ``tests/fuzz/finding-PARSER``.
+A finding ends the run and is kept as ``tests/fuzz/finding-PARSER``.  With ``--parser`` one is run
+again, after a cure, and the results of the others are kept.
 
     nice -n 15 python benchmarks/fuzz.py
 """
 
 import argparse
+import json
 import re
 import subprocess
 import sys
@@ -53,9 +55,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
     targets = sorted(folder.name for folder in (FUZZ / "corpus").iterdir())
-    parsers = {}
+    parser.add_argument("--parser", choices=targets)
+    arguments = parser.parse_args()
+    parsers: dict[str, Any] = {}
+    if arguments.parser:
+        targets = [arguments.parser]
+        parsers = json.loads((harness.RESULTS / "fuzz.json").read_text())["parsers"]
     for target in targets:
         parsers[target] = long_run(target, arguments.runs, arguments.seed)
         print(target, parsers[target], flush=True)

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Self
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -60,7 +60,8 @@ class OwnerKey:
             )
         try:
             key = serialization.load_pem_private_key(pem, passphrase if is_encrypted(pem) else None)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
+        except (ValueError, TypeError, UnsupportedAlgorithm, InternalError):
+            # the last for a key of the right kind and the wrong length
             if is_encrypted(pem):
                 raise IntegrityError(
                     f"wrong passphrase for owner key {name}",

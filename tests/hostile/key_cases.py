@@ -1,5 +1,6 @@
 """Files that are given as an owner key and are none, or not the right one."""
 
+import base64
 import os
 
 from cases import Attack, Scene, collector
@@ -43,6 +44,14 @@ def half_a_key(scene: Scene) -> Attack:
 @case(3, "is not an owner key")
 def a_key_with_a_broken_body(scene: Scene) -> Attack:
     body = "A" * 64
+    return verify(scene, f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")
+
+
+@case(3, "is not an owner key")
+def an_x448_key_of_the_wrong_length(scene: Scene) -> Attack:
+    """Found by the fuzzer: OpenSSL's own error came through."""
+    der = bytes.fromhex("302e020100300506032b656f04220420") + bytes(range(32))
+    body = base64.b64encode(der).decode()
     return verify(scene, f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")
 
 
