@@ -44,7 +44,7 @@ from wmx.cli import run
 sys.exit(run(sys.argv[3:]))
 """
 NEVER = 0
-SECRET = ("owner.pem", "triggers")  # in the path: the store keeps images in a folder of that name
+SECRET = ("owner.pem", "triggers", ".safetensors")  # in the path: the store has a folder triggers
 
 
 @dataclass(frozen=True)

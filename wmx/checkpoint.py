@@ -18,7 +18,7 @@ from safetensors.numpy import save
 
 from wmx.data import LabelledData
 from wmx.errors import CannotRunError, IntegrityError, UsageError
-from wmx.files import open_regular, write_bytes
+from wmx.files import SECRET_MODE, open_regular, write_bytes
 
 METADATA_KEY = "wmx"
 
@@ -70,7 +70,7 @@ def save_checkpoint(
         "data": identity.data,
     }
     arrays = {name: np.array(array, order="C") for name, array in state.items()}
-    write_bytes(path, save(arrays, {METADATA_KEY: json.dumps(about)}), force=True)
+    write_bytes(path, save(arrays, {METADATA_KEY: json.dumps(about)}), mode=SECRET_MODE, force=True)
 
 
 def load_checkpoint(path: Path, identity: Identity) -> tuple[int, dict[str, NDArray[Any]]]:

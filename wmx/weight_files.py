@@ -10,13 +10,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from wmx.errors import CannotRunError, UsageError
-from wmx.files import read_bytes, write_bytes
+from wmx.files import SECRET_MODE, read_bytes, write_bytes
 
 
 def write_weights(path: Path, weights: Mapping[str, NDArray[Any]], *, force: bool = False) -> None:
     """Write arrays as safetensors."""
     arrays = {name: np.array(array, order="C") for name, array in weights.items()}
-    write_bytes(path, save(arrays), force=force)
+    write_bytes(path, save(arrays), mode=SECRET_MODE, force=force)
 
 
 def read_weights(path: Path, own: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

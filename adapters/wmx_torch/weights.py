@@ -9,14 +9,14 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from wmx.errors import CannotRunError
-from wmx.files import read_bytes, write_bytes
+from wmx.files import SECRET_MODE, read_bytes, write_bytes
 from wmx.weight_files import require_fit
 
 
 def save_weights(path: Path, model: nn.Module, *, force: bool = False) -> None:
     """Write the state dict as safetensors."""
     state = {name: _owned(tensor) for name, tensor in model.state_dict().items()}
-    write_bytes(path, save(state), force=force)
+    write_bytes(path, save(state), mode=SECRET_MODE, force=force)
 
 
 def load_pretrained(path: Path, model: nn.Module) -> None:

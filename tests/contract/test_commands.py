@@ -66,6 +66,8 @@ def test_embed_marks_a_model_and_trains_on_with_its_weights(
     assert fields["n"] == 20
     assert fields["accuracy"] > 0.9, "the weights were not those that were trained"
     assert Path(fields["model_path"]).exists()
+    for name in ("checkpoint.safetensors", "weights.safetensors"):  # they are the model
+        assert Path("out", name).stat().st_mode & 0o777 == 0o600
     assert fields["triggers_path"] is None
 
 
