@@ -46,7 +46,7 @@ def rows() -> list[Row]:
     check, mutations, killed = result("check_time"), result("mutations"), result("killed")
     triggers = check["triggers_for_128_bits"]
     files = mutations["files"].values()
-    sandbox = result("sandbox_cost")
+    sandbox, fuzz = result("sandbox_cost"), result("fuzz")
     measured = sorted(harness.RESULTS.glob("accuracy_*.json"), reverse=True)  # most epochs first
     return [
         *(row for path in measured for row in accuracy_rows(result(path.stem))),
@@ -68,6 +68,12 @@ def rows() -> list[Row]:
             + ("the same verdict" if sandbox["same_verdict"] else "ANOTHER verdict"),
             "<= 1.3",
             sandbox,
+        ),
+        (
+            f"fuzzing: executions of each of {len(fuzz['parsers'])} parsers",
+            f"at least {fuzz['least_executions']:,}, {fuzz['findings']} findings",
+            ">= 1,000,000 without",
+            fuzz,
         ),
         (
             "triggers and labels rebuilt in another process",
