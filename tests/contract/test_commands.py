@@ -83,9 +83,13 @@ def test_after_ctrl_c_the_same_command_resumes(
                 os.kill(os.getpid(), signal.SIGINT)
             yield batch
 
-    with monkeypatch.context() as patch:
-        patch.setattr(TrainingBatches, "epoch", interrupted)
-        assert run(command) == 130
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(TrainingBatches, "epoch", interrupted)
+            assert run(command) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     said = capfd.readouterr()
     assert said.out == ""
     assert "--resume" in said.err
