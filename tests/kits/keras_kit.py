@@ -71,10 +71,11 @@ def values(model: Any) -> list[np.ndarray]:
 
 
 def random_state() -> list[bytes]:
-    """Of Keras' own stream and the backend's."""
+    """Of Keras' own stream and the backend's.
+
+    Not of PyTorch's: the DataLoader that Keras makes of any data draws its seed from it.
+    """
     own = np.array(ops.convert_to_numpy(global_seed_generator().state)).tobytes()
-    if keras.backend.backend() == "torch":
-        return [own, torch.get_rng_state().numpy().tobytes()]
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
