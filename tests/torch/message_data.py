@@ -1,4 +1,8 @@
-"""Real text: which of ten languages is a message of Django's in?"""
+"""Real text: which of ten languages is a message of Django's in?
+
+Languages, vocabulary and length of training were chosen on these same test messages, so an accuracy
+on them guards against regressions and says nothing of what the mark costs.
+"""
 
 import gettext
 from dataclasses import dataclass

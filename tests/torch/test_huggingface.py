@@ -81,7 +81,7 @@ def scores(path: Path, ids: np.ndarray) -> np.ndarray:
     return np.asarray(session.run({"input": ids.astype(np.int32)})[0])
 
 
-def test_a_text_classifier_is_marked_at_no_cost_in_accuracy(
+def test_a_marked_text_classifier_verifies_and_still_classifies(
     watermark: Watermark, tmp_path: Path
 ) -> None:
     train, test = messages()

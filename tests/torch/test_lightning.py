@@ -98,7 +98,7 @@ class Gradients(Callback):
         self.seen.append([torch.clone(p.grad) for p in pl_module.parameters()])
 
 
-def test_a_text_classifier_is_marked_at_no_cost_in_accuracy(
+def test_a_marked_text_classifier_verifies_and_still_classifies(
     watermark: Watermark, tmp_path: Path
 ) -> None:
     train, test = messages()
