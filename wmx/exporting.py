@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import random
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,8 @@ MOST_POOLED_AXES = 3  # by onnxruntime
 def exporting(exporter: str, hint: str) -> Iterator[None]:
     """Hold back an exporter's prints, warnings and log lines, and make its errors readable.
 
+    The random streams of Python and NumPy are left as found; jax2onnx draws from them.
+
     Args:
         exporter: its name, for errors.
         hint: what the user can do about a failure.
@@ -26,6 +29,7 @@ def exporting(exporter: str, hint: str) -> Iterator[None]:
     Raises:
         CannotRunError: the exporter raised; with the first line of what went wrong first.
     """
+    streams = random.getstate(), np.random.get_state()  # noqa: NPY002
     logging.disable(logging.CRITICAL)
     try:
         with (
@@ -43,6 +47,8 @@ def exporting(exporter: str, hint: str) -> Iterator[None]:
         ) from error
     finally:
         logging.disable(logging.NOTSET)
+        random.setstate(streams[0])
+        np.random.set_state(streams[1])  # noqa: NPY002
 
 
 def repaired_jax2onnx(model: Any) -> Any:

@@ -97,7 +97,8 @@ class KerasLearner:
     def train(self, batches: Iterator[Batch], epoch: int) -> float:
         """Take a step for each batch of an epoch; return the mean loss."""
         data = ((batch.inputs, self._probabilities(batch.labels)) for batch in batches)
-        with _on_device(self._training), self._failures():
+        streams = backends.current().streams_kept()
+        with _on_device(self._training), self._failures(), streams:
             history = self._trained.fit(
                 data,
                 epochs=epoch + 1,

@@ -21,7 +21,8 @@ if keras.backend.backend() == "torch":
     import torch
 
     torch.set_num_threads(1)
-    FORMS["DataLoader"] = True
+    # before the others: of those Keras makes loaders that draw from PyTorch's own stream
+    FORMS = {"DataLoader": True, **FORMS}
 
 
 class Batches(keras.utils.PyDataset):
@@ -47,7 +48,9 @@ def data(form: str, x: np.ndarray, y: np.ndarray) -> Any:
     if form == "DataLoader":
         from torch.utils.data import DataLoader, TensorDataset
 
-        return DataLoader(TensorDataset(torch.from_numpy(x), torch.from_numpy(y)), batch_size=100)
+        dataset = TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
+        own_stream = torch.Generator().manual_seed(0)
+        return DataLoader(dataset, batch_size=100, generator=own_stream)
     return Batches(x, y)
 
 
@@ -71,11 +74,10 @@ def values(model: Any) -> list[np.ndarray]:
 
 
 def random_state() -> list[bytes]:
-    """Of Keras' own stream and the backend's.
-
-    Not of PyTorch's: the DataLoader that Keras makes of any data draws its seed from it.
-    """
+    """Of Keras' own stream and the backend's."""
     own = np.array(ops.convert_to_numpy(global_seed_generator().state)).tobytes()
+    if keras.backend.backend() == "torch":
+        return [own, torch.get_rng_state().numpy().tobytes()]
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

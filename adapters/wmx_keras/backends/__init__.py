@@ -5,6 +5,7 @@
 * ``untraced(function)``: the function as it may be called from a step that is compiled.
 * ``onnx_bytes(network, model, task)``: the ONNX file of a function that calls a model.
 * ``has_gpu()``: whether the backend finds one.
+* ``streams_kept()``: a context in which training leaves the backend's random stream as found.
 """
 
 import importlib

@@ -1,6 +1,7 @@
 """Keras on JAX."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import jax
@@ -52,3 +53,8 @@ def onnx_bytes(network: Callable[[Any], Any], model: Any, task: Task) -> bytes:
 def has_gpu() -> bool:
     """Say whether JAX finds a GPU."""
     return any(device.platform == "gpu" for device in jax.devices())
+
+
+def streams_kept() -> AbstractContextManager[Any]:
+    """Return a context that does nothing: JAX has no stream of its own."""
+    return nullcontext()

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,11 @@ def onnx_bytes(network: Callable[[Any], Any], model: Any, task: Task) -> bytes:
 def has_gpu() -> bool:
     """Say whether TensorFlow finds a GPU."""
     return bool(tf.config.list_physical_devices("GPU"))
+
+
+def streams_kept() -> AbstractContextManager[Any]:
+    """Return a context that does nothing: TensorFlow's loaders draw from none."""
+    return nullcontext()
 
 
 def is_dataset(data: Any) -> bool:

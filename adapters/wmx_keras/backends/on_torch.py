@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -83,6 +84,12 @@ def onnx_bytes(network: Callable[[Any], Any], model: Any, task: Task) -> bytes:
 def has_gpu() -> bool:
     """Say whether PyTorch finds a GPU."""
     return torch.cuda.is_available()
+
+
+def streams_kept() -> AbstractContextManager[Any]:
+    """Return a context that leaves PyTorch's stream as found: its loaders draw from it."""
+    kept: AbstractContextManager[Any] = torch.random.fork_rng(devices=[])
+    return kept
 
 
 def is_loader(data: Any) -> bool:
