@@ -103,7 +103,7 @@ def test_no_field_of_a_signed_claim_may_be_missing_or_of_another_type(field: str
 @pytest.mark.parametrize(
     "change",
     [
-        {"scheme": "wmx-2"},
+        {"scheme": "wmx-3"},
         {"n": 0},
         {"n": True},
         {"n": "5"},
@@ -164,6 +164,44 @@ def test_a_payload_signed_as_something_else_is_no_claim() -> None:
 def test_a_claim_signed_by_another_key_is_refused() -> None:
     with pytest.raises(IntegrityError, match="signature"):
         Claim.from_bytes(signed(payload(), OwnerKey.generate()))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"root": "11" * 32},
+        {"salt": "11" * 32},
+        {"generator": {"name": "cells", "grid": 6}},
+        {"note": "another"},
+        {"created": "2026-01-01T00:00:01Z"},
+        {"a field of a later version": 1},
+        *(
+            {"task": payload()["task"] | change}
+            for change in (
+                {"mean": ["0.1"]},
+                {"std": ["1.5"]},
+                {"range": ["0", "255"]},
+                {"shape": [28, 28, 3]},
+                {"kind": "features", "shape": [64]},
+            )
+        ),
+    ],
+    ids=str,
+)
+def test_changing_anything_in_a_claim_redraws_the_labels(change: dict[str, Any]) -> None:
+    """What could be chosen after the labels were seen could be chosen to fit a model."""
+    long = payload() | {"n": 200}
+    before, after = (Claim.from_bytes(signed(document)) for document in (long, long | change))
+    assert (before.labels() != after.labels()).mean() > 0.7
+
+
+def test_claims_of_the_draft_whose_labels_could_be_forged_are_refused() -> None:
+    drafts = sorted((Path(__file__).parent / "vectors" / "wmx-1").glob("*.claim.json"))
+    assert len(drafts) == 5
+    for draft in drafts:
+        with pytest.raises(IntegrityError, match="scheme 'wmx-1'") as refused:
+            Claim.load(draft)
+        assert "forged" in str(refused.value.hint)
 
 
 def test_another_owner_cannot_take_a_claim_over_without_losing_the_labels() -> None:

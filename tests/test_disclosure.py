@@ -28,8 +28,8 @@ MARK = Watermark.new(KEY, shape=(9, 8, 3), classes=5, n=11)
 QUANTILES = (("-1.5", "0.1307"), ("0", "10"), ("-3", "0.5"), ("1", "2"))
 MARKS = {
     "image": MARK,
-    "features": Watermark.for_task(
-        KEY, Task.of((4,), 5, kind="features"), n=6, generator=Features(QUANTILES)
+    "features": Watermark.for_task(  # 32 of them: no two triggers are the same
+        KEY, Task.of((32,), 5, kind="features"), n=6, generator=Features(QUANTILES * 8)
     ),
     "tokens": Watermark.for_task(
         KEY, Task.of((7,), 5, kind="tokens"), n=9, generator=Tokens(1000, (0, 1))

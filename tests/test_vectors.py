@@ -1,4 +1,4 @@
-"""The frozen files of scheme wmx-1: wmx reads them, and so does a second implementation.
+"""The frozen files of scheme wmx-2: wmx reads them, and so does a second implementation.
 
 The second implementation, first half of this file, is written from docs/protocol.md with hashlib
 alone; that it agrees shows that the page is sufficient.
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from vectors.make_wmx_1 import suspects
+from vectors.make_wmx_2 import suspects
 
 from wmx.answers import Answers
 from wmx.claim import Claim
@@ -25,7 +25,7 @@ from wmx.statistics import binomial_tail, evidence_bits, expert_bets
 from wmx.trigger_file import load_images
 from wmx.watermark import Watermark
 
-FOLDER = Path(__file__).parent / "vectors" / "wmx-1"
+FOLDER = Path(__file__).parent / "vectors" / "wmx-2"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())
 NAMES = sorted(EXPECTED["claims"])
 
@@ -59,7 +59,7 @@ def uniform(seed: bytes, count: int, bound: int) -> list[int]:
 
 def hkdf(key: bytes, salt: bytes) -> bytes:
     extracted = hmac.new(salt, key, "sha256").digest()
-    return hmac.new(extracted, b"wmx-1 trigger secret" + b"\x01", "sha256").digest()
+    return hmac.new(extracted, b"wmx-2 trigger secret" + b"\x01", "sha256").digest()
 
 
 def encode(dtype: str, shape: list[int], elements: bytes) -> bytes:
@@ -151,7 +151,7 @@ def test_the_specification_alone_rebuilds_every_byte(name: str) -> None:
         "trigger_sha256": [hashlib.sha256(trigger).hexdigest() for trigger in triggers],
         "leaves": [leaf.hex() for leaf in leaves],
         "root": root.hex(),
-        "labels": uniform(b"wmx-1 labels" + root + owner + u32(n) + u32(classes), n, classes),
+        "labels": uniform(b"wmx-2 labels" + hashlib.sha256(payload).digest(), n, classes),
         "pae_sha256": hashlib.sha256(pae).hexdigest(),
         "signature": base64.b64decode(envelope["signatures"][0]["sig"]).hex(),
         "digest": hashlib.sha256(payload).hexdigest(),

@@ -104,17 +104,10 @@ def test_uniform_integers_are_the_rejection_of_the_specification() -> None:
             uniform_integers(b"seed", 1, wrong)
 
 
-def test_labels_hang_on_root_owner_n_and_classes() -> None:
-    root, owner = bytes(32), bytes([1]) * 32
-    labels = derive_labels(root, owner, 200, 10)
-    assert labels.min() >= 0
-    assert labels.max() == 9
-    for other in (
-        derive_labels(bytes([2]) * 32, owner, 200, 10),
-        derive_labels(root, bytes([2]) * 32, 200, 10),
-        derive_labels(root, owner, 201, 10)[:200],
-    ):
-        assert (other != labels).mean() > 0.7
+def test_labels_are_uniform_integers_from_the_digest() -> None:
+    labels = derive_labels(bytes(32), 200, 10)
+    assert labels.tolist() == uniform_integers(b"wmx-2 labels" + bytes(32), 200, 10).tolist()
+    assert (derive_labels(bytes([2]) * 32, 200, 10) != labels).mean() > 0.7
 
 
 def test_encodings_are_the_same_in_any_byte_order_and_memory_layout() -> None:

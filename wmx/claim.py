@@ -8,16 +8,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from wmx import canonical
 from wmx.dsse import Envelope
 from wmx.encoding import decode_base64, decode_hex32, encode_base64
 from wmx.errors import IntegrityError, UsageError
 from wmx.files import read_bytes, write_bytes
 from wmx.keys import OwnerKey
+from wmx.labels import derive_labels
 from wmx.task import Task
 
-SCHEME = "wmx-1"
+SCHEME = "wmx-2"
 PAYLOAD_TYPE = "application/vnd.wmx.claim+json"
+FORGEABLE_SCHEME = "wmx-1"
+FORGEABLE_HINT = "labels of the draft wmx-1 could be forged (docs/protocol.md): embed a new claim"
+NEWER_HINT = "a newer wmx may read it: pip install --upgrade wmx"
 MAX_CLAIM_BYTES = 64 * 1024**2
 MAX_TRIGGERS = 1_000_000
 MAX_TIMESTAMPS = 16
@@ -113,7 +120,7 @@ class Claim:
             if document["scheme"] != SCHEME:
                 raise IntegrityError(
                     f"{what} is of scheme {document['scheme']!r}, expected {SCHEME!r}",
-                    hint="a newer wmx may read it: pip install --upgrade wmx",
+                    hint=FORGEABLE_HINT if document["scheme"] == FORGEABLE_SCHEME else NEWER_HINT,
                 )
             return cls(
                 task=Task.from_json(document["task"]),
@@ -177,6 +184,10 @@ class Claim:
     def digest(self) -> str:
         """SHA-256 of the signed payload in hexadecimal: the claim's name everywhere."""
         return hashlib.sha256(self.envelope.payload).hexdigest()
+
+    def labels(self) -> NDArray[np.int64]:
+        """Return the label of every trigger, [n], as everybody can derive them."""
+        return derive_labels(bytes.fromhex(self.digest), self.n, self.task.classes)
 
 
 def now_text() -> str:

@@ -10,7 +10,6 @@ from wmx.claim import Claim
 from wmx.commitment import Opening
 from wmx.encoding import decode_base64, decode_hex32, encode_base64
 from wmx.errors import IntegrityError
-from wmx.labels import derive_labels
 from wmx.task import Task
 from wmx.ways import NO_SHIFT, SHIFTS, Way
 from wmx.window import Window
@@ -66,9 +65,8 @@ def window_from_json(window: Any, openings: Any, claim: Claim) -> Window:
     for index, opening in enumerate(opened, start):
         if not opening.belongs_to(claim.root, index, claim.n):
             raise IntegrityError(f"trigger {index} is not the one that the claim commits to")
-    labels = derive_labels(claim.root, claim.owner, claim.n, claim.task.classes)
     triggers = np.stack([opening.trigger for opening in opened])
-    return Window(claim, start, triggers, labels[start : start + count])
+    return Window(claim, start, triggers, claim.labels()[start : start + count])
 
 
 def answers_from_json(ways: Any, window: Window) -> dict[Way, Answers]:

@@ -1,4 +1,4 @@
-"""Byte encodings of scheme ``wmx-1``: integers, canonical arrays, base64 (docs/protocol.md)."""
+"""Byte encodings of scheme ``wmx-2``: integers, canonical arrays, base64 (docs/protocol.md)."""
 
 import base64
 import re

@@ -115,7 +115,7 @@ class OwnerKey:
     def trigger_secret(self, salt: bytes) -> bytes:
         """Return the 32 bytes from which a claim's triggers and blinds are drawn (RFC 5869)."""
         return HKDF(
-            algorithm=hashes.SHA256(), length=32, salt=salt, info=b"wmx-1 trigger secret"
+            algorithm=hashes.SHA256(), length=32, salt=salt, info=b"wmx-2 trigger secret"
         ).derive(self._private_key.private_bytes_raw())
 
     def __repr__(self) -> str:

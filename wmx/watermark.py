@@ -13,7 +13,6 @@ from wmx.claim import MAX_TRIGGERS, Claim
 from wmx.commitment import commitment_root
 from wmx.errors import IntegrityError, UsageError
 from wmx.keys import OwnerKey
-from wmx.labels import derive_labels
 from wmx.task import Kind, Task
 from wmx.triggers import Generator, default_generator, draw_triggers, generator_from
 from wmx.window import Window
@@ -109,7 +108,7 @@ class Watermark:
             root=commitment_root(triggers, secret),
             note=note,
         )
-        return cls(claim, triggers, _labels(claim))
+        return cls(claim, triggers, claim.labels())
 
     @classmethod
     def open(
@@ -139,7 +138,7 @@ class Watermark:
             raise IntegrityError(f"the triggers do not fit the claim: {error}") from None
         if commitment_root(triggers, secret) != claim.root:
             raise IntegrityError("the rebuilt triggers are not those the claim commits to")
-        return cls(claim, triggers, _labels(claim))
+        return cls(claim, triggers, claim.labels())
 
     def window(self, start: int = 0) -> Window:
         """Return the triggers from ``start`` to the last, with their labels."""
@@ -154,7 +153,3 @@ class Watermark:
     def inputs(self) -> NDArray[Any]:
         """The triggers as the model sees them: normalised, channels last, [n, *task.shape]."""
         return self.task.model_input(self.triggers)
-
-
-def _labels(claim: Claim) -> NDArray[np.int64]:
-    return derive_labels(claim.root, claim.owner, claim.n, claim.task.classes)

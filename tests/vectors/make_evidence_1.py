@@ -1,4 +1,4 @@
-"""How tests/vectors/evidence-1 was made, once: evidences over the claims of wmx-1, and a date.
+"""How tests/vectors/evidence-1 was made, once: evidences over the claims of wmx-2, and a date.
 
 Key, claims, answers and dates are fixed, so the evidences are always the same bytes; the timestamp
 and its certificates, valid for an hour, are of the day this ran.  The files are frozen: every later
@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 from tsa import Authority
-from vectors.make_wmx_1 import FOLDER as CLAIMS
-from vectors.make_wmx_1 import suspects
+from vectors.make_wmx_2 import FOLDER as CLAIMS
+from vectors.make_wmx_2 import suspects
 
 from wmx.answers import Answers
 from wmx.claim import Claim

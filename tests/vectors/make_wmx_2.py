@@ -1,7 +1,7 @@
-"""How tests/vectors/wmx-1 was made, once: fixed key, salts and dates, nothing random.
+"""How tests/vectors/wmx-2 was made, once: fixed key, salts and dates, nothing random.
 
 The files are frozen: every later version has to read them and rebuild the same bytes, so this
-script refuses to run where they exist.  Run: python tests/vectors/make_wmx_1.py
+script refuses to run where they exist.  Run: python tests/vectors/make_wmx_2.py
 """
 
 import hashlib
@@ -18,7 +18,6 @@ from wmx.commitment import commitment_root
 from wmx.dsse import pre_authentication_encoding
 from wmx.encoding import encode_array, u32
 from wmx.keys import OwnerKey
-from wmx.labels import derive_labels
 from wmx.merkle import leaf_hash
 from wmx.statistics import binomial_tail, evidence_bits, expert_bets
 from wmx.stream import shake
@@ -26,11 +25,11 @@ from wmx.task import Task
 from wmx.trigger_file import save_images
 from wmx.triggers import Cells, Features, Folder, Generator, Tokens, draw_triggers
 
-FOLDER = Path(__file__).parent / "wmx-1"
+FOLDER = Path(__file__).parent / "wmx-2"
 KEY_SEED = bytes(range(32))
 CREATED = "2026-01-01T00:00:00Z"
 
-PICTURES = np.frombuffer(shake(b"wmx-1 vector pictures", 6 * 16 * 12 * 3), dtype=np.uint8)
+PICTURES = np.frombuffer(shake(b"wmx-2 vector pictures", 6 * 16 * 12 * 3), dtype=np.uint8)
 QUANTILES = (("-1.5", "0", "0.1307", "2"), ("0", "10", "100", "1000"), ("-3", "-2", "-1", "0.5"))
 
 CASES: dict[str, tuple[Task, Generator, int]] = {
@@ -53,7 +52,7 @@ CASES: dict[str, tuple[Task, Generator, int]] = {
 def claim_vector(name: str, key: OwnerKey) -> dict[str, object]:
     """Write the claim of one case and return what is expected of it."""
     task, generator, n = CASES[name]
-    salt = hashlib.sha256(b"wmx-1 vector salt " + name.encode()).digest()
+    salt = hashlib.sha256(b"wmx-2 vector salt " + name.encode()).digest()
     secret = key.trigger_secret(salt)
     triggers = draw_triggers(generator, secret, n, task)
     root = commitment_root(triggers, secret)
@@ -80,7 +79,7 @@ def claim_vector(name: str, key: OwnerKey) -> dict[str, object]:
             for blind, x in zip(blinds, triggers, strict=True)
         ],
         "root": root.hex(),
-        "labels": derive_labels(root, key.public, n, task.classes).tolist(),
+        "labels": claim.labels().tolist(),
         "pae_sha256": hashlib.sha256(pae).hexdigest(),
         "signature": claim.envelope.signature.hex(),
         "digest": claim.digest,
@@ -90,7 +89,7 @@ def claim_vector(name: str, key: OwnerKey) -> dict[str, object]:
 def suspects(labels: np.ndarray, classes: int) -> dict[str, np.ndarray]:
     """Return the scores of fixed suspects, float64 [n, C]."""
     n = len(labels)
-    stream = shake(b"wmx-1 vector scores", n * classes)
+    stream = shake(b"wmx-2 vector scores", n * classes)
     noise = np.frombuffer(stream, dtype=np.uint8).reshape(n, classes) / 256.0
     oracle = np.eye(classes)[labels]
     return {
@@ -126,7 +125,7 @@ def main() -> None:
     claims = {name: claim_vector(name, key) for name in CASES}
     labels = np.array(claims["cells-grey"]["labels"])
     expected = {
-        "scheme": "wmx-1",
+        "scheme": "wmx-2",
         "private_key": KEY_SEED.hex(),
         "public_key": key.public.hex(),
         "claims": claims,

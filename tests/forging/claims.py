@@ -1,0 +1,69 @@
+"""What a forger makes: claims in order in every respect, and how far they get with the verifier."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from wmx import OwnerKey, Watermark, verify
+from wmx.claim import Claim
+from wmx.commitment import commitment_root
+from wmx.task import Task
+
+CREATED = "2020-01-01T00:00:00Z"  # his word
+REQUIRED_BITS = 64.0  # what is asked for with a trusted date, the lower of the two thresholds
+GENERATORS: dict[str, dict[str, Any]] = {
+    "image": {"name": "folder"},
+    "features": {"name": "features", "quantiles": []},
+}
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """The best of what a forger tried.
+
+    Attributes:
+        bits: what the verifier gives it.
+        hits, n: of it.
+        tries: how many draws of the labels he looked at.
+        verified: whether the verifier believes him, at the lower of its two thresholds.
+    """
+
+    bits: float
+    hits: int
+    n: int
+    tries: int
+    verified: bool
+
+
+def attempt(file: Path, watermark: Watermark, tries: int) -> Attempt:
+    """Give the forger's best claim, with all its triggers, to the verifier."""
+    verdict = verify(file, watermark, min_bits=REQUIRED_BITS, device="cpu")
+    return Attempt(verdict.bits, verdict.hits, verdict.n, tries, verdict.verified)
+
+
+def forged(
+    key: OwnerKey, task: Task, triggers: NDArray[Any], *, number: int = 0, note: str = ""
+) -> Watermark:
+    """Return a claim over triggers [n, *task.shape] of the forger's choice, in canonical form.
+
+    Rows of features could not be rebuilt from his key, as an owner's are; but who checks an
+    evidence sees only that the commitment is to them.
+
+    Args:
+        number: another salt for each, so that it is another claim over the same triggers.
+    """
+    salt = hashlib.sha256(b"forged" + number.to_bytes(8, "big")).digest()
+    claim = Claim.sign(
+        key,
+        task=task,
+        generator=GENERATORS[task.kind],
+        n=len(triggers),
+        salt=salt,
+        root=commitment_root(triggers, key.trigger_secret(salt)),
+        created=CREATED,
+        note=note,
+    )
+    return Watermark(claim, triggers, claim.labels())
