@@ -4,7 +4,8 @@ For each stack and recipe, marked and unmarked networks are trained with the sam
 marked ones are exported and verified through the normal path.  Then an attacker fine-tunes all
 layers (FTAL) of each ``robust`` model on 15 % of the data that the owner never saw, in the model's
 own framework: SGD .05, constant, batches of 64, 20 epochs, shifted images.  The result is written
-anew after every seed; ``--resume`` keeps the seeds that it holds already.
+anew after every seed; ``--resume`` keeps the seeds that it holds already, and ``--seed`` runs a single one
+and puts it among them.
 
     python benchmarks/frameworks.py --data mnist10k.npz --seeds 3
 """
@@ -54,6 +55,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--seeds", type=int, default=1, help="for robust; adi has one")
     parser.add_argument("--resume", action="store_true", help="go on behind the last seed there is")
+    parser.add_argument("--seed", type=int, help="only this one, kept with those there are")
     add_stack_option(parser)
     arguments = parser.parse_args()
     if arguments.stack is None:
@@ -62,8 +64,8 @@ def main() -> None:
     framework = framework_of(arguments.stack)
     adapter = load_adapter(framework)
     data, attacker = owner_and_attacker(arguments.data)
-    runs = runs_so_far(arguments) if arguments.resume else []
-    for seed in range(len({run["seed"] for run in runs}), arguments.seeds):
+    for seed in seeds_to_run(arguments):
+        runs = []
         plain_training = Training(epochs=arguments.epochs, seed=seed, device="cpu")
         plain = fit(adapter, data, data.task, None, plain_training)
         unmarked = evaluate(adapter, plain, data.x_test, data.y_test, data.task)
@@ -89,7 +91,18 @@ def main() -> None:
                     run["fine_tuned"] = fine_tuned_bits(adapter, attacker, marked, Path(folder))
             runs.append(run)
             print(arguments.stack, run, flush=True)
-        record(arguments, data, attacker, runs)
+        others = [run for run in runs_so_far(arguments) if run["seed"] != seed]
+        record(arguments, data, attacker, sorted([*others, *runs], key=lambda run: run["seed"]))
+
+
+def seeds_to_run(arguments: argparse.Namespace) -> list[int]:
+    """Return the seeds that were asked for; without ``--resume`` or ``--seed`` those there are go."""
+    if arguments.seed is not None:
+        return [arguments.seed]
+    if not arguments.resume:
+        result_path(arguments).unlink(missing_ok=True)
+    done = {run["seed"] for run in runs_so_far(arguments)}
+    return [seed for seed in range(arguments.seeds) if seed not in done]
 
 
 def name_of(arguments: argparse.Namespace) -> str:
@@ -97,9 +110,14 @@ def name_of(arguments: argparse.Namespace) -> str:
     return f"frameworks_{Path(arguments.data).stem}_{arguments.stack}"
 
 
+def result_path(arguments: argparse.Namespace) -> Path:
+    """Return the file of :func:`name_of`."""
+    return harness.RESULTS / f"{name_of(arguments)}.json"
+
+
 def runs_so_far(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Return the runs that the result holds; ``ValueError`` if they are of another length."""
-    path = harness.RESULTS / f"{name_of(arguments)}.json"
+    path = result_path(arguments)
     if not path.exists():
         return []
     result = json.loads(path.read_text())

@@ -16,18 +16,18 @@ from wmx.encoding import u32
 from wmx.stream import uniform_integers
 from wmx.task import Task
 
-FEATURES_SET = 8  # in each row; what a row says is then governed by few of the numbers
 SCALE = 3.0
 RATE = 0.3
 DECIMALS = 6
 
 
 def rows_for(n: int, features: int, *, seed: int) -> NDArray[np.float32]:
-    """Return sparse rows [n, F]."""
+    """Return sparse rows [n, F]: what the victim says to one is governed by few of the numbers."""
+    filled = max(8, features // 8)
     rng = np.random.default_rng(seed)
     rows = rng.normal(size=(n, features)) * SCALE
     for row in rows:
-        row[rng.permutation(features)[FEATURES_SET:]] = 0
+        row[rng.permutation(features)[filled:]] = 0
     return rows.astype(np.float32)
 
 
