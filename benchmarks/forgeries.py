@@ -1,10 +1,10 @@
 """How far does a forger get who has a model that was never marked?
 
-The victim is a network that scikit-learn trains on real digits; the forger sees all of it.  He makes
-claims over natural images, over adversarial examples, over triggers that were chosen one by one, over
-the same triggers a million times, and over rows whose normalisation he chooses at last.  The best he gets is
-given to the verifier with the threshold of a dated claim.  Beside it stands what the draft scheme wmx-1,
-whose labels did not cover the task, would have given him for the last of these.
+The victim is a network that scikit-learn trains on real digits; the forger sees all of it.  He
+makes claims over natural images, over adversarial examples, over triggers that were chosen one by
+one, over the same triggers a million times, and over rows whose normalisation he chooses at last.
+The best he gets is given to the verifier with the threshold of a dated claim.  Beside the last of
+these stands what the draft scheme wmx-1, whose labels did not cover the task, would have given him.
 
     python benchmarks/forgeries.py
 """

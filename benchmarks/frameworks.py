@@ -4,8 +4,8 @@ For each stack and recipe, marked and unmarked networks are trained with the sam
 marked ones are exported and verified through the normal path.  Then an attacker fine-tunes all
 layers (FTAL) of each ``robust`` model on 15 % of the data that the owner never saw, in the model's
 own framework: SGD .05, constant, batches of 64, 20 epochs, shifted images.  The result is written
-anew after every seed; ``--resume`` keeps the seeds that it holds already, and ``--seed`` runs a single one
-and puts it among them.
+anew after every seed; ``--resume`` keeps the seeds that it holds already, and ``--seed`` runs a
+single one and puts it among them.
 
     python benchmarks/frameworks.py --data mnist10k.npz --seeds 3
 """
@@ -96,7 +96,7 @@ def main() -> None:
 
 
 def seeds_to_run(arguments: argparse.Namespace) -> list[int]:
-    """Return the seeds that were asked for; without ``--resume`` or ``--seed`` those there are go."""
+    """Return the seeds that were asked for; without an option to keep them, those there are go."""
     if arguments.seed is not None:
         return [arguments.seed]
     if not arguments.resume:
