@@ -67,9 +67,7 @@ def on_images(data: LabelledData, grinds: int, rounds: int, folder: Path) -> dic
                 attempt(file, chased(victim, task, KEY, natural, rounds), rounds)
             ),
             "triggers chosen one by one": figures(attempt(file, chosen, tries)),
-            "grinding notes over the same triggers": figures(
-                attempt(file, best.watermark, grinds)
-            ),
+            "grinding notes over the same triggers": figures(attempt(file, best.watermark, grinds)),
         },
         "grinding_tries_per_second": round(grinds / seconds),
     }

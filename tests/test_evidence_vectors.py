@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from test_vectors import encode, u32, uniform
+from test_vectors import encode, uniform
 
 from wmx import Claim, OwnerKey
 from wmx.checking import check

@@ -81,7 +81,7 @@ def test_natural_images_do_not_verify(file: Path, natural: np.ndarray) -> None:
 def test_adversarial_examples_do_not_verify(
     victim: Victim, file: Path, natural: np.ndarray
 ) -> None:
-    """The victim gives the forger's images any labels he likes, but those of the claim are others."""
+    """The victim gives the forger's images the labels he likes; those of the claim are others."""
     wanted = forged(KEY, TASK, natural).labels
     images = adversarial(victim, TASK, natural, wanted)
     mark = forged(KEY, TASK, images)
@@ -169,9 +169,10 @@ def test_disclosed_triggers_are_worth_nothing_under_another_key(
 
 def test_another_owner_in_a_copied_claim_breaks_its_signature(owner_mark: Watermark) -> None:
     envelope = owner_mark.claim.envelope
-    thiefs = envelope.payload.replace(owner_mark.claim.owner.hex().encode(), KEY.public.hex().encode())
+    owner, thief = (public.hex().encode() for public in (owner_mark.claim.owner, KEY.public))
+    copy = envelope.payload.replace(owner, thief)
     for signature in (envelope.signature, KEY.sign(b"anything")):
-        copied = Envelope(envelope.payload_type, thiefs, fingerprint(KEY.public), signature)
+        copied = Envelope(envelope.payload_type, copy, fingerprint(KEY.public), signature)
         with pytest.raises(IntegrityError, match="signature"):
             type(owner_mark.claim).from_bytes(copied.to_bytes())
 

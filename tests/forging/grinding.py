@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from forging.claims import forged
 from wmx import OwnerKey, Watermark
 from wmx.labels import derive_labels
-
-from forging.claims import forged
 from wmx.task import Task
 
 NOTE = "0" * 16

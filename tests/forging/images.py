@@ -1,4 +1,4 @@
-"""Images as triggers for which the victim's answers are known, or made: what a free label would win."""
+"""Images as triggers to which the victim's answers are known, or made: free labels would win."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ def adversarial(
 def chased(
     victim: Victim, task: Task, key: OwnerKey, images: NDArray[np.uint8], rounds: int
 ) -> Watermark:
-    """Make adversarial images for the labels of a claim, claim them, and so on: the labels run away.
+    """Make adversarial images for a claim's labels, claim them, and so on: the labels run away.
 
     Returns:
         the claim with the most hits of all rounds.

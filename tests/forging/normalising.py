@@ -66,6 +66,4 @@ def fitting_task(
         values = values - rate * corrected[0] / (np.sqrt(corrected[1]) + 1e-8)
     mean = [f"{value:.{DECIMALS}f}" for value in best[0]]
     std = [f"{value:.{DECIMALS}f}" for value in np.exp(best[1])]
-    return Task.of(
-        (features,), victim.weights[2].shape[1], kind="features", mean=mean, std=std
-    )
+    return Task.of((features,), victim.weights[2].shape[1], kind="features", mean=mean, std=std)

@@ -1,4 +1,4 @@
-"""The model that is to be claimed: an honest one of real digits, open to the forger in every detail."""
+"""The model that is to be claimed: an honest one of real digits, open to the forger."""
 
 from dataclasses import dataclass
 from pathlib import Path
