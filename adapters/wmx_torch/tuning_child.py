@@ -13,6 +13,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from torch import nn
 
 from wmx.answers import Answers
 from wmx.errors import CannotRunError
@@ -43,6 +44,7 @@ class TuningChild(Child):
     def __init__(self) -> None:
         super().__init__()
         self._data = b""
+        self._network: nn.Module | None = None
         self._learner: TorchLearner | None = None
         self._batches: ShuffledBatches | None = None
         self._training = Training()
@@ -75,11 +77,11 @@ class TuningChild(Child):
 
     def values(self, inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any] | None]:
         """Return the outputs of the network, or of the model as it was loaded."""
-        if self._learner is None:
+        if self._network is None:
             return super().values(inputs)
         ((_, array),) = inputs.items()
         with torch.no_grad():
-            answer = self._learner.model.network(torch.from_numpy(array))
+            answer = self._network(torch.from_numpy(array))
         return [output.numpy() for output in outputs_of(answer)]
 
     def _begin(self, request: Message) -> Message:
@@ -98,11 +100,12 @@ class TuningChild(Child):
         steps = self._batches.per_epoch * training.epochs
         fed = Fed(network, feeding.layout, output)
         self._learner = TorchLearner(fed, task, None, training, steps, CPU, {})
+        self._network = network
         weights = sum(p.numel() for p in network.parameters() if p.requires_grad)
         return Message("begun", {"weights": weights})
 
     def _agreeing_output(
-        self, network: torch.nn.Module, probes: dict[str, NDArray[Any]], task: Task
+        self, network: nn.Module, probes: dict[str, NDArray[Any]], task: Task
     ) -> int:
         """Return the number of the first output with scores, after seeing that both agree on it."""
         expected = super().values(probes)
@@ -169,4 +172,4 @@ def _two_layers(rng: np.random.Generator) -> bytes:
     )
     opset = helper.make_opsetid("", 18)
     model: onnx.ModelProto = helper.make_model(graph, opset_imports=[opset], ir_version=8)
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())

@@ -185,7 +185,9 @@ def _held(
 
 
 def _case(party: Party, original: Original | None) -> Case:
-    marks = original and {name: held.mark for name, held in original.held.items()}
+    if original is None:
+        return Case(party.name, party.dating)
+    marks = {name: held.mark for name, held in original.held.items()}
     return Case(party.name, party.dating, marks)
 
 
