@@ -43,7 +43,7 @@ def stolen(
     training = Training(model="mlp", epochs=8, device="cpu")
     owner = embed(key, digits, folder / "run", training=training)
     target = stolen_run(folder / "run", owner.watermark.claim, digits, device="cpu")
-    attack = Overwriting(epochs=8, batch_size=32, clean_epochs=0)
+    attack = Overwriting(lr=0.01, epochs=20, batch_size=32, per_batch=10, clean_epochs=0)
     (outcome,) = attack.run(target, folder, lambda done, count: None)
     mark = own_watermark(target)
     thief = OwnerKey(Ed25519PrivateKey.from_private_bytes(sha256(b"0 overwriting key").digest()))
