@@ -75,6 +75,18 @@ def test_the_earliest_trusted_stamp_counts(authority: Authority, tmp_path: Path)
         assert len(dating.refused) == 1
 
 
+def test_what_a_stamp_may_be_off_is_the_authoritys_word_or_a_minute(
+    dated: Claim, tmp_path: Path, authority: Authority
+) -> None:
+    assert date_claim(dated, load_roots(authority.roots)).accuracy == timedelta(minutes=1)
+    exact = Authority(tmp_path)
+    with (tmp_path / "tsa.cnf").open("a") as configuration:
+        configuration.write("accuracy = secs:2, millisecs:500, microsecs:100\n")
+    stamped = CLAIM.with_timestamps([exact.stamp(SIGNATURE)])
+    accuracy = date_claim(stamped, load_roots(exact.roots)).accuracy
+    assert accuracy == timedelta(seconds=2, milliseconds=500, microseconds=100)
+
+
 def test_a_certificate_that_expires_after_the_stamp_does_no_harm(authority: Authority) -> None:
     authority.add_signer("brief", end=timedelta(seconds=2))
     response = authority.stamp(SIGNATURE, "brief")

@@ -7,7 +7,7 @@ root certificates that the *verifier* gives; any other changes nothing, and is s
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
@@ -23,6 +23,8 @@ Roots: TypeAlias = "Sequence[Certificate]"
 
 MAX_ROOTS_BYTES = 16 * 1024**2
 MAX_RESPONSE_BYTES = 64 * 1024
+# the margin of a stamp that states none; authorities under ETSI EN 319 421 keep within a second
+UNSTATED_ACCURACY = timedelta(minutes=1)
 HASHES = {  # object identifiers of the digests that are accepted
     "2.16.840.1.101.3.4.2.1": hashlib.sha256,
     "2.16.840.1.101.3.4.2.2": hashlib.sha384,
@@ -37,17 +39,29 @@ class Dating:
     Attributes:
         time: the earliest trusted stamp, UTC; ``None`` without one.
         authority: who gave it.
+        accuracy: by how much its time may be off, to either side.
         refused: why the others do not count, one sentence each.
     """
 
     time: datetime | None = None
     authority: str = ""
     refused: tuple[str, ...] = ()
+    accuracy: timedelta = timedelta()
 
     @property
     def is_trusted(self) -> bool:
         """Whether a trusted stamp is there."""
         return self.time is not None
+
+    def is_before(self, other: "Dating") -> bool:
+        """Say whether this stamp is earlier than another, beyond what both may be off.
+
+        Two stamps are in order only if they are further apart than the sum of their accuracies
+        (RFC 3161, section 2.4.2).  A missing stamp is neither earlier nor later than any.
+        """
+        if self.time is None or other.time is None:
+            return False
+        return self.time + self.accuracy < other.time - other.accuracy
 
 
 UNDATED = Dating()
@@ -85,13 +99,13 @@ def date_claim(claim: Claim, roots: Roots) -> Dating:
     found, refused = [], []
     for response in claim.timestamps:
         try:
-            found.append(trusted_stamp(response, claim, roots))
+            found.append((*trusted_stamp(response, claim, roots), _accuracy(_parsed(response))))
         except IntegrityError as error:
             refused.append(str(error))
     if not found:
         return Dating(refused=tuple(refused))
-    time, authority = min(found)
-    return Dating(time, authority, tuple(refused))
+    time, authority, accuracy = min(found, key=lambda stamp: stamp[0] + stamp[2])
+    return Dating(time, authority, tuple(refused), accuracy)
 
 
 @dataclass(frozen=True)
@@ -199,6 +213,18 @@ def _check_subject(stamp: "TimeStampResponse", claim: Claim) -> None:
             "a timestamp is of something else than this claim's signature",
             hint="was it made for another claim?",
         )
+
+
+def _accuracy(stamp: "TimeStampResponse") -> timedelta:
+    """Return by how much the time of a stamp may be off, by the authority's word."""
+    accuracy = stamp.tst_info.accuracy
+    if accuracy is None:
+        return UNSTATED_ACCURACY
+    return timedelta(
+        seconds=accuracy.seconds or 0,
+        milliseconds=accuracy.millis or 0,
+        microseconds=accuracy.micros or 0,
+    )
 
 
 def _authority(stamp: "TimeStampResponse") -> str:

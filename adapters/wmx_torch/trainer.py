@@ -27,9 +27,18 @@ from wmx_torch.randomness import derived_seed, own_random_state
 from wmx_torch.state import load_state, state_arrays
 from wmx_torch.weights import load_pretrained, save_weights
 
-__all__ = ["FRAMEWORK", "begin", "export", "last_layer", "save_weights", "scores"]
+__all__ = [
+    "FRAMEWORK",
+    "TUNING_CHILD",
+    "begin",
+    "export",
+    "last_layer",
+    "save_weights",
+    "scores",
+]
 
 FRAMEWORK = "torch"
+TUNING_CHILD = "wmx_torch.tuning_child"  # whose main() fine-tunes ONNX files in a locked process
 
 
 def begin(

@@ -38,7 +38,7 @@ def test_json_is_printed_on_every_exit(wmx: Any, claim: Path) -> None:
 def test_help_lists_every_command(wmx: Any) -> None:
     result = wmx("--help")
     assert result.code == 0
-    for command in ("demo", "keygen", "claim", "embed", "verify", "info", "doctor"):
+    for command in ("demo", "keygen", "claim", "embed", "verify", "dispute", "info", "doctor"):
         assert f"  {command} " in result.out
     assert wmx("--version").out.startswith("wmx 0.")
 

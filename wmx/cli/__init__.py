@@ -18,13 +18,16 @@ from wmx.cli.output import print_error
 from wmx.errors import CannotRunError, UsageError, WmxError
 
 INTERRUPTED = 130
-COMMANDS = ("demo", "keygen", "claim", "embed", "verify", "check", "attack", "info", "doctor")
+COMMANDS = (
+    *("demo", "keygen", "claim", "embed", "verify", "check", "attack", "dispute"),
+    *("info", "doctor"),
+)
 
 
 def build_app(wanted: str = "") -> typer.Typer:
     """Return the application, with the command ``wanted`` alone if there is such a one.
 
-    A command's module imports nothing heavy at its top, but eight of them still add up.
+    A command's module imports nothing heavy at its top, but ten of them still add up.
     """
     app = typer.Typer(
         name="wmx",

@@ -17,6 +17,7 @@ from wmx.files import read_bytes
 if TYPE_CHECKING:
     from wmx.claim import Claim
     from wmx.keys import OwnerKey
+    from wmx.sandbox.limits import Limits
     from wmx.sandbox.process import Sandbox
     from wmx.store import Store
     from wmx.timestamp import Roots
@@ -37,6 +38,7 @@ __all__ = [
     "prepare_training",
     "store",
     "stored_passphrase",
+    "suspect_limits",
     "suspect_process",
     "table",
     "trusted_roots",
@@ -156,12 +158,28 @@ def suspect_process(seconds: float | None, gib: float | None) -> "Sandbox":
     Args:
         seconds, gib: its limits of time and memory; the library's if ``None``.
     """
+    from wmx.sandbox.process import Sandbox
+
+    return Sandbox.start(suspect_limits(seconds, gib))
+
+
+def suspect_limits(
+    seconds: float | None, gib: float | None, usual: "Limits | None" = None
+) -> "Limits":
+    """Return the limits of a process that runs a suspect.
+
+    Args:
+        seconds, gib: of time and memory; as ``usual`` if ``None``.
+        usual: the library's for verifying if ``None``.
+
+    Raises:
+        UsageError: they are not positive, or absurd.
+    """
     from dataclasses import replace
 
     from wmx.sandbox.limits import GIB, Limits
-    from wmx.sandbox.process import Sandbox
 
-    limits = Limits()
+    limits = usual or Limits()
     if seconds is not None:
         if not 0 < seconds < MAX_SECONDS:
             raise UsageError(f"--seconds is {seconds:g}, expected more than 0, and at most a month")
@@ -171,7 +189,7 @@ def suspect_process(seconds: float | None, gib: float | None) -> "Sandbox":
         if not 0 < gib < MAX_GIB:
             raise UsageError(f"--memory is {gib:g}, expected GiB between 0 and {MAX_GIB}")
         limits = replace(limits, memory_bytes=int(gib * GIB))
-    return Sandbox.start(limits)
+    return limits
 
 
 def numbers(text: str, option: str) -> list[str]:

@@ -85,3 +85,26 @@ def describe_attack(step: "Step") -> str:
 def _attack_line(step: "Step") -> None:
     if step.result is not None:
         print(describe_attack(step), file=sys.stderr)  # noqa: T201
+
+
+@contextmanager
+def tuning_progress(*, silent: bool) -> Iterator["Callable[[int, int], None] | None"]:
+    """Give the callback that shows how far a fine-tuning is; ``None`` if ``silent``."""
+    if silent:
+        yield None
+    elif not sys.stderr.isatty():
+        yield lambda done, count: print(_tuning(done, count), file=sys.stderr)  # noqa: T201
+    else:
+        from rich.console import Console
+        from rich.progress import Progress, TextColumn, TimeRemainingColumn
+
+        columns = TextColumn("{task.description}"), TimeRemainingColumn()
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            line = progress.add_task("fine-tuning", total=None)
+            yield lambda done, count: progress.update(
+                line, completed=done, total=count, description=_tuning(done, count)
+            )
+
+
+def _tuning(done: int, count: int) -> str:
+    return f"fine-tuning: epoch {done}/{count}"

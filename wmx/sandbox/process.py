@@ -21,8 +21,8 @@ CHILD = "wmx.suspect.child"
 # no site, no user folder, no PYTHON* variables: the child imports from where this process did
 # (collecting garbage while importing costs time and finds none)
 BOOTSTRAP = (
-    "import gc, sys; gc.disable(); sys.path[:] = sys.argv[1:]; "
-    f"from {CHILD} import main; gc.enable(); main()"
+    "import gc, importlib, sys; gc.disable(); child, *sys.path[:] = sys.argv[1:]; "
+    "main = importlib.import_module(child).main; gc.enable(); main()"
 )
 # a child is given no other variable: tokens and paths of the user are none of its business
 ENVIRONMENT = (
@@ -57,8 +57,12 @@ class Sandbox:
         self._finalizer = weakref.finalize(self, _end, process)
 
     @classmethod
-    def start(cls, limits: Limits | None = None) -> Self:
+    def start(cls, limits: Limits | None = None, child: str = CHILD) -> Self:
         """Start a child and do not wait for it.
+
+        Args:
+            limits: what it may use.
+            child: the module whose ``main`` answers there.
 
         Raises:
             CannotRunError: no process can be started.
@@ -68,7 +72,7 @@ class Sandbox:
         given = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
         try:
             process = subprocess.Popen(  # noqa: S603 - this interpreter, no shell
-                [sys.executable, *options, "-c", BOOTSTRAP, *folders],
+                [sys.executable, *options, "-c", BOOTSTRAP, child, *folders],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

@@ -24,14 +24,18 @@ OVERTIME = 5  # seconds after which a child whose parent is gone ends itself
 
 def main() -> None:
     """Answer messages on stdin until it is closed."""
+    answer_parent(Child())
+
+
+def answer_parent(child: "Child") -> None:
+    """Let ``child`` answer the messages on stdin until it is closed."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what the runtime prints must not mix with the answers
-    serve(sys.stdin.buffer, answers)
+    serve(child, sys.stdin.buffer, answers)
 
 
-def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
+def serve(child: "Child", requests: IO[bytes], answers: IO[bytes]) -> None:
     """Answer every request with one message; failures are answers too."""
-    child = _Child()
     while (request := wire.read(requests, MAX_REQUEST_BYTES)) is not None:
         try:
             answer = child.answer(request)
@@ -45,7 +49,7 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
         child.rest()
 
 
-class _Child:
+class Child:
     """The state between the messages: where to run, for how long, and the model."""
 
     def __init__(self) -> None:
@@ -55,22 +59,28 @@ class _Child:
         self._session: runtime.Session | None = None
 
     def answer(self, request: Message) -> Message:
+        """Return the answer to a request; whatever is raised becomes one."""
         if self._seconds and os.name == "posix":
             signal.alarm(self._seconds)
         match request.kind:
             case "confine":
-                return self._confine(request.fields)
+                return self.confine(request.fields)
             case "load":
-                return self._load(request)
+                return self.load(request)
             case "run":
-                return self._run(request)
+                return self.run(request)
+        return self.do(request)
+
+    def do(self, request: Message) -> Message:
+        """Answer a request of a kind that children of other modules know."""
         raise ValueError(f"a request of kind {request.kind!r}")
 
     def rest(self) -> None:
+        """Stop the clock that ends a child whose parent is gone."""
         if os.name == "posix":
             signal.alarm(0)
 
-    def _confine(self, wanted: dict[str, Any]) -> Message:
+    def confine(self, wanted: dict[str, Any]) -> Message:
         """Lock this process, with the libraries loaded that can no longer be opened after."""
         self._device = wanted["device"]
         self._provider = runtime.provider_for(self._device)
@@ -82,7 +92,8 @@ class _Child:
             held += [] if gpu else ["reading files"]
         return Message("confined", {"held": held, "provider": self._provider})
 
-    def _load(self, request: Message) -> Message:
+    def load(self, request: Message) -> Message:
+        """Load the model of the request."""
         (data,) = request.arrays
         assert data is not None
         name = request.fields["name"]
@@ -97,18 +108,23 @@ class _Child:
             },
         )
 
-    def _run(self, request: Message) -> Message:
-        assert self._session is not None
+    def run(self, request: Message) -> Message:
+        """Run the model on the inputs of the request."""
         inputs = dict(zip(request.fields["inputs"], request.arrays, strict=True))
         fed = {name: array for name, array in inputs.items() if array is not None}
         rows = {len(array) for array in fed.values()}
-        values = [value if _may_answer(value, rows) else None for value in self._session.run(fed)]
+        values = [value if _may_answer(value, rows) else None for value in self.values(fed)]
         size = sum(value.nbytes for value in values if value is not None)
         if size > MAX_ANSWER_BYTES:
             raise CannotRunError(
                 f"the model answers {size:,} bytes at once, expected at most {MAX_ANSWER_BYTES:,}"
             )
         return Message("answers", {}, tuple(values))
+
+    def values(self, inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any] | None]:
+        """Return the model's outputs."""
+        assert self._session is not None
+        return self._session.run(inputs)
 
 
 def _port(port: Port) -> list[Any]:

@@ -50,7 +50,7 @@ class ConfinedSession:
         self._sandbox = sandbox
         confine(sandbox, len(data), device)
         model = Message("load", {"name": name}, (np.frombuffer(data, np.uint8),))
-        loaded = _ask(sandbox, model, "loaded").fields
+        loaded = ask(sandbox, model, "loaded").fields
         self.provider = _line(loaded.get("provider"))
         self.version = _line(loaded.get("version"))
         self.inputs = _ports(sandbox, loaded.get("inputs"))
@@ -66,7 +66,7 @@ class ConfinedSession:
             SuspectDiedError: the child is gone.
         """
         asked = Message("run", {"inputs": list(inputs)}, tuple(inputs.values()))
-        values = _ask(self._sandbox, asked, "answers").arrays
+        values = ask(self._sandbox, asked, "answers").arrays
         if len(values) != len(self.outputs):
             raise self._sandbox.disown(
                 f"gave {len(values)} outputs, expected {len(self.outputs)} as declared"
@@ -91,13 +91,19 @@ def confine(sandbox: Sandbox, file_bytes: int, device: Device) -> list[str]:
         "cpu_seconds": sandbox.limits.cpu_seconds,
         "seconds": sandbox.limits.seconds,
     }
-    confined = _ask(sandbox, Message("confine", wanted), "confined").fields
+    confined = ask(sandbox, Message("confine", wanted), "confined").fields
     if confined.get("provider") != ON_CPU:
         sandbox.watch_memory(memory)
     return [_line(name) for name in _list(sandbox, confined.get("held"))]
 
 
-def _ask(sandbox: Sandbox, message: Message, expected: str) -> Message:
+def ask(sandbox: Sandbox, message: Message, expected: str) -> Message:
+    """Send a message and return the answer, of the kind that is expected.
+
+    Raises:
+        CannotRunError: the child refuses; its words are made printable.
+        SuspectDiedError: it is gone, or answers something else.
+    """
     answer = sandbox.ask(message)
     if answer.kind == "refused":
         hint = answer.fields.get("hint")

@@ -1,0 +1,175 @@
+"""What runs in the child process of a fine-tuning: a stranger's ONNX file, brought into PyTorch.
+
+The child of :mod:`wmx.suspect.child` with three more words: ``begin`` (data and settings),
+``epoch`` (train one) and, from then on, a ``run`` that asks the trained network.  The locks are
+shut before anything of the file is looked at, so all of PyTorch that is loaded on demand is loaded
+before, by training a model of two layers.
+"""
+
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from wmx.answers import Answers
+from wmx.errors import CannotRunError
+from wmx.sandbox.wire import Message
+from wmx.suspect.child import Child, answer_parent
+from wmx.suspect.feeding import Feeding
+from wmx.suspect.reading import readings
+from wmx.task import Task
+from wmx.trainer import train_epoch
+from wmx.training import Training
+from wmx.training_batches import ShuffledBatches
+from wmx_torch.from_onnx import Fed, converted, outputs_of
+from wmx_torch.trainer import TorchLearner
+
+CPU = torch.device("cpu")
+PROBES = 16  # samples on which onnxruntime and PyTorch have to agree
+TOLERANCE = 1e-3  # of the largest score
+
+
+def main() -> None:
+    """Answer messages on stdin until it is closed."""
+    answer_parent(TuningChild())
+
+
+class TuningChild(Child):
+    """A loaded model, and from ``begin`` on its network in PyTorch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._data = b""
+        self._network: nn.Module | None = None
+        self._learner: TorchLearner | None = None
+        self._batches: ShuffledBatches | None = None
+        self._training = Training()
+
+    def confine(self, wanted: dict[str, Any]) -> Message:
+        """Load what can no longer be loaded after, then shut the locks."""
+        warm_up()
+        return super().confine(wanted)
+
+    def load(self, request: Message) -> Message:
+        """Load the model into onnxruntime, which refuses what is no honest file."""
+        (data,) = request.arrays
+        assert data is not None
+        self._data = data.tobytes()
+        return super().load(request)
+
+    def do(self, request: Message) -> Message:
+        """Begin a fine-tuning, or train an epoch of it."""
+        match request.kind:
+            case "begin":
+                return self._begin(request)
+            case "epoch":
+                assert self._learner is not None
+                assert self._batches is not None
+                loss = train_epoch(
+                    self._learner, self._batches, request.fields["epoch"], self._training
+                )
+                return Message("trained", {"loss": loss})
+        return super().do(request)
+
+    def values(self, inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any] | None]:
+        """Return the outputs of the network, or of the model as it was loaded."""
+        if self._network is None:
+            return super().values(inputs)
+        ((_, array),) = inputs.items()
+        with torch.no_grad():
+            answer = self._network(torch.from_numpy(array))
+        return [output.numpy() for output in outputs_of(answer)]
+
+    def _begin(self, request: Message) -> Message:
+        fields, (x, y) = request.fields, request.arrays
+        assert x is not None
+        assert y is not None
+        task = Task.from_json(fields["task"])
+        self._training = training = Training(**fields["training"])
+        dtype = np.dtype(fields["dtype"])
+        feeding = Feeding(fields["layout"], fields["input"], dtype, fields["batch"])
+        network = converted(self._data)
+        rows = fields["batch"] or PROBES
+        probes = {feeding.input: feeding.arrange(task.model_input(x[:rows]))}
+        output = self._agreeing_output(network, probes, task)
+        self._batches = ShuffledBatches(x, y, task, training)
+        steps = self._batches.per_epoch * training.epochs
+        fed = Fed(network, feeding.layout, output)
+        self._learner = TorchLearner(fed, task, None, training, steps, CPU, {})
+        self._network = network
+        weights = sum(p.numel() for p in network.parameters() if p.requires_grad)
+        return Message("begun", {"weights": weights})
+
+    def _agreeing_output(
+        self, network: nn.Module, probes: dict[str, NDArray[Any]], task: Task
+    ) -> int:
+        """Return the number of the first output with scores, after seeing that both agree on it."""
+        expected = super().values(probes)
+        ((_, array),) = probes.items()
+        try:
+            with torch.no_grad():
+                found = outputs_of(network.eval()(torch.from_numpy(array)))
+        except Exception as error:  # a converted graph fails in as many ways as there are operators
+            raise CannotRunError(f"the converted model does not run in PyTorch: {error}") from None
+        for number, (one, other) in enumerate(zip(expected, found, strict=True)):
+            if one is None or not _scores(one, task):
+                continue
+            apart = np.abs(one - other.numpy()).max() if one.shape == other.shape else np.inf
+            if not apart <= TOLERANCE * max(1.0, np.abs(one).max()):
+                raise CannotRunError(
+                    f"the converted model answers otherwise than the file: {apart:g} apart"
+                )
+            return number
+        raise CannotRunError(
+            "the model gives no scores, only class numbers: there is nothing to train by"
+        )
+
+
+def _scores(array: NDArray[Any], task: Task) -> bool:
+    """Say whether an output holds one score for each class of the task."""
+    if not np.issubdtype(array.dtype, np.floating):
+        return False
+    found: dict[str, Answers] = readings({"": array}, len(array), task.classes)
+    return bool(found) and found[""].scores.shape[1] == task.classes
+
+
+def warm_up() -> None:
+    """Convert, train and ask a model of two layers."""
+    task = Task.of((4, 4, 1), 2)
+    rng = np.random.default_rng(0)
+    training = Training(epochs=1, batch_size=2, device="cpu")
+    batches = ShuffledBatches(
+        rng.integers(0, 256, (4, 4, 4, 1), dtype=np.uint8), np.array([0, 1, 0, 1]), task, training
+    )
+    fed = Fed(converted(_two_layers(rng)), "NCHW", 0)
+    learner = TorchLearner(fed, task, None, training, batches.per_epoch, CPU, {})
+    train_epoch(learner, batches, 0, training)
+    learner.scores(task.example_inputs(2, seed=0))
+
+
+def _two_layers(rng: np.random.Generator) -> bytes:
+    nodes = [
+        helper.make_node("Conv", ["x", "kernel"], ["c"], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["c"], ["r"]),
+        helper.make_node("Flatten", ["r"], ["f"]),
+        helper.make_node("MatMul", ["f", "matrix"], ["y"]),
+    ]
+    weights = {"kernel": (3, 1, 3, 3), "matrix": (48, 2)}
+    tensors = [
+        numpy_helper.from_array(rng.normal(size=shape).astype(np.float32), name)
+        for name, shape in weights.items()
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "two layers",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 4, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 2])],
+        tensors,
+    )
+    opset = helper.make_opsetid("", 18)
+    model: onnx.ModelProto = helper.make_model(graph, opset_imports=[opset], ir_version=8)
+    return bytes(model.SerializeToString())

@@ -1,0 +1,127 @@
+"""``wmx dispute``: several claims verify on one model; whose is it?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wmx.cli.common import (
+    DeviceChoice,
+    JsonOption,
+    MemoryOption,
+    RootsOption,
+    SecondsOption,
+    answer,
+    prepare_training,
+    suspect_limits,
+)
+from wmx.cli.dispute_words import settlement_fields, settlement_text
+from wmx.cli.disputing_parties import disputing_parties
+from wmx.cli.output import NOT_VERIFIED
+from wmx.cli.progress import tuning_progress
+
+if TYPE_CHECKING:
+    from wmx.disputes.fine_tuning import FineTuned
+    from wmx.disputes.settling import Settlement
+    from wmx.suspect import Suspect
+
+
+def dispute(
+    suspect: Annotated[Path, typer.Argument(metavar="SUSPECT.onnx")],
+    claim: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="The claim of one owner; repeatable."),
+    ] = None,
+    key: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Keys of those claims, in any order; and the store's."),
+    ] = None,
+    evidence: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Evidence of an owner whose key you do not hold."),
+    ] = None,
+    original: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CLAIM=FILE.onnx",
+            help="A party's own model; CLAIM is its claim or evidence as named above.",
+        ),
+    ] = None,
+    triggers: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CLAIM=FILE", help="The secret images of a claim over its owner's images."
+        ),
+    ] = None,
+    min_bits: Annotated[
+        float | None,
+        typer.Option(help="Bits to ask for instead of 128 (64 with a trusted timestamp)."),
+    ] = None,
+    roots: RootsOption = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Labelled data, as in wmx embed: fine-tune the suspect if undecided."),
+    ] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Side to which a folder's images are resized.")
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="Of the fine-tuning.")] = 20,
+    lr: Annotated[float, typer.Option(help="Learning rate of the fine-tuning.")] = 0.01,
+    seed: Annotated[int, typer.Option(help="Of the fine-tuning.")] = 0,
+    device: Annotated[DeviceChoice, typer.Option(help="Where to run models.")] = DeviceChoice.auto,
+    seconds: SecondsOption = None,
+    memory: MemoryOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Say which of several owners has shown that he came first.  Exit 0 if one has, else 1."""
+    from wmx.disputes.settling import settle
+    from wmx.sandbox.process import Sandbox
+    from wmx.suspect import open_suspect
+
+    limits = suspect_limits(seconds, memory)
+    with Sandbox.start(limits) as sandbox:
+        asked = open_suspect(suspect, device.value, sandbox=sandbox)
+        parties = disputing_parties(
+            claim or [],
+            key or [],
+            evidence or [],
+            original or [],
+            triggers or [],
+            roots,
+            suspect_sha256=asked.sha256 or "",
+        )
+        settled = settle(asked, parties, min_bits=min_bits, device=device.value, limits=limits)
+        tuned = None
+        if data is not None and settled.outcome == "undecided":
+            settings = (epochs, lr, seed)
+            given = (seconds, memory)
+            tuned = _fine_tuned(asked, settled, data, image_size, settings, given, silent=json)
+    exit_code = NOT_VERIFIED if settled.named is None else 0
+    text, fields = settlement_text(settled, tuned), settlement_fields(settled, tuned)
+    answer("dispute", text, fields, as_json=json, exit_code=exit_code)
+    raise typer.Exit(exit_code)
+
+
+def _fine_tuned(
+    suspect: "Suspect",
+    settled: "Settlement",
+    data: str,
+    image_size: int | None,
+    settings: tuple[int, float, int],
+    limits: tuple[float | None, float | None],
+    *,
+    silent: bool,
+) -> "FineTuned":
+    prepare_training()
+    from wmx.data import load_data
+    from wmx.disputes.fine_tuning import TUNING_LIMITS, default_training, fine_tune
+
+    with tuning_progress(silent=silent) as report:
+        return fine_tune(
+            suspect,
+            settled.standing,
+            load_data(data, image_size=image_size),
+            default_training(*settings),
+            limits=suspect_limits(*limits, TUNING_LIMITS),
+            report=report,
+        )

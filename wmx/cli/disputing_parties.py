@@ -1,0 +1,139 @@
+"""The parties of a dispute, from the options of ``wmx dispute``."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wmx.cli.common import load_owner, store, trusted_roots
+from wmx.errors import UsageError
+
+if TYPE_CHECKING:
+    from wmx.claim import Claim
+    from wmx.disputes.party import Party
+    from wmx.evidence import Evidence
+    from wmx.keys import OwnerKey
+    from wmx.watermark import Watermark
+
+
+def disputing_parties(
+    claim_paths: Sequence[Path],
+    key_paths: Sequence[Path],
+    evidence_paths: Sequence[Path],
+    originals: Iterable[str],
+    triggers: Iterable[str],
+    roots_path: Path | None,
+    *,
+    suspect_sha256: str,
+) -> "list[Party]":
+    """Return the parties, each called as its claim or evidence was named.
+
+    A claim is asked with the key that signed it.  Where there is none, the same claim has to be in
+    an evidence; the published claim then only adds its timestamps.
+
+    Raises:
+        UsageError: a claim has neither key nor evidence, is there twice, or an option names none.
+        IntegrityError: a file is broken, or an evidence is about another model.
+    """
+    from wmx.claim import Claim
+    from wmx.disputes.party import Party
+    from wmx.evidence import Evidence
+
+    claims = {str(path): Claim.load(path) for path in claim_paths}
+    evidences = {str(path): Evidence.load(path) for path in evidence_paths}
+    names = [*claims, *evidences]
+    models = _by_party(originals, names, "--original")
+    pictures = _by_party(triggers, names, "--triggers")
+    owners = _owners(claims.values(), key_paths)
+    every = [*claims.values(), *(one.claim for one in evidences.values())]
+    roots = trusted_roots(roots_path, every)
+    published = _published(claims, evidences, owners)
+    for name in published.keys() & (models.keys() | pictures.keys()):
+        raise UsageError(
+            f"{name} is the published claim of an evidence",
+            hint="name the evidence in its place, as its party is called",
+        )
+    parties = [
+        Party.from_watermark(
+            name,
+            _watermark(claim, owners[claim.owner], pictures.get(name)),
+            roots,
+            models.get(name),
+        )
+        for name, claim in claims.items()
+        if name not in published
+    ]
+    for name, one in evidences.items():
+        same = (claim for claim in published.values() if claim.envelope == one.claim.envelope)
+        parties.append(
+            Party.from_evidence(
+                name,
+                one,
+                roots,
+                models.get(name),
+                published=next(same, None),
+                suspect_sha256=suspect_sha256,
+            )
+        )
+    return parties
+
+
+def _owners(claims: "Iterable[Claim]", paths: Sequence[Path]) -> "dict[bytes, OwnerKey]":
+    """Return the keys by their public part; the store's is loaded only if it made a claim."""
+    keys = [load_owner(path) for path in paths]
+    found = {key.public: key for key in keys}
+    missing = {claim.owner for claim in claims} - found.keys()
+    if missing and store().key_path.exists():
+        own = load_owner(None)
+        found[own.public] = own
+    return found
+
+
+def _published(
+    claims: "dict[str, Claim]",
+    evidences: "dict[str, Evidence]",
+    owners: "dict[bytes, OwnerKey]",
+) -> "dict[str, Claim]":
+    """Return the claims that only go with an evidence."""
+    disclosed = [one.claim.envelope for one in evidences.values()]
+    found = {}
+    for name, claim in claims.items():
+        if claim.owner in owners:
+            if claim.envelope in disclosed:
+                raise UsageError(
+                    f"the claim {name} is there twice: with its key, and in an evidence",
+                    hint="leave the evidence out: the key says more",
+                )
+        elif claim.envelope in disclosed:
+            found[name] = claim
+        else:
+            raise UsageError(
+                f"nothing is there to ask for the claim {name}: no key that made it, no evidence",
+                hint="name its key with --key, or evidence of its owner with --evidence",
+            )
+    return found
+
+
+def _by_party(options: Iterable[str], names: Sequence[str], option: str) -> dict[str, Path]:
+    """Return the files of options ``NAME=FILE``; names may hold equals signs."""
+    found: dict[str, Path] = {}
+    for text in options:
+        fitting = [name for name in names if text.startswith(f"{name}=")]
+        if not fitting:
+            raise UsageError(
+                f"{option} {text} names none of the claims and evidences",
+                hint=f"write {option} {names[0] if names else 'CLAIM'}=FILE",
+            )
+        name = max(fitting, key=len)
+        if name in found:
+            raise UsageError(f"{option} is there twice for {name}")
+        found[name] = Path(text[len(name) + 1 :])
+    return found
+
+
+def _watermark(claim: "Claim", owner: "OwnerKey", pictures: Path | None) -> "Watermark":
+    from wmx.trigger_file import load_images
+    from wmx.watermark import Watermark
+
+    if pictures is None:
+        return store().open(claim, owner)
+    return Watermark.open(claim, owner, images=load_images(pictures))

@@ -1,0 +1,86 @@
+"""One side of a dispute: a claim, and the triggers of it that the judge knows."""
+
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from typing import Self
+
+from wmx.claim import Claim
+from wmx.errors import IntegrityError
+from wmx.evidence import Evidence
+from wmx.timestamp import Dating, Roots, date_claim
+from wmx.watermark import Watermark
+from wmx.window import Window
+
+
+@dataclass(frozen=True)
+class Party:
+    """Who says that the suspect is his.
+
+    Attributes:
+        name: what the report calls the party.
+        window: triggers of its claim with their labels; all of them, or those that an evidence
+            discloses.
+        dating: what the claim's timestamps are worth to the judge.
+        original: the model that the party calls its own, an ONNX file; ``None`` without one.
+        starts: among how many windows this one was chosen.
+        claims_tried: how many claims the party had held against the suspect before.
+        stated_bits: no more is believed of the suspect; what an evidence states.
+    """
+
+    name: str
+    window: Window
+    dating: Dating
+    original: Path | None = None
+    starts: int = 1
+    claims_tried: int = 1
+    stated_bits: float = inf
+
+    @classmethod
+    def from_watermark(
+        cls, name: str, watermark: Watermark, roots: Roots, original: Path | None = None
+    ) -> Self:
+        """Return the party whose secret the judge holds."""
+        return cls(name, watermark.window(), date_claim(watermark.claim, roots), original)
+
+    @classmethod
+    def from_evidence(
+        cls,
+        name: str,
+        evidence: Evidence,
+        roots: Roots,
+        original: Path | None = None,
+        *,
+        published: Claim | None = None,
+        suspect_sha256: str,
+    ) -> Self:
+        """Return the party of which the judge has no more than an evidence.
+
+        Args:
+            name: of the party.
+            evidence: what was read, and so is in order by itself.
+            roots: certificates of the timestamp authorities that are trusted.
+            original: the party's.
+            published: the same claim, whose timestamps count too.
+            suspect_sha256: of the suspect.
+
+        Raises:
+            IntegrityError: the evidence is about another file.
+        """
+        if evidence.suspect_sha256 != suspect_sha256:
+            raise IntegrityError(
+                f"{name} is about another file than the suspect",
+                hint=f"it is about one with the SHA-256 {evidence.suspect_sha256}",
+            )
+        claim = evidence.claim
+        if published is not None:
+            claim = claim.with_timestamps(published.timestamps)
+        return cls(
+            name,
+            evidence.window,
+            date_claim(claim, roots),
+            original,
+            starts=claim.n,
+            claims_tried=evidence.claims_tried,
+            stated_bits=evidence.weight.bits,
+        )
