@@ -47,6 +47,13 @@ def rows() -> list[Row]:
     triggers = check["triggers_for_128_bits"]
     files = mutations["files"].values()
     sandbox, fuzz = result("sandbox_cost"), result("fuzz")
+    forged = [result(path.stem) for path in sorted(harness.RESULTS.glob("forgeries_*.json"))]
+    attempts = [
+        found
+        for one in forged
+        for part in ("images", "features")
+        for found in one[part]["attempts"].values()
+    ]
     measured = sorted(harness.RESULTS.glob("accuracy_*.json"), reverse=True)  # most epochs first
     return [
         *(row for path in measured for row in accuracy_rows(result(path.stem))),
@@ -94,6 +101,14 @@ def rows() -> list[Row]:
             f"(most: {unmarked['most_bits']:.1f} bits)",
             "0",
             unmarked,
+        ),
+        (
+            f"{len(attempts)} forgeries, the longest of "
+            f"{max(found['tries'] for found in attempts):,} tries: verified at 64 bits",
+            f"{sum(found['verified'] for found in attempts)} "
+            f"(most: {max(found['bits'] for found in attempts):.1f} bits)",
+            "0",
+            forged[0],
         ),
         (
             f"`wmx check` of an evidence with {check['openings']} openings of 28 x 28, less the "
