@@ -17,16 +17,18 @@ from wmx.files import read_bytes
 if TYPE_CHECKING:
     from wmx.claim import Claim
     from wmx.keys import OwnerKey
-    from wmx.sandbox.process import Sandbox
+    from wmx.sandbox.limits import Limits
     from wmx.store import Store
     from wmx.timestamp import Roots
 
 __all__ = [
     "DeviceChoice",
+    "DeviceOption",
     "ForceOption",
     "JsonOption",
     "KeyOption",
     "MemoryOption",
+    "MinBitsOption",
     "RootsOption",
     "SecondsOption",
     "answer",
@@ -37,7 +39,7 @@ __all__ = [
     "prepare_training",
     "store",
     "stored_passphrase",
-    "suspect_process",
+    "suspect_limits",
     "table",
     "trusted_roots",
 ]
@@ -60,6 +62,10 @@ RootsOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
+MinBitsOption = Annotated[
+    float | None,
+    typer.Option(help="Bits to ask for instead of 128 (64 with a trusted timestamp)."),
+]
 SecondsOption = Annotated[
     float | None, typer.Option(help="Most time the suspect may take, in seconds; 600.")
 ]
@@ -76,6 +82,9 @@ class DeviceChoice(StrEnum):
     cpu = "cpu"
     cuda = "cuda"
     tensorrt = "tensorrt"
+
+
+DeviceOption = Annotated[DeviceChoice, typer.Option(help="Where to run the model.")]
 
 
 def store() -> "Store":
@@ -150,16 +159,15 @@ def prepare_training(threads: int | None = None) -> None:
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
 
 
-def suspect_process(seconds: float | None, gib: float | None) -> "Sandbox":
-    """Start the process that will run a suspect; it gets ready while this one goes on.
+def suspect_limits(seconds: float | None, gib: float | None) -> "Limits":
+    """Return the limits of the process that will run a suspect.
 
     Args:
-        seconds, gib: its limits of time and memory; the library's if ``None``.
+        seconds, gib: of time and memory; the library's if ``None``.
     """
     from dataclasses import replace
 
     from wmx.sandbox.limits import GIB, Limits
-    from wmx.sandbox.process import Sandbox
 
     limits = Limits()
     if seconds is not None:
@@ -171,7 +179,7 @@ def suspect_process(seconds: float | None, gib: float | None) -> "Sandbox":
         if not 0 < gib < MAX_GIB:
             raise UsageError(f"--memory is {gib:g}, expected GiB between 0 and {MAX_GIB}")
         limits = replace(limits, memory_bytes=int(gib * GIB))
-    return Sandbox.start(limits)
+    return limits
 
 
 def numbers(text: str, option: str) -> list[str]:
