@@ -1,20 +1,21 @@
 """kill -9 at random moments: is every file the old or the new one, and no secret ever open to all?
 
-Making keys, claims (over own images too) and a short training are killed 200 times in all, half
-of them at random times, half at random steps that touch files.
+Making keys, claims (over own images too), timestamps and evidence, and a short training are killed
+200 times in all, half of them at random times, half at random steps that touch files.  After each
+kill every file has to be whole, the ledger has to know every evidence, no secret file, temporary
+ones among them, may ever have been open to others, and the same command has to work.
 
     python benchmarks/kill_nine.py
 """
 
 import argparse
-import os
 import random
 import sys
 import tempfile
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
-from typing import Any
 
 import harness
 import numpy as np
@@ -22,20 +23,18 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import killing
+from kill_operations import CLAIM_NEW, OPERATIONS, old_key, whole_claims
 from safetensors.numpy import load as load_tensors
 
 NOT_FIRM = 1  # so short a training leaves too few bits, and says so
-EMBED = (
-    *("embed", "--data", "data.npz", "--model", "mlp", "--epochs", "2", "--batch-size", "32"),
-    *("--recipe", "adi", "--key", "owner.pem", "-o", "out"),
-)
+EMBED = "embed --data data.npz --model mlp --epochs 2 --batch-size 32 --recipe adi --key owner.pem"
 
 
 def own_images(folder: Path) -> None:
     """A key, and a folder of pictures for triggers."""
     from PIL import Image
 
-    killing.old_key(folder)
+    old_key(folder)
     (folder / "pictures").mkdir()
     rng = np.random.default_rng(0)
     for number in range(8):
@@ -44,8 +43,8 @@ def own_images(folder: Path) -> None:
 
 
 def training(folder: Path) -> None:
-    """A key, and data of two classes."""
-    killing.old_key(folder)
+    """A key, and data of three classes."""
+    old_key(folder)
     rng = np.random.default_rng(0)
     np.savez(folder / "data.npz", x=rng.integers(0, 256, (96, 8, 8), np.uint8), y=np.arange(96) % 3)
 
@@ -54,23 +53,21 @@ def whole_run(folder: Path) -> None:
     """Claims, weights, checkpoint and model are whole, or are not there."""
     import onnx
 
-    killing.whole_claims(folder)
+    whole_claims(folder)
     out = folder / "out"
-    killing.whole_claims(out) if out.exists() else None
+    if out.exists():
+        whole_claims(out)
     for path in out.glob("*.safetensors"):
         load_tensors(path.read_bytes())
     if (out / "model.onnx").exists():
         onnx.checker.check_model(onnx.load(out / "model.onnx"), full_check=True)
 
 
-OPERATIONS = killing.OPERATIONS | {
+CAMPAIGN = OPERATIONS | {
     "claim new --trigger-images": killing.Operation(
-        (*killing.CLAIM, "--key", "owner.pem", "--trigger-images", "pictures"),
-        own_images,
-        killing.whole_claims,
-        40,
+        (*CLAIM_NEW.split(), "--trigger-images", "pictures"), own_images, whole_claims
     ),
-    "embed": killing.Operation(EMBED, training, whole_run, 60),
+    "embed": killing.Operation((*EMBED.split(), "-o", "out"), training, whole_run, (0, NOT_FIRM)),
 }
 
 
@@ -80,18 +77,20 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     rng = random.Random(arguments.seed)
-    seconds = {name: _alone(OPERATIONS[name]) for name in OPERATIONS}
-    outcomes: dict[str, list[killing.Outcome]] = {name: [] for name in OPERATIONS}
+    lengths = {}
+    for name, operation in CAMPAIGN.items():
+        with empty() as folder:
+            lengths[name] = killing.run_alone(operation, folder)
+    outcomes: dict[str, list[killing.Outcome]] = {name: [] for name in CAMPAIGN}
     killed = 0
-    for name in cycle(OPERATIONS):
+    for name in cycle(CAMPAIGN):
         if killed == arguments.kills:
             break
-        with tempfile.TemporaryDirectory() as folder:
-            outcome = killing.kill_once(
-                OPERATIONS[name], Path(folder), rng, seconds[name], dict(os.environ)
-            )
+        with empty() as folder:
+            outcome = killing.kill_once(CAMPAIGN[name], folder, rng, lengths[name])
         outcomes[name].append(outcome)
         killed += outcome.killed
+        print(killed, name, outcome, file=sys.stderr, flush=True)
     every = [outcome for found in outcomes.values() for outcome in found]
     harness.record(
         "kill_nine",
@@ -100,39 +99,28 @@ def main() -> None:
             "killed": killed,
             "damaged": sum(bool(outcome.problems) for outcome in every),
             "problems": [problem for outcome in every for problem in outcome.problems],
-            "named_temporary_files_left": sum(len(outcome.leftovers) for outcome in every),
-            "operations": {name: _summary(found) for name, found in outcomes.items()},
+            "temporary_files_left": sum(len(outcome.leftovers) for outcome in every),
+            "operations": {
+                name: {"steps": lengths[name].steps, **summary(found)}
+                for name, found in outcomes.items()
+            },
         },
     )
 
 
-def _alone(operation: killing.Operation) -> float:
-    """Return how long an operation takes when nobody kills it."""
-    with tempfile.TemporaryDirectory() as folder:
-        began = time.monotonic()
-        outcome = killing.kill_once(operation, Path(folder), _Patient(), 1e3, dict(os.environ))
-        assert outcome.code in (0, NOT_FIRM), operation.words
-        return time.monotonic() - began
+@contextmanager
+def empty() -> Iterator[Path]:
+    """Give a folder for one run."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
-class _Patient(random.Random):
-    """Decides to kill at a step that never comes."""
-
-    def random(self) -> float:
-        return 0.0
-
-    def choice(self, options: Any) -> Any:
-        return options[-1]
-
-    def randrange(self, *_: Any) -> int:
-        return killing.NEVER
-
-
-def _summary(found: list[killing.Outcome]) -> dict[str, int]:
+def summary(found: list[killing.Outcome]) -> dict[str, int]:
     return {
         "runs": len(found),
         "killed": sum(outcome.killed for outcome in found),
         "damaged": sum(bool(outcome.problems) for outcome in found),
+        "temporary_files_left": sum(len(outcome.leftovers) for outcome in found),
     }
 
 

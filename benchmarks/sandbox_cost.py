@@ -21,9 +21,9 @@ import harness
 ROUNDS = 31
 WITH = "from wmx.cli import main; main()"
 WITHOUT = """
-import contextlib, sys
-import wmx.cli.verify as command
-command.suspect_process = lambda seconds, memory: contextlib.nullcontext()
+import contextlib
+import wmx.sandbox.process as process
+process.Sandbox.start = lambda limits: contextlib.nullcontext()
 import wmx.suspect as suspect
 open_suspect = suspect.open_suspect
 suspect.open_suspect = lambda path, device, sandbox: open_suspect(path, device, own=True)

@@ -2,8 +2,10 @@
 
 Half of the kills come at a random time, half at a random one of the steps that touch files, which
 a random time would seldom meet.  The killed process has umask 0, so that every mode is wmx's own.
+What is killed is in :mod:`kill_operations`.
 """
 
+import os
 import random
 import stat
 import subprocess
@@ -14,10 +16,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from wmx import Claim, OwnerKey
-from wmx.store import Store
-from wmx.trigger_file import load_images
 
 # runs the command line and ends itself by SIGKILL at the given step that touches the folder
 PROGRAM = """
@@ -32,19 +30,25 @@ def step():
     if steps == at:
         os.kill(os.getpid(), signal.SIGKILL)
 def watch(event, arguments):
-    if event in ("open", "os.link", "os.rename", "os.remove", "os.mkdir") and arguments:
-        if str(arguments[0]).startswith((here, ".", "/proc/self/fd", "o", "c", "m")):
-            step()
+    if event in ("open", "os.link", "os.rename", "os.remove", "os.mkdir"):
+        path = arguments[0]
+        if isinstance(path, (str, os.PathLike)):
+            path = os.fspath(path)
+            if not os.path.isabs(path) or path.startswith((here, "/proc/self/fd")):
+                step()
 fsync = os.fsync
 def counted(descriptor):
     step(); fsync(descriptor); step()
 os.fsync = counted
 sys.addaudithook(watch)
 from wmx.cli import run
-sys.exit(run(sys.argv[3:]))
+code = run(sys.argv[3:])
+print(steps)
+sys.exit(code)
 """
 NEVER = 0
-SECRET = ("owner.pem", "triggers", ".safetensors")  # in the path: the store has a folder triggers
+# in the path: the store has a folder triggers, and the ledger lies in owner.pem.spent
+SECRET = ("owner.pem", "triggers", ".safetensors", "evidence")
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,25 @@ class Operation:
         words: of the command.
         prepare: makes what has to be there before, in the folder.
         check: raises if a file is neither the old nor a new one.
-        steps: that touch files, about; a kill is set at one of them.
+        codes: with which it may end when nobody kills it.
     """
 
     words: tuple[str, ...]
     prepare: Callable[[Path], None]
     check: Callable[[Path], None]
+    codes: tuple[int, ...] = (0,)
+
+    @property
+    def again(self) -> tuple[str, ...]:
+        """The words of a later run, which what was left must not hinder."""
+        return self.words if "--force" in self.words else (*self.words, "--force")
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long an operation goes on when it is left alone: seconds, and steps that touch files."""
+
+    seconds: float
     steps: int
 
 
@@ -70,7 +87,7 @@ class Outcome:
 
     code: int
     problems: list[str] = field(default_factory=list)
-    leftovers: list[str] = field(default_factory=list)
+    leftovers: list[str] = field(default_factory=list)  # temporary files
 
     @property
     def killed(self) -> bool:
@@ -78,39 +95,36 @@ class Outcome:
         return self.code == -9
 
 
-def kill_once(
-    operation: Operation,
-    folder: Path,
-    rng: random.Random,
-    seconds: float,
-    environment: dict[str, str],
-) -> Outcome:
+def run_alone(operation: Operation, folder: Path) -> Length:
+    """Run an operation in an empty folder to its end."""
+    operation.prepare(folder)
+    began = time.monotonic()
+    process = _start(operation.words, folder)
+    said, _ = process.communicate()
+    assert process.returncode in operation.codes, operation.words
+    operation.check(folder)
+    return Length(time.monotonic() - began, int(said.split()[-1]))
+
+
+def kill_once(operation: Operation, folder: Path, rng: random.Random, length: Length) -> Outcome:
     """Run an operation in an empty folder, kill it somewhere, and judge what is left.
 
     Args:
         operation: what to run.
         folder: where; empty.
         rng: decides when to kill.
-        seconds: that the operation takes when it is left alone.
-        environment: of the process; ``WMX_HOME`` is set to a store in the folder.
+        length: of the operation when it is left alone.
     """
     operation.prepare(folder)
     by_step = rng.random() < 0.5
     naming = rng.choice(["named", "nameless"])
-    at = rng.randrange(1, operation.steps) if by_step else NEVER
+    at = rng.randrange(1, length.steps + 1) if by_step else NEVER
     with modes_watched(folder) as too_open:
-        process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(at), naming, *operation.words],
-            cwd=folder,
-            env=environment | {"WMX_HOME": str(folder / "store")},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            umask=0,
-        )
+        process = _start(operation.words, folder, at, naming)
         if not by_step:
-            time.sleep(rng.uniform(0.2, 1.05) * seconds)
+            time.sleep(rng.uniform(0.2, 1.05) * length.seconds)
             process.kill()
-        process.wait()
+        process.communicate()
     outcome = Outcome(process.returncode, sorted(too_open))
     for path in folder.rglob(".*.tmp"):
         outcome.leftovers.append(path.name)
@@ -118,9 +132,32 @@ def kill_once(
             outcome.problems.append(f"{path.name} was left")
     try:
         operation.check(folder)
+        later = _start(operation.again, folder)
+        later.communicate()
+        operation.check(folder)
     except Exception as error:  # whatever a broken file leads to
         outcome.problems.append(f"{type(error).__name__}: {error}")
+    else:
+        if later.returncode not in operation.codes:
+            outcome.problems.append(f"a later run ended with {later.returncode}")
     return outcome
+
+
+def _start(
+    words: tuple[str, ...], folder: Path, at: int = NEVER, naming: str = "nameless"
+) -> subprocess.Popen[str]:
+    """Start a command in a folder, which holds its store and its temporary files too."""
+    temporary = folder / "tmp"
+    temporary.mkdir(exist_ok=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(at), naming, *words],
+        cwd=folder,
+        env=os.environ | {"WMX_HOME": str(folder / "store"), "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        umask=0,
+    )
 
 
 @contextmanager
@@ -130,77 +167,27 @@ def modes_watched(folder: Path) -> Iterator[set[str]]:
     done = threading.Event()
 
     def look() -> None:
-        while not done.is_set():
-            for path in folder.rglob("*"):
-                try:
-                    mode = path.stat().st_mode
-                except OSError:
-                    continue
-                if (
-                    stat.S_ISREG(mode)
-                    and mode & 0o077
-                    and any(secret in str(path.relative_to(folder)) for secret in SECRET)
-                ):
-                    too_open.add(f"{path.name} has mode {stat.S_IMODE(mode):o}")
-            time.sleep(0.0005)
+        for path in folder.rglob("*"):
+            try:
+                mode = path.stat().st_mode
+            except OSError:
+                continue
+            if (
+                stat.S_ISREG(mode)
+                and mode & 0o077
+                and any(secret in str(path.relative_to(folder)) for secret in SECRET)
+            ):
+                too_open.add(f"{path.name} has mode {stat.S_IMODE(mode):o}")
 
-    watcher = threading.Thread(target=look)
+    def watch() -> None:
+        while not done.wait(0.0005):
+            look()
+
+    watcher = threading.Thread(target=watch)
     watcher.start()
     try:
         yield too_open
     finally:
         done.set()
         watcher.join()
-
-
-# the operations that need no framework
-
-
-def nothing(folder: Path) -> None:
-    """Prepare nothing."""
-
-
-def old_key(folder: Path) -> None:
-    """A key that is to be replaced or kept."""
-    OwnerKey.generate().save(folder / "owner.pem")
-
-
-def whole_key(folder: Path) -> None:
-    """The key is a key, or is not there."""
-    path = folder / "owner.pem"
-    if path.exists():
-        OwnerKey.load(path)
-
-
-def replaced_key(folder: Path) -> None:
-    """The key is the old or the new one; it is never missing."""
-    OwnerKey.load(folder / "owner.pem")
-
-
-def whole_claims(folder: Path) -> None:
-    """Key, claims, secret images and the store are whole, or are not there."""
-    whole_key(folder)
-    for path in folder.glob("*.json"):
-        Claim.load(path)
-    for path in folder.rglob("*.triggers.safetensors"):
-        load_images(path)
-    store = Store(folder / "store")
-    for claim in store.claims():
-        if claim.is_over_own_images:
-            load_images(store.folder / "triggers" / f"{claim.digest}.safetensors")
-
-
-def whole_store(folder: Path) -> None:
-    """The store's key is a key, or is not there."""
-    whole_key(folder / "store")
-
-
-CLAIM = ("claim", "new", "--shape", "8,8,1", "--classes", "10", "-o", "claim.json")
-OPERATIONS = {
-    "keygen": Operation(("keygen", "-o", "owner.pem"), nothing, whole_key, 10),
-    "keygen in the store": Operation(("keygen",), nothing, whole_store, 13),
-    "keygen --force": Operation(
-        ("keygen", "-o", "owner.pem", "--force"), old_key, replaced_key, 11
-    ),
-    "claim new": Operation((*CLAIM, "--key", "owner.pem"), old_key, whole_claims, 23),
-}
+        look()  # at what a kill has left

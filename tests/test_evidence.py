@@ -25,8 +25,8 @@ from hypothesis import strategies as st
 from wmx import Claim, IntegrityError, OwnerKey, canonical
 from wmx.answers import Answers
 from wmx.disclosure import way_to_json
-from wmx.dsse import pre_authentication_encoding
-from wmx.evidence import Evidence
+from wmx.dsse import Envelope, pre_authentication_encoding
+from wmx.evidence import PAYLOAD_TYPE, Evidence
 from wmx.ways import SHIFTS, Way
 
 KEY, THIEF = OwnerKey.generate(), OwnerKey.generate()
@@ -171,6 +171,59 @@ def test_no_field_may_be_of_another_type_or_say_more(path: tuple[Any, ...]) -> N
             continue
         assert HIS_WORD & set(path) or path[-1] in ("output", "layout", "sha256"), wrong
         assert found.weight.bits <= EVIDENCE.weight.bits
+
+
+def no_stronger(data: bytes) -> bool:
+    """Say whether an evidence is refused or says no more than the honest one."""
+    try:
+        return Evidence.from_bytes(data).weight.bits <= EVIDENCE.weight.bits
+    except IntegrityError:
+        return True
+
+
+@pytest.mark.parametrize("path", PLACES, ids=lambda path: ".".join(map(str, path)))
+def test_no_field_of_another_evidence_makes_more_of_this_one(path: tuple[Any, ...]) -> None:
+    """Of the same claim and other triggers, of another suspect, and of another owner."""
+    thief = small_watermark(THIEF)
+    missed = {PLAIN: scores_of((MARK.labels[2:6] + 1) % 1000, 1000, seed=1)}
+    for other in (
+        small_evidence(KEY, MARK, start=2),
+        small_evidence(KEY, MARK, start=2, answers=missed, suspect="bb" * 32),
+        small_evidence(THIEF, thief),
+    ):
+        statement, source = statement_of(EVIDENCE), statement_of(other)
+        try:
+            spliced = at(source, path)
+        except (KeyError, IndexError):  # answers of another form
+            continue
+        at(statement, path[:-1])[path[-1]] = spliced
+        assert no_stronger(signed(statement, KEY))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in PLACES if isinstance(at(statement_of(EVIDENCE), path), list)],
+    ids=lambda path: ".".join(map(str, path)),
+)
+def test_no_list_may_be_turned_around_doubled_or_rotated(path: tuple[Any, ...]) -> None:
+    honest = at(statement_of(EVIDENCE), path)
+    for changed in (honest[::-1], honest * 2, honest[1:] + honest[:1]):
+        if changed == honest:
+            continue
+        statement = statement_of(EVIDENCE)
+        at(statement, path[:-1])[path[-1]] = changed
+        if "opsets" in path:
+            assert no_stronger(signed(statement, KEY))
+        else:
+            refused(signed(statement, KEY))
+
+
+def test_no_byte_that_the_owner_changes_and_signs_makes_more_of_it() -> None:
+    payload = EVIDENCE.envelope.payload
+    for position in range(0, len(payload), 3):
+        changed = bytearray(payload)
+        changed[position] ^= 1 << position % 7
+        assert no_stronger(Envelope.seal(PAYLOAD_TYPE, bytes(changed), KEY).to_bytes())
 
 
 @pytest.mark.parametrize(

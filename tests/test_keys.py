@@ -3,14 +3,18 @@
 import hashlib
 import hmac
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wmx import CannotRunError, IntegrityError, OwnerKey, UsageError
+from wmx.key_derivation import require_affordable
 
 
 def openssl(*arguments: str, cwd: Path) -> bytes:
@@ -32,6 +36,30 @@ def test_a_key_made_by_openssl_is_read(tmp_path: Path) -> None:
     openssl("genpkey", "-algorithm", "ed25519", "-out", "key.pem", cwd=tmp_path)
     public = openssl("pkey", "-in", "key.pem", "-pubout", "-outform", "DER", cwd=tmp_path)
     assert OwnerKey.load(tmp_path / "key.pem").public == public[-32:]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-iter", "100000"),
+        ("-scrypt", "-scrypt_N", "8192", "-scrypt_r", "8", "-scrypt_p", "1"),
+        ("-v1", "PBE-SHA1-3DES"),
+    ],
+)
+def test_a_key_that_openssl_protected_more_slowly_is_read(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    key = OwnerKey.generate()
+    key.save(tmp_path / "plain.pem")
+    pkcs8 = ("pkcs8", "-topk8", "-in", "plain.pem", "-out", "key.pem", "-passout", "pass:words")
+    openssl(*pkcs8, *options, cwd=tmp_path)
+    assert OwnerKey.load(tmp_path / "key.pem", b"words").public == key.public
+
+
+@given(st.binary(max_size=100))
+def test_parameters_of_any_bytes_are_read_to_an_end(data: bytes) -> None:
+    with suppress(ValueError):
+        require_affordable(data)
 
 
 def test_the_file_is_the_owners_alone(tmp_path: Path) -> None:

@@ -33,7 +33,11 @@ def test_a_long_or_foreign_text_is_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\x08", b"\x12\x05ab", b"\xff" * 30, b"\x0b\x0c", b"\x12\xff\xff\xff\xff\x7f"]
+    "data",
+    [
+        *(b"", b"\x08", b"\x12\x05ab", b"\xff" * 30, b"\x0b\x0c", b"\x12\xff\xff\xff\xff\x7f"),
+        *(b"\x12\x01a\x12\x01b", b"\x12\x01a\x10\x01", b"\x12\x01a" + b"\x08\x01" * 100_000),
+    ],
 )
 def test_damaged_files_say_nothing(data: bytes) -> None:
     header = read_header(data)

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wmx import CannotRunError, OwnerKey, Watermark
+from wmx.protobuf import BYTES, VARINT, Budget, MalformedError, numbers, read_message
 from wmx.suspect.onnx_rules import require_harmless
-from wmx.suspect.protobuf import BYTES, VARINT, Budget, MalformedError, numbers, read_message
 
 SAMPLES = sorted(Path(onnx.__file__).parent.glob("backend/test/data/**/*.onnx"))
 

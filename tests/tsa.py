@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from der import SEQUENCE, der
 
 DAY = timedelta(days=1)
 STAMPING = (ExtendedKeyUsageOID.TIME_STAMPING,)
@@ -22,7 +23,7 @@ default_tsa = authority
 [authority]
 serial = serial
 default_policy = 1.2.3.4.1
-digests = sha1, sha256, sha384, sha512
+digests = md5, sha1, sha256, sha384, sha512
 signer_digest = sha256
 ess_cert_id_chain = no
 """
@@ -98,7 +99,7 @@ class Authority:
         certificates = ("-certfile", "bag.pem") if more else ()
         form = ("-econtent_type", TST_INFO, "-outform", "DER", "-out", "signed")
         self.openssl(*sign, *self._signer(signer), *certificates, *form)
-        return _sequence(GRANTED + (self.folder / "signed").read_bytes())
+        return der(SEQUENCE, GRANTED, (self.folder / "signed").read_bytes())
 
     def openssl(self, *arguments: str) -> None:
         """Run openssl in the folder."""
@@ -171,8 +172,3 @@ def _content(sequence: bytes) -> bytes:
     """Return what a DER sequence holds."""
     size = sequence[1] - 0x80 if sequence[1] >= 0x80 else 0
     return sequence[2 + size :]
-
-
-def _sequence(content: bytes) -> bytes:
-    size = len(content).to_bytes((len(content).bit_length() + 7) // 8, "big")
-    return bytes([0x30, 0x80 | len(size)]) + size + content

@@ -1,12 +1,15 @@
 """Checking evidence without any secret: what it shows, and what it does not (docs/evidence.md)."""
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from wmx.claim import Claim
 from wmx.errors import IntegrityError
 from wmx.evidence import Evidence
-from wmx.suspect import opened
+from wmx.sandbox.limits import Limits
+from wmx.sandbox.process import Sandbox
+from wmx.suspect import open_suspect
 from wmx.suspect.device import Device
 from wmx.timestamp import Dating, Roots, date_claim
 from wmx.verdict import Verdict, bits_to_ask, measure
@@ -80,6 +83,7 @@ def check(
     min_bits: float | None = None,
     roots: Roots = (),
     device: Device = "auto",
+    limits: Limits | None = None,
 ) -> Checked:
     """Check an evidence, which was read and so is in order by itself.
 
@@ -90,19 +94,22 @@ def check(
         min_bits: asked for instead of 128, or 64 with a trusted timestamp.
         roots: certificates of the timestamp authorities that are trusted.
         device: where the model runs.
+        limits: of the process that runs it; the library's if ``None``.
 
     Raises:
         IntegrityError: it is about another model or claim.
         CannotRunError: a file cannot be read, or the model cannot be run.
+        SuspectDiedError: the process that ran the model crashed, or ran into a limit.
         UsageError: ``min_bits`` is not positive.
     """
     dating = date_claim(_with_given(evidence.claim, claim), roots)
     required = bits_to_ask(min_bits, trusted_timestamp=dating.is_trusted)
+    repeated = None if model is None else _repeat(evidence, model, required, dating, device, limits)
     return Checked(
         evidence=evidence,
         dating=dating,
         required_bits=required,
-        repeated=None if model is None else _repeat(evidence, model, required, dating, device),
+        repeated=repeated,
         claim_given=claim is not None,
     )
 
@@ -120,14 +127,22 @@ def _with_given(claim: Claim, given: Claim | None) -> Claim:
 
 
 def _repeat(
-    evidence: Evidence, model: str | Path, required: float, dating: Dating, device: Device
+    evidence: Evidence,
+    model: str | Path,
+    required: float,
+    dating: Dating,
+    device: Device,
+    limits: Limits | None,
 ) -> Verdict:
     """Give the disclosed triggers to the model and count again.
 
     All of it anew, by the checker's own runtime: the ways are those that fit this file, not those
     that the evidence names.
     """
-    with opened(model, device) as suspect:
+    with (
+        Sandbox.start(limits) as sandbox,
+        closing(open_suspect(model, device, sandbox=sandbox)) as suspect,
+    ):
         if suspect.sha256 != evidence.suspect_sha256:
             raise IntegrityError(
                 f"the evidence is about another file than {model}",

@@ -171,7 +171,7 @@ class Evidence:
             )
         if predicate["claim"]["digest"]["sha256"] != claim.digest:
             raise IntegrityError(f"{what} names another claim than the one it holds")
-        (subject,) = statement["subject"]
+        subject = _only_file(statement["subject"])
         run = predicate["run"]
         window = window_from_json(predicate["window"], predicate["openings"], claim)
         answers = answers_from_json(predicate["ways"], window)
@@ -218,6 +218,13 @@ def _compare(stated: Any, counted: dict[str, Any], what: str) -> None:
             f"{what} states {stated['hits']} hits and {stated['bits']} bits; its own answers give "
             f"{counted['hits']} hits and {counted['bits']} bits"
         )
+
+
+def _only_file(subjects: Any) -> Any:
+    """Return the one subject: a suspect is one file, whatever weights it would keep elsewhere."""
+    if not isinstance(subjects, list) or len(subjects) != 1:
+        raise ValueError("the subject is not exactly one file")
+    return subjects[0]
 
 
 def _claims_tried(value: Any) -> int:

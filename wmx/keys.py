@@ -1,6 +1,8 @@
 """The owner key: an Ed25519 private key from which everything secret is derived."""
 
+import base64
 import hashlib
+import re
 from pathlib import Path
 from typing import Self
 
@@ -11,6 +13,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from wmx.errors import IntegrityError, UsageError
 from wmx.files import SECRET_MODE, read_bytes, write_bytes
+from wmx.key_derivation import CostlyError, require_affordable
 
 MAX_KEY_BYTES = 64 * 1024
 # y of the points of order 1, 2, 4 and 8 in every spelling below 2**255, the sign bit cleared
@@ -25,6 +28,9 @@ SMALL_ORDER_KEYS = frozenset(
         "ed" + "ff" * 30 + "7f",
         "ee" + "ff" * 30 + "7f",
     )
+)
+PROTECTED = re.compile(
+    rb"-----BEGIN ENCRYPTED PRIVATE KEY-----(.*?)-----END ENCRYPTED PRIVATE KEY-----", re.DOTALL
 )
 KEY_HINT = "make one with: wmx keygen -o owner.pem"
 
@@ -46,7 +52,8 @@ class OwnerKey:
 
         Raises:
             CannotRunError: the file cannot be read.
-            IntegrityError: not a PEM key, not Ed25519, or the passphrase is wrong or missing.
+            IntegrityError: not a PEM key, not Ed25519, the passphrase is wrong or missing, or to
+                derive a key from it would take longer than any honest file asks for.
         """
         return cls.from_pem(read_bytes(path, "owner key", MAX_KEY_BYTES), passphrase, str(path))
 
@@ -58,19 +65,20 @@ class OwnerKey:
                 f"owner key {name} is protected by a passphrase, and none was given",
                 hint="set WMX_PASSPHRASE_FILE to a file that holds it",
             )
+        protected = _protected_key(pem, name) if is_encrypted(pem) else None
         try:
-            key = serialization.load_pem_private_key(pem, passphrase if is_encrypted(pem) else None)
+            if protected is None:
+                key = serialization.load_pem_private_key(pem, None)
+            else:
+                key = serialization.load_der_private_key(protected, passphrase)
         except (ValueError, TypeError, UnsupportedAlgorithm, InternalError):
             # the last for a key of the right kind and the wrong length
-            if is_encrypted(pem):
-                raise IntegrityError(
-                    f"wrong passphrase for owner key {name}",
-                    hint="it is the first line of the file that WMX_PASSPHRASE_FILE names, "
-                    "or what is typed when asked",
-                ) from None
+            if protected is None:
+                raise _not_a_key(name) from None
             raise IntegrityError(
-                f"{name} is not an owner key: expected an Ed25519 private key, PKCS#8 PEM",
-                hint=KEY_HINT,
+                f"wrong passphrase for owner key {name}",
+                hint="it is the first line of the file that WMX_PASSPHRASE_FILE names, "
+                "or what is typed when asked",
             ) from None
         if not isinstance(key, Ed25519PrivateKey):
             raise IntegrityError(
@@ -145,3 +153,25 @@ def signature_is_valid(public: bytes, signature: bytes, message: bytes) -> bool:
 def is_encrypted(pem: bytes) -> bool:
     """Say whether PEM bytes need a passphrase."""
     return b"ENCRYPTED" in pem
+
+
+def _protected_key(pem: bytes, name: str) -> bytes:
+    """Return the EncryptedPrivateKeyInfo in PEM bytes, DER, which can be opened within seconds."""
+    try:
+        (body,) = PROTECTED.findall(pem)
+        der = base64.b64decode(b"".join(body.split()), validate=True)
+        require_affordable(der)
+    except CostlyError as error:
+        raise IntegrityError(
+            f"owner key {name} asks for {error}: it is damaged or hostile",
+            hint="protect it anew with fewer: openssl pkcs8 -topk8 -iter 600000",
+        ) from None
+    except ValueError:
+        raise _not_a_key(name) from None
+    return der
+
+
+def _not_a_key(name: str) -> IntegrityError:
+    return IntegrityError(
+        f"{name} is not an owner key: expected an Ed25519 private key, PKCS#8 PEM", hint=KEY_HINT
+    )

@@ -31,6 +31,16 @@ def test_a_suspect_that_has_no_time_at_all(wmx: Any, claim: Path) -> None:
     assert result.json["exit_code"] == 4
 
 
+def test_a_checker_has_the_same_limits(wmx: Any, claim: Path) -> None:
+    assert wmx("verify", "model.onnx", "--evidence", "e.json").code == 0
+    check = ("check", "e.json", "--model", "model.onnx")
+    assert wmx(*check, "--seconds", "100", "--memory", "2").code == 0
+    assert wmx(*check, "--seconds", "0").code == 2
+    result = wmx(*check, "--seconds", "0.001", "--json")
+    assert result.code == result.json["exit_code"] == 4
+    assert "longer than 0.001 s" in result.err
+
+
 def test_the_doctor_says_what_holds(wmx: Any) -> None:
     held = wmx("doctor", "--json").json["suspect_limits"]
     if sys.platform == "linux":

@@ -14,6 +14,8 @@ import pytest
 from commands import CLAIM_NEW
 
 from wmx import Claim, OwnerKey, Watermark
+from wmx.commitment import open_triggers
+from wmx.evidence import Evidence
 
 MAIN = "from wmx.cli import main; main()"
 PASSPHRASE = "correct horse battery staple"
@@ -93,9 +95,92 @@ def test_the_search_would_find_what_is_public(wmx: Any, protected: Path) -> None
 @pytest.mark.parametrize("content", ["a mistyped phrase\n", "correct horse battery staple \n"])
 def test_a_wrong_passphrase_is_not_repeated(wmx: Any, protected: Path, content: str) -> None:
     Path(os.environ["WMX_PASSPHRASE_FILE"]).write_text(content)
-    result = wmx("info", protected)
-    assert result.code == 3
-    assert content.strip() not in result.out + result.err
+    for words in (("info", protected), ("info", protected, "--json")):
+        result = wmx(*words)
+        assert result.code == 3
+        assert "wrong passphrase" in result.err
+        assert content.strip() not in result.out + result.err
+
+
+BROKEN = """
+import sys
+import wmx.keys
+def broken(*arguments):
+    raise RuntimeError("a library fails")
+wmx.keys.serialization.load_der_private_key = broken
+from wmx.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("words", [("info",), ("info", "--json")])
+def test_a_traceback_shows_no_value(protected: Path, words: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BROKEN, *words, protected], capture_output=True, check=False
+    )
+    assert done.stderr.rstrip().endswith(b"RuntimeError: a library fails")
+    body = b"".join(protected.read_bytes().splitlines()[1:-1])
+    for secret in (PASSPHRASE.encode(), body[:40]):
+        assert secret not in done.stdout + done.stderr
+
+
+def test_an_evidence_gives_nothing_away_but_what_it_discloses(wmx: Any, protected: Path) -> None:
+    assert wmx(*CLAIM_NEW, "-o", "claim.json").code == 0
+    owner = OwnerKey.load(protected, PASSPHRASE.encode())
+    watermark = Watermark.open(Claim.load("claim.json"), owner)
+    Path("model.onnx").write_bytes(onnx_models.knows_labels(watermark))
+    shown = b""
+    for words in (
+        ("verify", "model.onnx", "--evidence", "e.json", "--json"),
+        ("verify", "model.onnx", "--evidence", "e.json", "--reveal", "1", "--force"),  # too few
+        ("check", "e.json", "--model", "model.onnx"),
+        ("info", "e.json", "--json"),
+    ):
+        result = wmx(*words)
+        shown += f"{result.out}{result.err}".encode()
+    disclosed = len(Evidence.load("e.json").window)
+    shown += Evidence.load("e.json").envelope.payload
+    for path in Path("store/owner.pem.spent").iterdir():
+        shown += path.read_bytes()
+    secret = owner.trigger_secret(watermark.claim.salt)
+    openings = open_triggers(watermark.triggers, secret, range(len(watermark.triggers)))
+    assert all(any(s in shown for s in spellings(o.blind)) for o in openings[:disclosed])
+    secrets = [
+        PASSPHRASE.encode(),
+        owner._private_key.private_bytes_raw(),
+        secret,
+        b"".join(protected.read_bytes().splitlines()[1:-1]),
+        *(opening.blind for opening in openings[disclosed:]),
+        *(opening.trigger.tobytes() for opening in openings[disclosed:]),
+    ]
+    for kept in secrets:
+        for spelled in spellings(kept):
+            assert spelled not in shown
+
+
+def test_the_process_of_a_suspect_is_told_no_secret(
+    wmx: Any, protected: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Arguments can be read by every user of the machine, the environment by the model."""
+    assert wmx(*CLAIM_NEW, "-o", "claim.json").code == 0
+    owner = OwnerKey.load(protected, PASSPHRASE.encode())
+    mark = Watermark.open(Claim.load("claim.json"), owner)
+    Path("model.onnx").write_bytes(onnx_models.linear(mark, seed=0))
+    monkeypatch.setenv("WMX_SECRET", "a variable of the owner")
+    told: list[Any] = []
+    start = subprocess.Popen
+
+    def spied(words: Any, **options: Any) -> Any:
+        told.append((words, options["env"]))
+        return start(words, **options)
+
+    monkeypatch.setattr("wmx.sandbox.process.subprocess.Popen", spied)
+    assert wmx("verify", "model.onnx").code == 1
+    ((words, environment),) = told
+    assert "model.onnx" not in words
+    assert not {"WMX_PASSPHRASE_FILE", "WMX_HOME", "WMX_SECRET"} & set(environment)
+    for secret in (PASSPHRASE, owner.trigger_secret(mark.claim.salt).hex()):
+        assert secret not in f"{words} {environment}"
 
 
 def test_the_key_file_alone_opens_nothing(wmx: Any, protected: Path) -> None:
@@ -112,9 +197,20 @@ def test_no_option_takes_a_passphrase(wmx: Any) -> None:
 
 
 def test_a_typed_passphrase_is_not_echoed(tmp_path: Path) -> None:
+    """Neither where it is chosen nor where it is asked for."""
+    chosen = typed(
+        ("keygen", "--passphrase", "-o", "typed.pem"), ("New passphrase: ", "Again: "), "hangs on"
+    )
+    OwnerKey.load("typed.pem", PASSPHRASE.encode())
+    asked = typed(("info", "typed.pem"), ("Passphrase of typed.pem: ",), "passphrase   yes")
+    assert PASSPHRASE.encode() not in chosen + asked
+
+
+def typed(words: tuple[str, ...], prompts: tuple[str, ...], end: str) -> bytes:
+    """Run a command on a terminal, type the passphrase at each prompt, and return what is shown."""
     terminal, inner = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", MAIN, "keygen", "--passphrase", "-o", "typed.pem"],
+        [sys.executable, "-c", MAIN, *words],
         stdin=inner,
         stdout=inner,
         stderr=inner,
@@ -122,14 +218,13 @@ def test_a_typed_passphrase_is_not_echoed(tmp_path: Path) -> None:
     )
     os.close(inner)
     shown = b""
-    for prompt in (b"New passphrase: ", b"Again: "):
-        shown += read_until(terminal, prompt)
+    for prompt in prompts:
+        shown += read_until(terminal, prompt.encode())
         os.write(terminal, f"{PASSPHRASE}\n".encode())
-    shown += read_until(terminal, b"hangs on it.")
+    shown += read_until(terminal, end.encode())
     assert process.wait() == 0
     os.close(terminal)
-    assert PASSPHRASE.encode() not in shown
-    OwnerKey.load("typed.pem", PASSPHRASE.encode())
+    return shown
 
 
 def read_until(terminal: int, wanted: bytes) -> bytes:

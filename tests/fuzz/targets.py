@@ -13,13 +13,17 @@ import numpy as np
 
 from wmx import OwnerKey, canonical
 from wmx.checkpoint import Identity, load_checkpoint
-from wmx.claim import PAYLOAD_TYPE, Claim
+from wmx.claim import PAYLOAD_TYPE as CLAIM_TYPE
+from wmx.claim import Claim
 from wmx.dsse import Envelope
 from wmx.encoding import ARRAY_DTYPES, encode_array
 from wmx.errors import CannotRunError, IntegrityError, UsageError
+from wmx.evidence import PAYLOAD_TYPE as EVIDENCE_TYPE
+from wmx.evidence import Evidence
 from wmx.readers import read_npz
 from wmx.sandbox import wire
 from wmx.suspect.onnx_rules import require_harmless
+from wmx.timestamp import asserted_stamp, date_claim, load_roots, trusted_stamp
 from wmx.trigger_file import load_images
 
 KEY = OwnerKey.from_pem(
@@ -27,6 +31,10 @@ KEY = OwnerKey.from_pem(
     b"MC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n"
     b"-----END PRIVATE KEY-----\n"
 )
+VECTORS = Path(__file__).parents[1] / "vectors" / "evidence-1"
+STAMPED = Claim.load(VECTORS / "cells-grey.dated.claim.json")
+ROOTS = load_roots(VECTORS / "roots.pem")
+STAMPED_AT = date_claim(STAMPED, ROOTS).time
 MEMORY = os.memfd_create("fuzz")
 IN_MEMORY = Path(f"/proc/self/fd/{MEMORY}")
 
@@ -49,9 +57,30 @@ def claim(data: bytes) -> None:
 def claim_payload(data: bytes) -> None:
     """What an owner might sign, so that the signature does not hide the rest of the parser."""
     with suppress(IntegrityError):
-        read = Claim.from_bytes(Envelope.seal(PAYLOAD_TYPE, data, KEY).to_bytes())
+        read = Claim.from_bytes(Envelope.seal(CLAIM_TYPE, data, KEY).to_bytes())
         assert read.owner == KEY.public
         assert read.envelope.payload == data
+
+
+def evidence(data: bytes) -> None:
+    with suppress(IntegrityError):
+        assert Evidence.from_bytes(data).to_bytes() == data
+
+
+def evidence_payload(data: bytes) -> None:
+    """What the owner of the claim in the corpus might sign; it never says more than his best."""
+    with suppress(IntegrityError):
+        read = Evidence.from_bytes(Envelope.seal(EVIDENCE_TYPE, data, KEY).to_bytes())
+        assert read.envelope.payload == data
+        assert 0 <= read.weight.hits <= read.weight.n == len(read.window)
+        assert read.weight.bits <= read.weight.n * np.log2(read.claim.task.classes)
+
+
+def timestamp(data: bytes) -> None:
+    """A response over a claim's signature; none that was changed may move the trusted date."""
+    with suppress(IntegrityError):
+        asserted_stamp(data, STAMPED)
+        assert trusted_stamp(data, STAMPED, ROOTS)[0] == STAMPED_AT
 
 
 def encoding(data: bytes) -> None:
@@ -121,7 +150,7 @@ def _file(data: bytes) -> Path:
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
     for target in (
-        *(canonical_json, dsse, claim, claim_payload, encoding, key, npz),
-        *(safetensors, checkpoint, onnx_walk, child_message),
+        *(canonical_json, dsse, claim, claim_payload, evidence, evidence_payload, timestamp),
+        *(encoding, key, npz, safetensors, checkpoint, onnx_walk, child_message),
     )
 }

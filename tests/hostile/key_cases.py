@@ -6,6 +6,7 @@ import os
 from cases import Attack, Scene, collector
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from der import OCTETS, SEQUENCE, der, integer, oid
 
 from wmx import OwnerKey
 
@@ -89,6 +90,63 @@ def the_wrong_passphrase(scene: Scene) -> Attack:
 def an_empty_passphrase_file(scene: Scene) -> Attack:
     os.environ["WMX_PASSPHRASE_FILE"] = scene.put("words", "\nsecond line\n")
     return verify(scene, OwnerKey.generate().to_pem(b"right"))
+
+
+AES_256_CBC = der(SEQUENCE, oid("60864801650304012a"), der(OCTETS, bytes(16)))
+SALT = der(OCTETS, bytes(8))
+
+
+def protected(scene: Scene, *algorithm: bytes) -> list[str]:
+    """Verify with a key that says how its passphrase is to be hashed: an AlgorithmIdentifier."""
+    os.environ["WMX_PASSPHRASE_FILE"] = scene.put("words", "right\n")
+    info = der(SEQUENCE, der(SEQUENCE, *algorithm), der(OCTETS, bytes(64)))
+    body = base64.b64encode(info).decode()
+    begin, end = (f"-----{word} ENCRYPTED PRIVATE KEY-----\n" for word in ("BEGIN", "END"))
+    return verify(scene, f"{begin}{body}\n{end}")
+
+
+def pbes2(scene: Scene, *derivation: bytes) -> list[str]:
+    parameters = der(SEQUENCE, der(SEQUENCE, *derivation), AES_256_CBC)
+    return protected(scene, oid("2a864886f70d01050d"), parameters)
+
+
+@case(3, "asks for 2,147,483,647 rounds of hashing")
+def a_key_that_is_to_be_hashed_for_an_hour(scene: Scene) -> Attack:
+    sha256 = der(SEQUENCE, oid("2a864886f70d0209"), b"\x05\0")
+    parameters = der(SEQUENCE, SALT, integer(2**31 - 1), sha256)
+    return pbes2(scene, oid("2a864886f70d01050c"), parameters)
+
+
+@case(3, "asks for scrypt with N r p = 34,359,738,368")
+def a_key_that_is_to_take_four_terabytes(scene: Scene) -> Attack:
+    parameters = der(SEQUENCE, SALT, integer(2**32), integer(8), integer(1))
+    return pbes2(scene, oid("2b06010401da47040b"), parameters)
+
+
+@case(3, "asks for scrypt with N r p = 17,179,869,184")
+def a_key_that_is_to_take_little_memory_for_hours(scene: Scene) -> Attack:
+    parameters = der(SEQUENCE, SALT, integer(2**11), integer(8), integer(2**20))
+    return pbes2(scene, oid("2b06010401da47040b"), parameters)
+
+
+@case(3, "rounds of hashing")
+def a_key_that_is_to_be_hashed_in_the_old_way(scene: Scene) -> Attack:
+    parameters = der(SEQUENCE, SALT, integer(2**64))
+    return protected(scene, oid("2a864886f70d010c0103"), parameters)
+
+
+@case(3, "is not an owner key")
+def a_key_whose_parameters_are_nested_for_ever(scene: Scene) -> Attack:
+    nested = b""
+    while len(nested) < 30_000:
+        nested = der(SEQUENCE, nested)
+    return protected(scene, oid("2a864886f70d01050d"), nested)
+
+
+@case(3, "is not an owner key")
+def two_protected_keys_in_one_file(scene: Scene) -> Attack:
+    os.environ["WMX_PASSPHRASE_FILE"] = scene.put("words", "right\n")
+    return verify(scene, OwnerKey.generate().to_pem(b"right") * 2)
 
 
 @case(3, "did not make this claim")

@@ -9,23 +9,27 @@ from pathlib import Path
 
 import claim_cases
 import data_cases
+import evidence_cases
 import key_cases
 import onnx_cases
 import onnx_run_cases
 import pytest
 import safetensors_cases
+import timestamp_cases
 from cases import Case, Scene
 
 from wmx.cli import run
 from wmx.errors import WmxError
 
-CASES = [  # evidence and timestamps bring modules of their own
+CASES = [
     *onnx_cases.CASES,
     *onnx_run_cases.CASES,
     *claim_cases.CASES,
     *key_cases.CASES,
     *data_cases.CASES,
     *safetensors_cases.CASES,
+    *evidence_cases.CASES,
+    *timestamp_cases.CASES,
 ]
 LEAST = 60
 

@@ -7,9 +7,14 @@ import typer
 
 from wmx.cli.common import (
     DeviceChoice,
+    DeviceOption,
     JsonOption,
+    MemoryOption,
+    MinBitsOption,
     RootsOption,
+    SecondsOption,
     answer,
+    suspect_limits,
     table,
     trusted_roots,
 )
@@ -29,14 +34,11 @@ def check(
     claim: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The claim as it was published.")
     ] = None,
-    min_bits: Annotated[
-        float | None,
-        typer.Option(help="Bits to ask for instead of 128 (64 with a trusted timestamp)."),
-    ] = None,
+    min_bits: MinBitsOption = None,
     roots: RootsOption = None,
-    device: Annotated[
-        DeviceChoice, typer.Option(help="Where to run the model.")
-    ] = DeviceChoice.auto,
+    device: DeviceOption = DeviceChoice.auto,
+    seconds: SecondsOption = None,
+    memory: MemoryOption = None,
     json: JsonOption = False,
 ) -> None:
     """Check an evidence file.  Exit 0 if the model repeats it, 1 if not, 3 if it is broken."""
@@ -53,6 +55,7 @@ def check(
         min_bits=min_bits,
         roots=trusted_roots(roots, [read.claim, given or read.claim]),
         device=device.value,
+        limits=suspect_limits(seconds, memory),
     )
     exit_code = 0 if checked.verified else NOT_VERIFIED
     answer("check", _text(checked), _fields(checked), as_json=json, exit_code=exit_code)

@@ -18,16 +18,17 @@ if TYPE_CHECKING:
     from wmx.claim import Claim
     from wmx.keys import OwnerKey
     from wmx.sandbox.limits import Limits
-    from wmx.sandbox.process import Sandbox
     from wmx.store import Store
     from wmx.timestamp import Roots
 
 __all__ = [
     "DeviceChoice",
+    "DeviceOption",
     "ForceOption",
     "JsonOption",
     "KeyOption",
     "MemoryOption",
+    "MinBitsOption",
     "RootsOption",
     "SecondsOption",
     "answer",
@@ -39,7 +40,6 @@ __all__ = [
     "store",
     "stored_passphrase",
     "suspect_limits",
-    "suspect_process",
     "table",
     "trusted_roots",
 ]
@@ -62,6 +62,10 @@ RootsOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
+MinBitsOption = Annotated[
+    float | None,
+    typer.Option(help="Bits to ask for instead of 128 (64 with a trusted timestamp)."),
+]
 SecondsOption = Annotated[
     float | None, typer.Option(help="Most time the suspect may take, in seconds; 600.")
 ]
@@ -78,6 +82,9 @@ class DeviceChoice(StrEnum):
     cpu = "cpu"
     cuda = "cuda"
     tensorrt = "tensorrt"
+
+
+DeviceOption = Annotated[DeviceChoice, typer.Option(help="Where to run the model.")]
 
 
 def store() -> "Store":
@@ -150,17 +157,6 @@ def prepare_training(threads: int | None = None) -> None:
     gc.enable()
     if threads is not None:
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-
-
-def suspect_process(seconds: float | None, gib: float | None) -> "Sandbox":
-    """Start the process that will run a suspect; it gets ready while this one goes on.
-
-    Args:
-        seconds, gib: its limits of time and memory; the library's if ``None``.
-    """
-    from wmx.sandbox.process import Sandbox
-
-    return Sandbox.start(suspect_limits(seconds, gib))
 
 
 def suspect_limits(

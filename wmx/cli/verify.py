@@ -7,17 +7,19 @@ import typer
 
 from wmx.cli.common import (
     DeviceChoice,
+    DeviceOption,
     ForceOption,
     JsonOption,
     KeyOption,
     MemoryOption,
+    MinBitsOption,
     RootsOption,
     SecondsOption,
     answer,
     key_file,
     load_owner,
     store,
-    suspect_process,
+    suspect_limits,
     table,
     trusted_roots,
 )
@@ -44,10 +46,7 @@ def verify(
         Path | None,
         typer.Option(metavar="FILE", help="The secret images of a claim over your own images."),
     ] = None,
-    min_bits: Annotated[
-        float | None,
-        typer.Option(help="Bits to ask for instead of 128 (64 with a trusted timestamp)."),
-    ] = None,
+    min_bits: MinBitsOption = None,
     roots: RootsOption = None,
     evidence: Annotated[
         Path | None,
@@ -62,7 +61,7 @@ def verify(
             metavar="enough|all|N", help="Triggers that the evidence discloses; enough if absent."
         ),
     ] = None,
-    device: Annotated[DeviceChoice, typer.Option(help="Where to run it.")] = DeviceChoice.auto,
+    device: DeviceOption = DeviceChoice.auto,
     seconds: SecondsOption = None,
     memory: MemoryOption = None,
     force: ForceOption = False,
@@ -70,13 +69,15 @@ def verify(
 ) -> None:
     """Say whether a model carries your watermark.  Exit 0 if it does, 1 if not."""
     from wmx.files import refuse_overwrite
+    from wmx.sandbox.process import Sandbox
 
     how_many = _reveal(reveal)
     if evidence is not None:
         refuse_overwrite(evidence, force)
     elif reveal is not None:
         raise UsageError("--reveal belongs to an evidence", hint="name it with --evidence")
-    with suspect_process(seconds, memory) as sandbox:
+    # first of all, so that it gets ready while this process goes on
+    with Sandbox.start(suspect_limits(seconds, memory)) as sandbox:
         from wmx.suspect import open_suspect
         from wmx.verdict import best_match
 

@@ -13,8 +13,7 @@ from typing import NamedTuple
 
 from wmx.errors import CannotRunError
 from wmx.printable import printable
-from wmx.suspect.container import EXPORT_HINT
-from wmx.suspect.protobuf import (
+from wmx.protobuf import (
     BYTES,
     VARINT,
     Budget,
@@ -24,6 +23,7 @@ from wmx.suspect.protobuf import (
     read_message,
     text,
 )
+from wmx.suspect.container import EXPORT_HINT
 
 MAX_FIELDS = 10_000_000
 MAX_NODES = 200_000  # after the model's own functions are written out
