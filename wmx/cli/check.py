@@ -7,14 +7,19 @@ import typer
 
 from wmx.cli.common import (
     DeviceChoice,
+    ForceOption,
     JsonOption,
+    ReportOption,
     RootsOption,
     answer,
+    null_stream,
+    prepare_report,
     table,
     trusted_roots,
 )
 from wmx.cli.output import NOT_VERIFIED
-from wmx.cli.words import dating_fields, dating_rows, odds, scientific, window_text
+from wmx.cli.words import dating_fields, dating_rows, window_text
+from wmx.odds import odds, scientific
 
 if TYPE_CHECKING:
     from wmx.checking import Checked
@@ -37,6 +42,8 @@ def check(
     device: Annotated[
         DeviceChoice, typer.Option(help="Where to run the model.")
     ] = DeviceChoice.auto,
+    report: ReportOption = None,
+    force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
     """Check an evidence file.  Exit 0 if the model repeats it, 1 if not, 3 if it is broken."""
@@ -44,6 +51,7 @@ def check(
     from wmx.claim import Claim
     from wmx.evidence import Evidence
 
+    prepare_report(report, (evidence, model, claim, roots), force=force)
     read = Evidence.load(evidence)
     given = Claim.load(claim) if claim else None
     checked = checking.check(
@@ -54,8 +62,17 @@ def check(
         roots=trusted_roots(roots, [read.claim, given or read.claim]),
         device=device.value,
     )
+    text, fields = _text(checked), _fields(checked)
+    if report is not None:
+        from wmx.report.ownership import report_of_check
+        from wmx.report.repeating import Files
+
+        files = Files(claim, evidence, roots, min_bits)
+        report_of_check(checked, files, stream=null_stream()).write(report, force=force)
+        text += f"\n{table({'report': str(report)})}"
+        fields |= {"report": str(report)}
     exit_code = 0 if checked.verified else NOT_VERIFIED
-    answer("check", _text(checked), _fields(checked), as_json=json, exit_code=exit_code)
+    answer("check", text, fields, as_json=json, exit_code=exit_code)
     raise typer.Exit(exit_code)
 
 
@@ -79,13 +96,7 @@ def _text(checked: "Checked") -> str:
         "sha256": evidence.suspect_sha256,
     }
     unchecked = "\n".join(f"  - {sentence}" for sentence in checked.unchecked)
-    return f"{_head(checked)}\n{table(rows)}\nnot checked:\n{unchecked}"
-
-
-def _head(checked: "Checked") -> str:
-    if not checked.sufficient:
-        return "NOT VERIFIED"
-    return "VERIFIED" if checked.verified else "CONSISTENT, not repeated"
+    return f"{checked.heading}\n{table(rows)}\nnot checked:\n{unchecked}"
 
 
 def _fields(checked: "Checked") -> dict[str, Any]:
