@@ -82,3 +82,4 @@ def test_commands_that_do_not_train_load_no_framework(command: str, folder: Path
     assert tops & (FRAMEWORKS | {"sklearn", "scipy", "pandas", "tf2onnx", "jax2onnx"}) == set()
     if command.startswith("verify"):
         assert not tops & {"onnx", "onnxruntime"}, "another process runs the suspect"
+        assert not tops & {"jinja2", "matplotlib", "PIL"}, "no page is wanted"

@@ -51,6 +51,13 @@ class Checked:
         return self.sufficient and self.repeated is not None
 
     @property
+    def heading(self) -> str:
+        """The result in a word or two."""
+        if not self.sufficient:
+            return "NOT VERIFIED"
+        return "VERIFIED" if self.verified else "CONSISTENT, not repeated"
+
+    @property
     def unchecked(self) -> list[str]:
         """What was not, or cannot be, checked; one sentence each."""
         found = []
@@ -64,15 +71,19 @@ class Checked:
                 "that the claim is the one that was published: compare its digest, "
                 "or give it with --claim"
             )
-        if self.dating.time is None:
-            found.append("when the claim was made: it has no timestamp that is trusted here")
-        else:
-            found.append("that the model was made after the claim's date")
+        found.append(unchecked_date(self.dating))
         found.append(
             "that the owner tried no more claims than he says, and had disclosed these triggers "
             "to nobody before the model was made"
         )
         return found
+
+
+def unchecked_date(dating: Dating) -> str:
+    """Say what remains open about the time of a claim."""
+    if dating.time is None:
+        return "when the claim was made: it has no timestamp that is trusted here"
+    return "that the model was made after the claim's date"
 
 
 def check(

@@ -1,13 +1,14 @@
 """The verdict: does a suspect know the labels of a watermark better than chance can?"""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
+from wmx.answers import Answers
 from wmx.asking import plain_answers, shifted_answers
 from wmx.errors import CannotRunError, UsageError
 from wmx.statistics import log10_fraction, required_bits
@@ -15,7 +16,7 @@ from wmx.suspect import Suspect, opened
 from wmx.suspect.device import Device
 from wmx.timestamp import UNDATED, Dating, Roots, date_claim
 from wmx.watermark import Watermark
-from wmx.ways import price_of, weigh
+from wmx.ways import Way, price_of, weigh
 from wmx.window import Window
 
 
@@ -39,6 +40,8 @@ class Verdict:
         best_way: the way of feeding and reading with the most evidence.
         experts: log2 of each expert's wealth in that way.
         ways_tried: number of ways that were tried.
+        answers: of each of them, which is what was weighed; for reports, and out of ``repr``, since
+            the owner alone knows to what they are answers.
     """
 
     bits: float
@@ -57,6 +60,7 @@ class Verdict:
     best_way: str
     experts: dict[str, float]
     ways_tried: int
+    answers: Mapping[Way, Answers] = field(repr=False, compare=False)
 
     @property
     def verified(self) -> bool:
@@ -229,6 +233,7 @@ def measure(
         best_way=weight.best.way.name,
         experts=weight.best.experts,
         ways_tried=len(weight.results),
+        answers=answers,
     )
 
 

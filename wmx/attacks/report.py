@@ -1,21 +1,23 @@
-"""Attack results as one HTML page: a plot of accuracy against bits and a table; nothing is loaded.
+"""Attack results as a page (:mod:`wmx.report`): a plot of accuracy against bits, and a table."""
 
-No script, no font and no picture from elsewhere, so that it can be mailed, printed and archived.
-"""
-
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from wmx.attacks.catalogue import CATALOGUE
 from wmx.attacks.results import Results
-from wmx.errors import MissingExtraError
-from wmx.files import write_bytes
+from wmx.report.page import write_page
+from wmx.report.plot import colour, inline_svg
 from wmx.statistics import required_bits
 
+if TYPE_CHECKING:
+    from markupsafe import Markup
+    from matplotlib.axes import Axes
+
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
-WIDTH, HEIGHT, MARGIN = 720, 420, 52  # of the plot, in its own units
 GROUP_OF = {name: group for group, attacks in CATALOGUE.items() for name in attacks}
+COLOUR_OF = {group: f"series-{number}" for number, group in enumerate(CATALOGUE, 1)}
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,6 @@ class Row:
         name, group, variant, threat, source, settings: of the attack, for people.
         accuracy: 0 to 1.
         bits, hits, n, verified, seconds, notes: as measured; seconds are of the whole attack.
-        x, y: in the plot.
     """
 
     number: int
@@ -44,8 +45,6 @@ class Row:
     verified: bool
     seconds: float
     notes: str
-    x: float
-    y: float
 
 
 def write_report(results: Results, path: Path, *, title: str, force: bool = False) -> None:
@@ -58,50 +57,30 @@ def write_report(results: Results, path: Path, *, title: str, force: bool = Fals
         force: replace the page.
 
     Raises:
-        MissingExtraError: jinja2 is not installed.
+        MissingExtraError: jinja2 or matplotlib is not installed.
+        CannotRunError: the page exists and ``force`` is not set, or it cannot be written.
     """
-    jinja2 = template_engine()
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     needed = results.about["min_bits"] or required_bits(trusted_timestamp=False)
-    most = max([needed, results.before.bits, *(row.bits for row in _rows(results, 1.0))])
-    page = template.render(
-        title=title,
-        results=results,
-        document=results.to_json(),
-        rows=_rows(results, most),
-        failed=[result for result in results.attacks if result.error is not None],
-        groups=list(CATALOGUE),
-        needed=needed,
-        plot={
-            "width": WIDTH,
-            "height": HEIGHT,
-            "margin": MARGIN,
-            "needed": _height_of(needed, most),
-            "before": (_place_of(results.before.accuracy), _height_of(results.before.bits, most)),
-            "accuracies": [(share, _place_of(share / 100)) for share in range(0, 101, 20)],
-            "bits": [(bits, _height_of(bits, most)) for bits in range(0, int(most) + 1, 64)],
-        },
-    )
-    write_bytes(path, page.encode(), force=force)
+    rows = _rows(results)
+    values = {
+        "title": title,
+        "results": results,
+        "document": results.to_json(),
+        "rows": rows,
+        "failed": [result for result in results.attacks if result.error is not None],
+        "needed": needed,
+        "plot": _plot(results, rows, needed),
+    }
+    write_page(TEMPLATE, values, path, force=force)
 
 
-def template_engine() -> Any:
-    """Return jinja2.  Raises :class:`MissingExtraError` without it."""
-    try:
-        import jinja2
-    except ImportError:
-        raise MissingExtraError("jinja2", "report") from None
-    return jinja2
-
-
-def _rows(results: Results, most: float) -> list[Row]:
+def _rows(results: Results) -> list[Row]:
     measured = [(result, one) for result in results.attacks for one in result.outcomes]
     return [
         Row(
             number=number,
             name=result.name,
-            group=GROUP_OF.get(result.name, ""),
+            group=GROUP_OF.get(result.name, "other"),
             variant=one.variant,
             threat=result.threat,
             source=result.source,
@@ -113,17 +92,58 @@ def _rows(results: Results, most: float) -> list[Row]:
             verified=one.verified,
             seconds=result.seconds,
             notes=", ".join(f"{n.replace('_', ' ')} {v:.0f}" for n, v in one.notes.items()),
-            x=_place_of(one.accuracy),
-            y=_height_of(one.bits, most),
         )
         for number, (result, one) in enumerate(measured, 1)
     ]
 
 
-def _place_of(accuracy: float) -> float:
-    return round(MARGIN + accuracy * (WIDTH - 2 * MARGIN), 1)
+def _plot(results: Results, rows: Sequence[Row], needed: float) -> "Markup":
+    """Draw accuracy against bits; what is below 0 bits is no evidence, and lies on the axis."""
+    before = results.before
 
+    def draw(axes: "Axes") -> None:
+        axes.axhline(needed, color=colour("bad"), linewidth=1.4, linestyle=(0, (5, 4)))
+        axes.scatter(
+            100 * before.accuracy,
+            max(0.0, before.bits),
+            s=150,
+            facecolors="none",
+            edgecolors=colour("text"),
+            linewidths=1.8,
+            label="before any attack",
+            clip_on=False,
+        )
+        for group in dict.fromkeys(row.group for row in rows):
+            own = [row for row in rows if row.group == group]
+            axes.scatter(
+                [100 * row.accuracy for row in own],
+                [max(0.0, row.bits) for row in own],
+                s=38,
+                color=colour(COLOUR_OF.get(group, "dim")),
+                label=group,
+                zorder=3,
+                clip_on=False,
+            )
+        for row in rows:
+            if not row.verified:
+                place = (100 * row.accuracy, max(0.0, row.bits))
+                axes.annotate(
+                    str(row.number), place, (0, 6), textcoords="offset points", ha="center"
+                )
+        axes.set_xlabel("accuracy after the attack, per cent")
+        axes.set_ylabel("evidence bits")
+        axes.set_xlim(0, 102)
+        axes.set_ylim(0, 1.06 * max(needed, before.bits, *(row.bits for row in rows), 1.0))
+        axes.grid()
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=5, fontsize=9)
 
-def _height_of(bits: float, most: float) -> float:
-    """Return the y of bits; what is below 0 is no evidence, and lies on the axis."""
-    return round(HEIGHT - MARGIN - max(0.0, bits) / most * (HEIGHT - 2 * MARGIN), 1)
+    gone = sum(not row.verified for row in rows)
+    return inline_svg(
+        draw,
+        name="attacks",
+        title="Accuracy against bits after each attack",
+        description=(
+            f"{len(rows)} outcomes of attacks; after {gone} of them the bits are fewer than the "
+            f"{needed:g} that are asked for. The table below holds every number."
+        ),
+    )

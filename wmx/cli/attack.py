@@ -84,11 +84,12 @@ def attack(
     prepare_training()
     from wmx.attacks.campaign import attack_model
     from wmx.attacks.catalogue import chosen_attacks
-    from wmx.attacks.report import template_engine, write_report
+    from wmx.attacks.report import write_report
     from wmx.data import load_data
+    from wmx.report.page import require_engines
 
     chosen = chosen_attacks(attacks, settings or ())
-    template_engine()  # asked for now: an hour later would be late
+    require_engines()  # asked for now: an hour later would be late
     watermark = _watermark(model, claim, key)
     labelled = load_data(data, image_size=image_size)
     other = None if transfer_data is None else load_data(transfer_data, image_size=image_size)

@@ -8,18 +8,23 @@ import typer
 from wmx.cli.common import (
     DeviceChoice,
     DeviceOption,
+    ForceOption,
     JsonOption,
     MemoryOption,
     MinBitsOption,
+    ReportOption,
     RootsOption,
     SecondsOption,
     answer,
+    null_stream,
+    prepare_report,
     suspect_limits,
     table,
     trusted_roots,
 )
 from wmx.cli.output import NOT_VERIFIED
-from wmx.cli.words import dating_fields, dating_rows, odds, scientific, window_text
+from wmx.cli.words import dating_fields, dating_rows, window_text
+from wmx.odds import odds, scientific
 
 if TYPE_CHECKING:
     from wmx.checking import Checked
@@ -36,9 +41,11 @@ def check(
     ] = None,
     min_bits: MinBitsOption = None,
     roots: RootsOption = None,
+    report: ReportOption = None,
     device: DeviceOption = DeviceChoice.auto,
     seconds: SecondsOption = None,
     memory: MemoryOption = None,
+    force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
     """Check an evidence file.  Exit 0 if the model repeats it, 1 if not, 3 if it is broken."""
@@ -46,6 +53,7 @@ def check(
     from wmx.claim import Claim
     from wmx.evidence import Evidence
 
+    prepare_report(report, (evidence, model, claim, roots), force=force)
     read = Evidence.load(evidence)
     given = Claim.load(claim) if claim else None
     checked = checking.check(
@@ -57,8 +65,17 @@ def check(
         device=device.value,
         limits=suspect_limits(seconds, memory),
     )
+    text, fields = _text(checked), _fields(checked)
+    if report is not None:
+        from wmx.report.ownership import report_of_check
+        from wmx.report.repeating import Files
+
+        files = Files(claim, evidence, roots, min_bits)
+        report_of_check(checked, files, stream=null_stream()).write(report, force=force)
+        text += f"\n{table({'report': str(report)})}"
+        fields |= {"report": str(report)}
     exit_code = 0 if checked.verified else NOT_VERIFIED
-    answer("check", _text(checked), _fields(checked), as_json=json, exit_code=exit_code)
+    answer("check", text, fields, as_json=json, exit_code=exit_code)
     raise typer.Exit(exit_code)
 
 
@@ -82,13 +99,7 @@ def _text(checked: "Checked") -> str:
         "sha256": evidence.suspect_sha256,
     }
     unchecked = "\n".join(f"  - {sentence}" for sentence in checked.unchecked)
-    return f"{_head(checked)}\n{table(rows)}\nnot checked:\n{unchecked}"
-
-
-def _head(checked: "Checked") -> str:
-    if not checked.sufficient:
-        return "NOT VERIFIED"
-    return "VERIFIED" if checked.verified else "CONSISTENT, not repeated"
+    return f"{checked.heading}\n{table(rows)}\nnot checked:\n{unchecked}"
 
 
 def _fields(checked: "Checked") -> dict[str, Any]:

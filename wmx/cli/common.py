@@ -12,9 +12,11 @@ import typer
 
 from wmx.cli.output import answer, table
 from wmx.errors import CannotRunError, UsageError
-from wmx.files import read_bytes
+from wmx.files import read_bytes, refuse_overwrite
 
 if TYPE_CHECKING:
+    from numpy.random import Generator
+
     from wmx.claim import Claim
     from wmx.keys import OwnerKey
     from wmx.sandbox.limits import Limits
@@ -29,13 +31,16 @@ __all__ = [
     "KeyOption",
     "MemoryOption",
     "MinBitsOption",
+    "ReportOption",
     "RootsOption",
     "SecondsOption",
     "answer",
     "integers",
     "key_file",
     "load_owner",
+    "null_stream",
     "numbers",
+    "prepare_report",
     "prepare_training",
     "store",
     "stored_passphrase",
@@ -46,6 +51,7 @@ __all__ = [
 
 PASSPHRASE_VARIABLE = "WMX_PASSPHRASE_FILE"  # noqa: S105 - a name, no secret
 MAX_PASSPHRASE_BYTES = 4096
+NULL_SEED = 0
 MAX_SECONDS = 31 * 24 * 3600
 MAX_GIB = 2**20
 
@@ -65,6 +71,10 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Replace files that e
 MinBitsOption = Annotated[
     float | None,
     typer.Option(help="Bits to ask for instead of 128 (64 with a trusted timestamp)."),
+]
+ReportOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.html", help="Write a page about it, for people."),
 ]
 SecondsOption = Annotated[
     float | None, typer.Option(help="Most time the suspect may take, in seconds; 600.")
@@ -157,6 +167,38 @@ def prepare_training(threads: int | None = None) -> None:
     gc.enable()
     if threads is not None:
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+
+
+def prepare_report(path: Path | None, others: "Iterable[Path | None]", *, force: bool) -> None:
+    """Refuse a page that could not be written in the end, before any trigger is spent.
+
+    Args:
+        path: of the page, if one is wanted.
+        others: files that the command reads or writes, which a page must not replace.
+        force: whether it may replace other files.
+
+    Raises:
+        UsageError: it is one of the others.
+        CannotRunError: it exists, and ``force`` is not set; or an extra is missing.
+    """
+    if path is None:
+        return
+    from wmx.report.page import require_engines
+
+    if any(other is not None and other.resolve() == path.resolve() for other in others):
+        raise UsageError(
+            f"--report names {path}, which is another file of this command",
+            hint="choose another name",
+        )
+    refuse_overwrite(path, force)
+    require_engines()
+
+
+def null_stream() -> "Generator":
+    """Return the stream of a page's simulated nulls: the same for everybody who repeats it."""
+    from numpy.random import default_rng
+
+    return default_rng(NULL_SEED)
 
 
 def suspect_limits(

@@ -13,19 +13,23 @@ from wmx.cli.common import (
     KeyOption,
     MemoryOption,
     MinBitsOption,
+    ReportOption,
     RootsOption,
     SecondsOption,
     answer,
     key_file,
     load_owner,
+    null_stream,
+    prepare_report,
     store,
     suspect_limits,
     table,
     trusted_roots,
 )
 from wmx.cli.output import NOT_VERIFIED, decision_fields
-from wmx.cli.words import dating_fields, dating_rows, odds, scientific, window_text
+from wmx.cli.words import dating_fields, dating_rows, window_text
 from wmx.errors import UsageError
+from wmx.odds import odds, scientific
 
 if TYPE_CHECKING:
     from wmx.evidence import Evidence
@@ -61,6 +65,7 @@ def verify(
             metavar="enough|all|N", help="Triggers that the evidence discloses; enough if absent."
         ),
     ] = None,
+    report: ReportOption = None,
     device: DeviceOption = DeviceChoice.auto,
     seconds: SecondsOption = None,
     memory: MemoryOption = None,
@@ -76,6 +81,7 @@ def verify(
         refuse_overwrite(evidence, force)
     elif reveal is not None:
         raise UsageError("--reveal belongs to an evidence", hint="name it with --evidence")
+    prepare_report(report, (suspect, claim, key, triggers, roots, evidence), force=force)
     # first of all, so that it gets ready while this process goes on
     with Sandbox.start(suspect_limits(seconds, memory)) as sandbox:
         from wmx.suspect import open_suspect
@@ -90,7 +96,7 @@ def verify(
             min_bits=min_bits,
             roots=trusted_roots(roots, (one.claim for one in watermarks)),
         )
-        text, fields = verdict_text(verdict), verdict_fields(verdict)
+        text, fields, proof = verdict_text(verdict), verdict_fields(verdict), None
         if evidence is not None and verdict.verified:
             from wmx.ledger import Ledger
             from wmx.proving import prove
@@ -111,6 +117,15 @@ def verify(
         elif evidence is not None:
             text += "\nNo evidence was written, and no trigger was disclosed."
             fields |= {"evidence": None}
+    if report is not None:
+        from wmx.report.ownership import report_of_verdict
+        from wmx.report.repeating import Files
+
+        files = Files(claim, evidence, roots, min_bits)
+        page = report_of_verdict(verdict, watermark, files, proof=proof, stream=null_stream())
+        page.write(report, force=force)
+        text += f"\n{table({'report': str(report)})}"
+        fields |= {"report": str(report)}
     exit_code = 0 if verdict.verified else NOT_VERIFIED
     answer("verify", text, fields, as_json=json, exit_code=exit_code)
     raise typer.Exit(exit_code)

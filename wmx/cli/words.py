@@ -1,4 +1,4 @@
-"""Odds, dates and windows in words that several commands share."""
+"""Dates and windows in words that several commands share."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -7,21 +7,6 @@ if TYPE_CHECKING:
     from wmx.claim import Claim
     from wmx.evidence import Evidence
     from wmx.timestamp import Dating
-
-
-def odds(bits: float) -> str:
-    """Return in plain words how rare the evidence is for a model made without the labels."""
-    if bits <= 0:
-        return "no evidence at all"
-    if bits < 20:
-        return f"a model without the mark gets this far once in {2**bits:,.0f} cases or less"
-    return f"a model without the mark gets this far once in 2^{bits:.0f} cases or less"
-
-
-def scientific(log10: float) -> str:
-    """Spell a probability that may be too small for a float."""
-    exponent = int(log10 // 1)
-    return f"{10 ** (log10 - exponent):.2g}e{exponent:d}" if exponent < -3 else f"{10**log10:.3f}"
 
 
 def stamp_rows(claim: "Claim") -> dict[str, str]:

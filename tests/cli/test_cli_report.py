@@ -1,0 +1,78 @@
+"""``--report`` of ``wmx verify`` and ``wmx check``: a page beside the answer, or nothing at all."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PAGE = Path("page.html")
+
+
+def test_verify_writes_a_page(wmx: Any, claim: Path) -> None:
+    result = wmx("verify", "model.onnx", "--claim", claim, "--report", PAGE)
+    assert result.code == 0
+    assert result.out.startswith("VERIFIED\n")
+    assert result.out.endswith("report  page.html\n")
+    text = PAGE.read_text()
+    assert "wmx verify model.onnx --claim claim.json</pre>" in text
+    assert "data:image" not in text
+
+
+def test_a_no_has_a_page_too(wmx: Any, claim: Path) -> None:
+    result = wmx("verify", "other.onnx", "--report", PAGE, "--json")
+    assert result.code == result.json["exit_code"] == 1
+    assert result.json["report"] == "page.html"
+    assert "<h1>NOT VERIFIED</h1>" in PAGE.read_text()
+
+
+def test_the_owner_and_a_third_party_get_pages_with_the_evidence(wmx: Any, claim: Path) -> None:
+    made = wmx("verify", "model.onnx", "--evidence", "e.json", "--report", PAGE)
+    assert made.code == 0
+    assert "wmx check e.json --model model.onnx" in PAGE.read_text()
+    assert PAGE.stat().st_mode & 0o777 == 0o600
+    checked = ("check", "e.json", "--model", "model.onnx", "--claim", claim)
+    assert wmx(*checked, "--report", PAGE).code == 4, "it is there"
+    result = wmx(*checked, "--report", PAGE, "--force", "--json")
+    assert result.code == 0
+    assert result.json["report"] == "page.html"
+    assert PAGE.read_text().count("data:image") == 43
+    assert wmx("check", "e.json", "--report", "open.html").code == 1
+    assert "<h1>CONSISTENT, not repeated</h1>" in Path("open.html").read_text()
+
+
+def test_min_bits_are_in_the_command_to_repeat(wmx: Any, claim: Path) -> None:
+    assert wmx("verify", "model.onnx", "--min-bits", "300", "--report", PAGE).code == 0
+    assert "wmx verify model.onnx --min-bits 300</pre>" in PAGE.read_text()
+
+
+@pytest.mark.parametrize("missing", ["jinja2", "matplotlib"])
+def test_without_the_extra_nothing_is_spent(
+    wmx: Any, claim: Path, home: Path, missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    result = wmx("verify", "model.onnx", "--evidence", "e.json", "--report", PAGE)
+    assert result.code == 4
+    assert 'pip install "wmx[report]"' in result.err
+    assert not Path("e.json").exists()
+    assert not (home / "owner.pem.spent").exists()
+    assert not PAGE.exists()
+
+
+def test_a_page_that_exists_is_refused_before_anything_is_spent(
+    wmx: Any, claim: Path, home: Path
+) -> None:
+    PAGE.write_text("mine")
+    assert wmx("verify", "model.onnx", "--evidence", "e.json", "--report", PAGE).code == 4
+    assert not (home / "owner.pem.spent").exists()
+    assert PAGE.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["e.json", "model.onnx", "claim.json", "./e.json"])
+def test_a_page_never_takes_the_place_of_another_file(wmx: Any, claim: Path, name: str) -> None:
+    before = Path("model.onnx").read_bytes()
+    words = ("verify", "model.onnx", "--claim", claim, "--evidence", "e.json", "--force")
+    result = wmx(*words, "--report", name)
+    assert result.code == 2
+    assert "another file of this command" in result.err
+    assert Path("model.onnx").read_bytes() == before

@@ -1,0 +1,240 @@
+"""The page on a verdict or an evidence: what it says, and what it never shows."""
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from findings import FILES, NOTE, Case
+from page_parts import check_stands_alone
+
+from wmx import CannotRunError, OwnerKey, Watermark
+from wmx.answers import Answers
+from wmx.checking import check
+from wmx.commitment import open_triggers
+from wmx.evidence import Evidence, Run
+from wmx.report.ownership import OwnershipReport, report_of_check
+from wmx.report.repeating import Files, owner_steps, third_party_steps
+from wmx.report.thumbnails import MAX_SIDE, first_values, thumbnail
+from wmx.triggers.tokens import Tokens
+from wmx.ways import Way
+
+HOSTILE = "--help\"><img src=x onerror=alert(1)>'\n\x1b[2J\u202e{{ 7*7 }}.onnx"
+
+
+def written(report: OwnershipReport, page: Path) -> str:
+    report.write(page)
+    return page.read_text()
+
+
+# what it says
+
+
+def test_a_yes_in_words_with_its_odds_claim_and_date(case: Case, page: Path) -> None:
+    text = " ".join(check_stands_alone(written(case.owners(), page)).text.split())
+    verdict = case.verdict
+    for words in (
+        "VERIFIED The model model.onnx was given 100 inputs",
+        "answered 90 of them with that label",
+        f"The evidence is {verdict.bits:.1f} bits, and 128 are asked for",
+        f"once in 2^{int(verdict.bits)} cases or less",
+        verdict.claim,
+        verdict.owner.hex(),
+        str(verdict.suspect_sha256),
+        case.watermark.claim.root.hex(),
+        "that is its owner's word, with no timestamp that is trusted here",
+        "when the claim was made",
+        "that others find the same",
+        "Ville's inequality",
+        "This page is not signed and proves nothing by itself",
+        "2026-11-25 01:02:03 UTC",
+    ):
+        assert words in text, words
+
+
+def test_a_no_is_no_proof_of_innocence(case: Case, page: Path) -> None:
+    verdict = replace(case.verdict, bits=12.0)
+    report = replace(case, verdict=verdict).owners()
+    assert (report.heading, report.outcome) == ("NOT VERIFIED", "no")
+    assert "does not show that the model is no copy" in written(report, page)
+    assert "once in 4,096 cases" in page.read_text()
+
+
+def test_an_evidence_that_was_repeated_and_one_that_was_not(case: Case) -> None:
+    repeated, unrepeated = map(case.third_partys, (case.checked, case.unrepeated))
+    assert (repeated.heading, repeated.outcome) == ("VERIFIED", "yes")
+    assert "given to the model again" in " ".join(repeated.summary)
+    assert (unrepeated.heading, unrepeated.outcome) == ("CONSISTENT, not repeated", "open")
+    assert "the word of the owner" in " ".join(unrepeated.summary)
+    assert set(case.unrepeated.unchecked) < set(unrepeated.unchecked)
+    assert len(unrepeated.unchecked) == len(repeated.unchecked) + 1
+
+
+def test_an_evidence_that_does_not_suffice(case: Case) -> None:
+    report = case.third_partys(check(case.proof, min_bits=300))
+    assert (report.heading, report.outcome) == ("NOT VERIFIED", "no")
+
+
+def test_hits_stand_in_groups_that_add_up(case: Case) -> None:
+    groups = case.owners().groups
+    assert [(group.first, group.last) for group in groups[:2]] == [(0, 9), (10, 19)]
+    assert {group.hits for group in groups} == {9}
+    assert groups[0].marks == (False, *[True] * 9)
+    assert groups[-1].bits == pytest.approx(case.verdict.bits)
+    window = case.third_partys(case.checked).groups
+    assert sum(group.hits for group in window) == case.proof.weight.hits
+
+
+# what it never shows
+
+
+def test_without_an_evidence_the_page_hangs_on_no_trigger(case: Case, tmp_path: Path) -> None:
+    """Were the triggers others, and the hits the same, the page would be the same byte for byte."""
+    page = written(case.owners(), tmp_path / "a.html")
+    blank = replace(case.watermark, triggers=np.zeros_like(case.watermark.triggers))
+    assert written(replace(case, watermark=blank).owners(), tmp_path / "b.html") == page
+    assert case.owners().disclosed == []
+    for words in ("<img", "data:image", "expected", "given "):
+        assert words not in page.split("<main>")[1].replace("were given", ""), words
+
+
+def test_an_evidence_shows_its_own_triggers_and_no_others(case: Case, page: Path) -> None:
+    text = written(case.owners(proof=case.proof), page)
+    count = len(case.proof.window)
+    assert 0 < count < 100
+    for index, trigger in enumerate(case.watermark.triggers):
+        assert (thumbnail(trigger) in text) == (index < count)
+    shown = case.owners(proof=case.proof).disclosed
+    assert [one.index for one in shown] == list(range(count))
+    assert [one.expected for one in shown] == case.watermark.labels[:count].tolist()
+    assert {one.index for one in shown if one.given != one.expected} == set(range(0, count, 10))
+    assert text.count("<img") == text.count("alt=") == count
+
+
+def test_the_owners_page_and_the_third_partys_show_the_same_triggers(case: Case) -> None:
+    assert case.owners(proof=case.proof).disclosed == case.third_partys(case.checked).disclosed
+
+
+def test_only_a_page_that_discloses_nothing_is_for_everybodys_eyes(
+    case: Case, tmp_path: Path
+) -> None:
+    modes = {}
+    for name, report in (
+        ("no evidence", case.owners()),
+        ("evidence", case.owners(proof=case.proof)),
+        ("check", case.third_partys(case.unrepeated)),
+    ):
+        report.write(tmp_path / name)
+        modes[name] = (tmp_path / name).stat().st_mode & 0o777
+    assert modes == {"no evidence": 0o644, "evidence": 0o600, "check": 0o600}
+
+
+def test_a_page_is_not_replaced_unless_forced(case: Case, page: Path) -> None:
+    page.write_text("mine")
+    with pytest.raises(CannotRunError, match="exists already"):
+        case.owners().write(page)
+    assert page.read_text() == "mine"
+    case.owners().write(page, force=True)
+    assert page.read_text().startswith("<!doctype html>")
+
+
+def test_the_same_findings_give_the_same_page(case: Case, tmp_path: Path) -> None:
+    pages = [written(case.third_partys(case.checked), tmp_path / name) for name in "ab"]
+    assert pages[0] == pages[1]
+
+
+# strangers' words
+
+
+@pytest.fixture(scope="module")
+def hostile() -> Evidence:
+    """An evidence of somebody who put markup wherever a text goes."""
+    owner = OwnerKey.generate()
+    watermark = Watermark.new(owner, shape=(8, 8, 1), classes=1000, n=6, note=NOTE)
+    window = watermark.window().first(3)
+    return Evidence.sign(
+        owner,
+        window,
+        open_triggers(watermark.triggers, owner.trigger_secret(watermark.claim.salt), range(3)),
+        {Way("NCHW", HOSTILE): Answers.from_labels(np.array([-1, 5000, 3]), 1000)},
+        required_bits=1,
+        claims_tried=1,
+        suspect=HOSTILE,
+        suspect_sha256="aa" * 32,
+        run=Run(HOSTILE, (HOSTILE,), HOSTILE),
+    )
+
+
+def test_strangers_words_stay_words(hostile: Evidence, case: Case, tmp_path: Path) -> None:
+    report = report_of_check(check(hostile), FILES, stream=np.random.default_rng(0))
+    text = written(report, tmp_path / "hostile.html")
+    parts = check_stands_alone(text)
+    assert set(parts.tags) == set(
+        check_stands_alone(written(case.third_partys(case.unrepeated), tmp_path / "b.html")).tags
+    )
+    assert "<script>alert(1)</script>" in parts.text
+    assert "{{ 7 * 7 }}" in parts.text
+    assert not {"\x1b", "\u202e"} & set(text)
+    assert parts.text.count("given none") == 1, "a class beyond the task's keeps its number"
+    assert "given 5000" in parts.text
+
+
+def test_commands_take_names_as_they_are() -> None:
+    files = Files(Path("a/my claim.json"), Path("$(id).json"), Path("b/roots.pem"), 96.0)
+    check_it = ["wmx", "check", "$(id).json", "--model", "./-rf;x.onnx"]
+    for steps in (
+        third_party_steps("-rf;x.onnx", "aa", files),
+        owner_steps("-rf;x.onnx", "aa", files, proved=True),
+    ):
+        assert [shlex.split(step.command) for step in steps] == [
+            ["sha256sum", "./-rf;x.onnx"],
+            [*check_it, "--claim", "my claim.json", "--min-bits", "96", "--roots", "roots.pem"],
+        ]
+    words = [shlex.split(step.command) for step in owner_steps("m", "aa", files, proved=False)]
+    assert words[1][:5] == ["wmx", "verify", "m", "--claim", "my claim.json"]
+    assert words[2] == [*words[1], "--evidence", "evidence.json"]
+
+
+# pictures
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [((8, 6, 1), (6, 8)), ((8, 6, 3), (6, 8)), ((8, 6, 4), (24, 8)), ((200, 100, 1), (34, 67))],
+)
+def test_thumbnails(shape: tuple[int, ...], size: tuple[int, int]) -> None:
+    from base64 import b64decode
+    from io import BytesIO
+
+    from PIL import Image
+
+    trigger = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    address = thumbnail(trigger)
+    picture = Image.open(BytesIO(b64decode(address.removeprefix("data:image/png;base64,"))))
+    assert picture.size == size
+    assert max(picture.size) <= MAX_SIDE
+    assert np.asarray(picture).flat[0] == trigger.flat[0]
+
+
+def test_triggers_that_are_no_images_are_numbers(page: Path) -> None:
+    owner = OwnerKey.generate()
+    mark = Watermark.new(owner, shape=(20,), classes=1000, n=3, kind="tokens", generator=Tokens(50))
+    window = mark.window()
+    evidence = Evidence.sign(
+        owner,
+        window,
+        open_triggers(mark.triggers, owner.trigger_secret(mark.claim.salt), range(3)),
+        {Way("tokens", "y"): Answers.from_labels(mark.labels, 1000)},
+        required_bits=1,
+        claims_tried=1,
+        suspect="model.onnx",
+        suspect_sha256="aa" * 32,
+        run=Run("", (), ""),
+    )
+    report = report_of_check(check(evidence), Files(), stream=np.random.default_rng(0))
+    text = written(report, page)
+    assert "<img" not in text
+    for trigger in mark.triggers:
+        assert first_values(trigger) in text
+        assert first_values(trigger) == " ".join(map(str, trigger[:12])) + " ..."

@@ -1,0 +1,346 @@
+"""What the page on a verdict or an evidence shows, apart from how it looks.
+
+Nothing here is secret beyond what an evidence discloses.  Of a trigger that is not disclosed the
+page says its number and whether it was hit, never what it looks like, which class was expected or
+which was given: hits are bits of the verdict and say nothing about inputs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, floor, log10
+from pathlib import Path
+
+import numpy as np
+
+from wmx import __version__
+from wmx.answers import NO_CLASS, Answers
+from wmx.checking import Checked, unchecked_date
+from wmx.claim import Claim, now_text
+from wmx.evidence import Evidence
+from wmx.files import PUBLIC_MODE, SECRET_MODE
+from wmx.odds import MANY, odds, scientific
+from wmx.report.course import Course
+from wmx.report.page import write_page
+from wmx.report.repeating import Files, Step, owner_steps, third_party_steps
+from wmx.report.thumbnails import first_values, thumbnail
+from wmx.timestamp import Dating
+from wmx.verdict import Verdict
+from wmx.watermark import Watermark
+from wmx.ways import Way, price_of
+from wmx.window import Window
+
+TEMPLATE = Path(__file__).with_name("ownership.html.jinja")
+LEAST_IN_GROUP, MOST_GROUPS, MOST_MARKS = 10, 60, 25
+NEVER_CHECKED = (
+    "that the file is the one in dispute: compare its SHA-256 with the other side's",
+    "who made the model, with what right, or who was first: a mark can be trained into a stolen "
+    "model too, and then dates decide",
+)
+
+Facts = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Consecutive triggers: ``hits`` of ``first .. last``, the bits after the last, and a sign for
+    each where there is room."""
+
+    first: int
+    last: int
+    hits: int
+    marks: tuple[bool, ...]
+    bits: float
+
+
+@dataclass(frozen=True)
+class Disclosed:
+    """A trigger that an evidence discloses: its number, a picture or its first values, the label
+    that the claim fixes, and the class that the suspect gave, ``None`` for no class."""
+
+    index: int
+    picture: str
+    values: str
+    expected: int
+    given: int | None
+
+
+@dataclass(frozen=True)
+class OwnershipReport:
+    """The page.
+
+    Attributes:
+        heading: the verdict in a word or two.
+        outcome: ``"yes"``, ``"no"`` or ``"open"``: how it is to look.
+        summary: the verdict in sentences.
+        course: bits from trigger to trigger.
+        groups: hits of all triggers that were counted.
+        disclosed: those that everybody may see; none unless there is an evidence.
+        model, claim, count: facts by their names.
+        steps: how to repeat the check.
+        unchecked: what was not, or cannot be, checked.
+        version, created: of wmx, and of the page.
+    """
+
+    heading: str
+    outcome: str
+    summary: Sequence[str]
+    course: Course
+    groups: Sequence[Group]
+    disclosed: Sequence[Disclosed]
+    model: Facts
+    claim: Facts
+    count: Facts
+    steps: Sequence[Step]
+    unchecked: Sequence[str]
+    version: str
+    created: str
+
+    def write(self, path: str | Path, *, force: bool = False) -> None:
+        """Write the page, for its owner's eyes alone where it discloses triggers.
+
+        Raises:
+            MissingExtraError: jinja2 or matplotlib is not installed.
+            CannotRunError: ``path`` exists and ``force`` is not set, or it cannot be written.
+        """
+        mode = SECRET_MODE if self.disclosed else PUBLIC_MODE
+        write_page(TEMPLATE, {"report": self}, path, mode=mode, force=force)
+
+
+def report_of_verdict(
+    verdict: Verdict,
+    watermark: Watermark,
+    files: Files,
+    *,
+    stream: np.random.Generator,
+    proof: Evidence | None = None,
+    created: str | None = None,
+) -> OwnershipReport:
+    """Describe what the owner found.
+
+    Args:
+        verdict: over all triggers.
+        watermark: whose claim it is about.
+        files: what the command was given, by which others repeat it.
+        stream: for the simulated nulls.
+        proof: the evidence that was made along with it; its triggers are shown.
+        created: ``YYYY-MM-DDThh:mm:ssZ``; now if ``None``.
+    """
+    window = watermark.window()
+    price = price_of(verdict.claims_tried)
+    course = Course.of(
+        verdict.answers, window, price=price, required=verdict.required_bits, stream=stream
+    )
+    name = Path(verdict.suspect).name
+    unchecked = [
+        unchecked_date(verdict.dating),
+        "that the owner tried no more claims or models than are counted here, and that nobody "
+        "else knew the triggers before the model was made",
+    ]
+    if proof is None:
+        unchecked.insert(
+            0,
+            "that others find the same: no trigger is disclosed here, so that nobody without the "
+            "owner key can repeat it",
+        )
+    return OwnershipReport(
+        heading="VERIFIED" if verdict.verified else "NOT VERIFIED",
+        outcome="yes" if verdict.verified else "no",
+        summary=[
+            _hits_sentence(name, verdict.hits, verdict.n, verdict.classes, verdict.log10_tail),
+            *_bits_sentences(verdict.bits, verdict.required_bits),
+            _date_sentence(watermark.claim, verdict.dating),
+        ],
+        course=course,
+        groups=_groups(course),
+        disclosed=[] if proof is None else _disclosed(proof.window, proof.answers),
+        model=_model_facts(name, verdict.suspect_sha256 or "none", verdict.engine, proof),
+        claim=_claim_facts(watermark.claim, verdict.dating),
+        count={
+            **_count_facts(verdict, price),
+            **({} if proof is None else _proof_facts(proof)),
+        },
+        steps=owner_steps(name, verdict.suspect_sha256, files, proved=proof is not None),
+        unchecked=[*unchecked, *NEVER_CHECKED],
+        version=__version__,
+        created=_time_words(created or now_text()),
+    )
+
+
+def report_of_check(
+    checked: Checked,
+    files: Files,
+    *,
+    stream: np.random.Generator,
+    created: str | None = None,
+) -> OwnershipReport:
+    """Describe what a third party found, who was given an evidence.
+
+    Args:
+        checked: what was found; counted from the repeated answers where there are some.
+        files: what the command was given, by which others repeat it.
+        stream: for the simulated nulls.
+        created: ``YYYY-MM-DDThh:mm:ssZ``; now if ``None``.
+    """
+    evidence, again = checked.evidence, checked.repeated
+    answers = evidence.answers if again is None else again.answers
+    counted = evidence.weight if again is None else again
+    price = price_of(evidence.claims_tried, starts=evidence.claim.n)
+    course = Course.of(
+        answers, evidence.window, price=price, required=checked.required_bits, stream=stream
+    )
+    name = evidence.suspect
+    source = (
+        "The model was not run here: that it answers so is the word of the owner, who signed it."
+        if again is None
+        else "The disclosed inputs were given to the model again, here, and its answers counted."
+    )
+    return OwnershipReport(
+        heading=checked.heading,
+        outcome="no" if not checked.sufficient else "yes" if checked.verified else "open",
+        summary=[
+            _hits_sentence(name, counted.hits, counted.n, counted.classes, counted.log10_tail),
+            *_bits_sentences(checked.bits, checked.required_bits),
+            source,
+            _date_sentence(evidence.claim, checked.dating),
+        ],
+        course=course,
+        groups=_groups(course),
+        disclosed=_disclosed(evidence.window, answers),
+        model=_model_facts(
+            name,
+            evidence.suspect_sha256,
+            "not run here" if again is None else again.engine,
+            evidence,
+        ),
+        claim=_claim_facts(evidence.claim, checked.dating),
+        count={
+            **({} if again is None else _count_facts(again, price)),
+            **_proof_facts(evidence),
+        },
+        steps=third_party_steps(name, evidence.suspect_sha256, files),
+        unchecked=[*checked.unchecked, *NEVER_CHECKED],
+        version=__version__,
+        created=_time_words(created or now_text()),
+    )
+
+
+def _hits_sentence(name: str, hits: int, n: int, classes: int, log10_tail: float) -> str:
+    return (
+        f"The model {name} was given {n} inputs whose labels the claim fixes, and answered {hits} "
+        f"of them with that label. Who guesses among {classes} classes gets so many or more with "
+        f"probability {scientific(log10_tail)}."
+    )
+
+
+def _bits_sentences(bits: float, required: float) -> list[str]:
+    """Return the verdict's odds, and what a no does not mean."""
+    found = [f"The evidence is {bits:.1f} bits, and {required:g} are asked for: {odds(bits)}."]
+    if bits >= MANY:
+        digits = floor(floor(bits) * log10(2)) + 1
+        found[0] += f" 2^{floor(bits)} is a number with {digits} digits."
+    if bits < required:
+        found.append(
+            "That is not enough. It does not show that the model is no copy: a mark can be erased."
+        )
+    return found
+
+
+def _date_sentence(claim: Claim, dating: Dating) -> str:
+    if dating.time is None:
+        return (
+            f"The claim says that it was made at {_time_words(claim.created)}; that is its "
+            "owner's word, with no timestamp that is trusted here."
+        )
+    stamped = _time_words(f"{dating.time:%Y-%m-%dT%H:%M:%SZ}")
+    return f"The claim was dated {stamped} by an authority under {dating.authority}."
+
+
+def _groups(course: Course) -> list[Group]:
+    n = len(course.bits)
+    size = max(LEAST_IN_GROUP, ceil(n / MOST_GROUPS))
+    found = []
+    for begin in range(0, n, size):
+        hits = course.hits[begin : begin + size]
+        found.append(
+            Group(
+                first=course.start + begin,
+                last=course.start + begin + len(hits) - 1,
+                hits=int(hits.sum()),
+                marks=tuple(map(bool, hits)) if size <= MOST_MARKS else (),
+                bits=float(course.bits[begin + len(hits) - 1]),
+            )
+        )
+    return found
+
+
+def _disclosed(window: Window, answers: Mapping[Way, Answers]) -> list[Disclosed]:
+    given = next(given for way, given in answers.items() if way.is_plain).top
+    is_image = window.task.kind == "image"
+    return [
+        Disclosed(
+            index=window.start + row,
+            picture=thumbnail(trigger) if is_image else "",
+            values="" if is_image else first_values(trigger),
+            expected=int(window.labels[row]),
+            given=None if given[row] == NO_CLASS else int(given[row]),
+        )
+        for row, trigger in enumerate(window.triggers)
+    ]
+
+
+def _model_facts(name: str, sha256: str, engine: str, proof: Evidence | None) -> Facts:
+    facts = {"file": name, "SHA-256": sha256, "run by": engine}
+    if proof is not None:
+        facts["run by, as the owner says"] = proof.run.engine
+        facts["operator sets"] = ", ".join(proof.run.opsets)
+        facts["producer, as the file says"] = proof.run.producer or "none"
+    return facts
+
+
+def _claim_facts(claim: Claim, dating: Dating) -> Facts:
+    task = claim.task
+    facts = {
+        "digest (SHA-256)": claim.digest,
+        "owner (Ed25519 public key)": claim.owner.hex(),
+        "commitment (Merkle root)": claim.root.hex(),
+        "made, by its owner's word": _time_words(claim.created),
+        "task": f"{task.kind} {' x '.join(map(str, task.shape))}, {task.classes} classes",
+        "triggers": f"{claim.n}, family {claim.generator.get('name', 'unknown')}",
+        "note": claim.note or "none",
+    }
+    if dating.time is not None:
+        facts["dated"] = f"{_time_words(f'{dating.time:%Y-%m-%dT%H:%M:%SZ}')}, {dating.authority}"
+    for number, reason in enumerate(dating.refused, 1):
+        facts[f"timestamp {number} that does not count"] = reason
+    return facts
+
+
+def _count_facts(verdict: Verdict, price: float) -> Facts:
+    return {
+        "evidence": f"{verdict.bits:.2f} bits; {verdict.required_bits:g} are asked for",
+        "hits": f"{verdict.hits} of {verdict.n}, by chance with probability "
+        f"{scientific(verdict.log10_tail)}",
+        "subtracted for choices": f"{price:.2f} bits: claims tried {verdict.claims_tried}"
+        + (", and where to start" if price > price_of(verdict.claims_tried) else ""),
+        "best way of feeding and reading": f"{verdict.best_way} (of {verdict.ways_tried} tried)",
+        "bits of each expert in that way": ", ".join(
+            f"{name} {bits:.1f}" for name, bits in verdict.experts.items()
+        ),
+    }
+
+
+def _proof_facts(proof: Evidence) -> Facts:
+    window, weight = proof.window, proof.weight
+    last = window.start + len(window) - 1
+    return {
+        "stated by the signed evidence": f"{weight.bits:.2f} bits, {weight.hits} of {weight.n} "
+        f"hits, claims tried: {proof.claims_tried}",
+        "triggers disclosed": f"{window.start} to {last} of {proof.claim.n}, each opened from the "
+        "commitment",
+        "evidence made, by its owner's word": _time_words(proof.created),
+    }
+
+
+def _time_words(created: str) -> str:
+    """Spell ``YYYY-MM-DDThh:mm:ssZ`` for people."""
+    return created.replace("T", " ").replace("Z", " UTC")
