@@ -99,13 +99,13 @@ def date_claim(claim: Claim, roots: Roots) -> Dating:
     found, refused = [], []
     for response in claim.timestamps:
         try:
-            found.append((*trusted_stamp(response, claim, roots), _accuracy(_parsed(response))))
+            found.append(_trusted(response, claim, roots))
         except IntegrityError as error:
             refused.append(str(error))
     if not found:
         return Dating(refused=tuple(refused))
-    time, authority, accuracy = min(found, key=lambda stamp: stamp[0] + stamp[2])
-    return Dating(time, authority, tuple(refused), accuracy)
+    earliest = min(found, key=lambda stamp: stamp.time + stamp.accuracy)
+    return Dating(earliest.time, earliest.authority, tuple(refused), earliest.accuracy)
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Query:
         Raises:
             IntegrityError: damaged, not granted, or with another nonce.
         """
-        if _parsed(response).tst_info.nonce != self.nonce:
+        if _parsed(response).nonce != self.nonce:
             raise IntegrityError("the authority answered another request: the nonce is another")
 
 
@@ -158,7 +158,7 @@ def asserted_stamp(response: bytes, claim: Claim) -> tuple[datetime, str]:
     """
     stamp = _parsed(response)
     _check_subject(stamp, claim)
-    return stamp.tst_info.gen_time, _authority(stamp)
+    return stamp.time, stamp.authority
 
 
 def trusted_stamp(response: bytes, claim: Claim, roots: Roots) -> tuple[datetime, str]:
@@ -170,54 +170,97 @@ def trusted_stamp(response: bytes, claim: Claim, roots: Roots) -> tuple[datetime
     Raises:
         IntegrityError: it does not verify; the message says why.
     """
+    stamp = _trusted(response, claim, roots)
+    return stamp.time, stamp.authority
+
+
+@dataclass(frozen=True)
+class _Stamp:
+    """All that is looked at in a granted response.
+
+    Attributes:
+        response: as the library parsed it.
+        time: of the stamp, UTC.
+        accuracy: by how much it may be off, by the authority's word.
+        algorithm: object identifier of the digest.
+        imprint: the digest of what was stamped.
+        nonce: of the request.
+        authority: issuer of the signer's certificate, which is how the signer is found.
+    """
+
+    response: "TimeStampResponse"
+    time: datetime
+    accuracy: timedelta
+    algorithm: str
+    imprint: bytes
+    nonce: int | None
+    authority: str
+
+    @classmethod
+    def of(cls, response: "TimeStampResponse") -> Self:
+        """Read every part, as each is parsed, and may be damaged, by itself."""
+        info = response.tst_info
+        time, accuracy = info.gen_time, _accuracy(response)
+        if accuracy < timedelta() or time - accuracy > time + accuracy:  # or out of all calendars
+            raise ValueError("the accuracy is negative")
+        signers = [str(one.issuer.rfc4514_string()) for one in response.signed_data.signer_infos]
+        return cls(
+            response,
+            time,
+            accuracy,
+            info.message_imprint.hash_algorithm.dotted_string,
+            info.message_imprint.message,
+            info.nonce,
+            signers[0] if signers else "nobody",
+        )
+
+
+def _trusted(response: bytes, claim: Claim, roots: Roots) -> _Stamp:
+    """Verify a response; raises as :func:`trusted_stamp`."""
     stamp = _parsed(response)
     _check_subject(stamp, claim)
     try:
         verifier = _client().VerifierBuilder(roots=list(roots)).build()
-        verifier.verify_message(stamp, claim.envelope.signature)
+        verifier.verify_message(stamp.response, claim.envelope.signature)
     # a response is a stranger's, and whatever goes wrong with it means that it is not trusted
     except Exception as error:
         raise IntegrityError(f"a timestamp is not trusted: {_reason(error)}") from None
-    return stamp.tst_info.gen_time, _authority(stamp)
+    return stamp
 
 
-def _parsed(response: bytes) -> "TimeStampResponse":
+def _parsed(response: bytes) -> _Stamp:
     client = _client()
     try:
-        stamp: TimeStampResponse = client.decode_timestamp_response(response)
-        granted = stamp.status == client.PKIStatus.GRANTED
-        if granted:
-            _ = stamp.tst_info, stamp.signed_data  # parsed on demand
+        parsed: TimeStampResponse = client.decode_timestamp_response(response)
+        stamp = _Stamp.of(parsed) if parsed.status == client.PKIStatus.GRANTED else None
     except Exception:  # the parser's errors are of many kinds
         raise IntegrityError(
             "a timestamp is damaged: expected an RFC 3161 response in DER",
             hint="ask the authority again, or copy its answer again",
         ) from None
-    if not granted:
-        words = "; ".join(stamp.status_string) or f"status {stamp.status}"
+    if stamp is None:
+        words = "; ".join(parsed.status_string) or f"status {parsed.status}"
         raise IntegrityError(f"the authority did not grant the timestamp: {words}")
     return stamp
 
 
-def _check_subject(stamp: "TimeStampResponse", claim: Claim) -> None:
+def _check_subject(stamp: _Stamp, claim: Claim) -> None:
     """Refuse a stamp over anything but the claim's signature."""
-    imprint = stamp.tst_info.message_imprint
-    algorithm = HASHES.get(imprint.hash_algorithm.dotted_string)
+    algorithm = HASHES.get(stamp.algorithm)
     if algorithm is None:
         raise IntegrityError(
-            f"a timestamp uses the digest {imprint.hash_algorithm.dotted_string}, "
-            "expected SHA-256, SHA-384 or SHA-512"
+            f"a timestamp uses the digest {stamp.algorithm}, expected SHA-256, SHA-384 or SHA-512"
         )
-    if algorithm(claim.envelope.signature).digest() != imprint.message:
+    if algorithm(claim.envelope.signature).digest() != stamp.imprint:
         raise IntegrityError(
             "a timestamp is of something else than this claim's signature",
             hint="was it made for another claim?",
         )
 
 
-def _accuracy(stamp: "TimeStampResponse") -> timedelta:
+def _accuracy(response: "TimeStampResponse") -> timedelta:
     """Return by how much the time of a stamp may be off, by the authority's word."""
-    accuracy = stamp.tst_info.accuracy
+    accuracy = response.tst_info.accuracy
     if accuracy is None:
         return UNSTATED_ACCURACY
     return timedelta(
@@ -225,13 +268,6 @@ def _accuracy(stamp: "TimeStampResponse") -> timedelta:
         milliseconds=accuracy.millis or 0,
         microseconds=accuracy.micros or 0,
     )
-
-
-def _authority(stamp: "TimeStampResponse") -> str:
-    """Return the issuer of the signer's certificate, which is how the signer is found."""
-    for signer in stamp.signed_data.signer_infos:
-        return str(signer.issuer.rfc4514_string())
-    return "nobody"
 
 
 def _reason(error: Exception) -> str:
