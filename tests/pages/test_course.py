@@ -55,7 +55,7 @@ def test_nulls_of_a_suspect_that_puts_all_into_one_class_keep_it_too(case: Case)
 
 
 def test_fewer_nulls_where_each_takes_long(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(course, "NULL_WORK", 50 * 100**2)
+    monkeypatch.setattr(course, "NULL_WORK", 50 * 100**2 * 10)
     assert len(nulls(case)) == 50
     monkeypatch.setattr(course, "NULL_WORK", 1)
     assert len(nulls(case)) == course.LEAST_NULLS

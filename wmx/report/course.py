@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_NULLS, LEAST_NULLS = 200, 20
-NULL_WORK = 2**25  # nulls times ways times pairs of triggers that are compared: some seconds
+NULL_WORK = 2**28  # products in all comparisons of answers: some seconds
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,8 @@ def simulated_nulls(
     Returns:
         bits after each trigger, float64 [count, n]; 200 nulls, or fewer where each takes long.
     """
-    work_of_one = len(answers) * len(window) * min(len(window), NEIGHBOUR_WINDOW)
+    scores = sum(given.scores.size for given in answers.values())
+    work_of_one = scores * min(len(window), NEIGHBOUR_WINDOW)
     count = min(MOST_NULLS, max(LEAST_NULLS, NULL_WORK // work_of_one))
     labels = stream.integers(0, window.task.classes, (count, len(window)), dtype=np.int64)
     return np.stack(
