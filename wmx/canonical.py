@@ -11,6 +11,7 @@ import rfc8785
 
 from wmx.errors import IntegrityError
 
+MAX_VALUES = 8_000_000  # at worst a gigabyte of memory: an empty list takes twenty times its text
 UNCHANGED_HINT = "use the file exactly as wmx wrote it, byte for byte"
 
 
@@ -30,8 +31,13 @@ def loads(data: bytes, what: str) -> Any:
     So one changed byte anywhere, white space included, is an error, and so are duplicate names.
 
     Raises:
-        IntegrityError: not JSON, not UTF-8, nested too deeply, or not in the canonical form.
+        IntegrityError: not JSON, not UTF-8, nested too deeply, of more values than any file of wmx
+            holds, or not in the canonical form.
     """
+    if sum(map(data.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise IntegrityError(
+            f"{what} holds more than {MAX_VALUES:,} values", hint="no file of wmx holds so many"
+        )
     try:
         value = json.loads(data.decode("utf-8"))
         canonical = dumps(value)

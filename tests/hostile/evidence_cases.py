@@ -100,6 +100,17 @@ def an_evidence_with_a_number_of_a_million_digits(scene: Scene) -> Attack:
     return check(scene, b'{"payload":' + b"9" * 1_000_000 + b"}")
 
 
+@case(3, "holds more than 8,000,000 values")
+def an_evidence_that_would_fill_the_memory(scene: Scene) -> Attack:
+    return check(scene, b'{"payload":[' + b"[]," * 5_000_000 + b"[]]}")
+
+
+@case(3, "payload of evidence bad.json holds more than 8,000,000 values")
+def a_signed_payload_that_would_fill_the_memory(scene: Scene) -> Attack:
+    bomb = b"[" + b"[]," * 5_000_000 + b"[]]"
+    return check(scene, Envelope.seal(PAYLOAD_TYPE, bomb, owner(scene)).to_bytes())
+
+
 @case(3, "not JSON in the canonical form")
 def an_evidence_with_nan(scene: Scene) -> Attack:
     return check(scene, b'{"payload":NaN}')
