@@ -37,20 +37,28 @@ def record(name: str, figures: Mapping[str, Any]) -> None:
 
 
 def alternate(
-    contenders: Mapping[str, Callable[[], object]], rounds: int
+    contenders: Mapping[str, Callable[[], object]],
+    rounds: int,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
     """Time contenders in turns, so that a slow minute of the machine hits all of them.
 
+    Args:
+        contenders: what is timed, by name.
+        rounds: how often each is.
+        clock: wall seconds; or ``time.process_time``, CPU seconds of this process, which do not
+            grow when others have the cores.
+
     Returns:
-        wall seconds of each, one per round; a first round is run and thrown away.
+        seconds of each, one per round; a first round is run and thrown away.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(rounds + 1):
         for name, contender in contenders.items():
-            start = time.perf_counter()
+            start = clock()
             contender()
             if number:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(clock() - start)
     return seconds
 
 

@@ -14,7 +14,7 @@ import optax
 from flax import nnx
 
 from wmx.errors import UsageError
-from wmx.recipe import recipe_named
+from wmx.recipe import Recipe, recipe_named
 from wmx.watermark import Watermark
 from wmx_flax.inference import Call, Model, PureModel, pure_model, scores_of
 
@@ -71,29 +71,37 @@ def harden(
             "the gradients are not those of the model's parameters",
             hint="give all of them, and wrt= where other variables than nnx.Param are trained",
         )
-    is_known, step = isinstance(step, int), jnp.asarray(step)
-    n, task = len(watermark.labels), watermark.task
 
     def added() -> list[jax.Array]:
-        places = jnp.asarray(chosen.draws(n, seed), jnp.int32)[step // chosen.every % n]
-        gradient = gradient_at(
-            pure,
-            jnp.asarray(watermark.inputs)[places],
-            jnp.asarray(watermark.labels, jnp.int32)[places],
-            task.classes,
-            noise=_noise(pure.params, seed, step),
-            radius=chosen.radius * jnp.minimum(1.0, step / steps / chosen.ramp),
-            weight=chosen.weight,
-        )
+        gradient = added_gradient(pure, watermark, jnp.asarray(step), steps, chosen, seed)
         return jax.tree.leaves(gradient)
 
-    def nothing() -> list[jax.Array]:
-        return [jnp.zeros_like(leaf) for leaf in jax.tree.leaves(pure.params)]
-
-    # outside jit a cond would be compiled anew at every call
-    more = added() if is_known else jax.lax.cond(step % chosen.every == 0, added, nothing)
+    # outside jit a condition would be compiled anew at every call
+    more = added() if isinstance(step, int) else _where_due(step % chosen.every == 0, added)
     return jax.tree.unflatten(
         shape, [a + b.astype(a.dtype) for a, b in zip(own, more, strict=True)]
+    )
+
+
+def added_gradient(
+    pure: PureModel,
+    watermark: Watermark,
+    step: jax.Array,
+    steps: int,
+    recipe: Recipe,
+    seed: int,
+) -> Any:
+    """Return what :func:`harden` adds at a step that carries it, as the model's parameters."""
+    n = len(watermark.labels)
+    places = jnp.asarray(recipe.draws(n, seed), jnp.int32)[step // recipe.every % n]
+    return gradient_at(
+        pure,
+        jnp.asarray(watermark.inputs)[places],
+        jnp.asarray(watermark.labels, jnp.int32)[places],
+        watermark.task.classes,
+        noise=_noise(pure.params, seed, step),
+        radius=recipe.radius * jnp.minimum(1.0, step / steps / recipe.ramp),
+        weight=recipe.weight,
     )
 
 
@@ -134,6 +142,19 @@ def gradient_at(
     factor = jnp.where(finite, weight / jnp.maximum(norm, 1.0), 0.0)
     # a gradient that is not finite says nothing; multiplying it by 0 would keep a nan
     return jax.tree.map(lambda g: jnp.where(finite, g * factor.astype(g.dtype), 0), gradient)
+
+
+def _where_due(due: jax.Array, added: Callable[[], list[jax.Array]]) -> list[jax.Array]:
+    """Return what is added where it is due, else zeros.
+
+    On a CPU it is computed at every step: inside a condition XLA leaves the convolutions of a
+    gradient as they are, and runs them by a loop that takes 15 times as long.
+    """
+    zeros = [jnp.zeros(leaf.shape, leaf.dtype) for leaf in jax.eval_shape(added)]
+    return jax.lax.platform_dependent(
+        cpu=lambda: [jnp.where(due, a, zero) for a, zero in zip(added(), zeros, strict=True)],
+        default=lambda: jax.lax.cond(due, added, lambda: zeros),
+    )
 
 
 def _noise(params: Any, seed: int, step: jax.Array) -> Any:

@@ -1,5 +1,6 @@
 """The learner behind ``wmx embed --framework jax``: what :class:`wmx.trainer.Adapter` says."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from flax import nnx
 from numpy.typing import NDArray
 
 from wmx.errors import CannotRunError
+from wmx.recipe import recipe_named
 from wmx.schedule import learning_rates
 from wmx.task import Task
 from wmx.trainer import Frozen
@@ -21,8 +23,8 @@ from wmx.watermark import Watermark
 from wmx.weight_files import read_weights, require_names, write_weights
 from wmx_flax.export import export
 from wmx_flax.frozen import FrozenWeights
-from wmx_flax.harden import harden
-from wmx_flax.inference import scores, scores_of
+from wmx_flax.harden import added_gradient
+from wmx_flax.inference import pure_model, scores, scores_of
 from wmx_flax.last_layer import last_layer
 from wmx_flax.models import build_model
 from wmx_flax.optimizer import make_optimizer, stepped
@@ -69,7 +71,7 @@ class FlaxLearner:
 
     Attributes:
         model: an NNX module.
-        traces: how often the step has been traced.
+        traces: how often the step, and the gradient added to some of them, have been traced.
     """
 
     def __init__(
@@ -84,10 +86,11 @@ class FlaxLearner:
     ) -> None:
         model.train()
         self.model = model
-        self.traces = 0
+        self.traces: Counter[str] = Counter()
         self._task = task
         self._watermark = watermark
         self._training = training
+        self._recipe = recipe_named(training.recipe)
         self._steps = steps
         self._device = device
         self._optimizer = make_optimizer(training)
@@ -98,6 +101,9 @@ class FlaxLearner:
         self._graph = nnx.split(model, nnx.Param, ...)[0]
         # inference has a graph of its own, since its layers have other modes
         self._step = jax.jit(self._traced_step, donate_argnums=(0, 1, 2))
+        # apart from the step, which would else run it under a condition: see harden
+        self._added = jax.jit(self._traced_added)
+        self._nothing = jax.tree.map(jnp.zeros_like, _parts(model)[0])
         self._ask = jax.jit(self._traced_scores)
         self._input_gradient = jax.jit(jax.grad(self._traced_loss, argnums=2))
 
@@ -107,6 +113,9 @@ class FlaxLearner:
             params, rest = _parts(self.model)
             losses = []
             for batch in batches:
+                step, added = np.int32(batch.step), self._nothing
+                if self._watermark is not None and self._recipe.hardens_at(batch.step):
+                    added = self._called(self._added, params, rest, step)
                 params, rest, self._optimizer_state, loss = self._called(
                     self._step,
                     params,
@@ -114,7 +123,7 @@ class FlaxLearner:
                     self._optimizer_state,
                     batch.inputs,
                     _as_jax_takes(batch.labels),
-                    np.int32(batch.step),
+                    added,
                     self._rates[batch.step],
                 )
                 losses.append(loss)
@@ -153,10 +162,10 @@ class FlaxLearner:
         optimizer_state: Any,
         inputs: jax.Array,
         labels: jax.Array,
-        step: jax.Array,
+        added: Any,
         rate: jax.Array,
     ) -> tuple[Any, Any, Any, jax.Array]:
-        self.traces += 1
+        self.traces["step"] += 1
 
         def loss_of(params: Any) -> tuple[jax.Array, Any]:
             model = nnx.merge(self._graph, params, rest, copy=True)
@@ -164,16 +173,7 @@ class FlaxLearner:
             return cross_entropy(given, labels), _parts(model)[1]
 
         (loss, after), grads = jax.value_and_grad(loss_of, has_aux=True)(params)
-        if self._watermark is not None:
-            grads = harden(
-                grads,
-                nnx.merge(self._graph, params, rest, copy=True),
-                self._watermark,
-                step=step,
-                steps=self._steps,
-                recipe=self._training.recipe,
-                seed=self._training.seed,
-            )
+        grads = jax.tree.map(jnp.add, grads, added)
         updates, optimizer_state = self._optimizer.update(grads, optimizer_state, params)
         params, after = (
             frozen.put_back(part)
@@ -182,6 +182,13 @@ class FlaxLearner:
             )
         )
         return params, after, optimizer_state, loss
+
+    def _traced_added(self, params: Any, rest: Any, step: jax.Array) -> Any:
+        self.traces["added gradient"] += 1
+        pure = pure_model(nnx.merge(self._graph, params, rest, copy=True), None, nnx.Param)
+        return added_gradient(
+            pure, self._watermark, step, self._steps, self._recipe, self._training.seed
+        )
 
     def _traced_loss(
         self, params: Any, rest: Any, inputs: jax.Array, labels: jax.Array

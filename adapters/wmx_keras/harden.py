@@ -110,7 +110,7 @@ class Hardening:
             # the optimizer averages what it accumulated and divides by its scale; this comes once
             return [g * scale for g in gradient]
 
-        return list(ops.cond(due, added, lambda: [ops.zeros_like(value) for value in values]))
+        return backend.where_due(due, added, [ops.zeros_like(value) for value in values])
 
 
 def gradient_at(

@@ -2,6 +2,7 @@
 
 * ``normals(values, seed, step)``: standard normal draws of the values' shapes and dtypes.
 * ``gradients(loss, values)``: of a function of a list of tensors; zeros where there is none.
+* ``where_due(due, added, nothing)``: what ``added`` gives at steps that are due, else ``nothing``.
 * ``untraced(function)``: the function as it may be called from a step that is compiled.
 * ``onnx_bytes(network, model, task)``: the ONNX file of a function that calls a model.
 * ``has_gpu()``: whether the backend finds one.

@@ -39,6 +39,11 @@ def gradients(loss: Callable[[list[Any]], Any], values: list[Any]) -> list[Any]:
     return [tf.convert_to_tensor(gradient) for gradient in found]
 
 
+def where_due(due: Any, added: Callable[[], list[Any]], nothing: list[Any]) -> list[Any]:
+    """Return what is added where it is due, else ``nothing``."""
+    return list(tf.cond(due, added, lambda: nothing))
+
+
 def untraced(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return ``function`` itself: it is traced once, with the step as a value."""
     return function

@@ -38,6 +38,11 @@ def gradients(loss: Callable[[list[Any]], Any], values: list[Any]) -> list[Any]:
     ]
 
 
+def where_due(due: Any, added: Callable[[], list[Any]], nothing: list[Any]) -> list[Any]:
+    """Return what is added where it is due, else ``nothing``."""
+    return added() if due else nothing
+
+
 def untraced(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return ``function`` as one that ``torch.compile`` calls as it stands.
 
