@@ -7,6 +7,7 @@ What is killed is in :mod:`kill_operations`.
 
 import os
 import random
+import shutil
 import stat
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 # runs the command line and ends itself by SIGKILL at the given step that touches the folder
 PROGRAM = """
@@ -126,12 +128,12 @@ def kill_once(operation: Operation, folder: Path, rng: random.Random, length: Le
             process.kill()
         process.communicate()
     outcome = Outcome(process.returncode, sorted(too_open))
-    for path in folder.rglob(".*.tmp"):
-        outcome.leftovers.append(path.name)
-        if naming == "nameless" and "--force" not in operation.words:
-            outcome.problems.append(f"{path.name} was left")
+    outcome.leftovers += [path.name for path in folder.rglob(".*.tmp")]
     try:
         operation.check(folder)
+        if naming == "nameless":  # only a file that is whole gets even a temporary name
+            with TemporaryDirectory() as copy:
+                operation.check(_with_leftovers_in_place(folder, Path(copy)))
         later = _start(operation.again, folder)
         later.communicate()
         operation.check(folder)
@@ -141,6 +143,14 @@ def kill_once(operation: Operation, folder: Path, rng: random.Random, length: Le
         if later.returncode not in operation.codes:
             outcome.problems.append(f"a later run ended with {later.returncode}")
     return outcome
+
+
+def _with_leftovers_in_place(folder: Path, copy: Path) -> Path:
+    """Copy a folder and give every temporary file the name that it was meant for."""
+    shutil.copytree(folder, copy, dirs_exist_ok=True)
+    for path in list(copy.rglob(".*.tmp")):
+        path.replace(path.with_name(path.name[1:].rsplit(".", 2)[0]))
+    return copy
 
 
 def _start(
