@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,6 @@ class FlaxLearner:
         self.model = model
         self.traces: Counter[str] = Counter()
         self._task = task
-        self._watermark = watermark
         self._training = training
         self._recipe = recipe_named(training.recipe)
         self._steps = steps
@@ -102,7 +102,7 @@ class FlaxLearner:
         # inference has a graph of its own, since its layers have other modes
         self._step = jax.jit(self._traced_step, donate_argnums=(0, 1, 2))
         # apart from the step, which would else run it under a condition: see harden
-        self._added = jax.jit(self._traced_added)
+        self._added = watermark and jax.jit(partial(self._traced_added, watermark))
         self._nothing = jax.tree.map(jnp.zeros_like, _parts(model)[0])
         self._ask = jax.jit(self._traced_scores)
         self._input_gradient = jax.jit(jax.grad(self._traced_loss, argnums=2))
@@ -114,7 +114,7 @@ class FlaxLearner:
             losses = []
             for batch in batches:
                 step, added = np.int32(batch.step), self._nothing
-                if self._watermark is not None and self._recipe.hardens_at(batch.step):
+                if self._added is not None and self._recipe.hardens_at(batch.step):
                     added = self._called(self._added, params, rest, step)
                 params, rest, self._optimizer_state, loss = self._called(
                     self._step,
@@ -183,12 +183,10 @@ class FlaxLearner:
         )
         return params, after, optimizer_state, loss
 
-    def _traced_added(self, params: Any, rest: Any, step: jax.Array) -> Any:
+    def _traced_added(self, watermark: Watermark, params: Any, rest: Any, step: jax.Array) -> Any:
         self.traces["added gradient"] += 1
         pure = pure_model(nnx.merge(self._graph, params, rest, copy=True), None, nnx.Param)
-        return added_gradient(
-            pure, self._watermark, step, self._steps, self._recipe, self._training.seed
-        )
+        return added_gradient(pure, watermark, step, self._steps, self._recipe, self._training.seed)
 
     def _traced_loss(
         self, params: Any, rest: Any, inputs: jax.Array, labels: jax.Array
