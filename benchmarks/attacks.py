@@ -43,6 +43,28 @@ def marked(folder: Path, data: LabelledData, training: Training, framework: str)
     return Watermark.open(Claim.load(files.claim), owner)
 
 
+def stolen(
+    folder: Path,
+    data: LabelledData,
+    attacker: LabelledData,
+    training: Training,
+    framework: str,
+) -> tuple[Watermark, Target]:
+    """Return the watermark of the run in ``folder``, as ``marked``, and what a thief has of it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    watermark, files = marked(folder, data, training, framework), RunFiles(folder)
+    target = Target(
+        model=files.model,
+        task=watermark.task,
+        generator=watermark.claim.generator,
+        data=attacker,
+        queries=data.x_train,
+        seed=training.seed,
+        framework=Framework(load_adapter(framework), NETWORK, files.weights, device="cpu"),
+    )
+    return watermark, target
+
+
 def tell(step: Step) -> None:
     if step.result is not None:
         figures = [
@@ -98,18 +120,7 @@ def main() -> None:
             device="cpu",
         )
         folder = arguments.work / f"{stem}_{seed}"
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        watermark = marked(folder, data, training, framework)
-        files = RunFiles(folder)
-        target = Target(
-            model=files.model,
-            task=watermark.task,
-            generator=watermark.claim.generator,
-            data=attacker,
-            queries=data.x_train,
-            seed=seed,
-            framework=Framework(adapter, NETWORK, files.weights, device="cpu"),
-        )
+        watermark, target = stolen(folder, data, attacker, training, framework)
         path = folder / "attacks.json"
         run = attack_model(target, watermark, attacks, path, resume=True, report=tell)
         unmarked = fit(adapter, data, data.task, None, training)

@@ -24,18 +24,17 @@ from pathlib import Path
 from typing import Any
 
 import harness
-from attacks import NETWORK, marked
+from attacks import NETWORK, stolen
 from splits import owner_and_attacker
 
 from wmx import Watermark
 from wmx.adapters import load_adapter
-from wmx.attacks.attack import Framework, Target
+from wmx.attacks.attack import Target
 from wmx.attacks.training.overwriting import Overwriting, own_watermark
 from wmx.data import LabelledData
 from wmx.disputes.fine_tuning import FineTuned, default_training, fine_tune
 from wmx.disputes.party import Party
 from wmx.disputes.settling import Settlement, settle
-from wmx.run_files import RunFiles
 from wmx.suspect import open_suspect
 from wmx.timestamp import Dating
 from wmx.trainer import fit
@@ -112,17 +111,7 @@ def run_of(
     """Return everything about one stolen model."""
     training = Training(model=NETWORK, epochs=arguments.epochs, seed=seed, device="cpu")
     folder = arguments.work / f"{Path(arguments.data).stem}_{arguments.epochs}_{seed}"
-    watermark = marked(folder, data, training, FRAMEWORK)
-    files = RunFiles(folder)
-    target = Target(
-        model=files.model,
-        task=watermark.task,
-        generator=watermark.claim.generator,
-        data=attacker,
-        queries=data.x_train,
-        seed=seed,
-        framework=Framework(load_adapter(FRAMEWORK), NETWORK, files.weights, device="cpu"),
-    )
+    watermark, target = stolen(folder, data, attacker, training, FRAMEWORK)
     rate = RATES[seed % len(RATES)]
     shipped = overwritten(target, rate, arguments.thief_epochs, folder / "thief")
     mark = own_watermark(target)
@@ -135,7 +124,7 @@ def run_of(
     return {
         "seed": seed,
         "thief_lr": rate,
-        "disputes": disputes(owner, thief, shipped, files.model, made),
+        "disputes": disputes(owner, thief, shipped, target.model, made),
         "fine_tuning": described(tuned),
     }
 

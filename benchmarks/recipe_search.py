@@ -15,17 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import harness
-from attacks import NETWORK, marked, tell
+from attacks import NETWORK, stolen, tell
 from splits import owner_and_attacker
 
 from wmx.adapters import load_adapter
-from wmx.attacks.attack import Framework, Target
 from wmx.attacks.campaign import attack_model
 from wmx.attacks.catalogue import chosen_attacks
 from wmx.data import LabelledData
 from wmx.errors import UsageError
 from wmx.recipe import RECIPES, Recipe
-from wmx.run_files import RunFiles
 from wmx.trainer import evaluate, fit
 from wmx.training import Training
 
@@ -56,21 +54,9 @@ def measured(
 ) -> dict[str, Any]:
     """Train one candidate with one seed, attack it, and return its figures."""
     RECIPES[recipe.name] = recipe
-    adapter = load_adapter("torch")
     training = Training(NETWORK, arguments.epochs, seed=seed, recipe=recipe.name, device="cpu")
     folder = arguments.work / f"{recipe.name}_{arguments.epochs}_{seed}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    watermark = marked(folder, data, training, "torch")
-    files = RunFiles(folder)
-    target = Target(
-        model=files.model,
-        task=watermark.task,
-        generator=watermark.claim.generator,
-        data=attacker,
-        queries=data.x_train,
-        seed=seed,
-        framework=Framework(adapter, NETWORK, files.weights, device="cpu"),
-    )
+    watermark, target = stolen(folder, data, attacker, training, "torch")
     attacks = chosen_attacks(arguments.attacks)
     run = attack_model(
         target, watermark, attacks, folder / "attacks.json", resume=True, report=tell
