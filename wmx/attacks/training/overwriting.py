@@ -22,6 +22,8 @@ from wmx.triggers import draw_triggers
 from wmx.verdict import judge
 from wmx.watermark import Watermark, default_trigger_count
 
+CREATED = "2026-01-01T00:00:00Z"  # the labels hang on it, as on all of a claim
+
 
 @dataclass(frozen=True)
 class Overwriting(TrainingAttack):
@@ -64,7 +66,7 @@ class Overwriting(TrainingAttack):
 
 
 def own_watermark(target: Target) -> Watermark:
-    """Return a claim of the attacker's own with its triggers; key and salt hang on the seed."""
+    """Return a claim of the attacker's own with its triggers; the same for the same seed."""
     key, salt = (
         hashlib.sha256(f"{target.seed} overwriting {purpose}".encode()).digest()
         for purpose in ("key", "salt")
@@ -74,5 +76,13 @@ def own_watermark(target: Target) -> Watermark:
     n = default_trigger_count(task.classes)
     secret = owner.trigger_secret(salt)
     root = commitment_root(draw_triggers(generator, secret, n, task), secret)
-    claim = Claim.sign(owner, task=task, generator=generator.describe(), n=n, salt=salt, root=root)
+    claim = Claim.sign(
+        owner,
+        task=task,
+        generator=generator.describe(),
+        n=n,
+        salt=salt,
+        root=root,
+        created=CREATED,
+    )
     return Watermark.open(claim, owner)
