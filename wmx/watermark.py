@@ -87,14 +87,21 @@ class Watermark:
         n: int | None = None,
         generator: Generator | None = None,
         note: str = "",
+        salt: bytes | None = None,
+        created: str | None = None,
     ) -> Self:
-        """Make a fresh watermark for ``task``; as :meth:`new`."""
+        """Make a watermark for ``task``; as :meth:`new`.
+
+        Args:
+            salt, created: 32 bytes, and ``YYYY-MM-DDThh:mm:ssZ``, of a claim that is to come out
+                the same again; fresh ones, as an owner wants them, if ``None``.
+        """
         try:
             generator = generator or default_generator(task)
             n = default_trigger_count(task.classes) if n is None else n
             if not 1 <= n <= MAX_TRIGGERS:
                 raise ValueError(f"n is {n}, expected 1 to {MAX_TRIGGERS:,}")
-            salt = secrets.token_bytes(32)
+            salt = secrets.token_bytes(32) if salt is None else salt
             secret = owner.trigger_secret(salt)
             triggers = draw_triggers(generator, secret, n, task)
         except ValueError as error:
@@ -106,6 +113,7 @@ class Watermark:
             n=n,
             salt=salt,
             root=commitment_root(triggers, secret),
+            created=created,
             note=note,
         )
         return cls(claim, triggers, claim.labels())

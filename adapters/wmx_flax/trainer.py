@@ -113,9 +113,9 @@ class FlaxLearner:
             params, rest = _parts(self.model)
             losses = []
             for batch in batches:
-                step, added = np.int32(batch.step), self._nothing
+                added = self._nothing
                 if self._added is not None and self._recipe.hardens_at(batch.step):
-                    added = self._called(self._added, params, rest, step)
+                    added = self._called(self._added, params, rest, np.int32(batch.step))
                 params, rest, self._optimizer_state, loss = self._called(
                     self._step,
                     params,

@@ -9,6 +9,7 @@ from wmx.cli.common import (
     DeviceChoice,
     JsonOption,
     MemoryOption,
+    MinBitsOption,
     RootsOption,
     SecondsOption,
     answer,
@@ -53,10 +54,7 @@ def dispute(
             metavar="CLAIM=FILE", help="The secret images of a claim over its owner's images."
         ),
     ] = None,
-    min_bits: Annotated[
-        float | None,
-        typer.Option(help="Bits to ask for instead of 128 (64 with a trusted timestamp)."),
-    ] = None,
+    min_bits: MinBitsOption = None,
     roots: RootsOption = None,
     data: Annotated[
         str | None,

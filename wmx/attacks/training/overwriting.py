@@ -15,12 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from wmx.attacks.attack import Outcome, Progress, Target
 from wmx.attacks.training.learning import Study, TrainingAttack
 from wmx.attacks.training.pool import PoolRows, family
-from wmx.claim import Claim
-from wmx.commitment import commitment_root
 from wmx.keys import OwnerKey
-from wmx.triggers import draw_triggers
 from wmx.verdict import judge
-from wmx.watermark import Watermark, default_trigger_count
+from wmx.watermark import Watermark
 
 CREATED = "2026-01-01T00:00:00Z"  # the labels hang on it, as on all of a claim
 
@@ -72,17 +69,6 @@ def own_watermark(target: Target) -> Watermark:
         for purpose in ("key", "salt")
     )
     owner = OwnerKey(Ed25519PrivateKey.from_private_bytes(key))
-    generator, task = family(target), target.task
-    n = default_trigger_count(task.classes)
-    secret = owner.trigger_secret(salt)
-    root = commitment_root(draw_triggers(generator, secret, n, task), secret)
-    claim = Claim.sign(
-        owner,
-        task=task,
-        generator=generator.describe(),
-        n=n,
-        salt=salt,
-        root=root,
-        created=CREATED,
+    return Watermark.for_task(
+        owner, target.task, generator=family(target), salt=salt, created=CREATED
     )
-    return Watermark.open(claim, owner)
