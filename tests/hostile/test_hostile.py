@@ -9,6 +9,7 @@ from pathlib import Path
 
 import claim_cases
 import data_cases
+import disclosure_cases
 import evidence_cases
 import key_cases
 import onnx_cases
@@ -29,6 +30,7 @@ CASES = [
     *data_cases.CASES,
     *safetensors_cases.CASES,
     *evidence_cases.CASES,
+    *disclosure_cases.CASES,
     *timestamp_cases.CASES,
 ]
 LEAST = 60
