@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fixed import fixed_watermark
 from stacks import KIT, load_kit
 
-from wmx import OwnerKey, Watermark
+from wmx import Watermark
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -27,7 +28,7 @@ def kit(request: pytest.FixtureRequest) -> Any:
 @pytest.fixture(scope="session")
 def watermark() -> Watermark:
     """Over scikit-learn's digits."""
-    return Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=10, mean=0.3, std=0.4)
+    return fixed_watermark()
 
 
 @pytest.fixture(scope="session")

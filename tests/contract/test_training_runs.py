@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fixed import fixed_watermark
 
-from wmx import OwnerKey, UsageError, Watermark
+from wmx import UsageError
 from wmx.data import load_data
 from wmx.trainer import evaluate, fit
 from wmx.training import EpochDone, Training
@@ -21,7 +22,7 @@ def test_a_resumed_run_ends_as_one_that_was_not_interrupted(
 ) -> None:
     whole_set = load_data("digits")
     data = replace(whole_set, x_train=whole_set.x_train[:630], y_train=whole_set.y_train[:630])
-    watermark = Watermark.for_task(OwnerKey.generate(), data.task)
+    watermark = fixed_watermark(data.task)
     training = replace(SHORT, model=model)
     path = tmp_path / "run.safetensors"
 

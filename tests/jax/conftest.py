@@ -7,8 +7,9 @@ os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"  # before J
 import jax
 import numpy as np
 import pytest
+from fixed import fixed_watermark
 
-from wmx import OwnerKey, Watermark
+from wmx import Watermark
 
 assert len(jax.devices()) == 8
 
@@ -16,7 +17,7 @@ assert len(jax.devices()) == 8
 @pytest.fixture(scope="session")
 def watermark() -> Watermark:
     """Over scikit-learn's digits."""
-    return Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=10, mean=0.3, std=0.4)
+    return fixed_watermark()
 
 
 @pytest.fixture(scope="session")

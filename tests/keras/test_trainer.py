@@ -9,10 +9,11 @@ import keras
 import numpy as np
 import pytest
 import wmx_keras.trainer
+from fixed import fixed_watermark
 from networks import BACKEND, OwnStep
 from wmx_keras.models import build_model
 
-from wmx import OwnerKey, UsageError, Watermark
+from wmx import OwnerKey, UsageError
 from wmx.cli import run
 from wmx.data import LabelledData, load_data
 from wmx.errors import CannotRunError
@@ -43,7 +44,7 @@ def few_digits() -> LabelledData:
 
 def test_three_epochs_of_a_run_trace_the_step_once() -> None:
     data = few_digits()
-    watermark = Watermark.for_task(OwnerKey.generate(), data.task)
+    watermark = fixed_watermark(data.task)
     training = Training(model="test_trainer:counted", epochs=3, device="cpu", lr=0.05)
     steps.clear()
     fit(wmx_keras.trainer, data, data.task, watermark, training)

@@ -11,8 +11,9 @@ import jax
 import keras
 import numpy as np
 import pytest
+from fixed import fixed_watermark
 
-from wmx import OwnerKey, Watermark
+from wmx import Watermark
 
 assert keras.backend.backend() == "jax"
 assert len(jax.devices()) == 8
@@ -29,7 +30,7 @@ def over_devices() -> Iterator[keras.distribution.DataParallel]:
 @pytest.fixture(scope="session")
 def watermark() -> Watermark:
     """Over scikit-learn's digits."""
-    return Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=10, mean=0.3, std=0.4)
+    return fixed_watermark()
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+from fixed import fixed_watermark
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from wmx import OwnerKey, Watermark
+from wmx import Watermark
 
 torch.set_num_threads(1)  # one process per core runs the tests; and repeatable to the bit
 
@@ -17,7 +18,7 @@ torch.set_num_threads(1)  # one process per core runs the tests; and repeatable 
 @pytest.fixture(scope="session")
 def watermark() -> Watermark:
     """Over scikit-learn's digits."""
-    return Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=10, mean=0.3, std=0.4)
+    return fixed_watermark()
 
 
 @pytest.fixture(scope="session")

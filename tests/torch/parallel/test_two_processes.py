@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fixed import OWNER, fixed_watermark
 from two_processes import digits
 
-from wmx import OwnerKey, Watermark, verify
+from wmx import Watermark, verify
 
 SCRIPT = Path(__file__).with_name("two_processes.py")
 LIMIT = 600  # seconds; only processes that wait for each other take so long
@@ -21,9 +22,8 @@ LIMIT = 600  # seconds; only processes that wait for each other take so long
 @pytest.fixture
 def watermark(tmp_path: Path) -> Watermark:
     """Its claim and key lie in files, as several processes need them."""
-    owner = OwnerKey.generate()
-    watermark = Watermark.new(owner, shape=(8, 8, 1), classes=10, mean=0.3, std=0.4)
-    owner.save(tmp_path / "key.pem")
+    watermark = fixed_watermark()
+    OWNER.save(tmp_path / "key.pem")
     watermark.claim.save(tmp_path / "claim.json")
     return watermark
 

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from fixed import fixed_watermark
 
-from wmx import OwnerKey, Watermark
+from wmx import Watermark
 from wmx.data import LabelledData, load_data
 
 
@@ -16,4 +17,4 @@ def data() -> LabelledData:
 
 @pytest.fixture(scope="module")
 def watermark(data: LabelledData) -> Watermark:
-    return Watermark.for_task(OwnerKey.generate(), data.task)
+    return fixed_watermark(data.task)

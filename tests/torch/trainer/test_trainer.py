@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fixed import fixed_watermark
 from short_runs import SHORT, evaluate, fit, same_bits
 from torch import nn
 
-from wmx import OwnerKey, Watermark
+from wmx import Watermark
 from wmx.data import LabelledData, load_data
 from wmx.errors import CannotRunError, UsageError
 from wmx.schedule import learning_rate_factor
@@ -37,7 +38,7 @@ def test_every_random_state_is_left_as_found(data: LabelledData, watermark: Wate
 
 
 def test_the_watermark_and_the_data_are_left_as_found(data: LabelledData) -> None:
-    watermark = Watermark.for_task(OwnerKey.generate(), data.task)
+    watermark = fixed_watermark(data.task)
     triggers, x_train = watermark.triggers.copy(), data.x_train.copy()
     fit(data, data.task, watermark, replace(SHORT, epochs=1))
     np.testing.assert_array_equal(watermark.triggers, triggers)
@@ -49,7 +50,7 @@ def test_the_watermark_and_the_data_are_left_as_found(data: LabelledData) -> Non
 
 def test_the_mark_is_learned_beside_the_task_and_reported() -> None:
     data = load_data("digits")
-    watermark = Watermark.for_task(OwnerKey.generate(), data.task)
+    watermark = fixed_watermark(data.task)
     events: list[EpochDone] = []
     training = Training(model="cnn", epochs=12, device="cpu")
     model = fit(data, data.task, watermark, training, report=events.append)
@@ -82,9 +83,7 @@ def test_features_and_tokens_are_marked_too(kind: str, recipe: str) -> None:
     else:
         x = rng.integers(0, 20, (400, 12)) + 15 * y[:, None]
     data = LabelledData.of(x[:300], y[:300], x[300:], y[300:], kind)
-    watermark = Watermark.for_task(
-        OwnerKey.generate(), data.task, n=40, generator=data.trigger_generator()
-    )
+    watermark = fixed_watermark(data.task, n=40, generator=data.trigger_generator())
     events: list[EpochDone] = []
     training = Training(
         model="mlp", epochs=80, optimizer="adamw", lr=0.005, device="cpu", recipe=recipe
