@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fixed import fixed_watermark
+from fixed import fixed_watermark, normalised_digits
 from stacks import KIT, load_kit
 
 from wmx import Watermark
@@ -34,8 +34,4 @@ def watermark() -> Watermark:
 @pytest.fixture(scope="session")
 def digits() -> tuple[np.ndarray, np.ndarray]:
     """1,700 real digits, normalised as the watermark says, channels last."""
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    x = ((bunch.images / 16 - 0.3) / 0.4).astype(np.float32)[:1700, :, :, None]
-    return x, bunch.target[:1700].astype(np.int64)
+    return normalised_digits(1700)

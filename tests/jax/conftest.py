@@ -7,7 +7,7 @@ os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"  # before J
 import jax
 import numpy as np
 import pytest
-from fixed import fixed_watermark
+from fixed import fixed_watermark, normalised_digits
 
 from wmx import Watermark
 
@@ -23,8 +23,5 @@ def watermark() -> Watermark:
 @pytest.fixture(scope="session")
 def digits() -> tuple[np.ndarray, np.ndarray]:
     """1,700 real digits, normalised as the watermark says."""
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    x = ((bunch.images / 16 - 0.3) / 0.4).astype(np.float32)[:1700, :, :, None]
-    return x, bunch.target[:1700].astype(np.int32)
+    x, y = normalised_digits(1700)
+    return x, y.astype(np.int32)

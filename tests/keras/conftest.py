@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fixed import fixed_watermark
+from fixed import fixed_watermark, normalised_digits
 from stacks import load_kit
 
 from wmx import Watermark
@@ -21,8 +21,4 @@ def watermark() -> Watermark:
 @pytest.fixture(scope="session")
 def digits() -> tuple[np.ndarray, np.ndarray]:
     """600 real digits, normalised as the watermark says."""
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    x = ((bunch.images / 16 - 0.3) / 0.4).astype(np.float32)[:600, :, :, None]
-    return x, bunch.target[:600].astype(np.int64)
+    return normalised_digits(600)

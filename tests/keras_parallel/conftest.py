@@ -11,7 +11,7 @@ import jax
 import keras
 import numpy as np
 import pytest
-from fixed import fixed_watermark
+from fixed import fixed_watermark, normalised_digits
 
 from wmx import Watermark
 
@@ -36,8 +36,4 @@ def watermark() -> Watermark:
 @pytest.fixture(scope="session")
 def digits() -> tuple[np.ndarray, np.ndarray]:
     """1,700 real digits, normalised as the watermark says."""
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    x = ((bunch.images / 16 - 0.3) / 0.4).astype(np.float32)[:1700, :, :, None]
-    return x, bunch.target[:1700]
+    return normalised_digits(1700)
