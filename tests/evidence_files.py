@@ -13,6 +13,7 @@ from wmx.disclosure import answers_from_json, window_from_json
 from wmx.dsse import Envelope
 from wmx.evidence import PAYLOAD_TYPE, Evidence, Run
 from wmx.statistics import fraction_text
+from wmx.task import Task
 from wmx.ways import Way, price_of, weigh
 
 RUN = Run("onnxruntime 1.31.1 CPUExecutionProvider", ("ai.onnx 17",), "tests")
@@ -20,8 +21,15 @@ PLAIN = Way("NCHW", "y")
 SUSPECT = "aa" * 32
 
 
-def small_watermark(key: OwnerKey, n: int = 6) -> Watermark:
-    return Watermark.new(key, shape=(8, 8, 1), classes=1000, n=n)
+def small_watermark(key: OwnerKey, n: int = 6, *, number: int = 0) -> Watermark:
+    """Return the one watermark of ``key``; another ``number`` gives another claim."""
+    return Watermark.for_task(
+        key,
+        Task.of((8, 8, 1), 1000),
+        n=n,
+        salt=number.to_bytes(32, "big"),
+        created="2026-01-01T00:00:00Z",
+    )
 
 
 def small_evidence(

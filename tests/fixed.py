@@ -1,6 +1,7 @@
-"""A watermark that is the same in every run, and real digits for it, for the tests that train.
+"""Keys and a watermark that are the same in every run, and real digits for it.
 
-What a training ends at hangs on its triggers: with fresh ones a bound would be met by luck.
+What a training ends at hangs on its triggers, and what a guess hits on the labels: with fresh ones
+a bound would be met by luck.
 """
 
 from typing import Any
@@ -11,7 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from wmx import OwnerKey, Watermark
 from wmx.task import Task
 
-OWNER = OwnerKey(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+OWNER, THIEF = (
+    OwnerKey(Ed25519PrivateKey.from_private_bytes(bytes(range(first, first + 32))))
+    for first in (0, 32)
+)
 DIGITS = Task("image", (8, 8, 1), 10, mean=("0.3",), std=("0.4",))
 
 

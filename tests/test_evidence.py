@@ -19,17 +19,18 @@ from evidence_files import (
     small_watermark,
     statement_of,
 )
+from fixed import OWNER, THIEF
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wmx import Claim, IntegrityError, OwnerKey, canonical
+from wmx import Claim, IntegrityError, canonical
 from wmx.answers import Answers
 from wmx.disclosure import way_to_json
 from wmx.dsse import Envelope, pre_authentication_encoding
 from wmx.evidence import PAYLOAD_TYPE, Evidence
 from wmx.ways import SHIFTS, Way
 
-KEY, THIEF = OwnerKey.generate(), OwnerKey.generate()
+KEY = OWNER
 MARK = small_watermark(KEY)
 EVIDENCE = small_evidence(KEY, MARK)
 FILE = EVIDENCE.to_bytes()
@@ -244,7 +245,7 @@ def test_a_number_that_does_not_follow_from_the_answers(counted: str, value: Any
 
 def test_another_claim_of_the_same_owner_cannot_be_put_in() -> None:
     statement = statement_of(EVIDENCE)
-    statement["predicate"]["claim"]["file"] = small_watermark(KEY).claim.to_json()
+    statement["predicate"]["claim"]["file"] = small_watermark(KEY, number=1).claim.to_json()
     refused(signed(statement, KEY), "names another claim")
     with pytest.raises(IntegrityError, match="trigger 0 is not the one"):
         restated(statement, KEY)

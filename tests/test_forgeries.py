@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evidence_files import restated, statement_of
+from fixed import THIEF, fixed_watermark
 from forging.claims import Attempt, attempt, forged
 from forging.grinding import ground
 from forging.images import adversarial, chased, hits_of, one_by_one
@@ -17,7 +18,7 @@ from forging.normalising import draft_labels, fitting_task, rows_for
 from forging.victim import Victim
 from onnx_models import knows_labels
 
-from wmx import IntegrityError, OwnerKey, Watermark, verify
+from wmx import IntegrityError, Watermark, verify
 from wmx.answers import Answers
 from wmx.checking import check
 from wmx.commitment import open_triggers
@@ -28,7 +29,7 @@ from wmx.statistics import evidence_bits
 from wmx.task import Task
 from wmx.ways import Way
 
-KEY = OwnerKey.generate()
+KEY = THIEF
 TASK = Task.of((8, 8, 1), 10)
 N = 100
 FAR_FROM_ENOUGH = 40.0  # bits; chance exceeds it once in 2^40, and the verifier asks for 64
@@ -149,7 +150,7 @@ def test_another_number_of_classes_does_not_help(
 
 @pytest.fixture(scope="module")
 def owner_mark() -> Watermark:
-    return Watermark.for_task(OwnerKey.generate(), TASK)
+    return fixed_watermark(TASK)
 
 
 @pytest.fixture(scope="module")

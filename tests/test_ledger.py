@@ -50,7 +50,7 @@ def test_only_the_next_triggers_can_be_spent(ledger: Ledger) -> None:
 
 def test_every_claim_has_its_own(ledger: Ledger, tmp_path: Path) -> None:
     ledger.spend(0, 5, **WORDS)
-    other = Ledger(tmp_path / "owner.pem", small_watermark(KEY).claim)
+    other = Ledger(tmp_path / "owner.pem", small_watermark(KEY, number=1).claim)
     assert other.next_start() == 0
 
 
