@@ -13,12 +13,12 @@ from pathlib import Path
 
 import harness
 from splits import train_and_test
-from wmx_torch import trainer
 
 from wmx import OwnerKey
 from wmx.embed import embed
 from wmx.trainer import evaluate, fit
 from wmx.training import Training
+from wmx_torch import trainer
 
 
 def main() -> None:

@@ -17,11 +17,11 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn.functional import cross_entropy
-from wmx_torch import export
 
 from wmx import OwnerKey, Watermark
 from wmx.suspect import open_suspect
 from wmx.verdict import judge
+from wmx_torch import export
 
 STEPS = 150
 BATCH = 64

@@ -3,18 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-import jax
 from numpy.typing import NDArray
 
-from wmx.errors import MissingExtraError
 from wmx.export_check import check_export
-from wmx.exporting import EXPORT_INPUT, EXPORT_OUTPUT, exporting, repaired_jax2onnx
 from wmx.files import refuse_overwrite, write_bytes
 from wmx.task import Task
 from wmx.watermark import Watermark
 from wmx_flax.inference import Call, Model, pure_model, scores, scores_of
-
-OPSET = 20
+from wmx_jax.onnx_file import onnx_bytes
 
 
 def export(
@@ -53,27 +49,7 @@ def export(
     def reference(inputs: NDArray[Any]) -> NDArray[Any]:
         return scores(model, inputs, task, call)
 
-    example = task.example_inputs(2, seed=0)
-    reference(example)  # its own errors are the clearest
-    data = _exported(network, jax.ShapeDtypeStruct(example.shape[1:], example.dtype))
+    reference(task.example_inputs(2, seed=0))  # its own errors are the clearest
+    data = onnx_bytes(network, task)
     check_export(data, reference, task)
     write_bytes(path, data, force=force)
-
-
-def _exported(network: Any, one: jax.ShapeDtypeStruct) -> bytes:
-    try:
-        from jax2onnx import to_onnx
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(str(error.name), "jax") from None
-    (batch,) = jax.export.symbolic_shape("batch")
-    hint = "its call has to be traceable for any batch size; see jax.export"
-    with exporting("jax2onnx", hint):
-        model = to_onnx(
-            network,
-            inputs=[jax.ShapeDtypeStruct((batch, *one.shape), one.dtype)],
-            opset=OPSET,
-            input_names=[EXPORT_INPUT],
-            output_names=[EXPORT_OUTPUT],
-        )
-        data: bytes = repaired_jax2onnx(model).SerializeToString()
-        return data

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from flax import nnx
 
@@ -17,6 +16,8 @@ from wmx.errors import UsageError
 from wmx.recipe import Recipe, recipe_named
 from wmx.watermark import Watermark
 from wmx_flax.inference import Call, Model, PureModel, pure_model, scores_of
+from wmx_jax.conditions import where_due
+from wmx_jax.noise import normals
 
 
 def harden(
@@ -77,7 +78,11 @@ def harden(
         return jax.tree.leaves(gradient)
 
     # outside jit a condition would be compiled anew at every call
-    more = added() if isinstance(step, int) else _where_due(step % chosen.every == 0, added)
+    if isinstance(step, int):
+        more = added()
+    else:
+        nothing = [jnp.zeros_like(leaf) for leaf in jax.tree.leaves(pure.params)]
+        more = where_due(step % chosen.every == 0, added, nothing)
     return jax.tree.unflatten(
         shape, [a + b.astype(a.dtype) for a, b in zip(own, more, strict=True)]
     )
@@ -93,13 +98,14 @@ def added_gradient(
 ) -> Any:
     """Return what :func:`harden` adds at a step that carries it, as the model's parameters."""
     n = len(watermark.labels)
+    leaves, shape = jax.tree.flatten(pure.params)
     places = jnp.asarray(recipe.draws(n, seed), jnp.int32)[step // recipe.every % n]
     return gradient_at(
         pure,
         jnp.asarray(watermark.inputs)[places],
         jnp.asarray(watermark.labels, jnp.int32)[places],
         watermark.task.classes,
-        noise=_noise(pure.params, seed, step),
+        noise=jax.tree.unflatten(shape, normals(leaves, seed, step)),
         radius=recipe.radius * jnp.minimum(1.0, step / steps / recipe.ramp),
         weight=recipe.weight,
     )
@@ -142,31 +148,6 @@ def gradient_at(
     factor = jnp.where(finite, weight / jnp.maximum(norm, 1.0), 0.0)
     # a gradient that is not finite says nothing; multiplying it by 0 would keep a nan
     return jax.tree.map(lambda g: jnp.where(finite, g * factor.astype(g.dtype), 0), gradient)
-
-
-def _where_due(due: jax.Array, added: Callable[[], list[jax.Array]]) -> list[jax.Array]:
-    """Return what is added where it is due, else zeros.
-
-    On a CPU it is computed at every step: inside a condition XLA leaves the convolutions of a
-    gradient as they are, and runs them by a loop that takes 15 times as long.
-    """
-    zeros = [jnp.zeros(leaf.shape, leaf.dtype) for leaf in jax.eval_shape(added)]
-    return jax.lax.platform_dependent(
-        cpu=lambda: [jnp.where(due, a, zero) for a, zero in zip(added(), zeros, strict=True)],
-        default=lambda: jax.lax.cond(due, added, lambda: zeros),
-    )
-
-
-def _noise(params: Any, seed: int, step: jax.Array) -> Any:
-    leaves, shape = jax.tree.flatten(params)
-    # one draw for all: XLA takes almost half a second to compile each
-    key = jax.random.fold_in(jax.random.key(seed), step)
-    draw = jax.random.normal(key, (sum(leaf.size for leaf in leaves),))
-    parts = jnp.split(draw, np.cumsum([leaf.size for leaf in leaves])[:-1])
-    return jax.tree.unflatten(
-        shape,
-        [p.reshape(leaf.shape).astype(leaf.dtype) for p, leaf in zip(parts, leaves, strict=True)],
-    )
 
 
 class HardeningState(NamedTuple):

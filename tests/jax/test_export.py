@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen, nnx
-from wmx_flax import export
-from wmx_flax.models import cnn, mlp
 
 from wmx import CannotRunError
 from wmx.task import Task
+from wmx_flax import export
+from wmx_flax.models import cnn, mlp
 
 IMAGES = Task.of((16, 16, 3), 5)
 TOKENS = Task.of((12,), 5, kind="tokens")

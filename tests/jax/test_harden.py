@@ -8,10 +8,10 @@ import numpy as np
 import optax
 import pytest
 from flax import linen, nnx
-from wmx_flax import Monitor, export, harden, hardening, watermarked
-from wmx_flax.models import cnn
 
 from wmx import UsageError, Watermark, verify
+from wmx_flax import Monitor, export, harden, hardening, watermarked
+from wmx_flax.models import cnn
 
 
 class Small(linen.Module):

@@ -10,10 +10,10 @@ import optax
 import pytest
 from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
-from wmx_flax import export, harden, watermarked
-from wmx_flax.models import cnn
 
 from wmx import UsageError, Watermark, verify
+from wmx_flax import export, harden, watermarked
+from wmx_flax.models import cnn
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from wmx_flax import trainer, watermarked
 
 from wmx import OwnerKey, UsageError, Watermark
 from wmx.data import load_data
 from wmx.training import Training
 from wmx.training_batches import TrainingBatches
+from wmx_flax import trainer, watermarked
 
 
 def batch(digits: Any, form: str) -> Any:

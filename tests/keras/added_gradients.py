@@ -5,11 +5,11 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-from wmx_keras import backends
-from wmx_keras.harden import gradient_at
 
 from wmx import Watermark
 from wmx.recipe import recipe_named
+from wmx_keras import backends
+from wmx_keras.harden import gradient_at
 
 ROBUST = recipe_named("robust")
 ON_JAX = keras.backend.backend() == "jax"

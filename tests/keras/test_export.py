@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from keras import layers, ops
 from networks import Subclassed
-from wmx_keras import export
-from wmx_keras.models import mlp
 
 from wmx import CannotRunError
 from wmx.task import Task
+from wmx_keras import export
+from wmx_keras.models import mlp
 
 IMAGES = Task.of((16, 16, 3), 5)
 SMALL_IMAGES = Task.of((8, 8, 1), 10)

@@ -9,9 +9,9 @@ import pytest
 from added_gradients import States, put, values
 from networks import BACKEND, OwnStep, Subclassed, sequential
 from training import SIZE, STEPS, Digits, batches, compiled, fitted, same
-from wmx_keras import protect
 
 from wmx import UsageError, Watermark
+from wmx_keras import protect
 
 
 @pytest.fixture(scope="module")

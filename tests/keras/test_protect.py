@@ -11,9 +11,9 @@ import pytest
 from added_gradients import States, added, wanted
 from networks import BACKEND, OwnStep, Subclassed, functional, sequential
 from training import Digits, batches, compiled, fitted
-from wmx_keras import protect
 
 from wmx import Watermark
+from wmx_keras import protect
 
 
 def require_recipe(

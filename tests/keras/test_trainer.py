@@ -8,11 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-import wmx_keras.trainer
 from fixed import fixed_watermark
 from networks import BACKEND, OwnStep
-from wmx_keras.models import build_model
 
+import wmx_keras.trainer
 from wmx import OwnerKey, UsageError
 from wmx.cli import run
 from wmx.data import LabelledData, load_data
@@ -20,6 +19,7 @@ from wmx.errors import CannotRunError
 from wmx.task import Task
 from wmx.trainer import fit
 from wmx.training import Training
+from wmx_keras.models import build_model
 
 steps: list[int] = []
 

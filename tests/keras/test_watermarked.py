@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from networks import BACKEND, sequential
 from training import Digits
-from wmx_keras import watermarked
 
 from wmx import UsageError, Watermark
+from wmx_keras import watermarked
 
 FORMS = ["arrays", "PyDataset", "tf.data", *(["DataLoader"] if BACKEND == "torch" else [])]
 

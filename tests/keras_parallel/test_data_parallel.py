@@ -9,10 +9,10 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from wmx_keras import Monitor, export, protect, watermarked
-from wmx_keras.models import build_model
 
 from wmx import UsageError, Watermark, verify
+from wmx_keras import Monitor, export, protect, watermarked
+from wmx_keras.models import build_model
 
 Digits = tuple[np.ndarray, np.ndarray]
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+
 from wmx_flax import Monitor, export, harden, trainer, watermarked  # noqa: F401
 from wmx_flax.harden import gradient_at
 from wmx_flax.inference import pure_model

@@ -7,11 +7,11 @@ import keras
 import numpy as np
 from keras import ops
 from keras.src.random.seed_generator import global_seed_generator
+
+from wmx.task import Task
 from wmx_keras import Monitor, export, protect, trainer, watermarked  # noqa: F401
 from wmx_keras.harden import gradient_at
 from wmx_keras.models import build_model
-
-from wmx.task import Task
 
 STACK = f"keras-{keras.backend.backend()}"
 ADAPTER = trainer

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, TensorDataset
+
 from wmx_torch import Monitor, export, harden, trainer, watermarked  # noqa: F401
 from wmx_torch.harden import gradient_at
 from wmx_torch.models import cnn

@@ -6,9 +6,9 @@ import sys
 import pytest
 import torch
 from torch import nn
-from wmx_torch.callbacks import Hardening
 
 from wmx import UsageError, Watermark
+from wmx_torch.callbacks import Hardening
 
 LAZY = """
 import sys

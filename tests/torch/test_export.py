@@ -8,11 +8,11 @@ import onnx
 import pytest
 import torch
 from torch import nn
-from wmx_torch import export
-from wmx_torch.models import build_model
 
 from wmx import CannotRunError, OwnerKey, Task, Watermark, verify
 from wmx.suspect import runtime
+from wmx_torch import export
+from wmx_torch.models import build_model
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
-from wmx_torch import Monitor, harden, watermarked
 
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark
 from wmx.recipe import RECIPES, triggers_at
+from wmx_torch import Monitor, harden, watermarked
 
 
 def batch(digits: TensorDataset, start: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

@@ -18,11 +18,11 @@ from transformers import (
     TrainerCallback,
     TrainingArguments,
 )
-from wmx_torch import export, harden, huggingface, watermarked
-from wmx_torch.huggingface import Monitor, Protect
 
 from wmx import UsageError, Watermark, verify
 from wmx.suspect import runtime
+from wmx_torch import export, harden, huggingface, watermarked
+from wmx_torch.huggingface import Monitor, Protect
 
 
 @pytest.fixture(scope="module")

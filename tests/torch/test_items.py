@@ -11,9 +11,9 @@ from torch.utils.data import (
     Dataset,
     TensorDataset,
 )
-from wmx_torch import watermarked
 
 from wmx import OwnerKey, UsageError, Watermark
+from wmx_torch import watermarked
 
 pytestmark = pytest.mark.usefixtures("unchanged_random_state")
 

@@ -24,11 +24,11 @@ from message_data import (
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
-from wmx_torch import export, harden, watermarked
-from wmx_torch.lightning import Monitor, Protect
 
 from wmx import UsageError, Watermark, verify
 from wmx.suspect import runtime
+from wmx_torch import export, harden, watermarked
+from wmx_torch.lightning import Monitor, Protect
 
 pytestmark = [
     # Lightning's advice on machines with more cores

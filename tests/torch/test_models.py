@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from wmx_torch.models import build_model, cnn, mlp
 
 from wmx.errors import CannotRunError, UsageError
 from wmx.task import Task
+from wmx_torch.models import build_model, cnn, mlp
 
 
 def parameters(model: torch.nn.Module) -> int:

@@ -13,8 +13,6 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
-from wmx_torch import export, trainer
-from wmx_torch.models import build_model
 
 from wmx import Claim, OwnerKey, Watermark, verify
 from wmx.data import LabelledData, load_data
@@ -23,6 +21,8 @@ from wmx.trainer import fit
 from wmx.training import Training
 from wmx.trigger_file import load_images, save_images
 from wmx.triggers.folder import Folder
+from wmx_torch import export, trainer
+from wmx_torch.models import build_model
 
 MOST_BITS_OF_CHANCE = 30.0
 

@@ -15,9 +15,9 @@ from torch.utils.data import (
     RandomSampler,
     TensorDataset,
 )
-from wmx_torch import watermarked
 
 from wmx import UsageError, Watermark
+from wmx_torch import watermarked
 
 pytestmark = pytest.mark.usefixtures("unchanged_random_state")
 

@@ -11,7 +11,6 @@ import onnx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from onnx import TensorProto, helper, numpy_helper
-from wmx_torch.trainer import TUNING_CHILD
 
 from wmx import OwnerKey, Watermark
 from wmx.attacks.stolen import stolen_run
@@ -26,6 +25,7 @@ from wmx.sandbox.process import Sandbox
 from wmx.suspect import open_suspect
 from wmx.suspect.confined import confine
 from wmx.training import Training
+from wmx_torch.trainer import TUNING_CHILD
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
-from wmx_torch.from_onnx import Fed, converted
 
 from wmx.errors import CannotRunError
 from wmx.suspect import runtime
+from wmx_torch.from_onnx import Fed, converted
 
 
 def normalised(last: str = "Identity", *, layout: str = "NCHW") -> bytes:

@@ -8,9 +8,9 @@ import torch
 from digit_data import own_stream, shuffled
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 from two_processes import exact_triggers
-from wmx_torch import watermarked
 
 from wmx import UsageError, Watermark
+from wmx_torch import watermarked
 
 pytestmark = pytest.mark.usefixtures("unchanged_random_state")
 

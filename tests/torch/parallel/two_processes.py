@@ -17,10 +17,10 @@ from torch import distributed, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, DistributedSampler, IterableDataset, TensorDataset
-from wmx_torch import Monitor, export, harden, watermarked
-from wmx_torch.models import cnn
 
 from wmx import Claim, OwnerKey, UsageError, Watermark
+from wmx_torch import Monitor, export, harden, watermarked
+from wmx_torch.models import cnn
 
 Saved = dict[str, Any]
 EPOCHS = 9

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-import wmx_torch.trainer
 from torch import nn
 
+import wmx_torch.trainer
 from wmx import trainer
 from wmx.training import EpochDone, Training
 

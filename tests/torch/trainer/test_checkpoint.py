@@ -13,12 +13,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from short_runs import SHORT, fit, interrupt_after, same_bits, weights
 from torch import nn
-from wmx_torch.models import cnn
 
 from wmx import OwnerKey, Watermark
 from wmx.data import LabelledData, load_data
 from wmx.errors import CannotRunError, IntegrityError, UsageError
 from wmx.training import Training
+from wmx_torch.models import cnn
 
 # resume
 
