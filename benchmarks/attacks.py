@@ -33,7 +33,7 @@ NETWORK = "cnn"
 
 def marked(folder: Path, data: LabelledData, training: Training, framework: str) -> Watermark:
     """Return the watermark of the run in ``folder``, which is trained if it is not finished."""
-    key = folder.with_suffix(".pem")
+    key = folder.parent / f"{folder.name}.pem"
     if not key.exists():
         OwnerKey.generate().save(key)
     owner, files = OwnerKey.load(key), RunFiles(folder)
