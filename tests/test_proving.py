@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnx_models
 import pytest
 
@@ -57,6 +58,39 @@ def test_an_intact_mark_needs_45_triggers_at_most(
     assert entry.suspect == suspect.sha256 == evidence.suspect_sha256
     assert Evidence.from_bytes(file).weight.bits == evidence.weight.bits
     assert (folder / "e.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_weights_beside_the_model_are_subjects_too(ledger: Ledger, folder: Path) -> None:
+    path, weights = folder / "two-files.onnx", folder / "two-files.onnx.data"
+    onnx.save(
+        onnx.load_from_string(onnx_models.knows_labels(MARK)),
+        path,
+        save_as_external_data=True,
+        location=weights.name,
+        size_threshold=0,
+    )
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    evidence = prove(
+        OnnxFile.open_own(path, "cpu"), MARK, KEY, folder / "e.json", ledger, required_bits=128
+    )
+    assert evidence.suspect_external == {weights.name: digest}
+    statement = json.loads(evidence.envelope.payload)
+    assert [subject["name"] for subject in statement["subject"]] == [path.name, weights.name]
+    assert check(evidence, model=path).verified
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\xff")
+    with pytest.raises(IntegrityError, match=r"with other weights beside.*two-files\.onnx\.data"):
+        check(evidence, model=path)
+
+
+def test_a_name_that_could_be_a_sentence_is_not_disclosed_under(
+    ledger: Ledger, folder: Path
+) -> None:
+    path = folder / "mine\nVERIFIED.onnx"
+    path.write_bytes((folder / "model.onnx").read_bytes())
+    suspect = OnnxFile.open_own(path, "cpu")
+    with pytest.raises(UsageError, match="cannot stand in an evidence"):
+        prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
+    assert ledger.next_start() == 0
 
 
 def test_one_trigger_less_would_not_do() -> None:

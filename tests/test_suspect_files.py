@@ -1,7 +1,9 @@
 """Files that cannot be run: each gets an error that says what was found and what to do."""
 
+import hashlib
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,8 @@ import onnx_models
 import pytest
 
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark, verify
-from wmx.suspect import runtime
+from wmx.suspect import open_suspect, runtime
+from wmx.suspect.model_files import ModelFiles
 from wmx.suspect.onnx_file import OnnxFile
 
 
@@ -92,22 +95,60 @@ def test_no_classifier_output(watermark: Watermark, tmp_path: Path) -> None:
     assert "no classifier output" in str(refused(path, watermark))
 
 
-def test_weights_outside_the_file_are_never_read(
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("own", [True, False])
+def test_weights_beside_the_file_are_read_and_hashed(
+    watermark: Watermark, model: bytes, tmp_path: Path, together: bool, own: bool
+) -> None:
+    """As exporters write them: in one file, or each tensor in its own."""
+    path = tmp_path / "suspect.onnx"
+    onnx.save(
+        onnx.load_from_string(model),
+        path,
+        save_as_external_data=True,
+        all_tensors_to_one_file=together,
+        location="weights.bin" if together else None,
+        size_threshold=0,
+    )
+    weights = sorted(set(tmp_path.iterdir()) - {path})
+    assert len(weights) == 1 if together else len(weights) > 1
+    whole = tmp_path / "whole.onnx"
+    whole.write_bytes(model)
+    with closing(open_suspect(path, "cpu", own=own)) as suspect:
+        assert suspect.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert suspect.external == {
+            file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in weights
+        }
+        found, expected = verify(suspect, watermark), verify(whole, watermark)
+    assert found.suspect_external == suspect.external
+    assert (found.bits, found.hits, found.ways_tried) == (
+        (expected.bits, expected.hits, expected.ways_tried)
+    )
+
+
+def test_weights_are_taken_from_what_was_hashed_and_from_nowhere_else(
     watermark: Watermark, model: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "suspect.onnx"
-    proto = onnx.load_from_string(model)
     onnx.save(
-        proto,
+        onnx.load_from_string(model),
         path,
         save_as_external_data=True,
-        all_tensors_to_one_file=True,
         location="weights.bin",
         size_threshold=0,
     )
-    assert (tmp_path / "weights.bin").exists()
     monkeypatch.chdir(tmp_path)  # where the runtime would find it
-    assert "in another file" in str(refused(path, watermark))
+    with pytest.raises(CannotRunError, match="which was not given"):
+        runtime.load(path.read_bytes(), "x", "cpu")
+    files = ModelFiles.read(path)
+    (tmp_path / "weights.bin").write_bytes(bytes(2**16))
+    session = runtime.load(files.data, "x", "cpu", external=dict(files.external))
+    inputs = {session.inputs[0].name: np.ones((1, 1, 8, 8), np.float32)}
+    (tmp_path / "whole.onnx").write_bytes(model)
+    expected = runtime.load(model, "x", "cpu").run(inputs)
+    np.testing.assert_array_equal(session.run(inputs)[0], expected[0])
+    with pytest.raises(CannotRunError, match=r"this attack needs a model in one file.*weights\.bin"):
+        files.in_one("this attack")
 
 
 def test_a_free_batch_that_only_takes_one_input_at_a_time(

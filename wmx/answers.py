@@ -26,7 +26,8 @@ class Answers:
     @classmethod
     def from_scores(cls, scores: NDArray[Any]) -> Self:
         """Read an [n, C] array of scores."""
-        values = np.asarray(scores, dtype=np.float64)
+        with np.errstate(invalid="ignore"):  # a signalling NaN is as silent as any
+            values = np.asarray(scores, dtype=np.float64)
         if values.ndim != 2 or values.shape[1] < 1:
             raise ValueError(f"scores of shape {values.shape}, expected [n, C]")
         largest = np.finfo(np.float64).max

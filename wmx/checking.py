@@ -1,5 +1,6 @@
 """Checking evidence without any secret: what it shows, and what it does not (docs/evidence.md)."""
 
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,12 @@ from wmx.suspect import open_suspect
 from wmx.suspect.device import Device
 from wmx.timestamp import Dating, Roots, date_claim
 from wmx.verdict import Verdict, bits_to_ask, measure
+
+NEVER_CHECKED = (
+    "that the file is the one in dispute: compare its SHA-256 with the other side's",
+    "who made the model, with what right, or who was first: a mark can be trained into a stolen "
+    "model too, and then dates decide",
+)
 
 
 @dataclass(frozen=True)
@@ -73,10 +80,39 @@ class Checked:
             )
         found.append(unchecked_date(self.dating))
         found.append(
-            "that the owner tried no more claims than he says, and had disclosed these triggers "
+            f"that the owner tried no more claims than he says ({self.evidence.claims_tried}), "
+            "and held them against no more models than this, and had disclosed these triggers "
             "to nobody before the model was made"
         )
-        return found
+        return [*found, *NEVER_CHECKED]
+
+
+def require_about(
+    evidence: Evidence, sha256: str | None, external: Mapping[str, str], model: str
+) -> None:
+    """Refuse an evidence that is about other files than a model's.
+
+    Args:
+        evidence: what names the files.
+        sha256: of the model's ONNX file, hexadecimal.
+        external: of the files beside it that hold its weights, by name.
+        model: what errors call it.
+
+    Raises:
+        IntegrityError: says which file is another one.
+    """
+    if sha256 != evidence.suspect_sha256:
+        raise IntegrityError(
+            f"the evidence is about another file than {model}",
+            hint=f"it is about one with the SHA-256 {evidence.suspect_sha256}",
+        )
+    if external != evidence.suspect_external:
+        differing = sorted(dict(external.items() ^ evidence.suspect_external.items()))
+        raise IntegrityError(
+            f"the evidence is about a model with other weights beside {model}: "
+            f"{', '.join(differing)} differ",
+            hint="put the files that belong together beside each other",
+        )
 
 
 def unchecked_date(dating: Dating) -> str:
@@ -154,11 +190,7 @@ def _repeat(
         Sandbox.start(limits) as sandbox,
         closing(open_suspect(model, device, sandbox=sandbox)) as suspect,
     ):
-        if suspect.sha256 != evidence.suspect_sha256:
-            raise IntegrityError(
-                f"the evidence is about another file than {model}",
-                hint=f"it is about one with the SHA-256 {evidence.suspect_sha256}",
-            )
+        require_about(evidence, suspect.sha256, suspect.external, str(model))
         return measure(
             suspect,
             evidence.window,

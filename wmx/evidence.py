@@ -25,6 +25,7 @@ from wmx.encoding import decode_hex32
 from wmx.errors import IntegrityError
 from wmx.files import read_bytes
 from wmx.keys import OwnerKey
+from wmx.printable import is_file_name, printable
 from wmx.statistics import fraction_text
 from wmx.task import decimal_string
 from wmx.ways import Way, Weight, price_of, weigh
@@ -35,6 +36,7 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:wmx:evidence:1"
 MAX_EVIDENCE_BYTES = 256 * 1024**2
 MAX_CLAIMS_TRIED = 1_000_000
+MAX_SUBJECTS = 1001  # as many files of weights as a model may have, and its own
 BITS_TOLERANCE = 1e-5  # between stated bits, six decimals, and those of another machine
 
 
@@ -63,8 +65,9 @@ class Evidence:
         weight: hits, tail and bits, recomputed from the answers.
         required_bits: what the owner asked for, a decimal string.
         claims_tried: how many claims the owner held against the suspect, by his word.
-        suspect: name of the suspect's file.
+        suspect: name of the suspect's ONNX file.
         suspect_sha256: of it, hexadecimal.
+        suspect_external: of the files beside it that hold its weights, by name.
         run: what was run.
         created: the owner's word on the time, ``YYYY-MM-DDThh:mm:ssZ``.
         envelope: the signed file.
@@ -78,6 +81,7 @@ class Evidence:
     claims_tried: int
     suspect: str
     suspect_sha256: str
+    suspect_external: Mapping[str, str]
     run: Run
     created: str
     envelope: Envelope
@@ -94,6 +98,7 @@ class Evidence:
         claims_tried: int,
         suspect: str,
         suspect_sha256: str,
+        suspect_external: Mapping[str, str] | None = None,
         run: Run,
         created: str | None = None,
     ) -> Self:
@@ -122,7 +127,13 @@ class Evidence:
                 "_type": STATEMENT_TYPE,
                 "predicate": predicate,
                 "predicateType": PREDICATE_TYPE,
-                "subject": [{"digest": {"sha256": suspect_sha256}, "name": suspect}],
+                "subject": [
+                    {"digest": {"sha256": sha256}, "name": name}
+                    for name, sha256 in (
+                        (suspect, suspect_sha256),
+                        *sorted((suspect_external or {}).items()),
+                    )
+                ],
             }
         )
         return cls.from_bytes(Envelope.seal(PAYLOAD_TYPE, payload, key).to_bytes())
@@ -171,7 +182,7 @@ class Evidence:
             )
         if predicate["claim"]["digest"]["sha256"] != claim.digest:
             raise IntegrityError(f"{what} names another claim than the one it holds")
-        subject = _only_file(statement["subject"])
+        (suspect, suspect_sha256), *external = _subjects(statement["subject"])
         run = predicate["run"]
         window = window_from_json(predicate["window"], predicate["openings"], claim)
         answers = answers_from_json(predicate["ways"], window)
@@ -185,8 +196,9 @@ class Evidence:
             weight=weight,
             required_bits=decimal_string(_text(predicate["required_bits"])),
             claims_tried=claims_tried,
-            suspect=_text(subject["name"]),
-            suspect_sha256=decode_hex32(subject["digest"]["sha256"]).hex(),
+            suspect=suspect,
+            suspect_sha256=suspect_sha256,
+            suspect_external=dict(external),
             run=Run(
                 engine=_text(run["engine"]),
                 opsets=tuple(_text(opset) for opset in run["opsets"]),
@@ -211,7 +223,8 @@ def _compare(stated: Any, counted: dict[str, Any], what: str) -> None:
     bits = float(decimal_string(_text(stated["bits"])))
     exact = {name: stated[name] for name in ("hits", "tail")}
     if (
-        exact != {name: counted[name] for name in exact}
+        type(stated["hits"]) is not int  # true is 1 in Python
+        or exact != {name: counted[name] for name in exact}
         or abs(bits - float(counted["bits"])) > BITS_TOLERANCE
     ):
         raise IntegrityError(
@@ -220,11 +233,26 @@ def _compare(stated: Any, counted: dict[str, Any], what: str) -> None:
         )
 
 
-def _only_file(subjects: Any) -> Any:
-    """Return the one subject: a suspect is one file, whatever weights it would keep elsewhere."""
-    if not isinstance(subjects, list) or len(subjects) != 1:
-        raise ValueError("the subject is not exactly one file")
-    return subjects[0]
+def _subjects(subjects: Any) -> list[tuple[str, str]]:
+    """Return names and SHA-256: of the ONNX file, then of those beside it with its weights.
+
+    A name is a file's and nothing else: readers show it, and it must not be a sentence in a verdict
+    over many lines, or a path that leads elsewhere.  No second digest may stand beside the one that
+    is compared.
+    """
+    if not isinstance(subjects, list) or not 1 <= len(subjects) <= MAX_SUBJECTS:
+        raise ValueError(f"the subject is no list of 1 to {MAX_SUBJECTS} files")
+    found = []
+    for subject in subjects:
+        name, digest = _text(subject["name"]), subject["digest"]
+        if not is_file_name(name):
+            raise ValueError(f"a subject's name is no file name: {printable(name, 60)!r}")
+        if set(digest) != {"sha256"}:
+            raise ValueError("a subject's digest is not exactly one SHA-256")
+        found.append((name, decode_hex32(digest["sha256"]).hex()))
+    if len(dict(found)) < len(found):
+        raise ValueError("a file stands twice among the subjects")
+    return found
 
 
 def _claims_tried(value: Any) -> int:

@@ -38,16 +38,25 @@ def read_head(path: str | Path, what: str, size: int) -> bytes:
             raise CannotRunError(f"cannot read {what} {path}: {error.strerror}") from None
 
 
-def open_regular(path: str | Path, what: str) -> BinaryIO:
+def open_regular(path: str | Path, what: str, *, linked: bool = True) -> BinaryIO:
     """Open a regular file for reading, and nothing that could block or never end.
 
     What was opened is looked at, not what the name stood for a moment before.
 
+    Args:
+        path: the file.
+        what: its role in the error message.
+        linked: also through a symbolic link, or one of several names of a file.
+
     Raises:
-        CannotRunError: no such file, not a regular file, or unreadable.
+        CannotRunError: no such file, not a regular file, a link, or unreadable.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    if not linked:
+        flags |= getattr(os, "O_NOFOLLOW", 0)
     try:
+        if not linked and os.path.islink(path):
+            raise _is_a_link(path, what)
         if os.path.isdir(path):
             raise CannotRunError(f"{what} {path} is a folder, expected a file")
         descriptor = os.open(path, flags)
@@ -56,10 +65,21 @@ def open_regular(path: str | Path, what: str) -> BinaryIO:
     except (OSError, ValueError) as error:  # a name may hold a null character
         reason = error.strerror if isinstance(error, OSError) else error
         raise CannotRunError(f"cannot read {what} {path}: {reason}") from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
         os.close(descriptor)
         raise CannotRunError(f"{what} {path} is not a regular file")
+    if not linked and found.st_nlink != 1:
+        os.close(descriptor)
+        raise _is_a_link(path, what)
     return os.fdopen(descriptor, "rb")
+
+
+def _is_a_link(path: str | Path, what: str) -> CannotRunError:
+    return CannotRunError(
+        f"{what} {path} is a link, and what it leads to may be any file",
+        hint="put a copy of the file itself there",
+    )
 
 
 def refuse_overwrite(path: str | Path, force: bool) -> None:

@@ -1,5 +1,7 @@
 """Text of strangers, made safe to print."""
 
+MAX_FILE_NAME = 255  # characters
+
 
 def printable(text: str, most: int | None = 500) -> str:
     """Return ``text`` without control and direction characters, cut to ``most`` if that is given.
@@ -8,3 +10,13 @@ def printable(text: str, most: int | None = 500) -> str:
     """
     shown = "".join(c if c.isprintable() else " " for c in text[:most])
     return shown + ("..." if most is not None and len(text) > most else "")
+
+
+def is_file_name(text: str) -> bool:
+    """Say whether ``text`` names a file in a folder, on every system, and nothing else."""
+    return (
+        0 < len(text) <= MAX_FILE_NAME
+        and text.isprintable()
+        and text not in (".", "..")
+        and not {"/", "\\"} & set(text)
+    )

@@ -18,6 +18,7 @@ from wmx.files import SECRET_MODE, read_bytes, refuse_overwrite, write_bytes
 from wmx.keys import OwnerKey
 from wmx.ledger import Ledger
 from wmx.model_header import read_header
+from wmx.printable import is_file_name
 from wmx.suspect import Suspect
 from wmx.watermark import Watermark
 from wmx.ways import Way, price_of, weigh
@@ -170,6 +171,7 @@ def _signed(
             claims_tried=claims_tried,
             suspect=Path(suspect.name).name,
             suspect_sha256=str(suspect.sha256),
+            suspect_external=suspect.external,
             run=run,
         )
     except ValueError as error:
@@ -182,6 +184,11 @@ def _run(suspect: Suspect) -> Run:
         raise UsageError(
             f"{suspect.name} is not a file, and an evidence is about a file",
             hint="name an ONNX file",
+        )
+    if not is_file_name(Path(suspect.name).name):
+        raise UsageError(
+            f"the name of {suspect.name} cannot stand in an evidence",
+            hint="rename the file: printable, without slashes, at most 255 characters",
         )
     data = read_bytes(suspect.name, "model")
     if hashlib.sha256(data).hexdigest() != suspect.sha256:

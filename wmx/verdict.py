@@ -36,6 +36,7 @@ class Verdict:
         dating: what the claim's timestamps are worth.
         suspect: name of the suspect.
         suspect_sha256: of the suspect's file, or ``None``.
+        suspect_external: of the files beside it that hold its weights, by name.
         engine: what ran it.
         best_way: the way of feeding and reading with the most evidence.
         experts: log2 of each expert's wealth in that way.
@@ -56,6 +57,7 @@ class Verdict:
     dating: Dating
     suspect: str
     suspect_sha256: str | None
+    suspect_external: Mapping[str, str]
     engine: str
     best_way: str
     experts: dict[str, float]
@@ -229,6 +231,7 @@ def measure(
         dating=dating,
         suspect=suspect.name,
         suspect_sha256=suspect.sha256,
+        suspect_external=suspect.external,
         engine=suspect.engine,
         best_way=weight.best.way.name,
         experts=weight.best.experts,

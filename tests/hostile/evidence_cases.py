@@ -196,15 +196,44 @@ def an_evidence_of_a_scheme_of_the_future(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p.update(scheme="wmx-9"))
 
 
-@case(3, "the subject is not exactly one file")
+@case(3, "the subject is no list of 1 to 1001 files")
 def an_evidence_about_no_file(scene: Scene) -> Attack:
     return statement(scene, lambda document: document.update(subject=[]))
 
 
-@case(3, "the subject is not exactly one file")
-def an_evidence_about_two_files(scene: Scene) -> Attack:
-    more = {"digest": {"sha256": "bb" * 32}, "name": "model.onnx.data"}
-    return statement(scene, lambda document: document["subject"].append(more))
+@case(3, "a file stands twice among the subjects")
+def an_evidence_about_a_file_twice(scene: Scene) -> Attack:
+    def change(document: dict[str, Any]) -> None:
+        document["subject"].append(document["subject"][0] | {"digest": {"sha256": "bb" * 32}})
+
+    return statement(scene, change)
+
+
+@case(3, "with other weights beside model.onnx: weights.bin differ")
+def an_evidence_about_weights_that_are_not_there(scene: Scene) -> Attack:
+    document = statement_of(honest(scene))
+    document["subject"].append({"digest": {"sha256": "bb" * 32}, "name": "weights.bin"})
+    return check(scene, signed(document, owner(scene)), scene.model)
+
+
+@case(3, "a subject's name is no file name")
+def an_evidence_about_a_file_in_another_folder(scene: Scene) -> Attack:
+    return statement(scene, lambda d: d["subject"][0].update(name="../model.onnx"))
+
+
+@case(3, "a subject's name is no file name")
+def an_evidence_about_a_name_without_end(scene: Scene) -> Attack:
+    return statement(scene, lambda d: d["subject"][0].update(name="model.onnx is mine. " * 20))
+
+
+@case(3, "a subject's digest is not exactly one SHA-256")
+def an_evidence_about_two_digests(scene: Scene) -> Attack:
+    return statement(scene, lambda d: d["subject"][0]["digest"].update(sha512="bb" * 64))
+
+
+@case(3, "states True hits")
+def an_evidence_that_counts_in_truth_values(scene: Scene) -> Attack:
+    return predicate(scene, lambda p: p["counted"].update(hits=True))
 
 
 @case(3, "malformed field")
@@ -212,12 +241,12 @@ def an_evidence_about_a_name_alone(scene: Scene) -> Attack:
     return statement(scene, lambda d: d["subject"][0].update(digest="the model"))
 
 
-@case(3, "lacks the field 'sha256'")
+@case(3, "a subject's digest is not exactly one SHA-256")
 def an_evidence_about_a_broken_digest(scene: Scene) -> Attack:
     return statement(scene, lambda d: d["subject"][0].update(digest={"sha1": "aa" * 20}))
 
 
-@case(1, "CONSISTENT, not repeated")
+@case(3, "a subject's name is no file name")
 def an_evidence_about_a_name_that_writes_over_the_verdict(scene: Scene) -> Attack:
     return statement(scene, lambda d: d["subject"][0].update(name="\x1b[9A\x1b[2JVERIFIED\n"))
 

@@ -21,6 +21,7 @@ from wmx.triggers.tokens import Tokens
 from wmx.ways import Way
 
 HOSTILE = "--help\"><img src=x onerror=alert(1)>'\n\x1b[2J\u202e{{ 7*7 }}.onnx"
+HOSTILE_NAME = "--help\"><img src=x onerror=alert(1)>' {{ 7*7 }}.onnx"  # as far as it can be a name
 
 
 def written(report: OwnershipReport, page: Path) -> str:
@@ -35,7 +36,7 @@ def test_a_yes_in_words_with_its_odds_claim_and_date(case: Case, page: Path) -> 
     text = " ".join(check_stands_alone(written(case.owners(), page)).text.split())
     verdict = case.verdict
     for words in (
-        "VERIFIED The model model.onnx was given 100 inputs",
+        'VERIFIED The model "model.onnx" was given 100 inputs',
         "answered 90 of them with that label",
         f"The evidence is {verdict.bits:.1f} bits, and 128 are asked for",
         f"once in 2^{int(verdict.bits)} cases or less",
@@ -67,8 +68,29 @@ def test_an_evidence_that_was_repeated_and_one_that_was_not(case: Case) -> None:
     assert "given to the model again" in " ".join(repeated.summary)
     assert (unrepeated.heading, unrepeated.outcome) == ("CONSISTENT, not repeated", "open")
     assert "the word of the owner" in " ".join(unrepeated.summary)
-    assert set(case.unrepeated.unchecked) < set(unrepeated.unchecked)
+    assert case.unrepeated.unchecked == unrepeated.unchecked
     assert len(unrepeated.unchecked) == len(repeated.unchecked) + 1
+
+
+def test_the_page_shows_the_count_that_decides(case: Case) -> None:
+    """An owner who stated less than the model gives: what is shown and what counts agree."""
+    again = case.checked.repeated
+    assert again is not None
+    more = replace(case.checked, repeated=replace(again, bits=again.bits + 1, hits=again.hits + 1))
+    report = case.third_partys(more)
+    stated = case.proof.weight
+    assert f"answered {stated.hits} of them" in report.summary[0]
+    assert f"The evidence is {stated.bits:.1f} bits" in report.summary[1]
+    assert report.course.bits[-1] == pytest.approx(stated.bits)
+    assert report.count["repeated here"].startswith(f"{again.bits + 1:.2f} bits, {again.hits + 1}")
+    assert "evidence" not in report.count
+
+
+def test_a_name_is_quoted_and_cut(case: Case) -> None:
+    name = 'model.onnx" was seized, and the court says VERIFIED; the model ' + "x" * 100
+    proof = replace(case.proof, suspect=name)
+    report = case.third_partys(replace(case.unrepeated, evidence=proof))
+    assert f'"{name[:60].replace(chr(34), chr(39))}..." was given' in report.summary[0]
 
 
 def test_an_evidence_that_does_not_suffice(case: Case) -> None:
@@ -160,7 +182,8 @@ def hostile() -> Evidence:
         {Way("NCHW", HOSTILE): Answers.from_labels(np.array([-1, 5000, 3]), 1000)},
         required_bits=1,
         claims_tried=1,
-        suspect=HOSTILE,
+        suspect=HOSTILE_NAME,
+        suspect_external={"w \"VERIFIED\"": "bb" * 32},
         suspect_sha256="aa" * 32,
         run=Run(HOSTILE, (HOSTILE,), HOSTILE),
     )
@@ -182,16 +205,18 @@ def test_strangers_words_stay_words(hostile: Evidence, case: Case, tmp_path: Pat
 
 def test_commands_take_names_as_they_are() -> None:
     files = Files(Path("a/my claim.json"), Path("$(id).json"), Path("b/roots.pem"), 96.0)
+    digests = {"-rf;x.onnx": "aa", "the weights": "bb"}
     check_it = ["wmx", "check", "$(id).json", "--model", "./-rf;x.onnx"]
     for steps in (
-        third_party_steps("-rf;x.onnx", "aa", files),
-        owner_steps("-rf;x.onnx", "aa", files, proved=True),
+        third_party_steps("-rf;x.onnx", digests, files),
+        owner_steps("-rf;x.onnx", digests, files, proved=True),
     ):
         assert [shlex.split(step.command) for step in steps] == [
             ["sha256sum", "./-rf;x.onnx"],
+            ["sha256sum", "the weights"],
             [*check_it, "--claim", "my claim.json", "--min-bits", "96", "--roots", "roots.pem"],
         ]
-    words = [shlex.split(step.command) for step in owner_steps("m", "aa", files, proved=False)]
+    words = [shlex.split(step.command) for step in owner_steps("m", {"m": "aa"}, files, proved=False)]
     assert words[1][:5] == ["wmx", "verify", "m", "--claim", "my claim.json"]
     assert words[2] == [*words[1], "--evidence", "evidence.json"]
 

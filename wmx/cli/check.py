@@ -23,7 +23,7 @@ from wmx.cli.common import (
     trusted_roots,
 )
 from wmx.cli.output import NOT_VERIFIED
-from wmx.cli.words import dating_fields, dating_rows, window_text
+from wmx.cli.words import dating_fields, dating_rows, digest_rows, window_text
 from wmx.odds import odds, scientific
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _text(checked: "Checked") -> str:
         "owner": evidence.claim.owner.hex(),
         **dating_rows(checked.dating),
         "about": evidence.suspect,
-        "sha256": evidence.suspect_sha256,
+        **digest_rows(evidence.suspect_sha256, evidence.suspect_external),
     }
     unchecked = "\n".join(f"  - {sentence}" for sentence in checked.unchecked)
     return f"{checked.heading}\n{table(rows)}\nnot checked:\n{unchecked}"
@@ -121,5 +121,6 @@ def _fields(checked: "Checked") -> dict[str, Any]:
         **dating_fields(checked.dating),
         "suspect": evidence.suspect,
         "suspect_sha256": evidence.suspect_sha256,
+        "suspect_external": dict(evidence.suspect_external),
         "unchecked": checked.unchecked,
     }

@@ -86,7 +86,7 @@ def dispute(
             original or [],
             triggers or [],
             roots,
-            suspect_sha256=asked.sha256 or "",
+            suspect=asked,
         )
         settled = settle(asked, parties, min_bits=min_bits, device=device.value, limits=limits)
         tuned = None

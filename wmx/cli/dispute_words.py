@@ -45,6 +45,7 @@ def settlement_fields(settled: "Settlement", tuned: "FineTuned | None") -> dict[
         "named": settled.named,
         "suspect": settled.suspect,
         "suspect_sha256": settled.suspect_sha256,
+        "suspect_external": dict(settled.suspect_external),
         "claims_times_models": settled.tried,
         "parties": [
             {

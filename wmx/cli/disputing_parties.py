@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from wmx.disputes.party import Party
     from wmx.evidence import Evidence
     from wmx.keys import OwnerKey
+    from wmx.suspect import Suspect
     from wmx.watermark import Watermark
 
 
@@ -23,7 +24,7 @@ def disputing_parties(
     triggers: Iterable[str],
     roots_path: Path | None,
     *,
-    suspect_sha256: str,
+    suspect: "Suspect",
 ) -> "list[Party]":
     """Return the parties, each called as its claim or evidence was named.
 
@@ -71,7 +72,7 @@ def disputing_parties(
                 roots,
                 models.get(name),
                 published=next(same, None),
-                suspect_sha256=suspect_sha256,
+                suspect=suspect,
             )
         )
     return parties

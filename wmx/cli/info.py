@@ -8,7 +8,7 @@ import typer
 
 from wmx.cli.claim import shown
 from wmx.cli.common import JsonOption, answer, table
-from wmx.cli.words import stamp_rows, window_text
+from wmx.cli.words import digest_rows, stamp_rows, window_text
 
 
 def info(
@@ -75,7 +75,7 @@ def _evidence(file: Path) -> tuple[str, dict[str, Any]]:
     weight = evidence.weight
     rows = {
         "about": evidence.suspect,
-        "sha256": evidence.suspect_sha256,
+        **digest_rows(evidence.suspect_sha256, evidence.suspect_external),
         "claim": evidence.claim.digest,
         "owner": evidence.claim.owner.hex(),
         **stamp_rows(evidence.claim),
@@ -89,6 +89,7 @@ def _evidence(file: Path) -> tuple[str, dict[str, Any]]:
         "kind": "evidence",
         "suspect": evidence.suspect,
         "suspect_sha256": evidence.suspect_sha256,
+        "suspect_external": dict(evidence.suspect_external),
         "claim": evidence.claim.digest,
         "owner": evidence.claim.owner.hex(),
         "timestamps": len(evidence.claim.timestamps),
@@ -118,13 +119,14 @@ def _model(file: Path, claim_path: Path | None) -> tuple[str, dict[str, Any]]:
     from wmx.suspect.onnx_file import OnnxFile
 
     with closing(OnnxFile.open(file, "cpu")) as model:
-        rows = {"sha256": model.sha256 or ""}
+        rows = digest_rows(model.sha256, model.external)
         for role, ports in (("input", model.session.inputs), ("output", model.session.outputs)):
             for number, port in enumerate(ports, 1):
                 rows[f"{role} {number}" if len(ports) > 1 else role] = str(port)
         fields: dict[str, Any] = {
             "kind": "model",
             "sha256": model.sha256,
+            "external": dict(model.external),
             "inputs": [_port_fields(port) for port in model.session.inputs],
             "outputs": [_port_fields(port) for port in model.session.outputs],
         }

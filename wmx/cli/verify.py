@@ -27,7 +27,7 @@ from wmx.cli.common import (
     trusted_roots,
 )
 from wmx.cli.output import NOT_VERIFIED, decision_fields
-from wmx.cli.words import dating_fields, dating_rows, window_text
+from wmx.cli.words import dating_fields, dating_rows, digest_rows, window_text
 from wmx.errors import UsageError
 from wmx.odds import odds, scientific
 
@@ -146,7 +146,7 @@ def verdict_text(verdict: "Verdict") -> str:
         "owner": verdict.owner.hex(),
         **dating_rows(verdict.dating),
         "suspect": verdict.suspect,
-        "sha256": verdict.suspect_sha256 or "none",
+        **digest_rows(verdict.suspect_sha256, verdict.suspect_external),
         "run by": verdict.engine,
     }
     return f"{word}\n{table(rows)}"
@@ -167,6 +167,7 @@ def verdict_fields(verdict: "Verdict") -> dict[str, Any]:
         **dating_fields(verdict.dating),
         "suspect": verdict.suspect,
         "suspect_sha256": verdict.suspect_sha256,
+        "suspect_external": dict(verdict.suspect_external),
         "engine": verdict.engine,
         "best_way": verdict.best_way,
         "experts": verdict.experts,

@@ -1,5 +1,6 @@
-"""Dates and windows in words that several commands share."""
+"""Files, dates and windows in words that several commands share."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,12 @@ def stamp_rows(claim: "Claim") -> dict[str, str]:
 
     stamps = asserted_stamps(claim)
     return {f"timestamp {number}": stamp for number, stamp in enumerate(stamps, 1)}
+
+
+def digest_rows(sha256: str | None, external: Mapping[str, str]) -> dict[str, str]:
+    """Return, for people, which files a suspect is."""
+    weights = {f"sha256 of {name}": digest for name, digest in external.items()}
+    return {"sha256": sha256 or "none"} | weights
 
 
 def dating_rows(dating: "Dating") -> dict[str, str]:

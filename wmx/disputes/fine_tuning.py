@@ -6,7 +6,6 @@ the figures are shown and name nobody.  The suspect is brought into PyTorch and 
 process: the judge's samples and triggers go in, answers come out.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -19,13 +18,13 @@ from wmx.attacks.campaign import accuracy
 from wmx.data import LabelledData
 from wmx.disputes.party import Party
 from wmx.errors import CannotRunError, IntegrityError, SuspectDiedError, UsageError
-from wmx.files import read_bytes
 from wmx.sandbox.limits import GIB, Limits
 from wmx.sandbox.process import Sandbox
 from wmx.sandbox.wire import Message
 from wmx.suspect import Suspect
 from wmx.suspect.confined import ConfinedSession, ask
-from wmx.suspect.onnx_file import MAX_MODEL_BYTES, OnnxFile
+from wmx.suspect.model_files import ModelFiles
+from wmx.suspect.onnx_file import OnnxFile
 from wmx.task import Task
 from wmx.training import Training
 from wmx.verdict import measure
@@ -123,17 +122,16 @@ def fine_tune(
         IntegrityError: the file is no longer the one that was opened.
         SuspectDiedError: the suspect's own process is gone, not that which trains.
     """
-    data = read_bytes(suspect.name, "model", MAX_MODEL_BYTES)
-    if hashlib.sha256(data).hexdigest() != suspect.sha256:
+    files = ModelFiles.read(suspect.name)
+    if (files.sha256, files.external_sha256) != (suspect.sha256, suspect.external):
         raise IntegrityError(f"{suspect.name} was changed while it was looked at")
     task = _task_of_the_data(suspect, parties, samples)
     before = {party.name: _hits_and_bits(suspect, party) for party in parties}
     try:
         child = load_adapter(FRAMEWORK).TUNING_CHILD
         with Sandbox.start(limits, child) as sandbox:
-            tuned = OnnxFile(
-                suspect.name, data, ConfinedSession(sandbox, data, suspect.name, "cpu")
-            )
+            files.in_one("fine-tuning")
+            tuned = OnnxFile(files, ConfinedSession(sandbox, files, "cpu"))
             _train(sandbox, tuned, task, samples, training, report)
             after = {party.name: _hits_and_bits(tuned, party) for party in parties}
             accuracy_after = accuracy(tuned, samples.x_test, samples.y_test, task)

@@ -5,9 +5,10 @@ from math import inf
 from pathlib import Path
 from typing import Self
 
+from wmx.checking import require_about
 from wmx.claim import Claim
-from wmx.errors import IntegrityError
 from wmx.evidence import Evidence
+from wmx.suspect import Suspect
 from wmx.timestamp import Dating, Roots, date_claim
 from wmx.watermark import Watermark
 from wmx.window import Window
@@ -52,7 +53,7 @@ class Party:
         original: Path | None = None,
         *,
         published: Claim | None = None,
-        suspect_sha256: str,
+        suspect: Suspect,
     ) -> Self:
         """Return the party of which the judge has no more than an evidence.
 
@@ -62,16 +63,12 @@ class Party:
             roots: certificates of the timestamp authorities that are trusted.
             original: the party's.
             published: the same claim, whose timestamps count too.
-            suspect_sha256: of the suspect.
+            suspect: in dispute.
 
         Raises:
             IntegrityError: the evidence is about another file.
         """
-        if evidence.suspect_sha256 != suspect_sha256:
-            raise IntegrityError(
-                f"{name} is about another file than the suspect",
-                hint=f"it is about one with the SHA-256 {evidence.suspect_sha256}",
-            )
+        require_about(evidence, suspect.sha256, suspect.external, f"the suspect of {name}")
         claim = evidence.claim
         if published is not None:
             claim = claim.with_timestamps(published.timestamps)

@@ -1,6 +1,6 @@
 """Settling a dispute: hold every claim against the suspect and the originals, then compare."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log2
 from pathlib import Path
@@ -76,6 +76,7 @@ class Settlement:
 
     Attributes:
         suspect, suspect_sha256: name of the suspect and SHA-256 of its file.
+        suspect_external: of the files beside it that hold its weights, by name.
         parties: in the order of their names.
         held: every claim held against the suspect, by the party's name.
         originals: of the parties whose claims verify and who gave one, by name.
@@ -87,6 +88,7 @@ class Settlement:
 
     suspect: str
     suspect_sha256: str | None
+    suspect_external: Mapping[str, str]
     parties: tuple[Party, ...]
     held: dict[str, Held]
     originals: dict[str, Original]
@@ -153,6 +155,7 @@ def settle(
     return Settlement(
         suspect=suspect.name,
         suspect_sha256=suspect.sha256,
+        suspect_external=suspect.external,
         parties=ordered,
         held=held,
         originals=originals,

@@ -14,14 +14,15 @@ import numpy as np
 
 from wmx import __version__
 from wmx.answers import NO_CLASS, Answers
-from wmx.checking import Checked, unchecked_date
+from wmx.checking import NEVER_CHECKED, Checked, unchecked_date
 from wmx.claim import Claim, now_text
 from wmx.evidence import Evidence
 from wmx.files import PUBLIC_MODE, SECRET_MODE
 from wmx.odds import MANY, odds, scientific
+from wmx.printable import printable
 from wmx.report.course import Course
 from wmx.report.page import write_page
-from wmx.report.repeating import Files, Step, owner_steps, third_party_steps
+from wmx.report.repeating import Digests, Files, Step, owner_steps, third_party_steps
 from wmx.report.thumbnails import first_values, thumbnail
 from wmx.timestamp import Dating
 from wmx.verdict import Verdict
@@ -31,11 +32,7 @@ from wmx.window import Window
 
 TEMPLATE = Path(__file__).with_name("ownership.html.jinja")
 LEAST_IN_GROUP, MOST_GROUPS, MOST_MARKS = 10, 60, 25
-NEVER_CHECKED = (
-    "that the file is the one in dispute: compare its SHA-256 with the other side's",
-    "who made the model, with what right, or who was first: a mark can be trained into a stolen "
-    "model too, and then dates decide",
-)
+MAX_SHOWN_NAME = 60  # of a file that a stranger named, within a sentence
 
 Facts = Mapping[str, str]
 
@@ -131,6 +128,7 @@ def report_of_verdict(
         verdict.answers, window, price=price, required=verdict.required_bits, stream=stream
     )
     name = Path(verdict.suspect).name
+    digests = _digests(name, verdict.suspect_sha256, verdict.suspect_external)
     unchecked = [
         unchecked_date(verdict.dating),
         "that the owner tried no more claims or models than are counted here, and that nobody "
@@ -153,13 +151,13 @@ def report_of_verdict(
         course=course,
         groups=_groups(course),
         disclosed=[] if proof is None else _disclosed(proof.window, proof.answers),
-        model=_model_facts(name, verdict.suspect_sha256 or "none", verdict.engine, proof),
+        model=_model_facts(name, digests, verdict.engine, proof),
         claim=_claim_facts(watermark.claim, verdict.dating),
         count={
             **_count_facts(verdict, price),
             **({} if proof is None else _proof_facts(proof)),
         },
-        steps=owner_steps(name, verdict.suspect_sha256, files, proved=proof is not None),
+        steps=owner_steps(name, digests, files, proved=proof is not None),
         unchecked=[*unchecked, *NEVER_CHECKED],
         version=__version__,
         created=_time_words(created or now_text()),
@@ -176,19 +174,22 @@ def report_of_check(
     """Describe what a third party found, who was given an evidence.
 
     Args:
-        checked: what was found; counted from the repeated answers where there are some.
+        checked: what was found; shown are the stated or the repeated answers, whichever gave the
+            fewer bits, which are those that count.
         files: what the command was given, by which others repeat it.
         stream: for the simulated nulls.
         created: ``YYYY-MM-DDThh:mm:ssZ``; now if ``None``.
     """
     evidence, again = checked.evidence, checked.repeated
-    answers = evidence.answers if again is None else again.answers
-    counted = evidence.weight if again is None else again
+    lower = again if again is not None and again.bits <= evidence.weight.bits else None
+    answers = evidence.answers if lower is None else lower.answers
+    counted = evidence.weight if lower is None else lower
     price = price_of(evidence.claims_tried, starts=evidence.claim.n)
     course = Course.of(
         answers, evidence.window, price=price, required=checked.required_bits, stream=stream
     )
     name = evidence.suspect
+    digests = _digests(name, evidence.suspect_sha256, evidence.suspect_external)
     source = (
         "The model was not run here: that it answers so is the word of the owner, who signed it."
         if again is None
@@ -207,28 +208,27 @@ def report_of_check(
         groups=_groups(course),
         disclosed=_disclosed(evidence.window, answers),
         model=_model_facts(
-            name,
-            evidence.suspect_sha256,
-            "not run here" if again is None else again.engine,
-            evidence,
+            name, digests, "not run here" if again is None else again.engine, evidence
         ),
         claim=_claim_facts(evidence.claim, checked.dating),
         count={
-            **({} if again is None else _count_facts(again, price)),
+            **({} if lower is None else _count_facts(lower, price)),
             **_proof_facts(evidence),
+            **({} if again is None or again is lower else _repeated_facts(again)),
         },
-        steps=third_party_steps(name, evidence.suspect_sha256, files),
-        unchecked=[*checked.unchecked, *NEVER_CHECKED],
+        steps=third_party_steps(name, digests, files),
+        unchecked=checked.unchecked,
         version=__version__,
         created=_time_words(created or now_text()),
     )
 
 
 def _hits_sentence(name: str, hits: int, n: int, classes: int, log10_tail: float) -> str:
+    shown = printable(name.replace('"', "'"), MAX_SHOWN_NAME)
     return (
-        f"The model {name} was given {n} inputs whose labels the claim fixes, and answered {hits} "
-        f"of them with that label. Who guesses among {classes} classes gets so many or more with "
-        f"probability {scientific(log10_tail)}."
+        f'The model "{shown}" was given {n} inputs whose labels the claim fixes, and answered '
+        f"{hits} of them with that label. Who guesses among {classes} classes gets so many or more "
+        f"with probability {scientific(log10_tail)}."
     )
 
 
@@ -288,8 +288,13 @@ def _disclosed(window: Window, answers: Mapping[Way, Answers]) -> list[Disclosed
     ]
 
 
-def _model_facts(name: str, sha256: str, engine: str, proof: Evidence | None) -> Facts:
-    facts = {"file": name, "SHA-256": sha256, "run by": engine}
+def _digests(name: str, sha256: str | None, external: Mapping[str, str]) -> Digests:
+    return {} if sha256 is None else {name: sha256, **external}
+
+
+def _model_facts(name: str, digests: Digests, engine: str, proof: Evidence | None) -> Facts:
+    weights = {f"SHA-256 of {file}": digests[file] for file in digests if file != name}
+    facts = {"file": name, "SHA-256": digests.get(name, "none"), **weights, "run by": engine}
     if proof is not None:
         facts["run by, as the owner says"] = proof.run.engine
         facts["operator sets"] = ", ".join(proof.run.opsets)
@@ -326,6 +331,13 @@ def _count_facts(verdict: Verdict, price: float) -> Facts:
         "bits of each expert in that way": ", ".join(
             f"{name} {bits:.1f}" for name, bits in verdict.experts.items()
         ),
+    }
+
+
+def _repeated_facts(again: Verdict) -> Facts:
+    return {
+        "repeated here": f"{again.bits:.2f} bits, {again.hits} of {again.n} hits; the fewer bits "
+        "count, and those are the stated ones"
     }
 
 

@@ -1,11 +1,13 @@
 """How others repeat a check: the very commands, with file names that a shell takes as they are."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from wmx.printable import printable
+
+Digests = Mapping[str, str]  # SHA-256 of the suspect's files, by name
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,14 @@ class Files:
         return found
 
 
-def owner_steps(suspect: str, sha256: str | None, files: Files, *, proved: bool) -> Sequence[Step]:
+def owner_steps(suspect: str, digests: Digests, files: Files, *, proved: bool) -> Sequence[Step]:
     """Return how a verdict is repeated: by everybody if there is an evidence, else by the owner."""
     if proved:
-        return third_party_steps(suspect, sha256, files)
+        return third_party_steps(suspect, digests, files)
     claim = ["--claim", _name(files.claim)] if files.claim else []
     again = ["wmx", "verify", _file(suspect), *claim]
     return [
-        *_same_file(suspect, sha256),
+        *_same_files(digests),
         Step(
             "The owner repeats the verdict with the owner key in his store, or named by --key:",
             _command([*again, *files.options()]),
@@ -60,13 +62,13 @@ def owner_steps(suspect: str, sha256: str | None, files: Files, *, proved: bool)
     ]
 
 
-def third_party_steps(suspect: str, sha256: str | None, files: Files) -> Sequence[Step]:
+def third_party_steps(suspect: str, digests: Digests, files: Files) -> Sequence[Step]:
     """Return how anybody repeats the check of an evidence."""
     evidence = _name(files.evidence) if files.evidence else "evidence.json"
     claim = _name(files.claim) if files.claim else "claim.json"
     words = ["wmx", "check", evidence, "--model", _file(suspect), "--claim", claim]
     return [
-        *_same_file(suspect, sha256),
+        *_same_files(digests),
         Step(
             "Anybody repeats the verdict from the evidence, the file and the claim as it was "
             "published; exit code 0 and VERIFIED are a yes:",
@@ -75,11 +77,14 @@ def third_party_steps(suspect: str, sha256: str | None, files: Files) -> Sequenc
     ]
 
 
-def _same_file(suspect: str, sha256: str | None) -> list[Step]:
-    if sha256 is None:
-        return []
-    words = f"See that the file is the one that this page is about; its digest has to be {sha256}:"
-    return [Step(words, _command(["sha256sum", _file(suspect)]))]
+def _same_files(digests: Digests) -> list[Step]:
+    return [
+        Step(
+            f"See that the file is the one that this page is about; its digest has to be {sha256}:",
+            _command(["sha256sum", _file(name)]),
+        )
+        for name, sha256 in digests.items()
+    ]
 
 
 def _name(path: Path) -> str:

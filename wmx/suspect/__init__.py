@@ -6,7 +6,7 @@ A suspect offers its :meth:`~Suspect.feedings` for a task and, fed in one of the
 
 from __future__ import annotations  # the child imports this package: nothing that it can do without
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
@@ -31,11 +31,13 @@ class Suspect(Protocol):
     Attributes:
         name: what reports and errors call it.
         sha256: of its file, hexadecimal; ``None`` where there is none.
+        external: SHA-256 of the files beside it that hold its weights, by name.
         engine: what runs it, with its version.
     """
 
     name: str
     sha256: str | None
+    external: Mapping[str, str]
     engine: str
 
     def feedings(self, task: Task) -> list[Feeding]:

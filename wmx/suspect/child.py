@@ -3,6 +3,7 @@
 Started by :mod:`wmx.sandbox.process`; nothing of a stranger's is read before ``confine``.
 """
 
+import itertools
 import os
 import signal
 import sys
@@ -18,7 +19,7 @@ from wmx.sandbox.wire import MAX_ANSWER_BYTES, Message
 from wmx.suspect import runtime
 from wmx.suspect.port import Port
 
-MAX_REQUEST_BYTES = 2**32
+MAX_REQUEST_BYTES = 2**33  # more than all files of a model have together
 OVERTIME = 5  # seconds after which a child whose parent is gone ends itself
 
 
@@ -93,11 +94,20 @@ class Child:
         return Message("confined", {"held": held, "provider": self._provider})
 
     def load(self, request: Message) -> Message:
-        """Load the model of the request."""
-        (data,) = request.arrays
+        """Load the model of the request: its ONNX file, and the others joined."""
+        data, weights = request.arrays
         assert data is not None
+        assert weights is not None
+        ends = itertools.accumulate(request.fields["sizes"])
+        parts = itertools.pairwise([0, *ends])
+        external = {
+            file: memoryview(weights[start:end])  # type: ignore[arg-type]
+            for file, (start, end) in zip(request.fields["files"], parts, strict=True)
+        }
         name = request.fields["name"]
-        session = self._session = runtime.load(data.tobytes(), name, self._device, self._provider)
+        session = self._session = runtime.load(
+            data.tobytes(), name, self._device, self._provider, external
+        )
         return Message(
             "loaded",
             {

@@ -14,6 +14,7 @@ from wmx.printable import printable
 from wmx.sandbox.process import Sandbox
 from wmx.sandbox.wire import MAX_RANK, Message
 from wmx.suspect.device import Device
+from wmx.suspect.model_files import ModelFiles
 from wmx.suspect.onnx_rules import MAX_NAME, MAX_PORTS
 from wmx.suspect.port import Port
 
@@ -41,16 +42,22 @@ class ConfinedSession:
         version: of the runtime.
     """
 
-    def __init__(self, sandbox: Sandbox, data: bytes, name: str, device: Device) -> None:
+    def __init__(self, sandbox: Sandbox, files: ModelFiles, device: Device) -> None:
         """Confine the child, then hand it the model.
 
         Raises:
             CannotRunError: the model is refused or cannot be loaded, or the child died.
         """
         self._sandbox = sandbox
-        confine(sandbox, len(data), device)
-        model = Message("load", {"name": name}, (np.frombuffer(data, np.uint8),))
-        loaded = ask(sandbox, model, "loaded").fields
+        confine(sandbox, files.size, device)
+        described = {
+            "name": files.name,
+            "files": list(files.external),
+            "sizes": list(map(len, files.external.values())),
+        }
+        joined = b"".join(files.external.values())
+        contents = (np.frombuffer(files.data, np.uint8), np.frombuffer(joined, np.uint8))
+        loaded = ask(sandbox, Message("load", described, contents), "loaded").fields
         self.provider = _line(loaded.get("provider"))
         self.version = _line(loaded.get("version"))
         self.inputs = _ports(sandbox, loaded.get("inputs"))

@@ -1,6 +1,7 @@
 """A Python function as a suspect: inputs in, scores out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ class FunctionSuspect:
 
     engine = "python function"
     sha256: str | None = None
+    external: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, predict: Callable[[NDArray[Any]], Any]) -> None:
         self._predict = predict

@@ -1,6 +1,6 @@
 """An ONNX file as a suspect."""
 
-import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,30 +9,30 @@ from numpy.typing import NDArray
 
 from wmx.answers import Answers
 from wmx.errors import CannotRunError
-from wmx.files import read_bytes
 from wmx.sandbox.process import Sandbox
 from wmx.suspect.confined import ConfinedSession, Session
 from wmx.suspect.device import Device, require_device
 from wmx.suspect.feeding import Feeding, expected_shapes, feedings
+from wmx.suspect.model_files import ModelFiles
 from wmx.suspect.reading import readings
 from wmx.task import Task
 
-MAX_MODEL_BYTES = 2**31  # protobuf's own limit
-
 
 class OnnxFile:
-    """A model read once: what is hashed is what is run.
+    """A model, as far as its files are hashed and run, and what asks it.
 
     Attributes:
         name: the path.
-        sha256: of the file, hexadecimal.
+        sha256: of the ONNX file, hexadecimal.
+        external: SHA-256 of the files beside it that hold its weights, by name.
         engine: the runtime's version and execution provider.
         session: the loaded model.
     """
 
-    def __init__(self, path: str | Path, data: bytes, session: Session) -> None:
-        self.name = str(path)
-        self.sha256: str | None = hashlib.sha256(data).hexdigest()
+    def __init__(self, files: ModelFiles, session: Session) -> None:
+        self.name = files.name
+        self.sha256: str | None = files.sha256
+        self.external: Mapping[str, str] = files.external_sha256
         self.session = session
         self.engine = f"onnxruntime {session.version} {session.provider}"
 
@@ -53,8 +53,8 @@ class OnnxFile:
         require_device(device)
         sandbox = sandbox or Sandbox.start()
         try:
-            data = read_bytes(path, "model", MAX_MODEL_BYTES)
-            return cls(path, data, ConfinedSession(sandbox, data, str(path), device))
+            files = ModelFiles.read(path)
+            return cls(files, ConfinedSession(sandbox, files, device))
         except BaseException:
             sandbox.close()
             raise
@@ -65,8 +65,10 @@ class OnnxFile:
         from wmx.suspect import runtime
 
         require_device(device)
-        data = read_bytes(path, "model", MAX_MODEL_BYTES)
-        return cls(path, data, runtime.load(data, str(path), device))
+        files = ModelFiles.read(path)
+        return cls(
+            files, runtime.load(files.data, files.name, device, external=dict(files.external))
+        )
 
     def close(self) -> None:
         """End the process that runs it."""

@@ -1,13 +1,13 @@
 """What a model file may hold: looked through before the runtime sees a byte of it.
 
 A pure-Python walk over the protobuf of onnx.proto, bounded in work and depth.  Weights kept
-elsewhere, operators that only a foreign library knows, and sizes that no file can mean are refused
-here; what only shows when the model runs (endless loops, tensors that grow) is what the limits of
-:mod:`wmx.sandbox` are for.
+elsewhere than beside the file, operators that only a foreign library knows, and sizes that no file
+can mean are refused here; what only shows when the model runs (endless loops, tensors that grow) is
+what the limits of :mod:`wmx.sandbox` are for.
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
 from math import prod
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from wmx.protobuf import (
     text,
 )
 from wmx.suspect.container import EXPORT_HINT
+from wmx.suspect.external_data import ONE_FILE_HINT, External, Refused
 
 MAX_FIELDS = 10_000_000
 MAX_NODES = 200_000  # after the model's own functions are written out
@@ -35,7 +36,8 @@ MAX_RANK = 16
 MAX_AXIS = 2**31
 ELEMENTS_PER_BYTE = 8  # more than the smallest element type packs
 EXTERNAL = 1  # TensorProto.DataLocation
-MEMORY_MARKER = "_ORT_MEM_ADDR_"  # onnxruntime's name for "at this address of the process"
+LOCATION_KEY = b"location"  # without it there is no external data
+MAX_EXTERNAL_FILES = 1000
 
 STANDARD_DOMAINS = frozenset(
     (
@@ -73,39 +75,55 @@ FUNCTION = _schema({1: BYTES, 7: BYTES, 10: BYTES, 11: BYTES, 13: BYTES}, once=(
 Operator = tuple[str, str, str]  # domain, name, overload
 
 
-@dataclass(frozen=True)
-class _Refused(Exception):
-    """Why a model is not run: the predicate of an error, and what to do."""
-
-    what: str
-    hint: str
-
-
-def require_harmless(data: bytes, name: str) -> None:
-    """Refuse a model that reaches beyond its file, or beyond what a file can mean.
+def require_harmless(data: bytes, name: str, external: Mapping[str, int] | None = None) -> None:
+    """Refuse a model that reaches beyond its files, or beyond what a file can mean.
 
     Args:
         data: the file.
         name: what errors call it.
+        external: sizes in bytes of the files beside it that may hold its weights, by name.
 
     Raises:
         CannotRunError: says which rule it breaks.
     """
+    _walk(data, name, external or {})
+
+
+def external_files(data: bytes, name: str) -> list[str]:
+    """Return the names of the files beside a model that hold its weights.
+
+    Raises:
+        CannotRunError: as :func:`require_harmless`; what depends on the files is not looked at.
+    """
+    if LOCATION_KEY not in data:  # of every such tensor: most models need no look here
+        return []
+    return sorted(_walk(data, name, None).files)
+
+
+def _walk(data: bytes, name: str, external: Mapping[str, int] | None) -> "_Walk":
+    walk = _Walk(external)
     try:
-        _Walk().model(memoryview(data))
+        walk.model(memoryview(data))
     except MalformedError as error:
         raise CannotRunError(
             f"{name} is a damaged ONNX file, cut off or changed on its way: {error}",
             hint="copy or export it again, and compare its SHA-256",
         ) from None
-    except _Refused as refused:
-        raise CannotRunError(f"{name} {refused.what}", hint=refused.hint) from None
+    except Refused as refused:
+        raise refused.about(name) from None
+    return walk
 
 
 class _Walk:
-    """One look through a file, with what was counted on the way."""
+    """One look through a file, with what was counted on the way.
 
-    def __init__(self) -> None:
+    Attributes:
+        files: that hold weights.
+    """
+
+    def __init__(self, external: Mapping[str, int] | None) -> None:
+        self.files: set[str] = set()
+        self._external = external
         self._budget = Budget(MAX_FIELDS)
         self._nodes = 0
         self._tensors = 0
@@ -158,7 +176,7 @@ class _Walk:
             raise _too_large(f"has {len(names)} {role}, expected at most {MAX_PORTS}")
         for name in names:
             if len(name) > MAX_NAME or not name.isprintable():
-                raise _Refused(
+                raise Refused(
                     f"has {role} with unprintable or endless names: {printable(name, 40)!r}",
                     "rename them, e.g. with onnx.helper, and export it again",
                 )
@@ -190,16 +208,30 @@ class _Walk:
         fields = self._read(view, TENSOR)
         name = text(fields.get(8, []))
         shown = repr(printable(name, 60))
-        entries = [self._read(entry, ENTRY) for entry in fields.get(13, [])]
-        if entries or EXTERNAL in fields.get(14, []):
-            keyed = {text(entry.get(1, [])): text(entry.get(2, [])) for entry in entries}
-            raise _outside(shown, keyed.get("location", ""))
+        size: int | None = len(view)
+        if 13 in fields or EXTERNAL in fields.get(14, []):
+            size = self._external_bytes(fields.get(13, []), shown)
         dims = self._dims(fields, shown)
-        if prod(dims) > ELEMENTS_PER_BYTE * len(view):
-            raise _too_large(
-                f"has a tensor {shown} of {prod(dims):,} elements in {len(view):,} bytes"
-            )
+        if size is not None and prod(dims) > ELEMENTS_PER_BYTE * size:
+            raise _too_large(f"has a tensor {shown} of {prod(dims):,} elements in {size:,} bytes")
         return name
+
+    def _external_bytes(self, views: list[memoryview], tensor: str) -> int | None:
+        """Return how many bytes of another file a tensor has; ``None`` while none are known."""
+        entries = [self._read(view, ENTRY) for view in views]
+        pairs = [(text(entry.get(1, [])), text(entry.get(2, []))) for entry in entries]
+        place = External.of(pairs, tensor)
+        self.files.add(place.file)
+        if len(self.files) > MAX_EXTERNAL_FILES:
+            raise _too_large(f"keeps its weights in more than {MAX_EXTERNAL_FILES:,} files")
+        if self._external is None:
+            return None
+        if place.file not in self._external:
+            raise Refused(
+                f"keeps its weights in another file ({place.file!r}), which was not given",
+                ONE_FILE_HINT,
+            )
+        return place.bytes_in(self._external[place.file], tensor)
 
     def _sparse_tensor(self, view: memoryview) -> None:
         fields = self._read(view, SPARSE_TENSOR)
@@ -228,12 +260,12 @@ def _require_known(operator: Operator, functions: dict[Operator, Counter[Operato
     if operator in functions:
         return
     if name in FORBIDDEN_OPERATORS:
-        raise _Refused(
+        raise Refused(
             f"uses the operator {name}, which loads or calls what lies outside the file",
             EXPORT_HINT,
         )
     if domain not in STANDARD_DOMAINS:
-        raise _Refused(
+        raise Refused(
             f"uses the operator {printable(name, 60)} of the domain {printable(domain, 60)!r}, "
             "which only a library of custom operators knows; wmx loads none",
             "export it with standard operators",
@@ -253,7 +285,7 @@ def _require_bounded(main: Counter[Operator], functions: dict[Operator, Counter[
         missing = [called for called in functions[operator] if called in functions.keys() - sizes]
         if missing:
             if operator in under_way or operator in missing:
-                raise _Refused("has functions that call themselves", EXPORT_HINT)
+                raise Refused("has functions that call themselves", EXPORT_HINT)
             under_way.add(operator)
             pending += missing
         else:
@@ -269,24 +301,5 @@ def _written_out(calls: Counter[Operator], sizes: dict[Operator, int]) -> int:
     return min(total, MAX_NODES + 1)  # it could double with every function
 
 
-def _outside(tensor: str, location: str) -> _Refused:
-    """Say what kind of place a tensor's data are said to lie in."""
-    shown = repr(printable(location, 80))
-    steps = location.replace("\\", "/").split("/")
-    if MEMORY_MARKER in location:
-        return _Refused(
-            f"has a tensor {tensor} at an address in memory ({shown}), which no honest file has",
-            "treat it as hostile",
-        )
-    if location.startswith(("/", "\\")) or location[1:2] == ":" or ".." in steps:
-        return _Refused(
-            f"has a tensor {tensor} in a file outside its folder ({shown})", "treat it as hostile"
-        )
-    return _Refused(
-        f"keeps its weights in another file ({shown}), which wmx does not read",
-        "save it as one file, e.g. onnx.save(onnx.load(path), 'one-file.onnx')",
-    )
-
-
-def _too_large(what: str) -> _Refused:
-    return _Refused(what, "no honest export needs that; the limits are in docs/security.md")
+def _too_large(what: str) -> Refused:
+    return Refused(what, "no honest export needs that; the limits are in docs/security.md")

@@ -8,8 +8,8 @@ import contextlib
 import ctypes
 import io
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnxruntime
@@ -20,6 +20,7 @@ from wmx.errors import CannotRunError
 from wmx.printable import printable
 from wmx.suspect.container import describe_damage
 from wmx.suspect.device import Device
+from wmx.suspect.external_data import ONE_FILE_HINT
 from wmx.suspect.onnx_rules import require_harmless
 from wmx.suspect.port import Port
 
@@ -30,7 +31,8 @@ PROVIDER_OF = {"cpu": CPU, "cuda": CUDA, "tensorrt": TENSORRT}
 PROVIDER_OPTIONS: dict[str, dict[str, str]] = {CUDA: {"use_tf32": "0"}, TENSORRT: {}}
 
 FATAL_ONLY = 4
-NOWHERE = "wmx-reads-no-external-data"  # relative, never made: tensors outside the file stay unread
+Buffer: TypeAlias = "bytes | memoryview"
+NOWHERE = "wmx-reads-no-external-data"  # relative, never made: the runtime reads no file itself
 
 ROOM_HINT = "run it on a machine with more, or see wmx verify --help on its limit"
 
@@ -86,32 +88,44 @@ class Session:
             ) from None
 
 
-def load(data: bytes, name: str, device: Device = "auto", provider: str | None = None) -> Session:
-    """Load a model from the bytes of its ONNX file.
-
-    Tensors kept outside the file are not read: the file alone is what was hashed.
+def load(
+    data: bytes,
+    name: str,
+    device: Device = "auto",
+    provider: str | None = None,
+    external: Mapping[str, Buffer] | None = None,
+) -> Session:
+    """Load a model from the bytes of its files; the runtime reads none itself.
 
     Args:
-        data: the file.
+        data: the ONNX file.
         name: what errors call it.
         device: ``"auto"`` takes CUDA where it can run, else the CPU; another device is taken or
             refused, never replaced in silence.
         provider: what :func:`provider_for` said of the device, where it was asked before.
+        external: the files beside it that hold its weights, by name.
 
     Raises:
-        CannotRunError: not an ONNX file, damaged, reaching beyond its file, of an operator set the
+        CannotRunError: not an ONNX file, damaged, reaching beyond its files, of an operator set the
             runtime does not know, or the device cannot be used.
     """
     onnxruntime.set_default_logger_severity(FATAL_ONLY)
     damage = describe_damage(data)
     if damage is not None:
         raise CannotRunError(f"{name} {damage.what}", hint=damage.hint)
-    require_harmless(data, name)
+    external = external or {}
+    sizes = {file: memoryview(content).nbytes for file, content in external.items()}
+    require_harmless(data, name, sizes)
+    options = _options()
+    if external:
+        options.add_external_initializers_from_files_in_memory(
+            list(external), list(external.values()), list(sizes.values())
+        )
     wanted = provider or provider_for(device)
     try:
         session = onnxruntime.InferenceSession(
             data,
-            sess_options=_options(),
+            sess_options=options,
             providers=[CPU] if wanted == CPU else [(wanted, PROVIDER_OPTIONS[wanted]), CPU],
         )
     except MemoryError:
@@ -194,8 +208,9 @@ def _load_error(name: str, error: Exception) -> CannotRunError:
     text = str(error)
     if "xternal data" in text or "external_data" in text or NOWHERE in text:
         return CannotRunError(
-            f"{name} keeps its weights in another file, which wmx does not read",
-            hint="save it as one file, e.g. onnx.save(onnx.load(path), 'one-file.onnx')",
+            f"onnxruntime cannot take the weights that {name} keeps in another file: "
+            f"{_first_line(error)}",
+            hint=ONE_FILE_HINT,
         )
     if "ValidateOpsetForDomain" in text or "is under development" in text or "IR version" in text:
         return CannotRunError(

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from wmx.attacks.attack import Attack, Need, Outcome, Progress, Target
 from wmx.errors import CannotRunError
-from wmx.files import read_bytes, write_bytes
-from wmx.suspect.onnx_file import MAX_MODEL_BYTES, OnnxFile
+from wmx.files import write_bytes
+from wmx.suspect.model_files import ModelFiles
+from wmx.suspect.onnx_file import OnnxFile
 
 KERNEL_AXES = 2  # biases and BatchNorm's vectors have one
 
@@ -35,10 +36,14 @@ class GraphAttack(Attack):
 
 
 def load_graph(path: Path) -> Any:
-    """Return the ``onnx.ModelProto`` in a file; tensors outside the file are not read."""
+    """Return the ``onnx.ModelProto`` in a file.
+
+    Raises:
+        CannotRunError: the file cannot be read, or keeps weights in others.
+    """
     import onnx
 
-    return onnx.load_from_string(read_bytes(path, "model", MAX_MODEL_BYTES))
+    return onnx.load_from_string(ModelFiles.read(path).in_one("this attack"))
 
 
 def kernels(model: Any) -> list[Any]:

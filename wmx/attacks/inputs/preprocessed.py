@@ -60,7 +60,8 @@ class Preprocessed:
     """
 
     def __init__(self, inside: Suspect, change: Callable[[Images], Images]) -> None:
-        self.name, self.sha256, self.engine = inside.name, inside.sha256, inside.engine
+        self.name, self.engine = inside.name, inside.engine
+        self.sha256, self.external = inside.sha256, inside.external
         self._inside = inside
         self._change = change
 
