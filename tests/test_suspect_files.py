@@ -147,7 +147,9 @@ def test_weights_are_taken_from_what_was_hashed_and_from_nowhere_else(
     (tmp_path / "whole.onnx").write_bytes(model)
     expected = runtime.load(model, "x", "cpu").run(inputs)
     np.testing.assert_array_equal(session.run(inputs)[0], expected[0])
-    with pytest.raises(CannotRunError, match=r"this attack needs a model in one file.*weights\.bin"):
+    with pytest.raises(
+        CannotRunError, match=r"this attack needs a model in one file.*weights\.bin"
+    ):
         files.in_one("this attack")
 
 

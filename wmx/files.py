@@ -90,6 +90,13 @@ def refuse_overwrite(path: str | Path, force: bool) -> None:
         )
 
 
+def require_folder(path: str | Path) -> None:
+    """Raise :class:`CannotRunError` if there is no folder for ``path`` to be written to."""
+    folder = os.path.dirname(path)
+    if folder and not os.path.isdir(folder):
+        raise CannotRunError(f"no such folder: {folder}", hint=f"make it, for {path} to stand in")
+
+
 def write_bytes(
     path: str | Path, data: bytes, *, mode: int = PUBLIC_MODE, force: bool = False
 ) -> None:

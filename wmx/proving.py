@@ -14,7 +14,7 @@ from wmx.commitment import open_triggers
 from wmx.disclosure import MAX_OPENINGS
 from wmx.errors import CannotRunError, UsageError
 from wmx.evidence import MAX_EVIDENCE_BYTES, Evidence, Run
-from wmx.files import SECRET_MODE, read_bytes, refuse_overwrite, write_bytes
+from wmx.files import SECRET_MODE, read_bytes, refuse_overwrite, require_folder, write_bytes
 from wmx.keys import OwnerKey
 from wmx.ledger import Ledger
 from wmx.model_header import read_header
@@ -72,6 +72,7 @@ def prove(
         CannotRunError: the triggers that are left do not suffice, or a file cannot be written.
             Nothing is disclosed then; the error says so where triggers were spent all the same.
     """
+    require_folder(path)
     refuse_overwrite(path, force)
     run = _run(suspect)
     while True:

@@ -68,6 +68,32 @@ def test_a_page_that_exists_is_refused_before_anything_is_spent(
     assert PAGE.read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", ["model.onnx", "claim.json", "owner.pem", "./model.onnx"])
+def test_an_evidence_never_takes_the_place_of_another_file(
+    wmx: Any, claim: Path, home: Path, name: str
+) -> None:
+    Path("owner.pem").write_bytes((home / "owner.pem").read_bytes())
+    before = Path(name).read_bytes()
+    words = ("verify", "model.onnx", "--claim", claim, "--key", "owner.pem", "--force")
+    result = wmx(*words, "--evidence", name)
+    assert result.code == 2
+    assert f"--evidence names {name.removeprefix('./')}, which is another" in result.err
+    assert Path(name).read_bytes() == before
+    assert not Path("owner.pem.spent").exists()
+
+
+@pytest.mark.parametrize("option", ["--evidence", "--report"])
+def test_a_folder_that_is_not_there_is_told_before_anything_is_spent(
+    wmx: Any, claim: Path, home: Path, option: str
+) -> None:
+    words = ["verify", "model.onnx", "--evidence", "e.json", "--report", "page.html"]
+    words[words.index(option) + 1] = "nowhere/file"
+    result = wmx(*words)
+    assert result.code == 4
+    assert "no such folder: nowhere" in result.err
+    assert not (home / "owner.pem.spent").exists()
+
+
 @pytest.mark.parametrize("name", ["e.json", "model.onnx", "claim.json", "./e.json"])
 def test_a_page_never_takes_the_place_of_another_file(wmx: Any, claim: Path, name: str) -> None:
     before = Path("model.onnx").read_bytes()

@@ -183,7 +183,7 @@ def hostile() -> Evidence:
         required_bits=1,
         claims_tried=1,
         suspect=HOSTILE_NAME,
-        suspect_external={"w \"VERIFIED\"": "bb" * 32},
+        suspect_external={'w "VERIFIED"': "bb" * 32},
         suspect_sha256="aa" * 32,
         run=Run(HOSTILE, (HOSTILE,), HOSTILE),
     )
@@ -216,7 +216,9 @@ def test_commands_take_names_as_they_are() -> None:
             ["sha256sum", "the weights"],
             [*check_it, "--claim", "my claim.json", "--min-bits", "96", "--roots", "roots.pem"],
         ]
-    words = [shlex.split(step.command) for step in owner_steps("m", {"m": "aa"}, files, proved=False)]
+    words = [
+        shlex.split(step.command) for step in owner_steps("m", {"m": "aa"}, files, proved=False)
+    ]
     assert words[1][:5] == ["wmx", "verify", "m", "--claim", "my claim.json"]
     assert words[2] == [*words[1], "--evidence", "evidence.json"]
 

@@ -15,6 +15,7 @@ from wmx.cli.common import (
     integers,
     load_owner,
     numbers,
+    prepare_output,
     store,
     table,
     trusted_roots,
@@ -87,7 +88,7 @@ def new(
     from wmx.triggers.folder import Folder
     from wmx.watermark import Watermark
 
-    refuse_overwrite(out, force)
+    prepare_output("--out", out, (key or store().key_path, quantiles), force=force)
     images_path = out.with_suffix(".triggers.safetensors")
     dims = integers(shape, "--shape")
     generator = _generator(dims, n, trigger_images, quantiles, vocabulary, exclude)

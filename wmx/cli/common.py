@@ -12,7 +12,7 @@ import typer
 
 from wmx.cli.output import answer, table
 from wmx.errors import CannotRunError, UsageError
-from wmx.files import read_bytes, refuse_overwrite
+from wmx.files import read_bytes, refuse_overwrite, require_folder
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -185,13 +185,32 @@ def prepare_report(path: Path | None, others: "Iterable[Path | None]", *, force:
         return
     from wmx.report.page import require_engines
 
+    prepare_output("--report", path, others, force=force)
+    require_engines()
+
+
+def prepare_output(
+    option: str, path: Path, others: "Iterable[Path | None]", *, force: bool
+) -> None:
+    """Refuse a file that could not be written, or would replace what the command reads.
+
+    Args:
+        option: that named it.
+        path: where it is to be.
+        others: files that the command reads or writes; ``force`` does not reach them.
+        force: whether it may replace other files.
+
+    Raises:
+        UsageError: it is one of the others.
+        CannotRunError: its folder is not there, or it is, and ``force`` is not set.
+    """
     if any(other is not None and other.resolve() == path.resolve() for other in others):
         raise UsageError(
-            f"--report names {path}, which is another file of this command",
+            f"{option} names {path}, which is another file of this command",
             hint="choose another name",
         )
+    require_folder(path)
     refuse_overwrite(path, force)
-    require_engines()
 
 
 def null_stream() -> "Generator":

@@ -11,6 +11,7 @@ from wmx.cli.common import (
     JsonOption,
     RootsOption,
     answer,
+    prepare_output,
     store,
     table,
     trusted_roots,
@@ -48,6 +49,7 @@ def timestamp(
         raise UsageError("expected exactly one of --tsa, --request and --response")
     claim = Claim.load(file)
     if request is not None:
+        prepare_output("--request", request, (file, roots), force=force)
         write_bytes(request, Query.of(claim).request, force=force)
         text = f"request {request}: send it to an authority, then use --response with its answer"
         answer("claim", text, {"request": str(request)}, as_json=json)

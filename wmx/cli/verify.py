@@ -20,6 +20,7 @@ from wmx.cli.common import (
     key_file,
     load_owner,
     null_stream,
+    prepare_output,
     prepare_report,
     store,
     suspect_limits,
@@ -73,15 +74,15 @@ def verify(
     json: JsonOption = False,
 ) -> None:
     """Say whether a model carries your watermark.  Exit 0 if it does, 1 if not."""
-    from wmx.files import refuse_overwrite
     from wmx.sandbox.process import Sandbox
 
     how_many = _reveal(reveal)
+    read = (suspect, claim, key or store().key_path, triggers, roots)
     if evidence is not None:
-        refuse_overwrite(evidence, force)
+        prepare_output("--evidence", evidence, read, force=force)
     elif reveal is not None:
         raise UsageError("--reveal belongs to an evidence", hint="name it with --evidence")
-    prepare_report(report, (suspect, claim, key, triggers, roots, evidence), force=force)
+    prepare_report(report, (*read, evidence), force=force)
     # first of all, so that it gets ready while this process goes on
     with Sandbox.start(suspect_limits(seconds, memory)) as sandbox:
         from wmx.suspect import open_suspect
