@@ -111,7 +111,7 @@ def test_the_shares_of_all_ways_sum_to_one_at_most(watermark: Watermark) -> None
     suspect = FunctionSuspect(lambda x: np.zeros((len(x), 10)))
     window = watermark.window()
     answers = plain_answers(suspect, window)
-    answers |= shifted_answers(suspect, list(answers), window)
+    answers |= shifted_answers(suspect, answers, window)
     results = play(answers, window.labels, window.task)
     assert len(results) == 1 + 24
     assert sum(2.0**result.log2_share for result in results) == pytest.approx(1.0)

@@ -1,6 +1,6 @@
 """Asking a suspect: the triggers as they are, and moved by a few pixels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from wmx.ways import SHIFTS, Way, shifted
 from wmx.window import Window
 
 PROBE = 32  # triggers after which a shifted feeding that has lost money stops playing
+MAX_SHIFTED_SCORES = 2**26  # of all shifts together: half a gibibyte
 
 
 def plain_answers(suspect: Suspect, window: Window) -> dict[Way, Answers]:
@@ -41,35 +42,64 @@ def plain_answers(suspect: Suspect, window: Window) -> dict[Way, Answers]:
 
 
 def shifted_answers(
-    suspect: Suspect, plain_ways: Sequence[Way], window: Window
+    suspect: Suspect, plain: Mapping[Way, Answers], window: Window
 ) -> dict[Way, Answers]:
     """Play every shift on the first triggers, and to the end where that did not lose.
 
-    Stopping a bet by what it has earned so far is allowed to any martingale.  The answers to the
-    first triggers are kept and not asked for again: a suspect whose answers change from call to
-    call would otherwise get a second chance on them.
+    Stopping a bet by what it has earned so far is allowed to any martingale.  Which shifts go on
+    tells the suspect something about the labels of the first triggers; so all shifts of these are
+    asked for before, and none of them again: a suspect that remembers would else learn the labels
+    from one shift to the next.
+
+    Args:
+        suspect: what is asked.
+        plain: the answers to the triggers as they are.
+        window: the triggers.
 
     Returns:
         answers to all triggers, or to the first :data:`PROBE` of ways that stopped there.
     """
+    ways = _affordable(plain)
+    feedings = [
+        feeding
+        for feeding in suspect.feedings(window.task)
+        if feeding.layout in {way.layout for way in ways}
+    ]
     found: dict[Way, Answers] = {}
-    layouts = {way.layout for way in plain_ways}
-    feedings = [f for f in suspect.feedings(window.task) if f.layout in layouts]
     for shift in SHIFTS:
-        inputs = window.task.model_input(shifted(window.triggers, *shift))
+        inputs = window.task.model_input(shifted(window.triggers[:PROBE], *shift))
         for feeding in feedings:
-            probed = _answers_or_none(suspect, feeding, inputs[:PROBE], window)
-            going_on = [name for name, given in probed.items() if _bits(given, window) > 0]
-            if going_on and len(inputs) > PROBE:
-                later = _answers_or_none(suspect, feeding, inputs[PROBE:], window)
-                for output in going_on:
-                    if output in later and _same_columns(probed[output], later[output]):
-                        probed[output] = probed[output].followed_by(later[output])
-            for output, given in probed.items():
-                way = Way(feeding.layout, output, shift)
-                if way.plain in plain_ways:  # only these have a share
-                    found[way] = given
+            for output, given in _answers_or_none(suspect, feeding, inputs, window).items():
+                if Way(feeding.layout, output) in ways:  # only these have a share
+                    found[Way(feeding.layout, output, shift)] = given
+    if len(window) <= PROBE:
+        return found
+    for shift in SHIFTS:
+        for feeding in feedings:
+            going_on = [
+                way
+                for way, given in found.items()
+                if (way.layout, way.shift) == (feeding.layout, shift) and _bits(given, window) > 0
+            ]
+            if not going_on:
+                continue
+            inputs = window.task.model_input(shifted(window.triggers[PROBE:], *shift))
+            later = _answers_or_none(suspect, feeding, inputs, window)
+            for way in going_on:
+                if way.output in later and _same_columns(found[way], later[way.output]):
+                    found[way] = found[way].followed_by(later[way.output])
     return found
+
+
+def _affordable(plain: Mapping[Way, Answers]) -> set[Way]:
+    """Return the plain ways whose shifts fit the memory together, the narrowest first."""
+    left = MAX_SHIFTED_SCORES
+    chosen = set()
+    for way in sorted(plain, key=lambda way: (plain[way].scores.size, way.name)):
+        left -= len(SHIFTS) * plain[way].scores.size
+        if left >= 0:
+            chosen.add(way)
+    return chosen
 
 
 def _answers_or_none(

@@ -20,7 +20,8 @@ CLASS_DTYPE = "int64"
 MAX_SCORES = 2**25  # scores in memory, over ways, triggers and classes
 MAX_PATH = 32
 MAX_OPENINGS = 4096
-MAX_WAYS = 1024
+MAX_WAYS = 400  # 8 outputs, 2 layouts, 25 shifts: as many as a suspect is asked in
+MAX_BETS = 2**18  # ways times triggers: each costs about a quarter of a millisecond
 
 
 def opening_to_json(opening: Opening) -> dict[str, Any]:
@@ -77,6 +78,8 @@ def answers_from_json(ways: Any, window: Window) -> dict[Way, Answers]:
     """
     if not isinstance(ways, list) or not 1 <= len(ways) <= MAX_WAYS:
         raise ValueError(f"the ways are not a list of 1 to {MAX_WAYS}")
+    if len(ways) * len(window) > MAX_BETS:
+        raise ValueError(f"the answers are more than {MAX_BETS:,}")
     if len(ways) * len(window) * window.task.classes > MAX_SCORES:
         raise ValueError(f"the answers are more than {MAX_SCORES:,} scores")
     answers = dict(_way_from_json(way, len(window), window.task) for way in ways)

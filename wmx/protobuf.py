@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 MAX_VARINT_BYTES = 10
+MAX_TAG, MAX_TAG_BYTES = 2**32 - 1, 5
 
 Fields: TypeAlias = dict[int, list[Any]]
 
@@ -48,7 +49,11 @@ def read_message(
     position, end = 0, len(view)
     while position < end:
         budget.take()
-        tag, position = _varint(view, position, end)
+        begin = position
+        tag, position = _varint(view, begin, end)
+        if tag > MAX_TAG or position - begin > MAX_TAG_BYTES:
+            # C++ keeps the lower 32 bits: to it, this would be another field
+            raise MalformedError(f"the tag {tag} is longer than 32 bits")
         number, wire = tag >> 3, tag & 7
         value: Any = None
         if wire == VARINT:

@@ -135,7 +135,7 @@ def choose(
     answers = plain_answers(suspect, window)
     count = enough(answers)
     if count is None and window.task.kind == "image":
-        shifted = shifted_answers(suspect, list(answers), window)
+        shifted = shifted_answers(suspect, answers, window)
         # one that stopped betting counts as wealth 0, so that a checker need not know why it did
         answers |= {way: given for way, given in shifted.items() if len(given) == len(window)}
         count = enough(answers)

@@ -216,7 +216,7 @@ def measure(
     answers = plain_answers(suspect, window)
     weight = weigh(answers, window, price=price)
     if window.task.kind == "image" and weight.bits < required:
-        answers |= shifted_answers(suspect, list(answers), window)
+        answers |= shifted_answers(suspect, answers, window)
         weight = weigh(answers, window, price=price)
     return Verdict(
         bits=weight.bits,

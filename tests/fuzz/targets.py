@@ -3,6 +3,7 @@
 What a parser accepts must also be what it would write itself, where it writes at all.
 """
 
+import json
 import os
 import struct
 from collections.abc import Callable
@@ -12,17 +13,22 @@ from pathlib import Path
 import numpy as np
 
 from wmx import OwnerKey, canonical
+from wmx.attacks.results import Results
 from wmx.checkpoint import Identity, load_checkpoint
 from wmx.claim import PAYLOAD_TYPE as CLAIM_TYPE
 from wmx.claim import Claim
 from wmx.dsse import Envelope
 from wmx.encoding import ARRAY_DTYPES, encode_array
-from wmx.errors import CannotRunError, IntegrityError, UsageError
+from wmx.errors import CannotRunError, IntegrityError, SuspectDiedError, UsageError
 from wmx.evidence import PAYLOAD_TYPE as EVIDENCE_TYPE
 from wmx.evidence import Evidence
-from wmx.readers import read_npz
+from wmx.model_header import read_header
+from wmx.pictures import read_picture
+from wmx.printable import is_file_name
+from wmx.readers import read_npz, read_table
 from wmx.sandbox import wire
-from wmx.suspect.onnx_rules import require_harmless
+from wmx.suspect.confined import ports_of
+from wmx.suspect.onnx_rules import external_files, require_harmless
 from wmx.timestamp import asserted_stamp, date_claim, load_roots, trusted_stamp
 from wmx.trigger_file import load_images
 
@@ -133,6 +139,49 @@ def onnx_walk(data: bytes) -> None:
         require_harmless(data, "x")
 
 
+def onnx_weights(data: bytes) -> None:
+    """A model with weights beside it: no place outside the folder, no byte outside the file."""
+    with suppress(CannotRunError):
+        files = external_files(data, "x")
+        assert all(is_file_name(name) for name in files)
+        require_harmless(data, "x", dict.fromkeys(files, 64))
+
+
+def model_header(data: bytes) -> None:
+    header = read_header(data)
+    assert all(isinstance(word, str) for word in (header.producer, *header.opsets))
+
+
+def child_ports(data: bytes) -> None:
+    """What a child says of the model's inputs, as JSON: printable, of known shape, or disowned."""
+    with suppress(ValueError, RecursionError, SuspectDiedError):
+        for port in ports_of(Disowning(), json.loads(data)):
+            assert port.name.isprintable()
+            assert port.type.isprintable()
+
+
+class Disowning:
+    """In the place of a sandbox: whose child said nonsense."""
+
+    def disown(self, what: str) -> SuspectDiedError:
+        return SuspectDiedError(what)
+
+
+def table(data: bytes) -> None:
+    with suppress(UsageError, MemoryError):
+        assert read_table(_file(data), "table").ndim == 2
+
+
+def picture(data: bytes) -> None:
+    with suppress(CannotRunError):
+        read_picture(_file(data), "picture", lambda image: image.convert("RGB"))
+
+
+def attack_results(data: bytes) -> None:
+    with suppress(IntegrityError, UsageError, CannotRunError):
+        Results.load(_file(data), {})
+
+
 def child_message(data: bytes) -> None:
     """Split into header and body at the first byte's word."""
     cut = 1 + (data[0] if data else 0)
@@ -152,5 +201,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     for target in (
         *(canonical_json, dsse, claim, claim_payload, evidence, evidence_payload, timestamp),
         *(encoding, key, npz, safetensors, checkpoint, onnx_walk, child_message),
+        *(onnx_weights, model_header, child_ports, table, picture, attack_results),
     )
 }

@@ -130,6 +130,22 @@ def quantiles_with_a_pickle(scene: Scene) -> Attack:
     return quantiles(scene, npy(boom))
 
 
+HEADER_THAT_NEVER_ENDS = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1L,"
+NPY_THAT_NEVER_ENDS = (
+    b"\x93NUMPY\x01\x00" + struct.pack("<H", len(HEADER_THAT_NEVER_ENDS)) + HEADER_THAT_NEVER_ENDS
+)
+
+
+@case(2, "is not a numpy array that wmx reads")
+def quantiles_with_a_header_that_never_ends(scene: Scene) -> Attack:
+    return quantiles(scene, NPY_THAT_NEVER_ENDS)
+
+
+@case(4, "is a damaged .npz file")
+def an_npz_with_a_header_that_never_ends(scene: Scene) -> Attack:
+    return npz(scene, {"x.npy": NPY_THAT_NEVER_ENDS, "y.npy": npy([0])})
+
+
 @case(4, "out of memory")
 def quantiles_of_2_to_50_numbers(scene: Scene) -> Attack:
     header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1125899906842624, 2), }"

@@ -150,7 +150,38 @@ def a_graph_that_is_a_number(scene: Scene) -> Attack:
     return verify(scene, b"\x08\x08\x38\x01" + scene.model)
 
 
+def _hidden(proto: Any, tag: bytes) -> bytes:
+    """Return a model whose first weight stands under another spelling of its field's tag."""
+    tensor = proto.graph.initializer[0].SerializeToString()
+    del proto.graph.initializer[0]
+    graph = proto.graph.SerializeToString() + tag + _varint(len(tensor)) + tensor
+    proto.ClearField("graph")
+    return bytes(proto.SerializeToString()) + b"\x3a" + _varint(len(graph)) + graph
+
+
+@case(4, "is longer than 32 bits")
+def weights_in_a_field_that_only_the_runtime_sees(scene: Scene) -> Attack:
+    """C++ keeps the lower 32 bits of a tag: to it, field 5 of a graph."""
+    return verify(scene, _hidden(onnx.load_from_string(scene.model), b"\xaa\x80\x80\x80\x10"))
+
+
+@case(4, "is longer than 32 bits")
+def a_tag_of_ten_bytes(scene: Scene) -> Attack:
+    proto = onnx.load_from_string(scene.model)
+    return verify(scene, _hidden(proto, b"\xaa" + b"\x80" * 8 + b"\x01"))
+
+
 # weights elsewhere
+
+
+@case(4, "lies at a place of unknown kind")
+def weights_at_a_place_that_only_the_runtime_takes_for_another_file(scene: Scene) -> Attack:
+    """C++ keeps the lower 32 bits of 2^32 + 1: EXTERNAL."""
+    tensor = onnx.load_from_string(scene.model).graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor = tensor.SerializeToString() + b"\x70" + _varint(2**32 + 1)
+    graph = b"\x2a" + _varint(len(tensor)) + tensor
+    return verify(scene, b"\x08\x08\x3a" + _varint(len(graph)) + graph)
 
 
 def outside(tensor: Any, **entries: str) -> None:
@@ -400,6 +431,19 @@ def a_compiled_context_in_another_file(scene: Scene) -> Attack:
     return changed(
         scene, node("EPContext", "com.microsoft", embed_mode=0, ep_cache_context="/tmp/evil.so")
     )
+
+
+@case(4, "uses the operator EPContext, which loads or calls")
+def a_function_that_is_called_like_a_compiled_context(scene: Scene) -> Attack:
+    def change(proto: Any) -> None:
+        inner = helper.make_node("Relu", ["a"], ["b"])
+        opset = helper.make_opsetid("", 17)
+        proto.functions.append(
+            helper.make_function("com.microsoft", "EPContext", ["a"], ["b"], [inner], [opset])
+        )
+        node("EPContext", "com.microsoft", ep_cache_context="/tmp/evil.so")(proto)
+
+    return changed(scene, change)
 
 
 @case(4, "uses the operator PythonOp, which loads or calls")

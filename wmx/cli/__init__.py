@@ -8,6 +8,7 @@ Exit codes: 0 verified or done; 1 ran, not verified; 2 usage; 3 a claim, key or 
 import gc
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -81,6 +82,13 @@ def run(arguments: Sequence[str]) -> int:
         return CannotRunError.exit_code
     except MemoryError:
         return print_error(command, CannotRunError("out of memory"), as_json=as_json)
+    except Exception as error:  # Python's own exit code for a fault is 1, which would say "no"
+        traceback.print_exc()
+        fault = CannotRunError(
+            f"a fault of wmx: {type(error).__name__}: {error}",
+            "please report it with the lines above",
+        )
+        return print_error(command, fault, as_json=as_json)
 
 
 def main() -> None:

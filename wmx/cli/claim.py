@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from wmx.timestamp import Dating
     from wmx.triggers import Generator
 
-MAX_QUANTILES_BYTES = 2**26
-
 claim = typer.Typer(
     help="Make a claim before training with your own loop, date it, or show one.",
     no_args_is_help=True,
@@ -206,9 +204,10 @@ def _generator(
                 raise UsageError("--trigger-images needs --shape height,width,channels")
             return read_folder(trigger_images, tuple(shape), n)
         if quantiles is not None:
+            from wmx.readers import read_table
             from wmx.triggers.features import Features
 
-            return Features.of(_read_table(quantiles))
+            return Features.of(read_table(quantiles, "quantiles"))
         if vocabulary is not None:
             from wmx.triggers.tokens import Tokens
 
@@ -217,22 +216,3 @@ def _generator(
     except ValueError as error:
         raise UsageError(str(error)) from None
     return None
-
-
-def _read_table(path: Path) -> Any:
-    """Read a numpy array, never a pickle."""
-    import io
-    from zipfile import BadZipFile
-
-    import numpy as np
-
-    from wmx.files import read_bytes
-
-    try:
-        data = read_bytes(path, "quantiles", MAX_QUANTILES_BYTES)
-        array = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, BadZipFile) as error:
-        raise UsageError(f"{path} is not a numpy array that wmx reads: {error}") from None
-    if not isinstance(array, np.ndarray) or array.ndim != 2:
-        raise UsageError(f"{path} does not hold one array of shape [features, quantiles]")
-    return array

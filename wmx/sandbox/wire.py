@@ -135,11 +135,12 @@ def _layout(description: Any) -> tuple[np.dtype[Any], tuple[int, ...], int]:
         raise WireError("an array of unknown dtype")
     if not isinstance(shape, list) or len(shape) > MAX_RANK:
         raise WireError("an array of unknown rank")
-    size = DTYPES[name].itemsize
+    size = spread = DTYPES[name].itemsize
     for dim in shape:
         if type(dim) is not int or not 0 <= dim < 2**40:
             raise WireError("an array with an absurd axis")
         size *= dim
-    if size == 0 and max(shape, default=0) > 2**31:
-        raise WireError("an empty array with an absurd axis")
+        spread *= max(dim, 1)
+    if size == 0 and spread > 2**31:  # no array at all to numpy, though it holds nothing
+        raise WireError("an empty array with absurd axes")
     return DTYPES[name], tuple(shape), size

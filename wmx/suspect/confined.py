@@ -60,8 +60,8 @@ class ConfinedSession:
         loaded = ask(sandbox, Message("load", described, contents), "loaded").fields
         self.provider = _line(loaded.get("provider"))
         self.version = _line(loaded.get("version"))
-        self.inputs = _ports(sandbox, loaded.get("inputs"))
-        self.outputs = _ports(sandbox, loaded.get("outputs"))
+        self.inputs = ports_of(sandbox, loaded.get("inputs"))
+        self.outputs = ports_of(sandbox, loaded.get("outputs"))
 
     def run(self, inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any] | None]:
         """Return the value of every output, in the order of :attr:`outputs`.
@@ -128,7 +128,12 @@ def _list(sandbox: Sandbox, value: Any) -> list[Any]:
     return value
 
 
-def _ports(sandbox: Sandbox, described: Any) -> tuple[Port, ...]:
+def ports_of(sandbox: Sandbox, described: Any) -> tuple[Port, ...]:
+    """Return inputs or outputs as a child describes them.
+
+    Raises:
+        SuspectDiedError: it described what cannot be, and is gone.
+    """
     ports = [_port(value) for value in _list(sandbox, described)]
     found = tuple(port for port in ports if port is not None)
     if len(found) < len(ports):

@@ -17,6 +17,8 @@ from wmx.suspect.model_files import ModelFiles
 from wmx.suspect.reading import readings
 from wmx.task import Task
 
+MAX_ANSWER_BYTES = 2**29  # of all outputs to all inputs
+
 
 class OnnxFile:
     """A model, as far as its files are hashed and run, and what asks it.
@@ -112,6 +114,7 @@ class OnnxFile:
     def _run(self, feeding: Feeding, arranged: NDArray[Any], rows: int) -> dict[str, NDArray[Any]]:
         """Return each output that is an array over the inputs, joined over the chunks."""
         n = len(arranged)
+        left = MAX_ANSWER_BYTES
         parts: dict[str, list[NDArray[Any]]] = {}
         for start in range(0, n, rows):
             chunk = arranged[start : start + rows]
@@ -121,6 +124,12 @@ class OnnxFile:
             results = self.session.run({feeding.input: chunk})
             for port, array in zip(self.session.outputs, results, strict=True):
                 if array is not None and array.ndim and len(array) == len(chunk):
+                    left -= array.nbytes
+                    if left < 0:
+                        raise CannotRunError(
+                            f"{self.name} answers {n} inputs with more than "
+                            f"{MAX_ANSWER_BYTES:,} bytes, which no classifier needs"
+                        )
                     parts.setdefault(port.name, []).append(array[:wanted])
         calls = -(-n // rows)
         joined = {

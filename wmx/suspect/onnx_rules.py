@@ -35,7 +35,7 @@ MAX_NAME = 256
 MAX_RANK = 16
 MAX_AXIS = 2**31
 ELEMENTS_PER_BYTE = 8  # more than the smallest element type packs
-EXTERNAL = 1  # TensorProto.DataLocation
+INSIDE, EXTERNAL = 0, 1  # TensorProto.DataLocation
 LOCATION_KEY = b"location"  # without it there is no external data
 MAX_EXTERNAL_FILES = 1000
 
@@ -209,7 +209,10 @@ class _Walk:
         name = text(fields.get(8, []))
         shown = repr(printable(name, 60))
         size: int | None = len(view)
-        if 13 in fields or EXTERNAL in fields.get(14, []):
+        kinds = fields.get(14, [])
+        if any(kind not in (INSIDE, EXTERNAL) for kind in kinds):  # C++ keeps the lower 32 bits
+            raise MalformedError(f"a tensor {shown} lies at a place of unknown kind")
+        if 13 in fields or EXTERNAL in kinds:
             size = self._external_bytes(fields.get(13, []), shown)
         dims = self._dims(fields, shown)
         if size is not None and prod(dims) > ELEMENTS_PER_BYTE * size:
@@ -257,13 +260,13 @@ def _domain(values: list[memoryview]) -> str:
 
 def _require_known(operator: Operator, functions: dict[Operator, Counter[Operator]]) -> None:
     domain, name, _ = operator
-    if operator in functions:
-        return
-    if name in FORBIDDEN_OPERATORS:
+    if name in FORBIDDEN_OPERATORS:  # even as a function's name: the runtime prefers its own
         raise Refused(
             f"uses the operator {name}, which loads or calls what lies outside the file",
             EXPORT_HINT,
         )
+    if operator in functions:
+        return
     if domain not in STANDARD_DOMAINS:
         raise Refused(
             f"uses the operator {printable(name, 60)} of the domain {printable(domain, 60)!r}, "

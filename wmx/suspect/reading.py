@@ -8,29 +8,34 @@ from numpy.typing import NDArray
 from wmx.answers import Answers
 
 MAX_OUTPUTS = 8
-MAX_SCORES = 2**26  # of one output to all inputs; more are no classifier's, and would fill memory
+MAX_SCORES = 2**24  # of all outputs to all inputs; more are no classifier's, and would fill memory
 
 
 def readings(outputs: dict[str, NDArray[Any]], n: int, classes: int) -> dict[str, Answers]:
     """Return what each classifier-like output says, by the output's name.
 
     Floats of shape [n, C >= 2] are scores, integers of shape [n] are class numbers; axes of length
-    1 are dropped first.  Other outputs (feature maps, single numbers) say nothing.
+    1 are dropped first.  Other outputs (feature maps, single numbers) say nothing, nor do those
+    whose scores would be more than :data:`MAX_SCORES` with those of narrower ones.
 
     Args:
         outputs: arrays whose first axis is the n inputs, in the model's order.
         n: number of inputs.
         classes: K of the task.
     """
+    flat = {
+        name: array.reshape([n, *(dim for dim in array.shape[1:] if dim != 1)])
+        for name, array in list(outputs.items())[:MAX_OUTPUTS]
+        if array.ndim >= 1 and len(array) == n
+    }
+    left = max(MAX_SCORES, n * classes)
     found = {}
-    for name, array in list(outputs.items())[:MAX_OUTPUTS]:
-        if array.ndim < 1 or len(array) != n:
-            continue
-        flat = array.reshape([n, *(dim for dim in array.shape[1:] if dim != 1)])
-        if np.issubdtype(flat.dtype, np.floating) and flat.ndim == 2 and flat.shape[1] >= 2:
-            if flat.size > max(MAX_SCORES, n * classes):
-                continue
-            found[name] = Answers.from_scores(flat)
-        elif np.issubdtype(flat.dtype, np.integer) and flat.ndim == 1:
-            found[name] = Answers.from_labels(flat, classes)
-    return found
+    for name in sorted(flat, key=lambda name: flat[name].size):
+        array = flat[name]
+        if np.issubdtype(array.dtype, np.floating) and array.ndim == 2 and array.shape[1] >= 2:
+            left -= array.size
+            if left >= 0:
+                found[name] = Answers.from_scores(array)
+        elif np.issubdtype(array.dtype, np.integer) and array.ndim == 1:
+            found[name] = Answers.from_labels(array, classes)
+    return {name: found[name] for name in flat if name in found}
