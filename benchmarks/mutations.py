@@ -1,10 +1,11 @@
 """Does any single-byte change of a claim or an evidence leave a verdict standing?
 
-Every byte of an undated claim, a dated one and an evidence is replaced by each of the 255 others
-(by ``--values`` of them, evenly spread), and is deleted and doubled.  The evidence is that of a
-claim with 1,000 classes and four openings, so that it is small.  A change counts as standing if the
-file is still read without an error: the verdict would be the same or stronger.  With ``--file`` one
-is tried again, and the results of the others are kept.
+Every byte of an undated claim, a dated one and two evidences is replaced by each of the 255 others
+(by ``--values`` of them, evenly spread), and is deleted and doubled.  The first evidence is that of
+a claim with 1,000 classes and four openings, so that it is small; the second has scores, two
+outputs, a shift, and weights beside the model, over ten classes.  A change counts as standing if
+the file is still read without an error: the verdict would be the same or stronger.  With ``--file``
+one is tried again, and the results of the others are kept.
 
     python benchmarks/mutations.py
 """
@@ -24,10 +25,10 @@ from wmx import Claim, IntegrityError, OwnerKey
 from wmx.evidence import Evidence
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from evidence_files import small_evidence, small_watermark
+from evidence_files import scored_evidence, small_evidence, small_watermark
 from tsa import Authority
 
-FILES = ("claim", "dated claim", "evidence")
+FILES = ("claim", "dated claim", "evidence", "evidence with scores")
 
 
 def main() -> None:
@@ -43,6 +44,7 @@ def main() -> None:
         "claim": (mark.claim.to_bytes(), Claim.from_bytes),
         "dated claim": (mark.claim.with_timestamps([stamp]).to_bytes(), Claim.from_bytes),
         "evidence": (small_evidence(key, mark).to_bytes(), Evidence.from_bytes),
+        "evidence with scores": (scored_evidence(key).to_bytes(), Evidence.from_bytes),
     }
     figures: dict[str, Any] = {}
     if arguments.file:

@@ -14,18 +14,20 @@ from wmx.dsse import Envelope
 from wmx.evidence import PAYLOAD_TYPE, Evidence, Run
 from wmx.statistics import fraction_text
 from wmx.task import Task
-from wmx.ways import Way, price_of, weigh
+from wmx.ways import SHIFTS, Way, price_of, weigh
 
 RUN = Run("onnxruntime 1.31.1 CPUExecutionProvider", ("ai.onnx 17",), "tests")
 PLAIN = Way("NCHW", "y")
 SUSPECT = "aa" * 32
 
 
-def small_watermark(key: OwnerKey, n: int = 6, *, number: int = 0) -> Watermark:
+def small_watermark(
+    key: OwnerKey, n: int = 6, *, number: int = 0, classes: int = 1000
+) -> Watermark:
     """Return the one watermark of ``key``; another ``number`` gives another claim."""
     return Watermark.for_task(
         key,
-        Task.of((8, 8, 1), 1000),
+        Task.of((8, 8, 1), classes),
         n=n,
         salt=number.to_bytes(32, "big"),
         created="2026-01-01T00:00:00Z",
@@ -40,6 +42,7 @@ def small_evidence(
     count: int = 4,
     answers: Mapping[Way, Answers] | None = None,
     suspect: str = SUSPECT,
+    external: Mapping[str, str] | None = None,
 ) -> Evidence:
     """Evidence from ``count`` triggers, all of them hits unless other answers are given."""
     window = mark.window(start).first(count)
@@ -53,9 +56,23 @@ def small_evidence(
         claims_tried=1,
         suspect="model.onnx",
         suspect_sha256=suspect,
+        suspect_external=external,
         run=RUN,
         created="2026-11-24T00:00:00Z",
     )
+
+
+def scored_evidence(key: OwnerKey) -> Evidence:
+    """Evidence with all that can stand in one: scores, class numbers, two outputs, a shift, weights
+    beside the model; of ten classes, so that it stays small."""
+    mark = small_watermark(key, classes=10)
+    labels = mark.labels[:4]
+    answers = {
+        PLAIN: scores_of(labels, 10, seed=1),
+        Way("NCHW", "z"): Answers.from_labels(labels, 10),
+        Way("NCHW", "y", SHIFTS[0]): scores_of((labels + 1) % 10, 10, seed=2),
+    }
+    return small_evidence(key, mark, answers=answers, external={"model.onnx.data": "bb" * 32})
 
 
 def statement_of(evidence: Evidence) -> dict[str, Any]:

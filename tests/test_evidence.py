@@ -13,6 +13,7 @@ from evidence_files import (
     PLAIN,
     SUSPECT,
     restated,
+    scored_evidence,
     scores_of,
     signed,
     small_evidence,
@@ -27,12 +28,13 @@ from wmx import Claim, IntegrityError, canonical
 from wmx.answers import Answers
 from wmx.disclosure import way_to_json
 from wmx.dsse import Envelope, pre_authentication_encoding
-from wmx.evidence import PAYLOAD_TYPE, Evidence
+from wmx.evidence import BITS_TOLERANCE, PAYLOAD_TYPE, Evidence
 from wmx.ways import SHIFTS, Way
 
 KEY = OWNER
 MARK = small_watermark(KEY)
 EVIDENCE = small_evidence(KEY, MARK)
+SCORED = scored_evidence(KEY)
 FILE = EVIDENCE.to_bytes()
 LABELS = MARK.labels[:4]
 
@@ -219,12 +221,24 @@ def test_no_list_may_be_turned_around_doubled_or_rotated(path: tuple[Any, ...]) 
             refused(signed(statement, KEY))
 
 
-def test_no_byte_that_the_owner_changes_and_signs_makes_more_of_it() -> None:
-    payload = EVIDENCE.envelope.payload
-    for position in range(0, len(payload), 3):
+@pytest.mark.parametrize("evidence", [EVIDENCE, SCORED], ids=["classes", "scores"])
+def test_no_byte_that_the_owner_changes_and_signs_makes_more_of_it(evidence: Evidence) -> None:
+    """The answers are the owner's word until they are repeated; of them no more is made than was
+    stated, to the last digit that is compared."""
+    payload = evidence.envelope.payload
+    begin, end = payload.index(b'"ways":['), payload.index(b'"window":{')
+    for position in range(len(payload)):
         changed = bytearray(payload)
         changed[position] ^= 1 << position % 7
-        assert no_stronger(Envelope.seal(PAYLOAD_TYPE, bytes(changed), KEY).to_bytes())
+        sealed = Envelope.seal(PAYLOAD_TYPE, bytes(changed), KEY).to_bytes()
+        try:
+            found = Evidence.from_bytes(sealed)
+        except IntegrityError:
+            continue
+        assert found.weight.bits <= evidence.weight.bits + BITS_TOLERANCE, position
+        if not begin <= position < end:
+            assert found.answers.keys() == evidence.answers.keys(), position
+            assert (found.window.labels == evidence.window.labels).all(), position
 
 
 @pytest.mark.parametrize(
