@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import rfc8785
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from tsa import DAY, STAMPING, Authority, serving
+from tsa import DAY, STAMPING, Authority, dripping, serving
 
 from wmx import CannotRunError, Claim, IntegrityError, OwnerKey, UsageError, Watermark, verify
 from wmx.claim import MAX_TIMESTAMPS
@@ -300,6 +300,20 @@ def test_an_authority_that_cannot_be_asked() -> None:
         ask_authority("http://127.0.0.1:9/", b"")
     with serving(b"\0" * 100_000) as url, pytest.raises(CannotRunError, match="answered more"):
         ask_authority(url, b"")
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\nX-Drip: ", id="headers"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n", id="body"),
+    ],
+)
+def test_an_authority_that_drips_its_answer_holds_nobody_beyond_the_deadline(start: bytes) -> None:
+    began = time.monotonic()
+    with dripping(start) as url, pytest.raises(CannotRunError, match=r"within 0\.3 seconds"):
+        ask_authority(url, b"", seconds=0.3)
+    assert time.monotonic() - began < 2
 
 
 def test_files_that_are_no_roots(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """A timestamp authority for tests: certificates of every kind, and ``openssl ts`` to stamp."""
 
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -159,6 +160,28 @@ def serving(answers: "Authority | bytes") -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def dripping(start: bytes) -> Iterator[str]:
+    """Serve one answer that begins like this and goes on, a byte at a time, without an end."""
+    closing = threading.Event()
+
+    def drip() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(start)
+            while not closing.wait(0.05):
+                connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        finally:
+            closing.set()
+            thread.join()
 
 
 GRANTED = bytes.fromhex("3003020100")  # PKIStatusInfo
