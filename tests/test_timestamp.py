@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import multiprocessing
 import time
 from datetime import UTC, datetime, timedelta
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from tsa import DAY, STAMPING, Authority, dripping, serving
 
 from wmx import CannotRunError, Claim, IntegrityError, OwnerKey, UsageError, Watermark, verify
 from wmx.claim import MAX_TIMESTAMPS
+from wmx.store import Store
 from wmx.timestamp import Query, asserted_stamps, date_claim, load_roots, trusted_stamp
 from wmx.tsa import ask_authority
 
@@ -268,6 +271,36 @@ def test_a_claim_holds_so_many_timestamps_and_no_more() -> None:
     assert len(Claim.from_bytes(CLAIM.with_timestamps(many).to_bytes()).timestamps) == 16
     with pytest.raises(UsageError, match="at most 16"):
         CLAIM.with_timestamps([*many, b"more"])
+
+
+def keep_eight(claim: bytes, store: str, who: str, start: Barrier) -> None:
+    """Keep eight stamps in the store's copy of a claim, one by one."""
+    dated = Claim.from_bytes(claim)
+    start.wait(60)
+    for number in range(8):
+        dated = dated.with_timestamps([f"{who} {number}".encode()])
+        Store(store).keep_timestamps(dated)
+
+
+def test_processes_at_once_lose_no_stamp(tmp_path: Path) -> None:
+    Store(tmp_path).add(CLAIM)
+    context = multiprocessing.get_context("spawn")
+    arguments, start = (CLAIM.to_bytes(), str(tmp_path)), context.Barrier(2)
+    processes = [context.Process(target=keep_eight, args=(*arguments, who, start)) for who in "ab"]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+        assert process.exitcode == 0
+    (kept,) = Store(tmp_path).claims()
+    assert sorted(kept.timestamps) == [f"{who} {i}".encode() for who in "ab" for i in range(8)]
+
+
+def test_a_claim_that_cannot_be_locked(tmp_path: Path) -> None:
+    CLAIM.save(tmp_path / "claim.json")
+    (tmp_path / ".claim.json.lock").mkdir()
+    with pytest.raises(CannotRunError, match="cannot lock"):
+        CLAIM.keep_timestamps(tmp_path / "claim.json", [b"stamp"])
 
 
 def test_what_a_stamp_asserts_is_shown_and_damage_is_said(dated: Claim) -> None:
