@@ -172,6 +172,13 @@ class Claim:
             raise UsageError(f"a claim holds at most {MAX_TIMESTAMPS} timestamps")
         return replace(self, timestamps=timestamps)
 
+    def dated_by_both(self, copy: "Claim") -> Self:
+        """Return this claim with the timestamps of a copy of it too, to be dated and not written.
+
+        So without the limit of a file: whoever fills one copy with junk takes none from the other.
+        """
+        return replace(self, timestamps=tuple(dict.fromkeys(self.timestamps + copy.timestamps)))
+
     def keep_timestamps(self, path: str | Path, responses: Iterable[bytes]) -> Self:
         """Add RFC 3161 responses to the file of this claim; return the claim as it is there then.
 

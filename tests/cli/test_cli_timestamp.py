@@ -1,5 +1,6 @@
 """``wmx claim timestamp``: over HTTP, by files, and what is not kept."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from commands import CLAIM_NEW
 from tsa import Authority, serving
 
 from wmx import Claim
+from wmx.claim import MAX_TIMESTAMPS
 from wmx.cli import timestamp
 
 
@@ -89,6 +91,22 @@ def test_a_timestamp_of_the_published_claim_counts_for_an_evidence_without(
     check = ("check", "e.json", "--model", "model.onnx", "--roots", authority.roots)
     assert wmx(*check).code == 1
     assert wmx(*check, "--claim", claim).code == 0
+
+
+def test_an_evidence_full_of_junk_stamps_takes_none_from_the_published_claim(
+    wmx: Any, dated: Path, authority: Authority
+) -> None:
+    junk = [b"junk %d" % number for number in range(MAX_TIMESTAMPS)]
+    full = replace(Claim.load(dated), timestamps=()).with_timestamps(junk)
+    full.save("full.json")
+    words = ("verify", "model.onnx", "--claim", "full.json", "--min-bits", "64")
+    assert wmx(*words, "--evidence", "e.json").code == 0
+    check = ("check", "e.json", "--model", "model.onnx", "--roots", authority.roots, "--json")
+    assert wmx(*check).json["required_bits"] == 128
+    checked = wmx(*check, "--claim", dated)
+    assert checked.code == 0
+    assert checked.json["required_bits"] == 64
+    assert len(checked.json["untrusted_timestamps"]) == MAX_TIMESTAMPS
 
 
 def test_what_another_process_keeps_meanwhile_is_not_lost(
