@@ -65,7 +65,9 @@ def test_every_digest_of_the_sha_2_family_will_do(authority: Authority, digest: 
     assert date_claim(stamped, load_roots(authority.roots)).is_trusted
 
 
-def test_the_earliest_trusted_stamp_counts(authority: Authority, tmp_path: Path) -> None:
+def test_of_equally_exact_stamps_the_earliest_trusted_one_counts(
+    authority: Authority, tmp_path: Path
+) -> None:
     stranger = Authority(tmp_path, "stranger")
     untrusted = stranger.stamp(SIGNATURE)
     first = authority.stamp(SIGNATURE)
@@ -78,13 +80,29 @@ def test_the_earliest_trusted_stamp_counts(authority: Authority, tmp_path: Path)
         assert len(dating.refused) == 1
 
 
+def test_a_later_stamp_that_is_exact_counts_before_an_earlier_one_that_may_be_off(
+    authority: Authority, tmp_path: Path
+) -> None:
+    """The claim provably existed within a second of the later one, a minute after the earlier."""
+    exact = Authority(tmp_path, "exact")
+    exact.state_accuracy("secs:1")
+    earlier = authority.stamp(SIGNATURE)
+    time.sleep(1.1)  # stamps are to the second
+    later = exact.stamp(SIGNATURE)
+    roots = [*load_roots(authority.roots), *load_roots(exact.roots)]
+    for order in ([earlier, later], [later, earlier]):
+        dating = date_claim(CLAIM.with_timestamps(order), roots)
+        assert dating.time == trusted_stamp(later, CLAIM, roots)[0]
+        assert dating.time > trusted_stamp(earlier, CLAIM, roots)[0]
+        assert (dating.authority, dating.accuracy) == ("CN=exact", timedelta(seconds=1))
+
+
 def test_what_a_stamp_may_be_off_is_the_authoritys_word_or_a_minute(
     dated: Claim, tmp_path: Path, authority: Authority
 ) -> None:
     assert date_claim(dated, load_roots(authority.roots)).accuracy == timedelta(minutes=1)
     exact = Authority(tmp_path)
-    with (tmp_path / "tsa.cnf").open("a") as configuration:
-        configuration.write("accuracy = secs:2, millisecs:500, microsecs:100\n")
+    exact.state_accuracy("secs:2, millisecs:500, microsecs:100")
     stamped = CLAIM.with_timestamps([exact.stamp(SIGNATURE)])
     accuracy = date_claim(stamped, load_roots(exact.roots)).accuracy
     assert accuracy == timedelta(seconds=2, milliseconds=500, microseconds=100)

@@ -71,6 +71,11 @@ class Authority:
             )
         )
 
+    def state_accuracy(self, accuracy: str) -> None:
+        """Let all stamps from now on say by how much they may be off, as openssl spells it."""
+        with (self.folder / "tsa.cnf").open("a") as configuration:
+            configuration.write(f"accuracy = {accuracy}\n")
+
     def answer(self, request: bytes, signer: str = "tsa") -> bytes:
         """Return the response to an RFC 3161 request."""
         (self.folder / "query").write_bytes(request)

@@ -71,8 +71,7 @@ def test_timestamps_settle_it_if_they_are_far_enough_apart(
     result = wmx(*call)
     assert result.code == 1  # within the minute that an authority without a word on it may be off
     assert "give or take 60 s overlap" in result.out
-    with (authority.folder / "tsa.cnf").open("a") as configuration:
-        configuration.write("accuracy = millisecs:1\n")
+    authority.state_accuracy("millisecs:1")
     stamped(owner)
     time.sleep(1.1)  # stamps are to the second
     thief.watermark.claim.save(thief.claim_path, force=True)  # without its first stamp
