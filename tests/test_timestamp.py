@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import rfc8785
+from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from tsa import DAY, STAMPING, Authority, dripping, serving
 
@@ -115,6 +116,15 @@ def test_a_certificate_that_expires_after_the_stamp_does_no_harm(authority: Auth
     assert date_claim(CLAIM.with_timestamps([response]), load_roots(authority.roots)).is_trusted
 
 
+def test_a_signer_under_an_intermediate_that_the_stamp_carries(authority: Authority) -> None:
+    authority.add_signer("middle", usage=(), is_authority=True)
+    authority.add_signer("under-middle", issuer="middle")
+    response = authority.stamp_as(SIGNATURE, "under-middle", "middle")
+    dating = date_claim(CLAIM.with_timestamps([response]), load_roots(authority.roots))
+    assert dating.refused == ()
+    assert dating.authority == "CN=middle"
+
+
 def test_with_a_trusted_stamp_64_bits_are_asked_for_and_else_128(
     authority: Authority, dated: Claim, tmp_path: Path
 ) -> None:
@@ -168,6 +178,26 @@ def test_a_certificate_that_was_not_valid_at_the_time(
 def test_a_root_that_was_not_valid_at_the_time(tmp_path: Path) -> None:
     old = Authority(tmp_path, lifetime=-timedelta(hours=1))
     assert "expired" in why_not(old.stamp(SIGNATURE), old)
+
+
+def test_a_signer_under_an_intermediate_that_the_stamp_lacks(authority: Authority) -> None:
+    authority.add_signer("lacking", usage=(), is_authority=True)
+    authority.add_signer("under-lacking", issuer="lacking")
+    bare = authority.stamp(SIGNATURE, "under-lacking")
+    assert "unable to get local issuer" in why_not(bare, authority)
+    with_another = authority.stamp_as(SIGNATURE, "under-lacking", "tsa")
+    assert "unable to get local issuer" in why_not(with_another, authority)
+
+
+@pytest.mark.parametrize("usage", [(), STAMPING])
+def test_a_signer_under_a_certificate_that_may_sign_no_others(
+    authority: Authority, usage: tuple[x509.ObjectIdentifier, ...]
+) -> None:
+    """Whoever the root has certified for anything could make stampers of his own."""
+    authority.add_signer("no-authority", usage=usage, is_authority=False)
+    authority.add_signer("made-by-it", issuer="no-authority")
+    response = authority.stamp_as(SIGNATURE, "made-by-it", "no-authority")
+    assert "invalid CA certificate" in why_not(response, authority)
 
 
 @pytest.mark.parametrize(

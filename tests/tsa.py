@@ -38,11 +38,11 @@ class Authority:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "serial").write_text("01\n")
         (folder / "tsa.cnf").write_text(CONFIGURATION)
-        self._name = name
-        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._root = name
+        self._keys = {name: ec.generate_private_key(ec.SECP256R1())}
         self._serial = 1
         now = datetime.now(UTC)
-        root = self._certificate(name, self._key, True, (), True, now - DAY, now + lifetime)
+        root = self._certificate(name, name, True, (), True, now - DAY, now + lifetime)
         self.roots = folder / "root.pem"
         self.roots.write_bytes(root.public_bytes(serialization.Encoding.PEM))
         self.add_signer("tsa")
@@ -56,15 +56,24 @@ class Authority:
         start: timedelta = -DAY,
         end: timedelta = DAY,
         serial: int | None = None,
+        issuer: str = "",
+        is_authority: bool = False,
     ) -> None:
-        """Make a key and a certificate, valid from ``start`` to ``end`` around now."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        """Make a key and a certificate, valid from ``start`` to ``end`` around now.
+
+        Args:
+            issuer: who signs it, by name; the root if empty.
+            is_authority: whether it may sign others.
+        """
+        self._keys[name] = ec.generate_private_key(ec.SECP256R1())
         now = datetime.now(UTC)
         self._serial = serial or self._serial + 1
-        made = self._certificate(name, key, False, usage, critical, now + start, now + end)
+        made = self._certificate(
+            name, issuer or self._root, is_authority, usage, critical, now + start, now + end
+        )
         (self.folder / f"{name}.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
         (self.folder / f"{name}.key").write_bytes(
-            key.private_bytes(
+            self._keys[name].private_bytes(
                 serialization.Encoding.PEM,
                 serialization.PrivateFormat.PKCS8,
                 serialization.NoEncryption(),
@@ -90,7 +99,7 @@ class Authority:
         return self.answer((self.folder / "own-query").read_bytes(), signer)
 
     def stamp_as(self, data: bytes, signer: str, *more: str) -> bytes:
-        """As :meth:`stamp`, by a signer with whose certificate ``openssl ts`` would refuse to.
+        """As :meth:`stamp`, by any signer, also with a certificate that ``openssl ts`` refuses.
 
         Args:
             more: further certificates that the token carries, by name.
@@ -117,7 +126,7 @@ class Authority:
     def _certificate(
         self,
         name: str,
-        key: ec.EllipticCurvePrivateKey,
+        issuer: str,
         authority: bool,
         usage: tuple[x509.ObjectIdentifier, ...],
         critical: bool,
@@ -127,8 +136,8 @@ class Authority:
         builder = (
             x509.CertificateBuilder()
             .subject_name(_name(name))
-            .issuer_name(_name(self._name))
-            .public_key(key.public_key())
+            .issuer_name(_name(issuer))
+            .public_key(self._keys[name].public_key())
             .serial_number(self._serial)
             .not_valid_before(start)
             .not_valid_after(end)
@@ -136,7 +145,7 @@ class Authority:
         )
         if usage:
             builder = builder.add_extension(x509.ExtendedKeyUsage(usage), critical=critical)
-        return builder.sign(self._key, hashes.SHA256())
+        return builder.sign(self._keys[issuer], hashes.SHA256())
 
 
 @contextmanager
