@@ -16,6 +16,7 @@ from wmx.attacks.campaign import Step, accuracy, attack_model
 from wmx.attacks.catalogue import ATTACKS, CATALOGUE, GROUPS, chosen_attacks
 from wmx.attacks.held_out import held_out_half
 from wmx.attacks.report import write_report
+from wmx.attacks.results import MAX_RESULTS_BYTES
 from wmx.attacks.training.adversarial import AdversarialFineTuning
 from wmx.attacks.training.extraction import probabilities
 from wmx.attacks.training.fine_tuning import FineTuning
@@ -217,9 +218,29 @@ def test_results_of_another_campaign_are_neither_mixed_in_nor_overwritten(
     with pytest.raises(UsageError, match="with seed 0, not 1"):
         attack_model(replace(target, seed=1), watermark, blur, path, resume=True)
     attack_model(replace(target, seed=1), watermark, blur, path, force=True)
-    path.write_text('{"attacks": 3}')
+
+
+@pytest.mark.parametrize(
+    "content", ['{"attacks": 3}', "[]", "[" * 100_000, '{"seed": 9' + "9" * 5000]
+)
+def test_a_file_that_holds_no_results_is_not_resumed(
+    target: Target, watermark: Watermark, tmp_path: Path, content: str
+) -> None:
+    path = tmp_path / "r.json"
+    path.write_text(content)
     with pytest.raises(IntegrityError, match="not a file of attack results"):
-        attack_model(target, watermark, blur, path, resume=True)
+        attack_model(target, watermark, chosen_attacks("blur"), path, resume=True)
+    assert path.read_text() == content
+
+
+def test_a_file_larger_than_any_results_is_not_read(
+    target: Target, watermark: Watermark, tmp_path: Path
+) -> None:
+    path = tmp_path / "r.json"
+    with path.open("wb") as sparse:  # it takes no room
+        sparse.truncate(MAX_RESULTS_BYTES + 1)
+    with pytest.raises(CannotRunError, match=r"results .* is larger than 4,194,304 bytes"):
+        attack_model(target, watermark, chosen_attacks("blur"), path, resume=True)
 
 
 def test_a_model_without_the_mark_is_not_attacked(

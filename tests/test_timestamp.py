@@ -2,17 +2,21 @@
 
 import hashlib
 import json
+import multiprocessing
 import time
 from datetime import UTC, datetime, timedelta
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
 import rfc8785
+from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from tsa import DAY, STAMPING, Authority, serving
+from tsa import DAY, STAMPING, Authority, dripping, serving
 
 from wmx import CannotRunError, Claim, IntegrityError, OwnerKey, UsageError, Watermark, verify
 from wmx.claim import MAX_TIMESTAMPS
+from wmx.store import Store
 from wmx.timestamp import Query, asserted_stamps, date_claim, load_roots, trusted_stamp
 from wmx.tsa import ask_authority
 
@@ -62,7 +66,9 @@ def test_every_digest_of_the_sha_2_family_will_do(authority: Authority, digest: 
     assert date_claim(stamped, load_roots(authority.roots)).is_trusted
 
 
-def test_the_earliest_trusted_stamp_counts(authority: Authority, tmp_path: Path) -> None:
+def test_of_equally_exact_stamps_the_earliest_trusted_one_counts(
+    authority: Authority, tmp_path: Path
+) -> None:
     stranger = Authority(tmp_path, "stranger")
     untrusted = stranger.stamp(SIGNATURE)
     first = authority.stamp(SIGNATURE)
@@ -75,13 +81,29 @@ def test_the_earliest_trusted_stamp_counts(authority: Authority, tmp_path: Path)
         assert len(dating.refused) == 1
 
 
+def test_a_later_stamp_that_is_exact_counts_before_an_earlier_one_that_may_be_off(
+    authority: Authority, tmp_path: Path
+) -> None:
+    """The claim provably existed within a second of the later one, a minute after the earlier."""
+    exact = Authority(tmp_path, "exact")
+    exact.state_accuracy("secs:1")
+    earlier = authority.stamp(SIGNATURE)
+    time.sleep(1.1)  # stamps are to the second
+    later = exact.stamp(SIGNATURE)
+    roots = [*load_roots(authority.roots), *load_roots(exact.roots)]
+    for order in ([earlier, later], [later, earlier]):
+        dating = date_claim(CLAIM.with_timestamps(order), roots)
+        assert dating.time == trusted_stamp(later, CLAIM, roots)[0]
+        assert dating.time > trusted_stamp(earlier, CLAIM, roots)[0]
+        assert (dating.authority, dating.accuracy) == ("CN=exact", timedelta(seconds=1))
+
+
 def test_what_a_stamp_may_be_off_is_the_authoritys_word_or_a_minute(
     dated: Claim, tmp_path: Path, authority: Authority
 ) -> None:
     assert date_claim(dated, load_roots(authority.roots)).accuracy == timedelta(minutes=1)
     exact = Authority(tmp_path)
-    with (tmp_path / "tsa.cnf").open("a") as configuration:
-        configuration.write("accuracy = secs:2, millisecs:500, microsecs:100\n")
+    exact.state_accuracy("secs:2, millisecs:500, microsecs:100")
     stamped = CLAIM.with_timestamps([exact.stamp(SIGNATURE)])
     accuracy = date_claim(stamped, load_roots(exact.roots)).accuracy
     assert accuracy == timedelta(seconds=2, milliseconds=500, microseconds=100)
@@ -92,6 +114,15 @@ def test_a_certificate_that_expires_after_the_stamp_does_no_harm(authority: Auth
     response = authority.stamp(SIGNATURE, "brief")
     time.sleep(2.1)
     assert date_claim(CLAIM.with_timestamps([response]), load_roots(authority.roots)).is_trusted
+
+
+def test_a_signer_under_an_intermediate_that_the_stamp_carries(authority: Authority) -> None:
+    authority.add_signer("middle", usage=(), is_authority=True)
+    authority.add_signer("under-middle", issuer="middle")
+    response = authority.stamp_as(SIGNATURE, "under-middle", "middle")
+    dating = date_claim(CLAIM.with_timestamps([response]), load_roots(authority.roots))
+    assert dating.refused == ()
+    assert dating.authority == "CN=middle"
 
 
 def test_with_a_trusted_stamp_64_bits_are_asked_for_and_else_128(
@@ -147,6 +178,26 @@ def test_a_certificate_that_was_not_valid_at_the_time(
 def test_a_root_that_was_not_valid_at_the_time(tmp_path: Path) -> None:
     old = Authority(tmp_path, lifetime=-timedelta(hours=1))
     assert "expired" in why_not(old.stamp(SIGNATURE), old)
+
+
+def test_a_signer_under_an_intermediate_that_the_stamp_lacks(authority: Authority) -> None:
+    authority.add_signer("lacking", usage=(), is_authority=True)
+    authority.add_signer("under-lacking", issuer="lacking")
+    bare = authority.stamp(SIGNATURE, "under-lacking")
+    assert "unable to get local issuer" in why_not(bare, authority)
+    with_another = authority.stamp_as(SIGNATURE, "under-lacking", "tsa")
+    assert "unable to get local issuer" in why_not(with_another, authority)
+
+
+@pytest.mark.parametrize("usage", [(), STAMPING])
+def test_a_signer_under_a_certificate_that_may_sign_no_others(
+    authority: Authority, usage: tuple[x509.ObjectIdentifier, ...]
+) -> None:
+    """Whoever the root has certified for anything could make stampers of his own."""
+    authority.add_signer("no-authority", usage=usage, is_authority=False)
+    authority.add_signer("made-by-it", issuer="no-authority")
+    response = authority.stamp_as(SIGNATURE, "made-by-it", "no-authority")
+    assert "invalid CA certificate" in why_not(response, authority)
 
 
 @pytest.mark.parametrize(
@@ -270,6 +321,36 @@ def test_a_claim_holds_so_many_timestamps_and_no_more() -> None:
         CLAIM.with_timestamps([*many, b"more"])
 
 
+def keep_eight(claim: bytes, store: str, who: str, start: Barrier) -> None:
+    """Keep eight stamps in the store's copy of a claim, one by one."""
+    dated = Claim.from_bytes(claim)
+    start.wait(60)
+    for number in range(8):
+        dated = dated.with_timestamps([f"{who} {number}".encode()])
+        Store(store).keep_timestamps(dated)
+
+
+def test_processes_at_once_lose_no_stamp(tmp_path: Path) -> None:
+    Store(tmp_path).add(CLAIM)
+    context = multiprocessing.get_context("spawn")
+    arguments, start = (CLAIM.to_bytes(), str(tmp_path)), context.Barrier(2)
+    processes = [context.Process(target=keep_eight, args=(*arguments, who, start)) for who in "ab"]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+        assert process.exitcode == 0
+    (kept,) = Store(tmp_path).claims()
+    assert sorted(kept.timestamps) == [f"{who} {i}".encode() for who in "ab" for i in range(8)]
+
+
+def test_a_claim_that_cannot_be_locked(tmp_path: Path) -> None:
+    CLAIM.save(tmp_path / "claim.json")
+    (tmp_path / ".claim.json.lock").mkdir()
+    with pytest.raises(CannotRunError, match="cannot lock"):
+        CLAIM.keep_timestamps(tmp_path / "claim.json", [b"stamp"])
+
+
 def test_what_a_stamp_asserts_is_shown_and_damage_is_said(dated: Claim) -> None:
     (asserted,) = asserted_stamps(dated)
     assert asserted.endswith("by an authority under CN=root")
@@ -300,6 +381,20 @@ def test_an_authority_that_cannot_be_asked() -> None:
         ask_authority("http://127.0.0.1:9/", b"")
     with serving(b"\0" * 100_000) as url, pytest.raises(CannotRunError, match="answered more"):
         ask_authority(url, b"")
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\nX-Drip: ", id="headers"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n", id="body"),
+    ],
+)
+def test_an_authority_that_drips_its_answer_holds_nobody_beyond_the_deadline(start: bytes) -> None:
+    began = time.monotonic()
+    with dripping(start) as url, pytest.raises(CannotRunError, match=r"within 0\.3 seconds"):
+        ask_authority(url, b"", seconds=0.3)
+    assert time.monotonic() - began < 2
 
 
 def test_files_that_are_no_roots(tmp_path: Path) -> None:

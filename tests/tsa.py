@@ -1,9 +1,10 @@
 """A timestamp authority for tests: certificates of every kind, and ``openssl ts`` to stamp."""
 
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -37,11 +38,11 @@ class Authority:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "serial").write_text("01\n")
         (folder / "tsa.cnf").write_text(CONFIGURATION)
-        self._name = name
-        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._root = name
+        self._keys = {name: ec.generate_private_key(ec.SECP256R1())}
         self._serial = 1
         now = datetime.now(UTC)
-        root = self._certificate(name, self._key, True, (), True, now - DAY, now + lifetime)
+        root = self._certificate(name, name, True, (), True, now - DAY, now + lifetime)
         self.roots = folder / "root.pem"
         self.roots.write_bytes(root.public_bytes(serialization.Encoding.PEM))
         self.add_signer("tsa")
@@ -55,20 +56,34 @@ class Authority:
         start: timedelta = -DAY,
         end: timedelta = DAY,
         serial: int | None = None,
+        issuer: str = "",
+        is_authority: bool = False,
     ) -> None:
-        """Make a key and a certificate, valid from ``start`` to ``end`` around now."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        """Make a key and a certificate, valid from ``start`` to ``end`` around now.
+
+        Args:
+            issuer: who signs it, by name; the root if empty.
+            is_authority: whether it may sign others.
+        """
+        self._keys[name] = ec.generate_private_key(ec.SECP256R1())
         now = datetime.now(UTC)
         self._serial = serial or self._serial + 1
-        made = self._certificate(name, key, False, usage, critical, now + start, now + end)
+        made = self._certificate(
+            name, issuer or self._root, is_authority, usage, critical, now + start, now + end
+        )
         (self.folder / f"{name}.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
         (self.folder / f"{name}.key").write_bytes(
-            key.private_bytes(
+            self._keys[name].private_bytes(
                 serialization.Encoding.PEM,
                 serialization.PrivateFormat.PKCS8,
                 serialization.NoEncryption(),
             )
         )
+
+    def state_accuracy(self, accuracy: str) -> None:
+        """Let all stamps from now on say by how much they may be off, as openssl spells it."""
+        with (self.folder / "tsa.cnf").open("a") as configuration:
+            configuration.write(f"accuracy = {accuracy}\n")
 
     def answer(self, request: bytes, signer: str = "tsa") -> bytes:
         """Return the response to an RFC 3161 request."""
@@ -84,7 +99,7 @@ class Authority:
         return self.answer((self.folder / "own-query").read_bytes(), signer)
 
     def stamp_as(self, data: bytes, signer: str, *more: str) -> bytes:
-        """As :meth:`stamp`, by a signer with whose certificate ``openssl ts`` would refuse to.
+        """As :meth:`stamp`, by any signer, also with a certificate that ``openssl ts`` refuses.
 
         Args:
             more: further certificates that the token carries, by name.
@@ -111,7 +126,7 @@ class Authority:
     def _certificate(
         self,
         name: str,
-        key: ec.EllipticCurvePrivateKey,
+        issuer: str,
         authority: bool,
         usage: tuple[x509.ObjectIdentifier, ...],
         critical: bool,
@@ -121,8 +136,8 @@ class Authority:
         builder = (
             x509.CertificateBuilder()
             .subject_name(_name(name))
-            .issuer_name(_name(self._name))
-            .public_key(key.public_key())
+            .issuer_name(_name(issuer))
+            .public_key(self._keys[name].public_key())
             .serial_number(self._serial)
             .not_valid_before(start)
             .not_valid_after(end)
@@ -130,7 +145,7 @@ class Authority:
         )
         if usage:
             builder = builder.add_extension(x509.ExtendedKeyUsage(usage), critical=critical)
-        return builder.sign(self._key, hashes.SHA256())
+        return builder.sign(self._keys[issuer], hashes.SHA256())
 
 
 @contextmanager
@@ -159,6 +174,28 @@ def serving(answers: "Authority | bytes") -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def dripping(start: bytes) -> Iterator[str]:
+    """Serve one answer that begins like this and goes on, a byte at a time, without an end."""
+    closing = threading.Event()
+
+    def drip() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(start)
+            while not closing.wait(0.05):
+                connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        finally:
+            closing.set()
+            thread.join()
 
 
 GRANTED = bytes.fromhex("3003020100")  # PKIStatusInfo

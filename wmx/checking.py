@@ -170,7 +170,7 @@ def _with_given(claim: Claim, given: Claim | None) -> Claim:
             f"the evidence is about the claim {claim.digest}, and the claim that was given is "
             f"{given.digest}"
         )
-    return claim.with_timestamps(given.timestamps)
+    return claim.dated_by_both(given)
 
 
 def _repeat(

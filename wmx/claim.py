@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from wmx import canonical
 from wmx.dsse import Envelope
 from wmx.encoding import decode_base64, decode_hex32, encode_base64
-from wmx.errors import IntegrityError, UsageError
+from wmx.errors import CannotRunError, IntegrityError, UsageError
 from wmx.files import read_bytes, write_bytes
 from wmx.keys import OwnerKey
 from wmx.labels import derive_labels
+from wmx.locking import locked
 from wmx.task import Task
 
 SCHEME = "wmx-2"
@@ -170,6 +171,42 @@ class Claim:
         if len(timestamps) > MAX_TIMESTAMPS:
             raise UsageError(f"a claim holds at most {MAX_TIMESTAMPS} timestamps")
         return replace(self, timestamps=timestamps)
+
+    def dated_by_both(self, copy: "Claim") -> Self:
+        """Return this claim with the timestamps of a copy of it too, to be dated and not written.
+
+        So without the limit of a file: whoever fills one copy with junk takes none from the other.
+        """
+        return replace(self, timestamps=tuple(dict.fromkeys(self.timestamps + copy.timestamps)))
+
+    def keep_timestamps(self, path: str | Path, responses: Iterable[bytes]) -> Self:
+        """Add RFC 3161 responses to the file of this claim; return the claim as it is there then.
+
+        Read, changed and written under a lock, in the file ``.NAME.lock`` beside it: of several
+        processes that add to it at once, none loses what another has added.
+
+        Raises:
+            CannotRunError: the file cannot be read or written.
+            IntegrityError: it is damaged, or holds another claim by now.
+            UsageError: more than :data:`MAX_TIMESTAMPS`.
+        """
+        lock = Path(path).with_name(f".{Path(path).name}.lock")
+        try:
+            with locked(lock):
+                kept = type(self).load(path)
+                if kept.envelope != self.envelope:
+                    raise IntegrityError(
+                        f"{path} holds the claim {kept.digest} by now, expected {self.digest}",
+                        hint="repeat the command if that is the claim that is meant",
+                    )
+                dated = kept.with_timestamps(responses)
+                dated.save(path, force=True)
+        except OSError as error:
+            raise CannotRunError(
+                f"cannot lock {path}: {error.strerror}",
+                hint=f"its folder has to be writable, and so has the file {lock.name} in it",
+            ) from None
+        return dated
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write the signed file; raises :class:`CannotRunError` if it exists."""

@@ -36,8 +36,9 @@ Expert: TypeAlias = Callable[[Answers, Labels, int], Bets]
 def required_bits(trusted_timestamp: bool) -> float:
     """Return the bits at which a suspect counts as verified.
 
-    64 if a trusted timestamp shows that the claim is older than the suspect, else 128: without a
-    date a forger may try many commitments, and T tries buy log2 T bits.
+    64 when the claim bears a timestamp that is trusted, else 128: a forger who has the suspect may
+    try many commitments, and T tries buy log2 T bits.  A timestamp takes the tries away only if the
+    suspect was made after it, which nobody can see here: whoever relies on 64 has to know that.
     """
     return BITS_WITH_TIMESTAMP if trusted_timestamp else BITS_WITHOUT_TIMESTAMP
 

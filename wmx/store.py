@@ -79,7 +79,7 @@ class Store:
         """Add the timestamps that ``claim`` bears to the store's copy of it, if there is one."""
         path = self._claim_path(claim)
         if path.exists():
-            Claim.load(path).with_timestamps(claim.timestamps).save(path, force=True)
+            claim.keep_timestamps(path, claim.timestamps)
 
     def roots(self) -> Iterator[Path]:
         """Yield the files of root certificates that the owner of the store trusts."""

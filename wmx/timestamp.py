@@ -37,7 +37,8 @@ class Dating:
     """What the timestamps of a claim are worth to somebody who trusts certain roots.
 
     Attributes:
-        time: the earliest trusted stamp, UTC; ``None`` without one.
+        time: of the trusted stamp whose latest possible time is the earliest, UTC; ``None`` without
+            one.
         authority: who gave it.
         accuracy: by how much its time may be off, to either side.
         refused: why the others do not count, one sentence each.
@@ -83,7 +84,10 @@ def load_roots(path: str | Path) -> Roots:
 
 
 def date_claim(claim: Claim, roots: Roots) -> Dating:
-    """Return the earliest trusted timestamp of a claim.
+    """Return the trusted timestamp of a claim whose latest possible time is the earliest.
+
+    A stamp proves that the claim existed at its time plus its accuracy, and no more: an earlier
+    time that may be off by much can prove less than a later one that is exact.
 
     Args:
         claim: with its timestamps.
@@ -104,8 +108,8 @@ def date_claim(claim: Claim, roots: Roots) -> Dating:
             refused.append(str(error))
     if not found:
         return Dating(refused=tuple(refused))
-    earliest = min(found, key=lambda stamp: stamp.time + stamp.accuracy)
-    return Dating(earliest.time, earliest.authority, tuple(refused), earliest.accuracy)
+    best = min(found, key=lambda stamp: stamp.time + stamp.accuracy)
+    return Dating(best.time, best.authority, tuple(refused), best.accuracy)
 
 
 @dataclass(frozen=True)

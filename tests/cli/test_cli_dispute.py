@@ -9,6 +9,8 @@ import pytest
 from disputed_models import Side, carries_both, side
 from tsa import Authority
 
+from wmx.claim import MAX_TIMESTAMPS
+
 PARTIES = ("--claim", "owner.json", "--claim", "thief.json")
 KEYS = ("--key", "thief.pem", "--key", "owner.pem")
 
@@ -69,8 +71,7 @@ def test_timestamps_settle_it_if_they_are_far_enough_apart(
     result = wmx(*call)
     assert result.code == 1  # within the minute that an authority without a word on it may be off
     assert "give or take 60 s overlap" in result.out
-    with (authority.folder / "tsa.cnf").open("a") as configuration:
-        configuration.write("accuracy = millisecs:1\n")
+    authority.state_accuracy("millisecs:1")
     stamped(owner)
     time.sleep(1.1)  # stamps are to the second
     thief.watermark.claim.save(thief.claim_path, force=True)  # without its first stamp
@@ -100,6 +101,23 @@ def test_an_evidence_stands_for_a_party_whose_key_the_judge_does_not_hold(
     assert "there twice" in twice.err
     Path("other.onnx").write_bytes(onnx_models.linear(thief.watermark, seed=1))
     assert wmx("dispute", "other.onnx", *both).code == 3
+
+
+def test_an_evidence_full_of_junk_stamps_takes_none_from_the_published_claim(
+    wmx: Any, thief: Side, tmp_path: Path
+) -> None:
+    junk = [b"junk %d" % number for number in range(MAX_TIMESTAMPS)]
+    thief.watermark.claim.with_timestamps(junk).save("full.json")
+    words = ("verify", "stolen.onnx", "--claim", "full.json", "--key", "thief.pem")
+    assert wmx(*words, "--evidence", "theirs.json").code == 0
+    authority = Authority(tmp_path / "tsa")
+    stamp = authority.stamp(thief.watermark.claim.envelope.signature)
+    thief.watermark.claim.with_timestamps([stamp]).save(thief.claim_path, force=True)
+    both = ("--claim", "owner.json", "--key", "owner.pem", "--evidence", "theirs.json")
+    published = ("--claim", "thief.json", "--roots", authority.roots)
+    result = wmx("dispute", "stolen.onnx", *both, *published, "--min-bits", "100", "--json")
+    assert result.code == 1
+    assert result.json["parties"][1]["trusted_time"]
 
 
 def test_usage(wmx: Any, thief: Side) -> None:

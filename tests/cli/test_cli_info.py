@@ -48,3 +48,18 @@ def test_doctor_sees_a_key_that_others_can_read(wmx: Any, claim: Path) -> None:
     result = wmx("doctor")
     assert result.code == 1
     assert "chmod 600" in result.out
+
+
+def test_doctor_sees_a_passphrase_that_others_can_read(
+    wmx: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WMX_PASSPHRASE_FILE", "words")
+    assert wmx("doctor").code == 0, "a file that is not there gives nothing away"
+    Path("words").write_text("correct horse\n")
+    Path("words").chmod(0o640)
+    result = wmx("doctor")
+    assert result.code == 1
+    assert "others on this machine can read the passphrase file words" in result.out
+    assert "chmod 600 words" in result.out
+    Path("words").chmod(0o600)
+    assert wmx("doctor").code == 0

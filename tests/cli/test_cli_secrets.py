@@ -18,6 +18,7 @@ from wmx.commitment import open_triggers
 from wmx.evidence import Evidence
 
 MAIN = "from wmx.cli import main; main()"
+OWN_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY)"  # opens /dev/tty for it
 PASSPHRASE = "correct horse battery staple"
 
 
@@ -206,11 +207,32 @@ def test_a_typed_passphrase_is_not_echoed(tmp_path: Path) -> None:
     assert PASSPHRASE.encode() not in chosen + asked
 
 
-def typed(words: tuple[str, ...], prompts: tuple[str, ...], end: str) -> bytes:
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_a_typed_passphrase_is_its_bytes_whatever_they_mean(
+    wmx: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locale: str
+) -> None:
+    """As Latin-1 spells it: no UTF-8, on a terminal or in a file."""
+    monkeypatch.setenv("LC_ALL", locale)
+    words = "gr\xfc\xdf dich".encode("latin-1")
+    new = ("New passphrase: ", "Again: ")
+    typed(("keygen", "--passphrase", "-o", "typed.pem"), new, "hangs on", words)
+    OwnerKey.load("typed.pem", words)
+    typed(("info", "typed.pem"), ("Passphrase of typed.pem: ",), "passphrase   yes", words)
+    (tmp_path / "words").write_bytes(words + b"\n")
+    monkeypatch.setenv("WMX_PASSPHRASE_FILE", "words")
+    assert wmx("info", "typed.pem").code == 0
+
+
+def typed(
+    words: tuple[str, ...],
+    prompts: tuple[str, ...],
+    end: str,
+    passphrase: bytes = PASSPHRASE.encode(),
+) -> bytes:
     """Run a command on a terminal, type the passphrase at each prompt, and return what is shown."""
     terminal, inner = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", MAIN, *words],
+        [sys.executable, "-c", f"{OWN_TERMINAL}; {MAIN}", *words],
         stdin=inner,
         stdout=inner,
         stderr=inner,
@@ -220,7 +242,7 @@ def typed(words: tuple[str, ...], prompts: tuple[str, ...], end: str) -> bytes:
     shown = b""
     for prompt in prompts:
         shown += read_until(terminal, prompt.encode())
-        os.write(terminal, f"{PASSPHRASE}\n".encode())
+        os.write(terminal, passphrase + b"\n")
     shown += read_until(terminal, end.encode())
     assert process.wait() == 0
     os.close(terminal)

@@ -1,5 +1,6 @@
 """``wmx claim timestamp``: over HTTP, by files, and what is not kept."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ from commands import CLAIM_NEW
 from tsa import Authority, serving
 
 from wmx import Claim
+from wmx.claim import MAX_TIMESTAMPS
+from wmx.cli import timestamp
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +49,7 @@ def test_by_files(wmx: Any, claim: Path, authority: Authority) -> None:
 
 
 def test_the_copy_in_the_store_is_dated_too(wmx: Any, dated: Path, home: Path) -> None:
-    (kept,) = (home / "claims").iterdir()
+    (kept,) = (home / "claims").glob("*.json")
     assert Claim.load(kept) == Claim.load(dated)
 
 
@@ -88,6 +91,57 @@ def test_a_timestamp_of_the_published_claim_counts_for_an_evidence_without(
     check = ("check", "e.json", "--model", "model.onnx", "--roots", authority.roots)
     assert wmx(*check).code == 1
     assert wmx(*check, "--claim", claim).code == 0
+
+
+def test_an_evidence_full_of_junk_stamps_takes_none_from_the_published_claim(
+    wmx: Any, dated: Path, authority: Authority
+) -> None:
+    junk = [b"junk %d" % number for number in range(MAX_TIMESTAMPS)]
+    full = replace(Claim.load(dated), timestamps=()).with_timestamps(junk)
+    full.save("full.json")
+    words = ("verify", "model.onnx", "--claim", "full.json", "--min-bits", "64")
+    assert wmx(*words, "--evidence", "e.json").code == 0
+    check = ("check", "e.json", "--model", "model.onnx", "--roots", authority.roots, "--json")
+    assert wmx(*check).json["required_bits"] == 128
+    checked = wmx(*check, "--claim", dated)
+    assert checked.code == 0
+    assert checked.json["required_bits"] == 64
+    assert len(checked.json["untrusted_timestamps"]) == MAX_TIMESTAMPS
+
+
+def test_what_another_process_keeps_meanwhile_is_not_lost(
+    wmx: Any, claim: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While this one looks at its stamp, another adds one to the same file."""
+    Path("r.tsr").write_bytes(authority.stamp(Claim.load(claim).envelope.signature))
+    verified = timestamp._verified
+
+    def verified_slowly(*arguments: Any) -> Any:
+        Claim.load(claim).with_timestamps([b"of another"]).save(claim, force=True)
+        return verified(*arguments)
+
+    monkeypatch.setattr(timestamp, "_verified", verified_slowly)
+    assert wmx("claim", "timestamp", claim, "--response", "r.tsr").code == 0
+    assert Claim.load(claim).timestamps == (b"of another", Path("r.tsr").read_bytes())
+
+
+def test_a_stamp_is_not_kept_in_the_file_of_another_claim(
+    wmx: Any, claim: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While this one looks at its stamp, another puts a new claim in place of the old one."""
+    Path("r.tsr").write_bytes(authority.stamp(Claim.load(claim).envelope.signature))
+    wmx(*CLAIM_NEW, "-o", "other.json")
+    verified = timestamp._verified
+
+    def verified_slowly(*arguments: Any) -> Any:
+        claim.write_bytes(Path("other.json").read_bytes())
+        return verified(*arguments)
+
+    monkeypatch.setattr(timestamp, "_verified", verified_slowly)
+    result = wmx("claim", "timestamp", claim, "--response", "r.tsr")
+    assert result.code == 3
+    assert "by now" in result.err
+    assert claim.read_bytes() == Path("other.json").read_bytes()
 
 
 @pytest.mark.parametrize("damage", ["other claim", "truncated", "wrong roots", "junk"])

@@ -19,7 +19,7 @@ from cases import Attack, Scene, collector
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from der import SEQUENCE, TEXT, der, integer
 from evidence_files import small_evidence
-from tsa import DAY, STAMPING, Authority, serving
+from tsa import DAY, STAMPING, Authority, dripping, serving
 
 from wmx import OwnerKey, Watermark, canonical
 from wmx.timestamp import MAX_RESPONSE_BYTES, Query
@@ -316,6 +316,32 @@ def an_answer_of_nothing(scene: Scene) -> Attack:
 @case(4, "answered more than 65,536 bytes")
 def an_answer_without_end(scene: Scene) -> Attack:
     return asked(scene, bytes(2**20))
+
+
+def asked_in_haste(scene: Scene, start: bytes) -> Callable[[], object]:
+    """Ask an authority whose answer begins like this and never ends, for a moment only."""
+
+    def ask() -> None:
+        with dripping(start) as url:
+            ask_authority(url, Query.of(scene.watermark.claim).request, seconds=0.3)
+
+    return ask
+
+
+@case(4, "did not answer in full within 0.3 seconds")
+def an_authority_that_drips_its_first_line(scene: Scene) -> Attack:
+    return asked_in_haste(scene, b"HTTP/1.1 200 ")
+
+
+@case(4, "did not answer in full within 0.3 seconds")
+def an_authority_that_drips_its_headers(scene: Scene) -> Attack:
+    return asked_in_haste(scene, b"HTTP/1.1 200 OK\r\nX-Drip: ")
+
+
+@case(4, "did not answer in full within 0.3 seconds")
+def an_authority_that_drips_its_stamp(scene: Scene) -> Attack:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/timestamp-reply\r\n\r\n"
+    return asked_in_haste(scene, head + honest(scene)[:100])
 
 
 @case(2, "expected an http:// or https:// address")

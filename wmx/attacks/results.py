@@ -12,6 +12,7 @@ from wmx.errors import IntegrityError, UsageError
 from wmx.files import read_bytes, write_bytes
 
 FORMAT = 1
+MAX_RESULTS_BYTES = 4 * 1024**2  # all attacks of the catalogue leave about 50 KB
 PACKAGES = ("numpy", "onnx", "onnxruntime", "torch", "keras", "tensorflow", "jax", "flax")
 
 
@@ -102,12 +103,12 @@ class Results:
         """Read a file of attacks on the same model.
 
         Raises:
-            CannotRunError: the file cannot be read.
+            CannotRunError: the file cannot be read, or is larger than any such file.
             IntegrityError: it is not such a file.
             UsageError: it is of another model, claim, data or seed.
         """
         try:
-            document = json.loads(read_bytes(path, "results"))
+            document = json.loads(read_bytes(path, "results", MAX_RESULTS_BYTES))
             saved = {name: document[name] for name in about}
             for name, value in about.items():
                 if saved[name] != value:
@@ -125,7 +126,7 @@ class Results:
                 for entry in document["attacks"]
             ]
             return cls(saved, Measurement(**document["before"]), attacks)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise IntegrityError(f"{path} is not a file of attack results: {error}") from None
 
 

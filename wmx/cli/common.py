@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wmx.cli.output import answer, table
-from wmx.errors import CannotRunError, UsageError
+from wmx.cli.passphrase import stored_passphrase, typed_passphrase
+from wmx.errors import UsageError
 from wmx.files import read_bytes, refuse_overwrite, require_folder
 
 if TYPE_CHECKING:
@@ -43,14 +44,11 @@ __all__ = [
     "prepare_report",
     "prepare_training",
     "store",
-    "stored_passphrase",
     "suspect_limits",
     "table",
     "trusted_roots",
 ]
 
-PASSPHRASE_VARIABLE = "WMX_PASSPHRASE_FILE"  # noqa: S105 - a name, no secret
-MAX_PASSPHRASE_BYTES = 4096
 NULL_SEED = 0
 MAX_SECONDS = 31 * 24 * 3600
 MAX_GIB = 2**20
@@ -127,7 +125,7 @@ def load_owner(path: Path | None) -> "OwnerKey":
     """Return the key at ``path``, or the store's; ask for a passphrase where one is needed.
 
     The passphrase is the first line of the file that ``WMX_PASSPHRASE_FILE`` names, or is asked
-    for on a terminal.  It is never an argument, which other users of the machine could read.
+    for on a terminal.
     """
     from wmx.keys import MAX_KEY_BYTES, OwnerKey, is_encrypted
 
@@ -135,21 +133,8 @@ def load_owner(path: Path | None) -> "OwnerKey":
     pem = read_bytes(key_path, "owner key", MAX_KEY_BYTES)
     passphrase = stored_passphrase() if is_encrypted(pem) else None
     if passphrase is None and is_encrypted(pem) and sys.stdin.isatty():
-        import getpass
-
-        passphrase = getpass.getpass(f"Passphrase of {key_path}: ").encode()
+        passphrase = typed_passphrase(f"Passphrase of {key_path}: ")
     return OwnerKey.from_pem(pem, passphrase, str(key_path))
-
-
-def stored_passphrase() -> bytes | None:
-    """Return the first line of the file that ``WMX_PASSPHRASE_FILE`` names, if it is set."""
-    path = os.environ.get(PASSPHRASE_VARIABLE)
-    if not path:
-        return None
-    lines = read_bytes(path, "passphrase file", MAX_PASSPHRASE_BYTES).splitlines()
-    if not lines or not lines[0]:
-        raise CannotRunError(f"the passphrase file {path} is empty")
-    return lines[0]
 
 
 def prepare_training(threads: int | None = None) -> None:

@@ -1,8 +1,11 @@
 """``wmx doctor``: what is installed, what can run, what clashes and how to cure it."""
 
+from pathlib import Path
+
 import typer
 
 from wmx.cli.common import JsonOption, answer, store, table
+from wmx.cli.passphrase import PASSPHRASE_VARIABLE
 
 CORE = ("numpy", "onnx", "cryptography", "rfc8785", "safetensors", "platformdirs", "typer", "rich")
 RUNTIMES = ("onnxruntime-gpu", "onnxruntime")
@@ -20,7 +23,7 @@ def doctor(json: JsonOption = False) -> None:
 
     versions = {name: _version(name) for name in (*CORE, *RUNTIMES, *FRAMEWORKS, *OPTIONAL)}
     providers, problems = _runtime(versions)
-    problems += _key_problems()
+    problems += _secret_problems()
     limits = _suspect_limits()
     home = store()
     rows = {
@@ -97,12 +100,26 @@ def _suspect_limits() -> list[str]:
         return []
 
 
-def _key_problems() -> list[tuple[str, str]]:
-    """Return what is wrong with the store's key file."""
+def _secret_problems() -> list[tuple[str, str]]:
+    """Return what is wrong with the files of the store's key and of its passphrase."""
+    import os
+
+    secrets = {
+        "owner key": store().key_path,
+        "passphrase file": os.environ.get(PASSPHRASE_VARIABLE),
+    }
+    return [
+        (f"others on this machine can read the {what} {path}", f"chmod 600 {path}")
+        for what, path in secrets.items()
+        if path and _is_open_to_others(path)
+    ]
+
+
+def _is_open_to_others(path: str | Path) -> bool:
+    """Say whether the mode of a file, if it is there, lets more users in than its owner."""
     import os
     import stat
 
-    path = store().key_path
-    if os.name == "posix" and path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
-        return [(f"others on this machine can read the owner key {path}", f"chmod 600 {path}")]
-    return []
+    if os.name != "posix" or not os.path.exists(path):
+        return False
+    return bool(stat.S_IMODE(os.stat(path).st_mode) & 0o077)

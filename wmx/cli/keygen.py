@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from wmx.cli.common import ForceOption, JsonOption, answer, store, stored_passphrase
+from wmx.cli.common import ForceOption, JsonOption, answer, store
+from wmx.cli.passphrase import stored_passphrase, typed_passphrase
 from wmx.errors import UsageError
 
 
@@ -49,7 +50,6 @@ def _new_passphrase() -> bytes:
     stored = stored_passphrase()
     if stored is not None:
         return stored
-    import getpass
     import sys
 
     if not sys.stdin.isatty():
@@ -57,7 +57,7 @@ def _new_passphrase() -> bytes:
             "--passphrase needs a terminal to ask on",
             hint="or set WMX_PASSPHRASE_FILE to a file that holds it",
         )
-    first = getpass.getpass("New passphrase: ")
-    if not first or first != getpass.getpass("Again: "):
+    first = typed_passphrase("New passphrase: ")
+    if not first or first != typed_passphrase("Again: "):
         raise UsageError("the passphrase is empty, or the two do not match")
-    return first.encode()
+    return first

@@ -73,10 +73,9 @@ def _ask(claim: "Claim", url: str) -> bytes:
 
 def _attach(claim: "Claim", stamp: bytes, file: Path, roots: Path | None, json: bool) -> None:
     """Keep a stamp in the claim file, and in the store's copy; one that is bad is not kept."""
-    dated = claim.with_timestamps([stamp])
-    trusted = trusted_roots(roots, [dated])
+    trusted = trusted_roots(roots, [claim.with_timestamps([stamp])])
     time, authority = _verified(stamp, claim, trusted)
-    dated.save(file, force=True)
+    dated = claim.keep_timestamps(file, [stamp])
     store().keep_timestamps(dated)
     rows = {
         "time": utc(time),

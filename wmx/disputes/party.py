@@ -71,7 +71,7 @@ class Party:
         require_about(evidence, suspect.sha256, suspect.external, f"the suspect of {name}")
         claim = evidence.claim
         if published is not None:
-            claim = claim.with_timestamps(published.timestamps)
+            claim = claim.dated_by_both(published)
         return cls(
             name,
             evidence.window,
