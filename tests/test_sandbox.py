@@ -3,9 +3,12 @@
 What a real model cannot be made to do, a child of another program does in its place.
 """
 
+import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +119,55 @@ def test_a_child_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "longer than 0.3 s" in told(fake(monkeypatch, SLEEP, seconds=0.3), never_reads)
 
 
+FORK = """
+import os, sys, time
+with open({note!r}, "w") as note:
+    if not (grandchild := os.fork()):
+        {first}
+        time.sleep(60)
+    note.write(str(grandchild))
+time.sleep(60)
+"""
+forking = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+
+
+@forking
+def test_what_a_child_has_started_ends_with_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = FORK.format(note=str(tmp_path / "note"), first="pass")
+    sandbox = fake(monkeypatch, program, seconds=1.0)
+    assert "longer than 1 s" in told(sandbox)
+    assert sandbox._process.stdout is not None  # nobody holds the pipe: it could be closed
+
+
+@forking
+def test_nobody_waits_for_what_has_left_the_childs_group(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(wmx.sandbox.process, "GRACE_SECONDS", 0.2)
+    note = tmp_path / "note"
+    sandbox = fake(monkeypatch, FORK.format(note=str(note), first="os.setsid()"), seconds=1.0)
+    began = time.monotonic()
+    try:
+        assert "longer than 1 s" in told(sandbox)
+        assert time.monotonic() - began < 30
+    finally:
+        os.kill(int(note.read_text()), signal.SIGKILL)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no process sends itself an interrupt there")
+def test_an_interrupt_ends_the_waiting_and_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox = fake(monkeypatch, SLEEP)
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        sandbox.ask(Message("run"))
+    timer.join()
+    assert "was interrupted" in told(sandbox)
+    assert sandbox._process.returncode == -signal.SIGKILL
+
+
 def test_a_child_that_crashes(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SIGSEGV", "SIGABRT", "SIGKILL"):
         crash = f"import os, signal; os.kill(os.getpid(), signal.{name})"
@@ -199,7 +251,8 @@ while (request := wire.read(sys.stdin.buffer, 2**32)) is not None:
     wire.write(sys.stdout.buffer, answers[request.kind])
 """
 HONEST = {
-    "confine": "Message('confined', {'held': [], 'provider': 'CPUExecutionProvider'})",
+    "confine": "Message('confined', {'held': ['network', 'reading files'], "
+    "'provider': 'CPUExecutionProvider'})",
     "load": "Message('loaded', {'provider': 'p', 'version': 'v', "
     "'inputs': [['x', 'tensor(float)', [None, 1, 8, 8]]], "
     "'outputs': [['y', 'tensor(float)', [None, 10]]]})",

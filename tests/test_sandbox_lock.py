@@ -3,6 +3,7 @@
 What a real model cannot be made to try, a program of the test tries in its place.
 """
 
+import platform
 import signal
 import subprocess
 import sys
@@ -13,14 +14,21 @@ import pytest
 
 from wmx.sandbox.seccomp import ARCHITECTURES, program
 
+COLUMN = 0 if platform.machine() == "x86_64" else 1  # of a call's numbers
+
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="system-call filters are Linux's")
 
 
 def locked(attempt: str, *, gpu: bool = False, memory: int = 2**31) -> str:
     """Lock a process, let it try something, and return the error's name or what it printed."""
     code = f"""
-import ctypes, os, signal, socket, subprocess, sys, threading
+import ctypes, errno, fcntl, os, signal, socket, subprocess, sys, threading
 parent, here = os.getppid(), os.getcwd()
+libc = ctypes.CDLL(None, use_errno=True)
+def call(numbers, *arguments):
+    number = numbers[{COLUMN}]
+    if number is not None and libc.syscall(number, *map(ctypes.c_long, arguments)) < 0:
+        raise OSError(ctypes.get_errno(), "refused")
 from wmx.sandbox.limits import limit_this_process
 from wmx.sandbox.seccomp import filter_this_process
 limit_this_process({memory}, 60, gpu={gpu})
@@ -56,10 +64,188 @@ else:
         "os.mkfifo('/tmp/wmx-never')",
         "os.chmod('/tmp', 0o777)",
         "import resource; resource.prlimit(parent, resource.RLIMIT_CPU, (1, 1))",
+        "os.setpriority(os.PRIO_PROCESS, parent, 19)",
+        "os.sched_setaffinity(parent, {0})",
+        "os.setxattr('/tmp', 'user.wmx', b'never')",
+        "os.utime('/proc/self/nothing')",
+        "os.truncate(1, 0)",
     ],
 )
 def test_it_reaches_nobody_and_changes_nothing(attempt: str, gpu: bool) -> None:
     assert locked(attempt, gpu=gpu) == "PermissionError"
+
+
+# name: (x86-64, arm64); none of them asks for a right that a user does not have over what is his
+REFUSED: dict[str, tuple[int | None, int | None]] = {
+    "fchmodat2": (452, 452),
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7),
+    "setxattrat": (463, 463),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16),
+    "removexattrat": (466, 466),
+    "utime": (132, None),
+    "utimes": (235, None),
+    "futimesat": (261, None),
+    "utimensat": (280, 88),
+    "fallocate": (285, 47),
+    "setpriority": (141, 140),
+    "ioprio_set": (251, 30),
+    "sched_setaffinity": (203, 122),
+    "sched_setscheduler": (144, 119),
+    "sched_setparam": (142, 118),
+    "sched_setattr": (314, 274),
+    "kcmp": (312, 272),
+    "shmget": (29, 194),
+    "shmat": (30, 196),
+    "shmctl": (31, 195),
+    "mq_open": (240, 180),
+    "mq_unlink": (241, 181),
+    "fsopen": (430, 430),
+    "fsconfig": (431, 431),
+    "fsmount": (432, 432),
+    "fspick": (433, 433),
+    "open_tree": (428, 428),
+    "open_tree_attr": (467, 467),
+    "move_mount": (429, 429),
+    "mount_setattr": (442, 442),
+    "swapoff": (168, 225),
+    "acct": (163, 89),
+    "io_uring_setup": (425, 425),
+    "io_uring_enter": (426, 426),
+}
+
+
+@linux_only
+@pytest.mark.parametrize("gpu", [False, True])
+def test_what_the_filter_does_not_name_is_refused(gpu: bool) -> None:
+    attempt = f"""
+    for name, numbers in {REFUSED!r}.items():
+        try:
+            call(numbers, 0, 0, 0, 0, 0)
+        except PermissionError:
+            continue
+        if numbers[{COLUMN}] is not None:
+            print(name, "was let through")
+    """
+    assert locked(attempt, gpu=gpu) == "done"
+
+
+@linux_only
+def test_no_file_becomes_readable_to_others(tmp_path: Path) -> None:
+    key = tmp_path / "owner.pem"
+    key.touch(0o600)
+    attempt = f"""
+    path = ctypes.create_string_buffer({str(key)!r}.encode())
+    call((452, 452), -100, ctypes.addressof(path), 0o644, 0)
+    """
+    for gpu in (False, True):
+        assert locked(attempt, gpu=gpu) == "PermissionError"
+    assert key.stat().st_mode & 0o777 == 0o600
+
+
+@linux_only
+@pytest.mark.parametrize("gpu", [False, True])
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "fcntl.fcntl(0, fcntl.F_SETOWN, parent)",
+        "fcntl.fcntl(0, 15, b'01234567')  # F_SETOWN_EX",
+        "fcntl.fcntl(0, 10, signal.SIGKILL)  # F_SETSIG",
+        "call((72, 25), 0, 2**32 + fcntl.F_SETOWN, parent)  # of which the kernel takes 32 bits",
+        "call((16, 29), 0, 0x5452, 0)  # FIOASYNC",
+        "call((16, 29), 0, 0x8901, 0)  # FIOSETOWN",
+        "call((16, 29), 0, 2**32 + 0x8902, 0)  # SIOCSPGRP",
+    ],
+)
+def test_no_pipe_sends_a_signal_to_the_parent(attempt: str, gpu: bool) -> None:
+    assert locked(attempt, gpu=gpu) == "PermissionError"
+
+
+@linux_only
+def test_a_parent_survives_what_it_writes_to_a_child_that_would_kill_it() -> None:
+    parent = f"""
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", {DEADLY_CHILD!r}], stdin=-1, stdout=-1)
+child.stdout.readline()
+child.communicate(b"next question")
+print("alive")
+"""
+    done = subprocess.run([sys.executable, "-c", parent], capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (0, b"alive\n")
+
+
+DEADLY_CHILD = """
+import fcntl, os, signal, sys
+from wmx.sandbox.seccomp import filter_this_process
+assert filter_this_process(may_open_files=False)
+O_ASYNC = 0o20000
+deadly = ((fcntl.F_SETOWN, os.getppid()), (10, signal.SIGKILL), (fcntl.F_SETFL, O_ASYNC))
+for command, argument in deadly:
+    try:
+        fcntl.fcntl(0, command, argument)
+    except PermissionError:
+        pass
+print("armed", flush=True)
+sys.stdin.buffer.read()
+"""
+
+
+@linux_only
+def test_calls_newer_than_the_filter_are_not_there_so_that_libc_falls_back() -> None:
+    attempt = """
+    for number in (435, 471, 500, 2**30 - 1):
+        try:
+            call((number, number), 0, 0)
+        except OSError as error:
+            print(errno.errorcode[error.errno])
+    """
+    assert locked(attempt) == "ENOSYS\n" * 4 + "done"
+
+
+@linux_only
+def test_the_parents_memory_is_hidden_from_a_child_that_may_open_files() -> None:
+    # without rights of root, which nothing is hidden from
+    child = """
+import ctypes, os
+from wmx.sandbox.seccomp import filter_this_process
+ctypes.CDLL(None).capset((ctypes.c_uint32 * 2)(0x20080522), (ctypes.c_uint32 * 6)())
+assert filter_this_process(may_open_files=True)
+try:
+    os.open(f"/proc/{os.getppid()}/mem", os.O_RDWR)
+except PermissionError:
+    print("hidden")
+"""
+    parent = f"""
+import ctypes, subprocess, sys
+from wmx.sandbox.hiding import hide_this_process
+ctypes.CDLL(None).capset((ctypes.c_uint32 * 2)(0x20080522), (ctypes.c_uint32 * 6)())
+hide_this_process()
+subprocess.run([sys.executable, "-c", {child!r}], check=True)
+"""
+    words = [sys.executable, "-c", parent]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout == "hidden\n"
+
+
+@linux_only
+def test_on_a_gpu_it_makes_and_empties_no_file(tmp_path: Path) -> None:
+    target, new = tmp_path / "target", tmp_path / "new"
+    target.write_text("kept")
+    assert locked(f"os.open({str(target)!r}, os.O_RDWR)", gpu=True) == "done"
+    for flags in ("os.O_RDWR | os.O_TRUNC", "os.O_RDONLY | os.O_TRUNC"):
+        assert locked(f"os.open({str(target)!r}, {flags})", gpu=True) == "PermissionError"
+    attempt = f"os.ftruncate(os.open({str(target)!r}, os.O_RDWR), 0)"
+    assert locked(attempt, gpu=True) == "PermissionError"
+    for flags in ("os.O_RDWR | os.O_CREAT", "os.O_CREAT"):
+        assert locked(f"os.open({str(new)!r}, {flags})", gpu=True) == "PermissionError"
+    assert locked(f"os.open({str(tmp_path)!r}, os.O_RDWR | os.O_TMPFILE)", gpu=True) == (
+        "PermissionError"
+    )
+    assert target.read_text() == "kept"
+    assert not new.exists()
 
 
 @linux_only
@@ -105,9 +291,10 @@ def test_another_abi_ends_the_process() -> None:
     assert locked(x32_getpid) == "SIGSYS"
 
 
+@pytest.mark.parametrize("gpu", [False, True])
 @pytest.mark.parametrize("machine", list(ARCHITECTURES))
-def test_every_jump_of_the_filter_lands_within_it(machine: str) -> None:
-    code = program(machine, 1234, may_open_files=False)
+def test_every_jump_of_the_filter_lands_within_it(machine: str, gpu: bool) -> None:
+    code = program(machine, 1234, may_open_files=gpu)
     steps = [code[i : i + 8] for i in range(0, len(code), 8)]
     assert len(steps) < 4096  # the kernel's BPF_MAXINSNS
     for number, step in enumerate(steps):

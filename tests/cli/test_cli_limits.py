@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 
+import wmx.sandbox.process
+import wmx.suspect.confined
+from wmx import open_suspect
+
 
 @pytest.mark.parametrize(
     "words",
@@ -46,3 +50,37 @@ def test_the_doctor_says_what_holds(wmx: Any) -> None:
     if sys.platform == "linux":
         assert {"memory", "CPU time", "network", "other processes", "reading files"} <= set(held)
     assert isinstance(held, list)
+
+
+def without_filter(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Start children as on a system without a filter; return what the parent does about it."""
+    begin = "import wmx.sandbox.seccomp as s; s.filter_this_process = lambda **_: False; main ="
+    there = wmx.sandbox.process.BOOTSTRAP.replace("main =", begin)
+    monkeypatch.setattr(wmx.sandbox.process, "BOOTSTRAP", there)
+    done: list[str] = []
+    monkeypatch.setattr(wmx.suspect.confined, "hide_this_process", lambda: done.append("hidden"))
+    return done
+
+
+def test_a_model_that_runs_without_a_filter_is_told_once_and_on_stderr(
+    wmx: Any, claim: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = wmx("verify", "model.onnx", "--device", "cpu", "--evidence", "e.json", "--json")
+    done = without_filter(monkeypatch)
+    for words in (("verify", "model.onnx"), ("check", "e.json", "--model", "model.onnx")):
+        result = wmx(*words, "--device", "cpu", "--json")
+        assert result.code == 0
+        assert result.err.startswith("wmx: warning: nothing keeps the model's process from")
+        assert result.err.count("\n") == 1
+        assert result.json["verified"]
+        assert done.pop() == "hidden"
+    assert "warning" not in locked.err or sys.platform != "linux"
+
+
+def test_the_library_says_nothing_of_it(
+    claim: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without_filter(monkeypatch)
+    capsys.readouterr()
+    open_suspect("model.onnx").close()
+    assert capsys.readouterr() == ("", "")

@@ -2,7 +2,7 @@
 
 Exit codes: 0 verified or done; 1 ran, not verified; 2 usage; 3 a claim, key or evidence is broken;
 4 could not run.  stdout is the answer alone; errors go to stderr as ``wmx: error:`` and
-``wmx: hint:``.
+``wmx: hint:``, warnings as ``wmx: warning:``.
 """
 
 import gc
@@ -15,8 +15,9 @@ from typing import Any
 
 import typer
 
-from wmx.cli.output import print_error
+from wmx.cli.output import print_error, warn_of_missing_filter
 from wmx.errors import CannotRunError, UsageError, WmxError
+from wmx.sandbox.locks import missing_filter_told_to
 
 INTERRUPTED = 130
 COMMANDS = (
@@ -64,7 +65,8 @@ def run(arguments: Sequence[str]) -> int:
     as_json = "--json" in arguments
     command = next((word for word in arguments if not word.startswith("-")), "")
     try:
-        result = build_app(command)(list(arguments), prog_name="wmx", standalone_mode=False)
+        with missing_filter_told_to(warn_of_missing_filter):
+            result = build_app(command)(list(arguments), prog_name="wmx", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except WmxError as error:

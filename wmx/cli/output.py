@@ -1,4 +1,4 @@
-"""What the commands print: an answer for people, or one JSON object; errors on stderr."""
+"""What the commands print: an answer for people, or one JSON object; on stderr what went wrong."""
 
 import json
 import sys
@@ -55,6 +55,15 @@ def print_error(command: str, error: WmxError, *, as_json: bool) -> int:
         fields = {"error": {"message": str(error), "hint": error.hint}}
         answer(command, "", fields, as_json=True, exit_code=error.exit_code)
     return error.exit_code
+
+
+def warn_of_missing_filter() -> None:
+    """Say on stderr that a model runs without the locks of Linux."""
+    print(  # noqa: T201
+        "wmx: warning: nothing keeps the model's process from the network, other processes and "
+        "your files here; run a stranger's model in a virtual machine or a container on Linux",
+        file=sys.stderr,
+    )
 
 
 def table(rows: dict[str, str]) -> str:

@@ -7,8 +7,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Self
 
 from wmx.errors import CannotRunError, SuspectDiedError
@@ -36,6 +35,7 @@ SETTINGS = {
 }
 WATCH_SECONDS = 0.05
 GRACE_SECONDS = 5.0
+INTERRUPTED = ("the suspect was interrupted", "ask again in a new process")
 ROOM_HINT = "see docs/security.md; wmx.Limits and wmx verify --help say how to give it more"
 
 
@@ -78,6 +78,7 @@ class Sandbox:
                 stderr=subprocess.DEVNULL,
                 env=given | SETTINGS,
                 cwd=os.path.abspath(os.sep),
+                start_new_session=True,  # a group of its own, to be killed as a whole
             )
         except OSError as error:
             raise CannotRunError(
@@ -101,23 +102,22 @@ class Sandbox:
 
         if self._death is not None:
             raise self._death
-        with self._watched():
-            try:
-                wire.write(_pipe(self._process.stdin), message)
-                answer = wire.read(_pipe(self._process.stdout), wire.MAX_ANSWER_BYTES)
-            except wire.WireError as error:
-                raise self.disown(f"sent something that is no message: {error}") from None
-            except (OSError, MemoryError):  # the pipe is broken
-                answer = None
-            except BaseException:  # interrupted: the answer would be taken for the next one's
-                self._die("the suspect was interrupted", "ask again in a new process")
-                raise
+        talk = _Talk(self._process, message)
+        self._wait_for(talk)
         if self._death is not None:
             raise self._death
-        if answer is None:
+        match talk.error:
+            case wire.WireError():
+                raise self.disown(f"sent something that is no message: {talk.error}")
+            case OSError() | MemoryError():  # the pipe is broken
+                pass
+            case Exception():  # half of the question may be sent
+                self._die(*INTERRUPTED)
+                raise talk.error
+        if talk.answer is None:
             self._death = self._last_words()
             raise self._death
-        return answer
+        return talk.answer
 
     def disown(self, what: str) -> SuspectDiedError:
         """Kill a child that broke the rules, and return the error to raise."""
@@ -145,30 +145,30 @@ class Sandbox:
             code = self._process.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
             return self.disown("closed its pipe and lived on")
+        _kill_group(self._process.pid)  # at once: later its number may be another's
         return _cause(code, self.limits)
 
     def _die(self, message: str, hint: str) -> None:
         if self._death is None:
             self._death = SuspectDiedError(message, hint=hint)
-        self._process.kill()
+        _kill(self._process)
 
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        """Kill the child when it takes too long or too much; what waits for it then wakes up."""
+    def _wait_for(self, talk: "_Talk") -> None:
+        """Wait for the answer; kill the child when it takes too long or too much."""
         began = time.monotonic()
-        answered = threading.Event()
-        watcher = threading.Thread(target=self._watch, args=(answered,), daemon=True)
-        watcher.start()
         try:
-            yield
+            talk.start()
+            self._watch(talk, began + self._seconds_left)
+        except BaseException:  # interrupted: the answer would be taken for the next one's
+            self._die(*INTERRUPTED)
+            raise
         finally:
-            answered.set()
-            watcher.join()
             self._seconds_left -= time.monotonic() - began
+            if self._death is not None:
+                talk.end()
 
-    def _watch(self, answered: threading.Event) -> None:
-        deadline = time.monotonic() + self._seconds_left
-        while not answered.wait(self._pause(deadline)):
+    def _watch(self, talk: "_Talk", deadline: float) -> None:
+        while not talk.ended.wait(self._pause(deadline)):
             if time.monotonic() >= deadline:
                 self._die(
                     f"the suspect took longer than {self.limits.seconds:g} s, its limit", ROOM_HINT
@@ -193,19 +193,82 @@ class Sandbox:
             return 0
 
 
-def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
-    assert stream is not None
-    return stream
+class _Talk:
+    """A question and its answer, in a thread of their own.
+
+    A process that has left the child's group, which only a filter of system calls forbids, can
+    hold the pipes after the child was killed; whoever asked must not wait for it.
+
+    Attributes:
+        ended: set once there is an answer, or none will come.
+        answer: ``None`` where the child has closed its end.
+        error: what was raised instead.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], question: "Message") -> None:
+        self.ended = threading.Event()
+        self.answer: Message | None = None
+        self.error: Exception | None = None
+        self._process = process
+        self._left_alone = False
+        self._thread = threading.Thread(
+            target=self._run, args=(process.stdin, process.stdout, question), daemon=True
+        )
+
+    def start(self) -> None:
+        """Begin; :attr:`ended` says when it is over."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """Take leave of a child that was killed; pipes that are still held are left to the thread.
+
+        To close one here would wait until the thread is done with it.
+        """
+        if self._thread.is_alive():
+            self._thread.join(GRACE_SECONDS)
+        if self._thread.is_alive():
+            self._left_alone = True
+            self._process.stdin = self._process.stdout = None
+
+    def _run(self, requests: IO[bytes], answers: IO[bytes], question: "Message") -> None:
+        from wmx.sandbox import wire
+
+        try:
+            wire.write(requests, question)
+            self.answer = wire.read(answers, wire.MAX_ANSWER_BYTES)
+        except Exception as error:  # it is raised where the question was asked
+            self.error = error
+        finally:
+            self.ended.set()
+        if self._left_alone:
+            _close(requests, answers)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a child and what it has started, which would hold its pipes."""
+    if process.returncode is None:
+        _kill_group(process.pid)
+    process.kill()
+
+
+def _kill_group(leader: int) -> None:
+    if os.name == "posix":
+        with suppress(ProcessLookupError, PermissionError):  # macOS says so where all are dead
+            os.killpg(leader, signal.SIGKILL)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Kill a child and take leave of it; it holds nothing that needs saving."""
-    process.kill()
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            with suppress(OSError):  # what was not yet sent cannot be
-                stream.close()
+    _kill(process)
+    _close(process.stdin, process.stdout)
     process.wait()
+
+
+def _close(*pipes: IO[bytes] | None) -> None:
+    for pipe in pipes:
+        if pipe is not None:
+            with suppress(OSError):  # what was not yet sent cannot be
+                pipe.close()
 
 
 def _cause(code: int, limits: Limits) -> SuspectDiedError:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from wmx.errors import CannotRunError, WmxError
 from wmx.sandbox import wire
 from wmx.sandbox.limits import limit_this_process
+from wmx.sandbox.locks import CHANGING_FILES, NETWORK, OTHER_PROCESSES, READING_FILES
 from wmx.sandbox.seccomp import filter_this_process
 from wmx.sandbox.wire import MAX_ANSWER_BYTES, Message
 from wmx.suspect import runtime
@@ -89,8 +90,8 @@ class Child:
         gpu = self._provider != runtime.CPU
         held = limit_this_process(wanted["memory_bytes"], wanted["cpu_seconds"], gpu=gpu)
         if filter_this_process(may_open_files=gpu):
-            held += ["network", "other processes", "changing files"]
-            held += [] if gpu else ["reading files"]
+            held += [NETWORK, OTHER_PROCESSES]
+            held += [] if gpu else [CHANGING_FILES, READING_FILES]
         return Message("confined", {"held": held, "provider": self._provider})
 
     def load(self, request: Message) -> Message:

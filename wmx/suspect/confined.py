@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from wmx.errors import CannotRunError
 from wmx.printable import printable
+from wmx.sandbox.hiding import hide_this_process
+from wmx.sandbox.locks import NETWORK, READING_FILES, tell_missing_filter
 from wmx.sandbox.process import Sandbox
 from wmx.sandbox.wire import MAX_RANK, Message
 from wmx.suspect.device import Device
@@ -88,6 +90,8 @@ class ConfinedSession:
 def confine(sandbox: Sandbox, file_bytes: int, device: Device) -> list[str]:
     """Lock a fresh child, for good, and return the names of the limits that hold there.
 
+    From a child that can open files this process hides its memory, which is such a file on Linux.
+
     Raises:
         CannotRunError: the device cannot be used, or the child died.
     """
@@ -101,7 +105,12 @@ def confine(sandbox: Sandbox, file_bytes: int, device: Device) -> list[str]:
     confined = ask(sandbox, Message("confine", wanted), "confined").fields
     if confined.get("provider") != ON_CPU:
         sandbox.watch_memory(memory)
-    return [_line(name) for name in _list(sandbox, confined.get("held"))]
+    held = [_line(name) for name in _list(sandbox, confined.get("held"))]
+    if READING_FILES not in held:
+        hide_this_process()
+    if NETWORK not in held:
+        tell_missing_filter()
+    return held
 
 
 def ask(sandbox: Sandbox, message: Message, expected: str) -> Message:

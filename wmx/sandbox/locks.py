@@ -1,0 +1,28 @@
+"""What a system-call filter keeps from a child, and who is told where there is no filter."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+NETWORK, OTHER_PROCESSES = "network", "other processes"
+CHANGING_FILES, READING_FILES = "changing files", "reading files"
+
+_listener: ContextVar[Callable[[], None] | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def missing_filter_told_to(listener: Callable[[], None]) -> Iterator[None]:
+    """Call ``listener`` once, before a model is loaded where no filter holds its process."""
+    before = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(before)
+
+
+def tell_missing_filter() -> None:
+    """Call the listener, if there is one that was not told yet."""
+    listener = _listener.get()
+    if listener is not None:
+        _listener.set(None)
+        listener()
