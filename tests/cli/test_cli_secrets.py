@@ -115,11 +115,12 @@ main()
 
 
 @pytest.mark.parametrize("words", [("info",), ("info", "--json")])
-def test_a_traceback_shows_no_value(protected: Path, words: tuple[str, ...]) -> None:
+def test_a_fault_is_no_verdict_and_its_traceback_shows_no_value(protected: Path, words: tuple[str, ...]) -> None:
     done = subprocess.run(
         [sys.executable, "-c", BROKEN, *words, protected], capture_output=True, check=False
     )
-    assert done.stderr.rstrip().endswith(b"RuntimeError: a library fails")
+    assert done.returncode == 4  # Python's own would be 1, which says "not verified"
+    assert b"\nRuntimeError: a library fails\nwmx: error: a fault of wmx: Runtime" in done.stderr
     body = b"".join(protected.read_bytes().splitlines()[1:-1])
     for secret in (PASSPHRASE.encode(), body[:40]):
         assert secret not in done.stdout + done.stderr
