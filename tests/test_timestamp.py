@@ -16,6 +16,7 @@ from tsa import DAY, STAMPING, Authority, dripping, serving
 
 from wmx import CannotRunError, Claim, IntegrityError, OwnerKey, UsageError, Watermark, verify
 from wmx.claim import MAX_TIMESTAMPS
+from wmx.der_order import with_certificates_in_order
 from wmx.store import Store
 from wmx.timestamp import Query, asserted_stamps, date_claim, load_roots, trusted_stamp
 from wmx.tsa import ask_authority
@@ -39,6 +40,15 @@ def stamp(authority: Authority) -> bytes:
 @pytest.fixture(scope="module")
 def dated(stamp: bytes) -> Claim:
     return CLAIM.with_timestamps([stamp])
+
+
+@pytest.fixture(scope="module")
+def chained(authority: Authority) -> list[bytes]:
+    """Stamps as ``openssl ts -reply -chain`` makes them, with the others in either order."""
+    authority.add_signer("link", usage=(), is_authority=True)
+    authority.add_signer("last", issuer="link")
+    orders = (("link", "root"), ("root", "link"))
+    return [authority.stamp(SIGNATURE, "last", chain=order) for order in orders]
 
 
 def why_not(response: bytes, authority: Authority, claim: Claim = CLAIM) -> str:
@@ -123,6 +133,29 @@ def test_a_signer_under_an_intermediate_that_the_stamp_carries(authority: Author
     dating = date_claim(CLAIM.with_timestamps([response]), load_roots(authority.roots))
     assert dating.refused == ()
     assert dating.authority == "CN=middle"
+
+
+def test_the_certificates_of_a_stamp_stand_in_any_order(
+    authority: Authority, chained: list[bytes]
+) -> None:
+    """The signer comes first, so one of two orders of the others is not that of DER, or both."""
+    assert any(with_certificates_in_order(response) != response for response in chained)
+    for response in chained:
+        dating = date_claim(CLAIM.with_timestamps([response]), load_roots(authority.roots))
+        assert dating.refused == ()
+        assert dating.authority == "CN=link"
+
+
+def test_a_stamp_is_kept_as_it_came_and_openssl_agrees(
+    authority: Authority, chained: list[bytes]
+) -> None:
+    kept = Claim.from_bytes(CLAIM.with_timestamps(chained).to_bytes()).timestamps
+    assert sorted(kept) == sorted(chained)
+    (authority.folder / "signature.bin").write_bytes(SIGNATURE)
+    for response in kept:
+        (authority.folder / "response.tsr").write_bytes(response)
+        verify = ("ts", "-verify", "-in", "response.tsr", "-data", "signature.bin")
+        authority.openssl(*verify, "-CAfile", authority.roots.name)
 
 
 def test_with_a_trusted_stamp_64_bits_are_asked_for_and_else_128(
@@ -252,19 +285,20 @@ def test_a_refusal_of_the_authority(authority: Authority) -> None:
 
 
 def test_any_flipped_bit_leaves_the_time_as_it_was_or_no_time(
-    authority: Authority, stamp: bytes
+    authority: Authority, stamp: bytes, chained: list[bytes]
 ) -> None:
     """CMS leaves bytes free; none of them may move the date."""
     roots = load_roots(authority.roots)
-    true = trusted_stamp(stamp, CLAIM, roots)
-    for position in range(len(stamp)):
-        changed = bytearray(stamp)
-        changed[position] ^= 1 << position % 8
-        try:
-            found = trusted_stamp(bytes(changed), CLAIM, roots)
-        except IntegrityError:
-            continue
-        assert found[0] == true[0]
+    for response in (stamp, *chained):
+        true = trusted_stamp(response, CLAIM, roots)
+        for position in range(len(response)):
+            changed = bytearray(response)
+            changed[position] ^= 1 << position % 8
+            try:
+                found = trusted_stamp(bytes(changed), CLAIM, roots)
+            except IntegrityError:
+                continue
+            assert found[0] == true[0]
 
 
 # the claim file
@@ -366,6 +400,13 @@ def test_the_answer_of_an_authority_over_http(authority: Authority) -> None:
         response = ask_authority(url, query.request)
     query.check_answer(response)
     assert trusted_stamp(response, CLAIM, load_roots(authority.roots))
+
+
+@pytest.mark.usefixtures("chained")
+def test_the_answer_of_an_authority_that_adds_its_chain(authority: Authority) -> None:
+    query = Query.of(CLAIM)
+    for chain in (["link", "root"], ["root", "link"]):
+        query.check_answer(authority.answer(query.request, "last", chain))
 
 
 def test_an_answer_to_another_request_is_refused(authority: Authority) -> None:

@@ -3,7 +3,7 @@
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -85,18 +85,25 @@ class Authority:
         with (self.folder / "tsa.cnf").open("a") as configuration:
             configuration.write(f"accuracy = {accuracy}\n")
 
-    def answer(self, request: bytes, signer: str = "tsa") -> bytes:
-        """Return the response to an RFC 3161 request."""
+    def answer(self, request: bytes, signer: str = "tsa", chain: Sequence[str] = ()) -> bytes:
+        """Return the response to an RFC 3161 request.
+
+        Args:
+            chain: further certificates that the token carries, by name, behind the signer's.
+        """
         (self.folder / "query").write_bytes(request)
         reply = ("ts", "-reply", "-config", "tsa.cnf", "-queryfile", "query")
-        self.openssl(*reply, *self._signer(signer), "-out", "response")
+        more = ("-chain", self._bag(chain)) if chain else ()
+        self.openssl(*reply, *self._signer(signer), *more, "-out", "response")
         return (self.folder / "response").read_bytes()
 
-    def stamp(self, data: bytes, signer: str = "tsa", digest: str = "sha256") -> bytes:
-        """Return a response over ``data``."""
+    def stamp(
+        self, data: bytes, signer: str = "tsa", digest: str = "sha256", chain: Sequence[str] = ()
+    ) -> bytes:
+        """Return a response over ``data``; the arguments are those of :meth:`answer`."""
         (self.folder / "data").write_bytes(data)
         self.openssl("ts", "-query", "-data", "data", f"-{digest}", "-cert", "-out", "own-query")
-        return self.answer((self.folder / "own-query").read_bytes(), signer)
+        return self.answer((self.folder / "own-query").read_bytes(), signer, chain)
 
     def stamp_as(self, data: bytes, signer: str, *more: str) -> bytes:
         """As :meth:`stamp`, by any signer, also with a certificate that ``openssl ts`` refuses.
@@ -108,10 +115,8 @@ class Authority:
         (self.folder / "token").write_bytes(_content(response)[len(GRANTED) :])
         verify = ("cms", "-verify", "-inform", "DER", "-in", "token", "-noverify")
         self.openssl(*verify, "-purpose", "any", "-out", "info")
-        bag = b"".join((self.folder / f"{name}.pem").read_bytes() for name in more)
-        (self.folder / "bag.pem").write_bytes(bag)
         sign = ("cms", "-sign", "-binary", "-nodetach", "-cades", "-md", "sha256", "-in", "info")
-        certificates = ("-certfile", "bag.pem") if more else ()
+        certificates = ("-certfile", self._bag(more)) if more else ()
         form = ("-econtent_type", TST_INFO, "-outform", "DER", "-out", "signed")
         self.openssl(*sign, *self._signer(signer), *certificates, *form)
         return der(SEQUENCE, GRANTED, (self.folder / "signed").read_bytes())
@@ -119,6 +124,12 @@ class Authority:
     def openssl(self, *arguments: str) -> None:
         """Run openssl in the folder."""
         subprocess.run(["openssl", *arguments], cwd=self.folder, check=True, capture_output=True)
+
+    def _bag(self, names: Sequence[str]) -> str:
+        """Write certificates into one file, in this order, and return its name."""
+        bag = b"".join((self.folder / f"{name}.pem").read_bytes() for name in names)
+        (self.folder / "bag.pem").write_bytes(bag)
+        return "bag.pem"
 
     def _signer(self, name: str) -> tuple[str, ...]:
         return ("-signer", f"{name}.pem", "-inkey", f"{name}.key")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from wmx.claim import Claim
+from wmx.der_order import with_certificates_in_order
 from wmx.errors import IntegrityError, MissingExtraError
 from wmx.files import read_bytes
 
@@ -235,7 +236,8 @@ def _trusted(response: bytes, claim: Claim, roots: Roots) -> _Stamp:
 def _parsed(response: bytes) -> _Stamp:
     client = _client()
     try:
-        parsed: TimeStampResponse = client.decode_timestamp_response(response)
+        in_order = with_certificates_in_order(response)
+        parsed: TimeStampResponse = client.decode_timestamp_response(in_order)
         stamp = _Stamp.of(parsed) if parsed.status == client.PKIStatus.GRANTED else None
     except Exception:  # the parser's errors are of many kinds
         raise IntegrityError(

@@ -17,6 +17,7 @@ from wmx.attacks.results import Results
 from wmx.checkpoint import Identity, load_checkpoint
 from wmx.claim import PAYLOAD_TYPE as CLAIM_TYPE
 from wmx.claim import Claim
+from wmx.der_order import with_certificates_in_order
 from wmx.dsse import Envelope
 from wmx.encoding import ARRAY_DTYPES, encode_array
 from wmx.errors import CannotRunError, IntegrityError, SuspectDiedError, UsageError
@@ -84,6 +85,9 @@ def evidence_payload(data: bytes) -> None:
 
 def timestamp(data: bytes) -> None:
     """A response over a claim's signature; none that was changed may move the trusted date."""
+    in_order = with_certificates_in_order(data)
+    assert sorted(in_order) == sorted(data)
+    assert with_certificates_in_order(in_order) == in_order
     with suppress(IntegrityError):
         asserted_stamp(data, STAMPED)
         assert trusted_stamp(data, STAMPED, ROOTS)[0] == STAMPED_AT

@@ -1,0 +1,95 @@
+"""The certificates of a timestamp, in the order that DER asks for.
+
+DER sorts a SET OF by the encodings of its elements (X.690, section 11.6), and a strict parser
+refuses any other order.  ``openssl ts -reply -chain`` writes the signer first and then the others
+as they stand in their file.  They are outside of all that is signed (RFC 5652, section 5.4), so
+that sorting them changes nothing that a timestamp says.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+INTEGER, OBJECT, SEQUENCE, SET, TAGGED_0 = 0x02, 0x06, 0x30, 0x31, 0xA0
+LONG_TAG = 0x1F  # these bits all set: the tag goes on in further bytes
+LONG_LENGTH = 0x80  # and the lower bits count the bytes of the length; none: it has no length
+
+# the tags of each level, from the response inward; the last element of each holds the next level
+WAY_TO_CERTIFICATES = (
+    (SEQUENCE,),  # TimeStampResp
+    (SEQUENCE, SEQUENCE),  # status, timeStampToken
+    (OBJECT, TAGGED_0),  # contentType, content
+    (SEQUENCE,),  # SignedData
+    (INTEGER, SET, SEQUENCE, TAGGED_0),  # version, digestAlgorithms, encapContentInfo, certificates
+)
+
+
+def with_certificates_in_order(response: bytes) -> bytes:
+    """Return an RFC 3161 response with the certificates of its token in DER's order.
+
+    Nothing else is changed, nor looked at.  A response in which they are not found comes back as it
+    is: to refuse it is the parser's part.
+
+    Args:
+        response: a stranger's, of any content.
+    """
+    try:
+        begin, end = _place_of_certificates(response)
+        certificates = [response[one.begin : one.end] for one in _elements(response, begin, end)]
+    except _MalformedError:
+        return response
+    return response[:begin] + b"".join(sorted(certificates)) + response[end:]
+
+
+class _MalformedError(ValueError):
+    """The bytes are not built as RFC 3161 and DER say."""
+
+
+class _Element(NamedTuple):
+    """Where an element stands: all of it from ``begin``, what it holds from ``content``."""
+
+    tag: int
+    begin: int
+    content: int
+    end: int
+
+
+def _place_of_certificates(response: bytes) -> tuple[int, int]:
+    """Return where the certificates begin and end.
+
+    Raises:
+        _MalformedError: there are none where they should be.
+    """
+    begin, end = 0, len(response)
+    for tags in WAY_TO_CERTIFICATES:
+        level = list(islice(_elements(response, begin, end), len(tags)))
+        if tuple(element.tag for element in level) != tags:
+            raise _MalformedError("an element is missing or of another kind")
+        begin, end = level[-1].content, level[-1].end
+    return begin, end
+
+
+def _elements(data: bytes, begin: int, end: int) -> Iterator[_Element]:
+    """Give the elements that fill a place one behind the other, without looking into them.
+
+    Raises:
+        _MalformedError: one reaches beyond the end, or has a long tag or no length.
+    """
+    while begin < end:
+        element = _element(data, begin, end)
+        yield element
+        begin = element.end
+
+
+def _element(data: bytes, begin: int, end: int) -> _Element:
+    """Read the tag and the length of one element; raises as :func:`_elements`."""
+    content = begin + 2
+    if content > end or data[begin] & LONG_TAG == LONG_TAG or data[begin + 1] == LONG_LENGTH:
+        raise _MalformedError("cut off, or in a form that does not stand here in DER")
+    length = data[begin + 1]
+    if length > LONG_LENGTH:
+        content += length - LONG_LENGTH
+        length = int.from_bytes(data[begin + 2 : content], "big")
+    if content + length > end:
+        raise _MalformedError("it is cut off")
+    return _Element(data[begin], begin, content, content + length)
