@@ -115,7 +115,9 @@ main()
 
 
 @pytest.mark.parametrize("words", [("info",), ("info", "--json")])
-def test_a_fault_is_no_verdict_and_its_traceback_shows_no_value(protected: Path, words: tuple[str, ...]) -> None:
+def test_a_fault_is_no_verdict_and_its_traceback_shows_no_value(
+    protected: Path, words: tuple[str, ...]
+) -> None:
     done = subprocess.run(
         [sys.executable, "-c", BROKEN, *words, protected], capture_output=True, check=False
     )
