@@ -1,5 +1,6 @@
 """Small ONNX classifiers for tests, written node by node, so that no framework is needed."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,18 @@ from wmx import Watermark
 
 OPSET = 17
 LAYOUT_AXES = {"NCHW": (2, 0, 1), "NHWC": (0, 1, 2)}
+
+
+def save_with_weights_beside(model: bytes, path: Path, name: str | None) -> None:
+    """Save a model and its weights apart: all in the file ``name``, or each tensor in its own."""
+    onnx.save(
+        onnx.load_from_string(model),
+        path,
+        save_as_external_data=True,
+        all_tensors_to_one_file=name is not None,
+        location=name,
+        size_threshold=0,
+    )
 
 
 def knows_labels(

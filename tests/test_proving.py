@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnx_models
 import pytest
 
@@ -62,13 +61,7 @@ def test_an_intact_mark_needs_45_triggers_at_most(
 
 def test_weights_beside_the_model_are_subjects_too(ledger: Ledger, folder: Path) -> None:
     path, weights = folder / "two-files.onnx", folder / "two-files.onnx.data"
-    onnx.save(
-        onnx.load_from_string(onnx_models.knows_labels(MARK)),
-        path,
-        save_as_external_data=True,
-        location=weights.name,
-        size_threshold=0,
-    )
+    onnx_models.save_with_weights_beside(onnx_models.knows_labels(MARK), path, weights.name)
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     evidence = prove(
         OnnxFile.open_own(path, "cpu"), MARK, KEY, folder / "e.json", ledger, required_bits=128

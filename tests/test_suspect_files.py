@@ -102,14 +102,7 @@ def test_weights_beside_the_file_are_read_and_hashed(
 ) -> None:
     """As exporters write them: in one file, or each tensor in its own."""
     path = tmp_path / "suspect.onnx"
-    onnx.save(
-        onnx.load_from_string(model),
-        path,
-        save_as_external_data=True,
-        all_tensors_to_one_file=together,
-        location="weights.bin" if together else None,
-        size_threshold=0,
-    )
+    onnx_models.save_with_weights_beside(model, path, "weights.bin" if together else None)
     weights = sorted(set(tmp_path.iterdir()) - {path})
     assert len(weights) == 1 if together else len(weights) > 1
     whole = tmp_path / "whole.onnx"
@@ -130,13 +123,7 @@ def test_weights_are_taken_from_what_was_hashed_and_from_nowhere_else(
     watermark: Watermark, model: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "suspect.onnx"
-    onnx.save(
-        onnx.load_from_string(model),
-        path,
-        save_as_external_data=True,
-        location="weights.bin",
-        size_threshold=0,
-    )
+    onnx_models.save_with_weights_beside(model, path, "weights.bin")
     monkeypatch.chdir(tmp_path)  # where the runtime would find it
     with pytest.raises(CannotRunError, match="which was not given"):
         runtime.load(path.read_bytes(), "x", "cpu")
