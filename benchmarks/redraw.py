@@ -125,7 +125,7 @@ def rows() -> list[Row]:
             check,
         ),
         (
-            "changes of one byte of a claim, a dated claim, an evidence that left a verdict",
+            "changes of one byte of a claim, a dated claim and two evidences that left a verdict",
             f"{sum(file['standing'] for file in files)} of "
             f"{sum(file['changes'] for file in files):,}",
             "0",
