@@ -17,6 +17,7 @@ import onnx_run_cases
 import pytest
 import safetensors_cases
 import timestamp_cases
+import weights_cases
 from cases import Case, Scene
 
 from wmx.cli import run
@@ -24,6 +25,7 @@ from wmx.errors import WmxError
 
 CASES = [
     *onnx_cases.CASES,
+    *weights_cases.CASES,
     *onnx_run_cases.CASES,
     *claim_cases.CASES,
     *key_cases.CASES,
