@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx.canonical_arrays import canonical_inputs, canonical_labels
+from wmx.cifar import CIFAR, read_cifar
 from wmx.errors import UsageError
 from wmx.readers import read_callable, read_digits, read_folders, read_npz
 from wmx.task import Kind, Task
@@ -109,8 +110,9 @@ def load_data(spec: str, *, image_size: int | None = None, seed: int = 0) -> Lab
     """Read labelled data.
 
     Args:
-        spec: ``"digits"``; an ``.npz`` file; a folder of class folders of images; or
-            ``"package.module:callable"``, called without arguments.
+        spec: ``"digits"``; ``"cifar10"`` or ``"cifar100"``, which are downloaded, with ``:PATH``
+            from the authors' binary archive or its folder; an ``.npz`` file; a folder of class
+            folders of images; or ``"package.module:callable"``, called without arguments.
         image_size: side in pixels to which a folder's images are resized; for folders only.
         seed: of the split into 80 % training and 20 % test data where the source has none.
 
@@ -122,8 +124,11 @@ def load_data(spec: str, *, image_size: int | None = None, seed: int = 0) -> Lab
     path = Path(spec)
     if image_size is not None and not path.is_dir():
         raise UsageError("an image size is for folders of images; resize other data beforehand")
+    first, _, rest = spec.partition(":")
     if spec == "digits":
         arrays = read_digits()
+    elif first in CIFAR:
+        arrays = read_cifar(first, Path(rest) if rest else None)
     elif path.is_dir():
         arrays = read_folders(path, image_size)
     elif path.suffix == ".npz":
@@ -133,7 +138,8 @@ def load_data(spec: str, *, image_size: int | None = None, seed: int = 0) -> Lab
     else:
         raise UsageError(
             f"data {spec!r} is neither an .npz file nor a folder that exists",
-            hint="expected digits, FILE.npz, a folder of class folders, or package.module:callable",
+            hint="expected digits, cifar10, cifar100, FILE.npz, a folder of class folders, or "
+            "package.module:callable",
         )
     if "x" in arrays:
         arrays = _split(arrays["x"], arrays["y"], spec, seed)

@@ -52,7 +52,8 @@ def embed(
     data: Annotated[
         str,
         typer.Option(
-            help="digits, FILE.npz, a folder of class folders, or package.module:callable."
+            help="digits, cifar10[:PATH], cifar100[:PATH], FILE.npz, a folder of class folders, or "
+            "package.module:callable."
         ),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", help="Where the files go.")],
