@@ -1,5 +1,7 @@
 """Three parts of any data set: 70 % to train, 15 % kept for an attacker, 15 % to test."""
 
+from pathlib import Path
+
 import numpy as np
 
 from wmx.data import LabelledData, load_data
@@ -26,3 +28,8 @@ def owner_and_attacker(spec: str) -> tuple[LabelledData, LabelledData]:
         LabelledData.of(x[train], y[train], x[test], y[test], data.name),
         LabelledData.of(x[attacker], y[attacker], x[test], y[test], f"{data.name}, attacker"),
     )
+
+
+def data_name(spec: str) -> str:
+    """Return what files and results about this data are called."""
+    return Path(spec).stem.replace(":", "-")

@@ -1,0 +1,183 @@
+"""Redraw the paper's experiments, and the terms of IEEE 3304-2023, from ``results/attacks_*.json``.
+
+Prints the tables of docs/experiments.md for one data set and stack.
+
+    python benchmarks/experiments.py --data mnist10k --epochs 30
+"""
+
+import argparse
+import json
+from typing import Any
+
+import harness
+
+Campaign = dict[str, Any]
+RECIPES = {
+    "adi": "`adi`, from scratch",
+    "adi-pretrained": "`adi`, into a trained network",
+    "robust": "`robust`",
+}
+FINE_TUNINGS = {"ftll": "FTLL", "ftal-0.05": "FTAL", "rtll": "RTLL", "rtal-0.05": "RTAL"}
+WHITE_BOX = "white box, the owner's last layer put back"
+
+
+def campaigns(data: str, stack: str, epochs: int) -> dict[str, Campaign]:
+    """Return the campaigns that were measured, by recipe."""
+    found = {}
+    for recipe in RECIPES:
+        path = harness.RESULTS / f"attacks_{data}_{stack}_{recipe}_{epochs}.json"
+        if path.exists():
+            found[recipe] = json.loads(path.read_text())
+    return found
+
+
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def table(titles: list[str], rows: list[list[str]]) -> list[str]:
+    """Return the lines of a Markdown table."""
+    return [
+        "| " + " | ".join(titles) + " |",
+        "|---" * len(titles) + "|",
+        *("| " + " | ".join(row) + " |" for row in rows),
+    ]
+
+
+def accuracies(found: dict[str, Campaign]) -> list[str]:
+    """Return the paper's first table: what the mark costs, and whether it is there."""
+    first = next(iter(found.values()))
+    rows = [["no mark", f"{mean(first['accuracy_unmarked']):.2f}", "", "-"]]
+    for recipe, one in found.items():
+        difference = mean(one["marked_minus_unmarked_points"])
+        rows.append(
+            [
+                RECIPES[recipe],
+                f"{mean(one['accuracy_unmarked']) + difference:.2f}",
+                f"{difference:+.2f}",
+                f"{mean(one['before_hits']):.0f}",
+            ]
+        )
+    return table(["embedding", "test accuracy, %", "points", "trigger set, %"], rows)
+
+
+def fine_tunings(found: dict[str, Campaign]) -> list[str]:
+    """Return the paper's figure as a table; where it counts in a white box, that stands beside."""
+    rows = []
+    for recipe, one in found.items():
+        for name, title in FINE_TUNINGS.items():
+            after = one["summary"][name]
+            white = one["summary"].get(f"{name} {WHITE_BOX}")
+            rows.append(
+                [
+                    RECIPES[recipe],
+                    title,
+                    f"{after['accuracy']:.2f}",
+                    f"{mean(after['hits']):.0f}",
+                    f"{mean(white['hits']):.0f}" if white else "the same",
+                    f"{after['mean_bits']:.0f}",
+                ]
+            )
+    titles = ["embedding", "attack", "test accuracy, %", "trigger set, %, black box"]
+    return table([*titles, "white box", "bits, black box"], rows)
+
+
+def piracy(found: dict[str, Campaign]) -> list[str]:
+    """Return what two marks in one network come to: the owner's and the thief's."""
+    rows = []
+    for recipe, one in found.items():
+        for name, after in one["summary"].items():
+            if name.startswith("overwrite-"):
+                attack, _, variant = name.partition(" ")
+                rows.append(
+                    [
+                        RECIPES[recipe],
+                        attack.removeprefix("overwrite-"),
+                        variant,
+                        f"{after['accuracy']:.2f}",
+                        f"{after['mean_bits']:.0f}",
+                        f"{after['mean_notes']['attacker_bits']:.0f}",
+                    ]
+                )
+    titles = ["embedding", "rate", "when", "test accuracy, %", "owner's bits", "thief's bits"]
+    return table(titles, rows)
+
+
+def transfers(found: dict[str, Campaign]) -> list[str]:
+    """Return what is left where the network learns other classes."""
+    rows = [
+        [RECIPES[recipe], variant or "black box", f"{after['accuracy']:.2f}", bits(after)]
+        for recipe, one in found.items()
+        for name, after in one["summary"].items()
+        if name.startswith("transfer-")
+        for variant in [name.partition(" ")[2]]
+    ]
+    return table(["embedding", "counted", "test accuracy, %", "bits, seed by seed"], rows)
+
+
+def robustness(found: dict[str, Campaign]) -> list[str]:
+    """Return every attack: bits of each recipe, and the accuracy that is left to the attacker."""
+    names = list(dict.fromkeys(name for one in found.values() for name in one["summary"]))
+    rows = [
+        [
+            f"`{name.partition(' ')[0]}` {name.partition(' ')[2]}".strip(),
+            *(
+                cell
+                for one in found.values()
+                for after in [one["summary"].get(name)]
+                for cell in (
+                    (f"{after['mean_bits']:.0f}", f"{after['accuracy']:.1f}")
+                    if after
+                    else ("-", "-")
+                )
+            ),
+        ]
+        for name in names
+    ]
+    titles = [title for recipe in found for title in (f"{RECIPES[recipe]}: bits", "accuracy, %")]
+    return table(["attack", *titles], rows)
+
+
+def standard(found: dict[str, Campaign]) -> list[str]:
+    """Return robustness as IEEE 3304-2023 counts it: missed detections and symbol error rate."""
+    rows = []
+    for recipe, one in found.items():
+        for name, after in one["summary"].items():
+            count, n = len(after["hits"]), one["triggers"]
+            rows.append(
+                [
+                    RECIPES[recipe],
+                    name,
+                    f"{count - after['verified']} of {count}",
+                    f"{1 - mean(after['hits']) / n:.2f}",
+                ]
+            )
+    titles = ["embedding", "modification", "missed detections", "symbol error rate"]
+    return table(titles, rows)
+
+
+def bits(after: dict[str, Any]) -> str:
+    return ", ".join(f"{value:.0f}" for value in after["bits"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default="mnist10k")
+    parser.add_argument("--stack", default="torch")
+    parser.add_argument("--epochs", type=int, default=30)
+    arguments = parser.parse_args()
+    found = campaigns(arguments.data, arguments.stack, arguments.epochs)
+    for title, draw in (
+        ("Accuracy", accuracies),
+        ("The four fine-tunings", fine_tunings),
+        ("Ownership piracy", piracy),
+        ("Transfer learning", transfers),
+        ("Every attack", robustness),
+        ("Robustness in the terms of IEEE 3304-2023", standard),
+    ):
+        print(f"\n### {title}\n")
+        print("\n".join(draw(found)))
+
+
+if __name__ == "__main__":
+    main()
