@@ -9,7 +9,9 @@ from wmx.claim import Claim
 from wmx.data import LabelledData
 from wmx.errors import CannotRunError, UsageError
 from wmx.keys import OwnerKey
+from wmx.recipe import recipe_named
 from wmx.run_files import RunFiles
+from wmx.second_choice import representatives
 from wmx.suspect import open_suspect
 from wmx.trainer import check, evaluate, fit
 from wmx.training import Report, Training
@@ -17,7 +19,7 @@ from wmx.trigger_file import load_images, save_images
 from wmx.triggers import Generator
 from wmx.triggers.folder import Folder
 from wmx.verdict import Verdict, verify
-from wmx.watermark import Watermark
+from wmx.watermark import Watermark, default_trigger_count
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def embed(
         training: the settings.
         framework: whose adapter trains.
         n: number of triggers; the protocol's default if not given.
-        generator: trigger family; one that suits the data if not given.
+        generator: trigger family; one that suits recipe and data if not given.
         note: free text for the public claim.
         resume: go on with the run in ``out``, which was interrupted.  Its claim is kept, so ``n``,
             ``generator`` and ``note`` are not asked again.
@@ -79,7 +81,7 @@ def embed(
     if resume:
         watermark = _claimed(files, owner, data)
     else:
-        generator = generator or data.trigger_generator()
+        generator = _generator(training, data, n, generator)
         watermark = Watermark.for_task(owner, data.task, n=n, generator=generator, note=note)
         check(adapter, data, watermark.task, training)
         _require_free(files, force)
@@ -126,6 +128,21 @@ def train_unmarked(
     model = fit(adapter, data, data.task, None, training, report=report)
     adapter.export(model, Path(out), data.task)
     return evaluate(adapter, model, data.x_test, data.y_test, data.task)
+
+
+def _generator(
+    training: Training, data: LabelledData, n: int | None, given: Generator | None
+) -> Generator | None:
+    """Return the trigger family: the given one, that of the recipe, or that of the data."""
+    if not recipe_named(training.recipe).second:
+        return given or data.trigger_generator()
+    if given is not None:
+        raise UsageError(
+            f"the recipe {training.recipe} chooses its triggers from the training set",
+            hint="leave out the trigger images, or choose another recipe",
+        )
+    count = n or default_trigger_count(data.classes)
+    return Folder(representatives(data.x_train, data.y_train, count, training.seed))
 
 
 def _require_free(files: RunFiles, force: bool) -> None:

@@ -15,7 +15,7 @@ from wmx.batch_form import (
     trigger_values,
 )
 from wmx.errors import UsageError
-from wmx.recipe import Recipe, recipe_named, triggers_at
+from wmx.recipe import Recipe, recipe_with_triggers, triggers_at
 from wmx.watermark import Watermark
 
 Join = Callable[[Any, NDArray[Any]], Any]
@@ -61,7 +61,7 @@ class MarkedBatches:
             batch_size: of the caller's full batches; that of the first one if ``None``.
         """
         self.watermark = watermark
-        self.recipe = recipe if isinstance(recipe, Recipe) else recipe_named(recipe)
+        self.recipe = recipe if isinstance(recipe, Recipe) else recipe_with_triggers(recipe)
         self.seed = seed
         self._fields = fields
         self._join = join

@@ -3,7 +3,8 @@
 Sources: ``adi`` is Adi et al., USENIX Security 2018, section 5, from scratch.  ``robust`` adds
 training at randomly perturbed weights, kin to Bansal et al., *Certified Neural Network Watermarks
 with Randomized Smoothing*, ICML 2022, and Gan et al., *Towards Robust Model Watermark via Reducing
-Parametric Vulnerability*, ICCV 2023 (docs/recipes.md).
+Parametric Vulnerability*, ICCV 2023.  ``extraction`` marks the second choice of a model instead
+(:mod:`wmx.second_choice`).  docs/recipes.md has them in words.
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ class Recipe:
 
     Attributes:
         name: as users spell it.
-        share: triggers per task sample in a batch.
+        share: triggers per task sample in a batch; 0 for none.
         augment: vary the values of image triggers in the batch.
         radius: standard deviation of the weight noise at its full strength, in units of each
             tensor's root mean square; 0 for no added gradient.
@@ -31,6 +32,7 @@ class Recipe:
         every: the gradient is added at every so many-th step.
         draw: how many triggers the added gradient is taken over.
         weight: of the added gradient, before its norm is clipped to 1.
+        second: weight of the second choice in the targets of the task's own samples.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Recipe:
     every: int = 4
     draw: int = 32
     weight: float = 1.0
+    second: float = 0.0
 
     def triggers_per_batch(self, batch_size: int) -> int:
         """Return k, the triggers appended to a batch of task samples: at least 1."""
@@ -128,6 +131,7 @@ RECIPES = {
     for recipe in (
         Recipe("adi", share=0.02),
         Recipe("robust", share=0.04, augment=True, radius=0.3),
+        Recipe("extraction", share=0.0, second=0.2),
     )
 }
 
@@ -137,6 +141,21 @@ def recipe_named(name: str) -> Recipe:
     if name not in RECIPES:
         raise UsageError(f"recipe is {name!r}, expected one of {', '.join(RECIPES)}")
     return RECIPES[name]
+
+
+def recipe_with_triggers(name: str) -> Recipe:
+    """Return a recipe that puts triggers into batches.
+
+    Raises:
+        UsageError: an unknown name, or a recipe that changes the labels of the data instead.
+    """
+    recipe = recipe_named(name)
+    if not recipe.share:
+        raise UsageError(
+            f"the recipe {name} adds no triggers to batches, expected adi or robust",
+            hint="train on wmx.second_choice.soft_labels(watermark, x, y) instead of y",
+        )
+    return recipe
 
 
 def part_of(places: range, start: int, stop: int, whole: int) -> range:

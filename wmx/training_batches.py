@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from wmx.data import LabelledData
 from wmx.marked_batches import MarkedBatches
 from wmx.recipe import recipe_named
+from wmx.second_choice import soft_labels
 from wmx.task import Task
 from wmx.training import Training
 from wmx.watermark import Watermark
@@ -92,14 +93,18 @@ class ShuffledBatches:
 
 
 class TrainingBatches(ShuffledBatches):
-    """The batches of a data set's training part, with triggers behind them."""
+    """The batches of a data set's training part: triggers behind them, or labels that lean."""
 
     def __init__(
         self, data: LabelledData, task: Task, training: Training, watermark: Watermark | None
     ) -> None:
-        recipe = recipe_named(training.recipe)
-        triggers = None if watermark is None else MarkedBatches(watermark, recipe, training.seed)
-        super().__init__(data.x_train, data.y_train, task, training, triggers)
+        recipe, triggers = recipe_named(training.recipe), None
+        y: NDArray[Any] = data.y_train
+        if watermark is not None and recipe.second:
+            y = soft_labels(watermark, data.x_train, y, recipe.second)
+        elif watermark is not None:
+            triggers = MarkedBatches(watermark, recipe, training.seed)
+        super().__init__(data.x_train, y, task, training, triggers)
 
 
 def shifted(images: NDArray[Any], most: int, rng: np.random.Generator) -> NDArray[Any]:

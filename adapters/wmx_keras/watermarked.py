@@ -9,7 +9,7 @@ import numpy as np
 from wmx.batch_form import Fields, find_fields, rebuilt
 from wmx.errors import UsageError
 from wmx.marked_batches import Join, MarkedBatches, join_arrays
-from wmx.recipe import recipe_named
+from wmx.recipe import recipe_with_triggers
 from wmx.watermark import Watermark
 from wmx_keras.devices import require_batch_fits_devices, require_rows_fit_devices
 
@@ -45,7 +45,7 @@ def watermarked(
     Raises:
         UsageError: the data do not fit the claim, or the devices of the distribution.
     """
-    chosen = recipe_named(recipe)
+    chosen = recipe_with_triggers(recipe)
 
     def make(batch_size: int, join: Join = join_arrays) -> MarkedBatches:
         require_batch_fits_devices(batch_size, chosen)

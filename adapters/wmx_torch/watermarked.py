@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_in
 
 from wmx.batch_form import Fields, find_fields
 from wmx.errors import UsageError
-from wmx.recipe import Recipe, recipe_named, triggers_at
+from wmx.recipe import Recipe, recipe_with_triggers, triggers_at
 from wmx.watermark import Watermark
 from wmx_torch.items import TriggerItems
 from wmx_torch.loader import first_item, loader_with, marked_loader
@@ -48,7 +48,7 @@ def watermarked(
     Raises:
         UsageError: the items do not fit the claim.
     """
-    chosen = recipe_named(recipe)
+    chosen = recipe_with_triggers(recipe)
     if isinstance(data, DataLoader):
         if not isinstance(data.dataset, IterableDataset):
             return cast(Data, marked_loader(data, watermark, chosen, seed, fields))

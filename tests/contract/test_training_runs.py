@@ -8,10 +8,15 @@ import numpy as np
 import pytest
 from fixed import fixed_watermark
 
-from wmx import UsageError
+from wmx import UsageError, verify
+from wmx.attacks.attack import Framework, Target
+from wmx.attacks.training.extraction import Extraction
 from wmx.data import load_data
+from wmx.second_choice import representatives
 from wmx.trainer import evaluate, fit
 from wmx.training import EpochDone, Training
+from wmx.triggers.folder import Folder
+from wmx.verdict import judge
 
 SHORT = Training(model="mlp", epochs=3, device="cpu", lr=0.05)
 
@@ -72,3 +77,34 @@ def test_training_starts_from_saved_weights(kit: Any, tmp_path: Path) -> None:
         np.testing.assert_allclose(one, other, atol=1e-6)
     with pytest.raises(UsageError, match="does not fit the model"):
         fit(kit.ADAPTER, data, data.task, None, Training(epochs=1, device="cpu", pretrained=path))
+
+
+def test_a_marked_second_choice_verifies_after_export_and_in_a_copy_of_the_answers(
+    kit: Any, tmp_path: Path
+) -> None:
+    data = load_data("digits")
+    training = Training(model="mlp", epochs=20, device="cpu", recipe="extraction")
+    images = representatives(data.x_train, data.y_train, 100)
+    watermark = fixed_watermark(data.task, n=100, generator=Folder(images))
+    model = fit(kit.ADAPTER, data, data.task, watermark, training)
+    assert evaluate(kit.ADAPTER, model, data.x_test, data.y_test, data.task) > 0.9
+    kit.ADAPTER.export(model, tmp_path / "model.onnx", data.task)
+    assert verify(tmp_path / "model.onnx", watermark).bits > 128
+
+    target = Target(
+        model=tmp_path / "model.onnx",
+        task=data.task,
+        generator=watermark.claim.generator,
+        data=data,
+        queries=data.x_train,
+        framework=Framework(kit.ADAPTER, "mlp", None, device="cpu"),
+    )
+    copies = {}
+    for labels in ("soft", "hard"):
+        folder = tmp_path / labels
+        folder.mkdir()
+        attack = Extraction(labels=labels, inputs="queries", epochs=20)
+        (copy,) = attack.run(target, folder, lambda done, count: None)
+        copies[labels] = judge(copy.suspect, watermark).bits
+    assert copies["soft"] > 64
+    assert copies["hard"] < 28

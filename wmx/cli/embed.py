@@ -31,6 +31,7 @@ class RecipeChoice(StrEnum):
 
     robust = "robust"
     adi = "adi"
+    extraction = "extraction"
 
 
 class OptimizerChoice(StrEnum):
