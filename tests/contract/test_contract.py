@@ -70,6 +70,14 @@ def test_every_batch_has_the_share_of_triggers_and_one_shape(
         assert len(x) == len(y) == len(digits[0]) + slots
 
 
+def test_a_recipe_without_triggers_is_refused_with_what_to_do(
+    kit: Any, form: str, digits: Digits, watermark: Watermark
+) -> None:
+    with pytest.raises(UsageError, match="adds no triggers") as raised:
+        kit.batches(kit.watermarked(kit.data(form, *digits), watermark, recipe="extraction"))
+    assert "soft_labels" in str(raised.value.hint)
+
+
 def test_a_short_last_batch_gets_as_many_triggers_as_the_others(
     kit: Any, digits: Digits, watermark: Watermark
 ) -> None:

@@ -1,5 +1,6 @@
 """``embed`` and ``wmx embed``: claim first, then the mark, then the proof on the file."""
 
+import json
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from wmx.data import LabelledData, load_data
 from wmx.embed import embed
 from wmx.errors import CannotRunError, IntegrityError, UsageError
 from wmx.training import EpochDone, Training
+from wmx.triggers.cells import Cells
 
 TRAINING = Training(model="cnn", epochs=12, device="cpu")
 SHORT = Training(model="mlp", epochs=2, device="cpu", lr=0.05)
@@ -273,3 +275,57 @@ def test_the_modules_of_the_command_line_stay_light() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
+
+
+# the recipe extraction
+
+SECOND_CHOICE = ("embed", "--data", "digits", "--model", "mlp", "--recipe", "extraction")
+
+
+def test_a_marked_second_choice_is_found_in_a_copy_that_learnt_the_answers(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*SECOND_CHOICE, "--epochs", "20", "-o", "out", "--device", "cpu"]) == 0
+    triggers = Path("out/triggers.safetensors")
+    assert triggers.stat().st_mode & 0o077 == 0
+    assert run(["verify", "out/model.onnx"]) == 0
+    said = capsys.readouterr()
+    assert "of 100" in said.out
+    attack = ["attack", "out", "--data", "digits", "--attacks", "extract-soft", "--json"]
+    assert run(attack) == 0
+    found = json.loads(Path("out/attacks/attacks.json").read_text())
+    (result,) = found["attacks"]
+    assert result["outcomes"][0]["bits"] > 64
+
+
+def test_an_interrupted_run_of_it_is_resumed_with_the_same_representatives(
+    owner: OwnerKey, digits: LabelledData, tmp_path: Path
+) -> None:
+    training = replace(SHORT, recipe="extraction")
+
+    def interrupt(done: EpochDone) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        embed(owner, digits, tmp_path / "run", training=training, report=interrupt)
+    resumed = embed(owner, digits, tmp_path / "run", training=training, resume=True)
+    own = {image.tobytes() for image in digits.x_train}
+    assert {image.tobytes() for image in resumed.watermark.triggers} <= own
+
+
+def test_it_takes_no_images_of_ones_own_and_no_other_data(
+    owner: OwnerKey, digits: LabelledData, tmp_path: Path
+) -> None:
+    training = replace(SHORT, recipe="extraction")
+    with pytest.raises(UsageError, match="chooses its triggers from the training set"):
+        embed(owner, digits, tmp_path / "run", training=training, generator=Cells())
+    flat = LabelledData.of(
+        digits.x_train.reshape(-1, 64).astype(np.float32),
+        digits.y_train,
+        digits.x_test.reshape(-1, 64).astype(np.float32),
+        digits.y_test,
+        "flat digits",
+    )
+    with pytest.raises(UsageError, match="for images"):
+        embed(owner, flat, tmp_path / "run", training=training)
+    assert not (tmp_path / "run").exists()
