@@ -13,6 +13,8 @@ Kin: entangled watermarks (Jia et al., USENIX Security 2021) and margin-based on
 2023), which put the mark into what a copy has to learn, but need it to show in the first choice.
 """
 
+import hashlib
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,8 +58,8 @@ def representatives(
     for label, quota in zip(classes, quotas, strict=True):
         if quota == 0:
             continue
-        _, different = np.unique(x[y == label], axis=0, return_index=True)
-        rows = np.flatnonzero(y == label)[np.sort(different)]
+        digests = {_digest(x[row]): row for row in np.flatnonzero(y == label)[::-1]}
+        rows = np.sort(np.array(list(digests.values())))
         if len(rows) < quota:
             raise UsageError(
                 f"class {label} has {len(rows)} different images, expected at least {quota}",
@@ -123,12 +125,17 @@ def outlines(x: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(means / np.float32(255))
 
 
+def _digest(image: NDArray[np.uint8]) -> bytes:
+    """Return what tells images apart, without keeping all of them twice."""
+    return hashlib.sha256(image.tobytes()).digest()
+
+
 def _classes_of(
     triggers: NDArray[np.uint8], x: NDArray[np.uint8], y: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Return the class of each trigger, which is one of the images."""
-    places = {image.tobytes(): place for place, image in enumerate(x)}
-    found = [places.get(image.tobytes()) for image in triggers]
+    places = {_digest(image): place for place, image in enumerate(x)}
+    found = [places.get(_digest(image)) for image in triggers]
     if None in found:
         raise UsageError(
             f"trigger {found.index(None)} of the claim is not among the training images",
