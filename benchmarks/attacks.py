@@ -32,6 +32,7 @@ from wmx.embed import embed
 from wmx.run_files import RunFiles
 from wmx.trainer import evaluate, fit
 from wmx.training import Training
+from wmx.trigger_file import load_images
 
 NETWORK = "cnn"
 
@@ -45,7 +46,8 @@ def marked(folder: Path, data: LabelledData, training: Training, framework: str)
     if not files.model.exists():
         begun = files.claim.exists()
         embed(owner, data, folder, training=training, framework=framework, resume=begun)
-    return Watermark.open(Claim.load(files.claim), owner)
+    images = load_images(files.triggers) if files.triggers.exists() else None
+    return Watermark.open(Claim.load(files.claim), owner, images=images)
 
 
 def stolen(

@@ -131,7 +131,7 @@ RECIPES = {
     for recipe in (
         Recipe("adi", share=0.02),
         Recipe("robust", share=0.04, augment=True, radius=0.3),
-        Recipe("extraction", share=0.0, second=0.2),
+        Recipe("extraction", share=0.0, second=0.1),
     )
 }
 

@@ -83,7 +83,7 @@ def test_a_marked_second_choice_verifies_after_export_and_in_a_copy_of_the_answe
     kit: Any, tmp_path: Path
 ) -> None:
     data = load_data("digits")
-    training = Training(model="mlp", epochs=20, device="cpu", recipe="extraction")
+    training = Training(model="mlp", epochs=40, device="cpu", recipe="extraction")
     images = representatives(data.x_train, data.y_train, 100)
     watermark = fixed_watermark(data.task, n=100, generator=Folder(images))
     model = fit(kit.ADAPTER, data, data.task, watermark, training)
@@ -103,7 +103,7 @@ def test_a_marked_second_choice_verifies_after_export_and_in_a_copy_of_the_answe
     for labels in ("soft", "hard"):
         folder = tmp_path / labels
         folder.mkdir()
-        attack = Extraction(labels=labels, inputs="queries", epochs=20)
+        attack = Extraction(labels=labels, inputs="queries", epochs=40)
         (copy,) = attack.run(target, folder, lambda done, count: None)
         copies[labels] = judge(copy.suspect, watermark).bits
     assert copies["soft"] > 64
