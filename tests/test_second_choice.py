@@ -149,6 +149,11 @@ def test_too_few_images_of_a_class_are_refused(digits: LabelledData) -> None:
         representatives(digits.x_train[few], digits.y_train[few], 100)
 
 
+def test_no_representatives_at_all_are_refused(digits: LabelledData) -> None:
+    with pytest.raises(UsageError, match="0 representatives"):
+        representatives(digits.x_train, digits.y_train, 0)
+
+
 def test_other_data_than_images_are_refused() -> None:
     with pytest.raises(UsageError, match="for images"):
         representatives(np.zeros((20, 4), np.float32), np.arange(20) % 2, 4)  # type: ignore[arg-type]

@@ -141,7 +141,7 @@ def _generator(
             f"the recipe {training.recipe} chooses its triggers from the training set",
             hint="leave out the trigger images, or choose another recipe",
         )
-    count = n or default_trigger_count(data.classes)
+    count = default_trigger_count(data.classes) if n is None else n
     return Folder(representatives(data.x_train, data.y_train, count, training.seed))
 
 

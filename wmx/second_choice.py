@@ -43,7 +43,7 @@ def representatives(
         uint8 [n, H, W, C], all different.
 
     Raises:
-        UsageError: not images, or a class has fewer different ones than are needed.
+        UsageError: not images, no number, or a class has fewer different ones than are needed.
         MissingExtraError: scikit-learn is not installed.
     """
     try:
@@ -52,6 +52,8 @@ def representatives(
         raise MissingExtraError("scikit-learn", "torch") from None
     if x.dtype != np.uint8 or x.ndim != 4:
         raise UsageError(f"the recipe extraction is for images, and the data are of {x.dtype}")
+    if n < 1:
+        raise UsageError(f"{n} representatives, expected at least 1")
     classes = np.unique(y)
     quotas = [n // len(classes) + (number < n % len(classes)) for number in range(len(classes))]
     chosen: list[int] = []
