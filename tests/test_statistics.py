@@ -144,6 +144,33 @@ def test_labels_pushed_to_the_second_place_are_seen_by_the_rank_expert() -> None
     assert evidence_bits(answers, labels, 10) > 250
 
 
+def test_a_drift_of_all_triggers_alike_is_seen_by_the_centred_expert() -> None:
+    """The labels of six classes are lost to the other four, and still tell the triggers apart."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 10, 100)
+    drift = np.array([6.0, 6.0, 6.0, 6.0, 0, 0, 0, 0, 0, 0])
+    scores = np.eye(10)[labels] * 4.0 + drift + 0.3 * rng.normal(size=(100, 10))
+    answers = Answers.from_scores(scores)
+    bets = expert_bets(answers, labels, 10)
+    others = max(bet.sum() for name, bet in bets.items() if name not in ("centred", "neighbours"))
+    assert bets["centred"].sum() > 250 > 2 * others
+    assert evidence_bits(answers, labels, 10) > 250
+
+
+def test_logits_probabilities_and_their_logarithms_give_the_centred_expert_the_same() -> None:
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 10, 60)
+    logits = rng.normal(size=(60, 10)) * 3 + np.eye(10)[labels] * 3 + np.arange(10)
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities = powers / powers.sum(axis=1, keepdims=True)
+    found = [
+        expert_bets(Answers.from_scores(scores), labels, 10)["centred"]
+        for scores in (logits, probabilities, np.log(probabilities))
+    ]
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+
+
 def test_replaced_heads_are_seen_by_the_neighbours_expert() -> None:
     """Only an embedding is left: 16 numbers, alike where the label is alike."""
     rng = np.random.default_rng(0)
@@ -201,6 +228,27 @@ def test_rank_bins_are_1_2_3to4_5to8() -> None:
     share = 9 / 5  # five bins of equal prior: 1 | 2 | 3-4 | 5-8 | 9
     expected = [share, share, *[share / 2] * 2, *[share / 4] * 4, share]
     np.testing.assert_allclose(first_bets, expected, rtol=1e-12)
+
+
+def test_centred_is_the_rank_of_what_is_left_written_out() -> None:
+    rng = np.random.default_rng(5)
+    scores, labels = rng.normal(size=(2100, 7)) + np.arange(7), rng.integers(0, 9, 2100)
+    left = [scores[i] - scores[: i + 1].mean(axis=0) for i in range(2100)]
+    left[0] = np.zeros(7)  # exactly, not by rounding
+    expected = expert_bets(Answers.from_scores(np.array(left)), labels, 9)["rank"]
+    given_bets = expert_bets(Answers.from_scores(scores), labels, 9)["centred"]
+    np.testing.assert_allclose(given_bets, expected, rtol=1e-9)
+
+
+def test_a_silent_class_is_left_out_of_the_means_and_comes_last() -> None:
+    scores = np.array([[5.0, 1.0, 0.0], [np.nan, 1.0, 3.0], [9.0, 1.0, 2.0]])
+    found = [
+        expert_bets(Answers.from_scores(scores), np.array([0, 0, label]), 3)["centred"][2]
+        for label in range(3)
+    ]
+    # less the means of 5 and 9, of 1 three times, and of 0, 3 and 2: 2, 0 and 1/3
+    seen = [(1 + 0.5) / 3.5, 0.5 / 3.5, (1 + 0.5) / 3.5]  # first, second, third place
+    np.testing.assert_allclose(found, [np.log2(3 * seen[place]) for place in (0, 2, 1)])
 
 
 @pytest.mark.parametrize("value", [1e100, 1e200, 1e308, np.inf, -np.inf, np.nan, 0.0])

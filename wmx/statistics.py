@@ -3,7 +3,7 @@
 The text that goes with this module is docs/statistics.md; the two read side by side.
 
 Null hypothesis: the suspect was made without knowledge of the labels.  Then every label is uniform
-over K classes and independent of everything the suspect answers.  Four experts watch the answers.
+over K classes and independent of everything the suspect answers.  Five experts watch the answers.
 Before label ``y_i`` is used, each states a distribution ``q_i`` over the labels from answer i and
 from earlier pairs of answer and label; its wealth is multiplied by ``K q_i(y_i)``.  Any mean of
 wealths with weights fixed beforehand is a non-negative martingale that starts at 1, so by Ville's
@@ -27,6 +27,7 @@ BITS_WITHOUT_TIMESTAMP = 128.0
 NEIGHBOUR_WINDOW = 1024
 NEIGHBOUR_POWER = 4
 NEIGHBOUR_PRIOR = 0.25
+SMALLEST_PROBABILITY = 1e-12
 
 Labels: TypeAlias = NDArray[np.int64]
 Bets: TypeAlias = NDArray[np.float64]
@@ -65,8 +66,21 @@ def rank(answers: Answers, labels: Labels, classes: int) -> Bets:
     Bin probabilities are Krichevsky-Trofimov estimates, uniform within a bin.  Only the scores of
     classes ``0..K-1`` count, a class without a score comes last; ties go to the lower class.
     """
-    ranks = _label_ranks(answers.scores, labels, classes)
-    bins = _rank_bin(ranks)
+    return _rank_bets(answers.scores, labels, classes)
+
+
+def centred(answers: Answers, labels: Labels, classes: int) -> Bets:
+    """Rank of the label among the scores less what each class has had on the average so far.
+
+    Whoever trains on shifts the scores of all triggers alike, towards some classes and away from
+    others; what tells one trigger from the next outlives that.  As :func:`rank`, after scores that
+    are probabilities have been turned into their logarithms.
+    """
+    return _rank_bets(_less_their_means(answers.scores), labels, classes)
+
+
+def _rank_bets(scores: NDArray[np.float64], labels: Labels, classes: int) -> Bets:
+    bins = _rank_bin(_label_ranks(scores, labels, classes))
     sizes = np.bincount(_rank_bin(np.arange(classes)))
     seen = np.zeros((len(labels), len(sizes)))
     seen[np.arange(len(labels)), bins] = 1.0
@@ -113,6 +127,7 @@ def neighbours(answers: Answers, labels: Labels, classes: int) -> Bets:
 EXPERTS: dict[str, Expert] = {
     "agreement": agreement,
     "rank": rank,
+    "centred": centred,
     "mapping": mapping,
     "neighbours": neighbours,
 }
@@ -228,6 +243,36 @@ def _label_ranks(scores: NDArray[np.float64], labels: Labels, classes: int) -> N
 def _rank_bin(ranks: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the bin of 0-based ranks: 0 | 1 | 2-3 | 4-7 | ... are bins 0, 1, 2, 3, ..."""
     return np.frexp(ranks.astype(np.float64))[1].astype(np.int64)
+
+
+def _less_their_means(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return scores less the mean of their column up to their row; what is silent stays silent.
+
+    In blocks, whose sums are carried over: the same numbers wherever the rows end.
+    """
+    silence = np.finfo(np.float64).max  # how Answers holds what is no number
+    less = np.empty_like(scores)
+    total, count = np.zeros(scores.shape[1]), np.zeros(scores.shape[1])
+    for start in range(0, len(scores), NEIGHBOUR_WINDOW):
+        rows = slice(start, start + NEIGHBOUR_WINDOW)
+        speaks = np.abs(scores[rows]) < silence
+        values = _unit_scale(_logarithms(np.where(speaks, scores[rows], 0.0)))
+        sums = np.cumsum(np.vstack([total, np.where(speaks, values, 0.0)]), axis=0)[1:]
+        counts = np.cumsum(np.vstack([count, speaks]), axis=0)[1:]
+        less[rows] = np.where(speaks, values - sums / np.maximum(counts, 1.0), scores[rows])
+        total, count = sums[-1], counts[-1]
+    return less
+
+
+def _logarithms(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the logarithms of rows that are probabilities, and other rows as they are.
+
+    Only differences between scores of a row mean something.  Those of logarithms are those of the
+    logits that the probabilities were made from; a probability below 1e-12 counts as that much.
+    """
+    sums = np.where(scores > 2.0, 2.0, scores).sum(axis=1, keepdims=True)  # never overflows
+    probable = (scores.min(axis=1, keepdims=True) >= 0.0) & (np.abs(sums - 1.0) < 1e-3)
+    return np.where(probable, np.log(np.maximum(scores, SMALLEST_PROBABILITY)), scores)
 
 
 def _unit_scale(scores: NDArray[np.float64]) -> NDArray[np.float64]:

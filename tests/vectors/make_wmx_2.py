@@ -12,14 +12,13 @@ from pathlib import Path
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from wmx.answers import Answers
 from wmx.claim import PAYLOAD_TYPE, Claim
 from wmx.commitment import commitment_root
 from wmx.dsse import pre_authentication_encoding
 from wmx.encoding import encode_array, u32
 from wmx.keys import OwnerKey
 from wmx.merkle import leaf_hash
-from wmx.statistics import binomial_tail, evidence_bits, expert_bets
+from wmx.statistics import binomial_tail
 from wmx.stream import shake
 from wmx.task import Task
 from wmx.trigger_file import save_images
@@ -101,19 +100,6 @@ def suspects(labels: np.ndarray, classes: int) -> dict[str, np.ndarray]:
     }
 
 
-def bits_vector(labels: np.ndarray, classes: int) -> dict[str, object]:
-    """Return evidence bits, expert by expert and mixed, of the fixed suspects."""
-    expected: dict[str, object] = {}
-    for name, scores in suspects(labels, classes).items():
-        answers = Answers.from_scores(scores)
-        bets = expert_bets(answers, labels, classes)
-        expected[name] = {
-            "experts": {expert: float(bet.sum()) for expert, bet in bets.items()},
-            "bits": evidence_bits(answers, labels, classes),
-        }
-    return expected
-
-
 def main() -> None:
     """Write the folder."""
     if FOLDER.exists():
@@ -123,14 +109,11 @@ def main() -> None:
     key.save(FOLDER / "owner.pem")
     save_images(FOLDER / "folder.triggers.safetensors", CASES["folder"][1].images)
     claims = {name: claim_vector(name, key) for name in CASES}
-    labels = np.array(claims["cells-grey"]["labels"])
     expected = {
         "scheme": "wmx-2",
         "private_key": KEY_SEED.hex(),
         "public_key": key.public.hex(),
         "claims": claims,
-        "evidence_of": "labels of cells-grey, K = 10",
-        "evidence": bits_vector(labels, 10),
         "binomial_tail": [
             [hits, n, classes, str(binomial_tail(hits, n, classes))]
             for hits, n, classes in [(0, 5, 3), (5, 5, 2), (3, 7, 4), (32, 100, 10), (100, 100, 10)]

@@ -1,9 +1,9 @@
-"""How tests/vectors/evidence-1 was made, once: evidences over the claims of wmx-2, and a date.
+"""How tests/vectors/evidence-2 was made, once: evidences over the claims of wmx-2, and a date.
 
 Key, claims, answers and dates are fixed, so the evidences are always the same bytes; the timestamp
 and its certificates, valid for an hour, are of the day this ran.  The files are frozen: every later
 version has to check them, so this script refuses to run where they exist.
-Run: PYTHONPATH=tests python tests/vectors/make_evidence_1.py
+Run: PYTHONPATH=tests python tests/vectors/make_evidence_2.py
 """
 
 import hashlib
@@ -23,12 +23,13 @@ from wmx.claim import Claim
 from wmx.commitment import open_triggers
 from wmx.evidence import Evidence, Run
 from wmx.keys import OwnerKey
+from wmx.statistics import evidence_bits, expert_bets
 from wmx.timestamp import load_roots, trusted_stamp
 from wmx.trigger_file import load_images
 from wmx.watermark import Watermark
 from wmx.ways import Way
 
-FOLDER = Path(__file__).parent / "evidence-1"
+FOLDER = Path(__file__).parent / "evidence-2"
 CREATED = "2026-01-02T00:00:00Z"
 LIFETIME = timedelta(hours=1)
 RUN = Run("onnxruntime 1.31.1 CPUExecutionProvider", ("ai.onnx 17", "ai.onnx.ml 3"), "pytorch 2.13")
@@ -100,6 +101,19 @@ def evidence_vector(name: str, key: OwnerKey) -> dict[str, object]:
     }
 
 
+def bits_vector(labels: np.ndarray, classes: int) -> dict[str, object]:
+    """Return evidence bits, expert by expert and mixed, of the fixed suspects."""
+    expected: dict[str, object] = {}
+    for name, scores in suspects(labels, classes).items():
+        answers = Answers.from_scores(scores)
+        bets = expert_bets(answers, labels, classes)
+        expected[name] = {
+            "experts": {expert: float(bet.sum()) for expert, bet in bets.items()},
+            "bits": evidence_bits(answers, labels, classes),
+        }
+    return expected
+
+
 def dated_claim_vector() -> dict[str, object]:
     """Write a claim with two timestamps, one of them under roots that are kept beside it."""
     claim = Claim.load(CLAIMS / "cells-grey.claim.json")
@@ -122,7 +136,12 @@ def main() -> None:
         sys.exit(f"{FOLDER} exists: test vectors are made once and never changed")
     FOLDER.mkdir()
     key = OwnerKey.load(CLAIMS / "owner.pem")
+    labels = np.array(
+        json.loads((CLAIMS / "expected.json").read_text())["claims"]["cells-grey"]["labels"]
+    )
     expected = {
+        "bits_of": "labels of cells-grey, K = 10",
+        "bits": bits_vector(labels, 10),
         "evidence": {name: evidence_vector(name, key) for name in WINDOWS},
         "dated": dated_claim_vector(),
     }
