@@ -32,7 +32,6 @@ from wmx.embed import embed
 from wmx.run_files import RunFiles
 from wmx.trainer import evaluate, fit
 from wmx.training import Training
-from wmx.trigger_file import load_images
 
 NETWORK = "cnn"
 
@@ -46,8 +45,7 @@ def marked(folder: Path, data: LabelledData, training: Training, framework: str)
     if not files.model.exists():
         begun = files.claim.exists()
         embed(owner, data, folder, training=training, framework=framework, resume=begun)
-    images = load_images(files.triggers) if files.triggers.exists() else None
-    return Watermark.open(Claim.load(files.claim), owner, images=images)
+    return Watermark.open(Claim.load(files.claim), owner, images=files.images())
 
 
 def stolen(

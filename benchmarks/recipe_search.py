@@ -15,16 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import harness
-from attacks import NETWORK, stolen, tell
+from attacks import NETWORK, stolen, tell, unmarked
 from splits import owner_and_attacker
 
-from wmx.adapters import load_adapter
 from wmx.attacks.campaign import attack_model
 from wmx.attacks.catalogue import chosen_attacks
 from wmx.data import LabelledData
 from wmx.errors import UsageError
 from wmx.recipe import RECIPES, Recipe
-from wmx.trainer import evaluate, fit
 from wmx.training import Training
 
 TELLING = "ftal-0.05,ftal-0.1,rtal-0.05,fine-prune-70,fine-prune-90,overwrite-0.05"
@@ -87,7 +85,6 @@ def main() -> None:
     arguments = parser.parse_args()
     recipes = [candidate(changes) for changes in arguments.candidates]
     data, attacker = owner_and_attacker(arguments.data)
-    adapter = load_adapter("torch")
     name = f"recipe_search_{Path(arguments.data).stem}"
     path = harness.RESULTS / f"{name}.json"
     runs = json.loads(path.read_text())["runs"] if path.exists() else []
@@ -96,8 +93,7 @@ def main() -> None:
         if not wanted:
             continue
         training = Training(NETWORK, arguments.epochs, seed=seed, device="cpu")
-        unmarked = fit(adapter, data, data.task, None, training)
-        plain = evaluate(adapter, unmarked, data.x_test, data.y_test, data.task)
+        _, plain = unmarked(arguments.work, data, training, "torch")
         for recipe in wanted:
             runs.append(measured(recipe, seed, data, attacker, plain, arguments))
             print(runs[-1], flush=True)

@@ -21,7 +21,7 @@ from typing import Any
 
 import harness
 import numpy as np
-from splits import owner_and_attacker
+from splits import data_name, owner_and_attacker
 
 from wmx.adapters import load_adapter
 from wmx.attacks.attack import Framework, Outcome, Target
@@ -32,6 +32,7 @@ from wmx.errors import CannotRunError
 from wmx.statistics import count_hits, evidence_bits
 from wmx.suspect import open_suspect
 from wmx.task import Task
+from wmx.training import Training
 from wmx.weight_files import write_weights
 
 HERE = Path(__file__).parent
@@ -74,7 +75,7 @@ def marked(
 
 
 def measured(outcome: Outcome, made: dict[str, Any], task: Task) -> dict[str, Any]:
-    """Return accuracy, hits, both judgements and the exact odds of an attacked network."""
+    """Return accuracy, hits, evidence bits and amulet's own judgement of an attacked network."""
     images, labels = made["triggers"].transpose(0, 2, 3, 1), made["labels"]
     answers = max(
         (
@@ -139,8 +140,6 @@ def shipped(
     folder: Path,
 ) -> Target:
     """Return the target that amulet's network is for an attacker."""
-    from wmx.training import Training
-
     path = folder / "weights.safetensors"
     write_weights(path, weights)
     training = Training("cnn", 1, device="cpu", pretrained=path)
@@ -172,7 +171,7 @@ def main() -> None:
     for seed in range(arguments.seeds):
         runs.append(run_of(seed, data, attacker, arguments))
         harness.record(
-            f"amulet_{Path(arguments.data).stem}",
+            f"amulet_{data_name(arguments.data)}",
             {"data": Path(arguments.data).name, "epochs": arguments.epochs, "runs": runs},
         )
 

@@ -39,7 +39,7 @@ class Cifar:
         md5: of the archive, as its authors publish it: against a damaged download, no more.
         train, test: the files inside.
         labels: label bytes of a record; the last one is the class.
-        records: of each of the files.
+        train_records, test_records: in each of the training files, and in the test file.
     """
 
     archive: str

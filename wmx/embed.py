@@ -15,7 +15,7 @@ from wmx.second_choice import representatives
 from wmx.suspect import open_suspect
 from wmx.trainer import check, evaluate, fit
 from wmx.training import Report, Training
-from wmx.trigger_file import load_images, save_images
+from wmx.trigger_file import save_images
 from wmx.triggers import Generator
 from wmx.triggers.folder import Folder
 from wmx.verdict import Verdict, verify
@@ -180,5 +180,4 @@ def _claimed(files: RunFiles, owner: OwnerKey, data: LabelledData) -> Watermark:
             f"the claim {files.claim} is for other data",
             hint="resume with the --data of the first call",
         )
-    images = load_images(files.triggers) if files.triggers.exists() else None
-    return Watermark.open(claim, owner, images=images)
+    return Watermark.open(claim, owner, images=files.images())

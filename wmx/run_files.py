@@ -3,6 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from wmx.trigger_file import load_images
+
 
 @dataclass(frozen=True)
 class RunFiles:
@@ -38,6 +43,10 @@ class RunFiles:
     def model(self) -> Path:
         """The exported model."""
         return self.folder / "model.onnx"
+
+    def images(self) -> NDArray[np.uint8] | None:
+        """Return the images in :attr:`triggers`; ``None`` where the run has none."""
+        return load_images(self.triggers) if self.triggers.exists() else None
 
     def existing(self) -> list[Path]:
         """Return those that are there."""
