@@ -10,7 +10,7 @@ import json
 import struct
 from collections.abc import Callable
 from fractions import Fraction
-from math import comb, log, log2, sqrt
+from math import comb, exp, log, log2, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from wmx.checking import check
 from wmx.evidence import Evidence
 from wmx.timestamp import date_claim, load_roots
 
-FOLDER = Path(__file__).parent / "vectors" / "evidence-2"
+FOLDER = Path(__file__).parent / "vectors" / "evidence-3"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())
 NAMES = sorted(EXPECTED["evidence"])
 DTYPES = {"image": "uint8", "features": "float32", "tokens": "int32"}
@@ -96,17 +96,32 @@ def rank(scores: list[list[float]], tops: list[int], labels: list[int], k: int) 
     return bits
 
 
-def centred(scores: list[list[float]], tops: list[int], labels: list[int], k: int) -> float:
-    logarithms = [
-        [log(max(s, 1e-12)) for s in row] if min(row) >= 0 and abs(sum(row) - 1) < 1e-3 else row
-        for row in scores
-    ]
-    totals = [0.0] * len(scores[0])
-    less = []
-    for i, row in enumerate(logarithms):
-        totals = [total + s for total, s in zip(totals, row, strict=True)]
-        less.append([s - total / (i + 1) for s, total in zip(row, totals, strict=True)])
-    return rank(less, tops, labels, k)
+def softmax(scores: list[list[float]], tops: list[int], labels: list[int], k: int) -> float:
+    rows, probable, floor = [], True, 1.0
+    for answer in scores:
+        row = answer[:k]
+        probable = probable and all(0 <= s <= 1 for s in row)
+        if probable:
+            floor = min([floor, *(s for s in row if s > 0)])
+            row = [log(max(s, floor / 2, 1e-12)) for s in row]
+        rows.append([s - sum(row) / len(row) for s in row])
+    wealths = [1 / 5] * 5
+    for i, label in enumerate(labels):
+        columns = list(zip(*rows[: i + 1], strict=True))
+        means = [sum(column) / (i + 1) for column in columns]
+        variances = [
+            sum((s - mean) ** 2 for s in column) / (i + 1)
+            for column, mean in zip(columns, means, strict=True)
+        ]
+        average = sum(variances) / len(variances)
+        z = [
+            (s - mean) / sqrt(((i + 1) * v + 10 * average) / (i + 11)) if average else 0.0
+            for s, mean, v in zip(rows[i], means, variances, strict=True)
+        ]
+        z += [0.0] * (k - len(z))
+        for t, b in enumerate((0.25, 0.5, 1, 2, 4)):
+            wealths[t] *= k * exp(b * z[label]) / sum(exp(b * other) for other in z)
+    return log2(sum(wealths))
 
 
 def mapping(scores: list[list[float]], tops: list[int], labels: list[int], k: int) -> float:
@@ -134,7 +149,7 @@ def neighbours(scores: list[list[float]], tops: list[int], labels: list[int], k:
     return bits
 
 
-EXPERTS: list[Callable[..., float]] = [agreement, rank, centred, mapping, neighbours]
+EXPERTS: list[Callable[..., float]] = [agreement, rank, softmax, mapping, neighbours]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -149,7 +164,7 @@ def test_the_pages_alone_check_an_evidence(name: str) -> None:
     verified(predicate["claim"]["file"], owner, "application/vnd.wmx.claim+json")
     verified(envelope, owner, "application/vnd.in-toto+json")
     assert statement["_type"] == "https://in-toto.io/Statement/v1"
-    assert statement["predicateType"] == "urn:wmx:evidence:2"
+    assert statement["predicateType"] == "urn:wmx:evidence:3"
     assert hashlib.sha256(claim_payload).hexdigest() == expected["claim"]
 
     start, count = predicate["window"]["start"], predicate["window"]["count"]
@@ -202,7 +217,7 @@ def test_every_frozen_evidence_still_checks(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_key_still_signs_the_same_bytes(name: str) -> None:
-    from vectors.make_evidence_2 import answers_of
+    from vectors.make_evidence_3 import answers_of
 
     from wmx.disclosure import way_to_json
 

@@ -1,5 +1,6 @@
 """Evidence bits: laws that hold exactly, and figures that are known."""
 
+import warnings
 from fractions import Fraction
 from itertools import product
 from math import comb, log10
@@ -144,31 +145,56 @@ def test_labels_pushed_to_the_second_place_are_seen_by_the_rank_expert() -> None
     assert evidence_bits(answers, labels, 10) > 250
 
 
-def test_a_drift_of_all_triggers_alike_is_seen_by_the_centred_expert() -> None:
+def test_a_drift_and_a_stretch_of_all_triggers_alike_are_seen_by_the_softmax_expert() -> None:
     """The labels of six classes are lost to the other four, and still tell the triggers apart."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 10, 100)
     drift = np.array([6.0, 6.0, 6.0, 6.0, 0, 0, 0, 0, 0, 0])
-    scores = np.eye(10)[labels] * 4.0 + drift + 0.3 * rng.normal(size=(100, 10))
+    stretch = np.linspace(1.5, 0.5, 10)
+    scores = stretch * (np.eye(10)[labels] * 4.0 + drift + 0.3 * rng.normal(size=(100, 10)))
     answers = Answers.from_scores(scores)
     bets = expert_bets(answers, labels, 10)
-    others = max(bet.sum() for name, bet in bets.items() if name not in ("centred", "neighbours"))
-    assert bets["centred"].sum() > 250 > 2 * others
+    others = max(bet.sum() for name, bet in bets.items() if name not in ("softmax", "neighbours"))
+    assert bets["softmax"].sum() > 250 > 2 * others
     assert evidence_bits(answers, labels, 10) > 250
 
 
-def test_logits_probabilities_and_their_logarithms_give_the_centred_expert_the_same() -> None:
+def test_how_far_a_label_stands_out_is_worth_more_than_its_place() -> None:
+    """Labels lead by much, or fail by little: bets grow with the lead."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 10, 200)
+    answers = Answers.from_scores(rng.normal(size=(200, 10)) + 2.0 * np.eye(10)[labels])
+    bets = expert_bets(answers, labels, 10)
+    assert bets["softmax"].sum() > 1.2 * max(bets["rank"].sum(), bets["agreement"].sum())
+
+
+def probabilities_of(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def test_logits_probabilities_and_their_logarithms_give_the_softmax_expert_the_same() -> None:
     rng = np.random.default_rng(3)
     labels = rng.integers(0, 10, 60)
     logits = rng.normal(size=(60, 10)) * 3 + np.eye(10)[labels] * 3 + np.arange(10)
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities = powers / powers.sum(axis=1, keepdims=True)
     found = [
-        expert_bets(Answers.from_scores(scores), labels, 10)["centred"]
-        for scores in (logits, probabilities, np.log(probabilities))
+        expert_bets(Answers.from_scores(scores), labels, 10)["softmax"]
+        for scores in (logits, probabilities_of(logits), np.log(probabilities_of(logits)))
     ]
-    np.testing.assert_array_equal(found[0], found[1])
-    np.testing.assert_array_equal(found[0], found[2])
+    np.testing.assert_allclose(found[1], found[0], atol=1e-9)
+    np.testing.assert_allclose(found[2], found[0], atol=1e-9)
+
+
+@pytest.mark.parametrize("decimals", [4, 2])
+def test_probabilities_that_an_api_rounds_keep_their_evidence(decimals: int) -> None:
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 10, 100)
+    logits = 2 * rng.normal(size=(100, 10)) + 4 * np.eye(10)[labels] + 4 * (np.arange(10) < 4)
+    exact, rounded = (
+        expert_bets(Answers.from_scores(scores), labels, 10)["softmax"].sum()
+        for scores in (logits, np.round(probabilities_of(logits), decimals))
+    )
+    assert rounded > 0.8 * exact > 100
 
 
 def test_replaced_heads_are_seen_by_the_neighbours_expert() -> None:
@@ -230,25 +256,47 @@ def test_rank_bins_are_1_2_3to4_5to8() -> None:
     np.testing.assert_allclose(first_bets, expected, rtol=1e-12)
 
 
-def test_centred_is_the_rank_of_what_is_left_written_out() -> None:
+def test_softmax_is_the_mixture_over_temperatures_written_out() -> None:
+    """Over two blocks, with fewer classes than the task has, and with a class silent at times."""
     rng = np.random.default_rng(5)
-    scores, labels = rng.normal(size=(2100, 7)) + np.arange(7), rng.integers(0, 9, 2100)
-    left = [scores[i] - scores[: i + 1].mean(axis=0) for i in range(2100)]
-    left[0] = np.zeros(7)  # exactly, not by rounding
-    expected = expert_bets(Answers.from_scores(np.array(left)), labels, 9)["rank"]
-    given_bets = expert_bets(Answers.from_scores(scores), labels, 9)["centred"]
-    np.testing.assert_allclose(given_bets, expected, rtol=1e-9)
+    n, columns, classes = 1200, 4, 6
+    scores, labels = rng.normal(size=(n, columns)) * [1, 2, 3, 4], rng.integers(0, classes, n)
+    scores[::7, 1] = np.nan
+    rows = scores - np.nanmean(scores, axis=1, keepdims=True)
+    expected = np.zeros((5, n))
+    for i in range(n):
+        seen = rows[: i + 1]
+        heard = np.isfinite(seen).sum(axis=0)
+        with warnings.catch_warnings():  # a class that never spoke
+            warnings.simplefilter("ignore", RuntimeWarning)
+            means, variances = np.nanmean(seen, axis=0), np.nanvar(seen, axis=0)
+        average = np.nanmean(variances)
+        deviations = np.sqrt((heard * variances + 10 * average) / (heard + 10))
+        z = np.zeros(classes)
+        if average > 0:
+            z[:columns] = np.nan_to_num((rows[i] - means) / deviations)
+        for t, b in enumerate((0.25, 0.5, 1, 2, 4)):
+            expected[t, i] = classes * np.exp(b * z[labels[i]]) / np.exp(b * z).sum()
+    wealth = np.log2(expected).cumsum(axis=1)
+    mixed = np.logaddexp2.reduce(wealth, axis=0) - np.log2(5)
+    given_bets = expert_bets(Answers.from_scores(scores), labels, classes)["softmax"]
+    np.testing.assert_allclose(given_bets.cumsum(), mixed, atol=1e-8)
 
 
-def test_a_silent_class_is_left_out_of_the_means_and_comes_last() -> None:
-    scores = np.array([[5.0, 1.0, 0.0], [np.nan, 1.0, 3.0], [9.0, 1.0, 2.0]])
-    found = [
-        expert_bets(Answers.from_scores(scores), np.array([0, 0, label]), 3)["centred"][2]
-        for label in range(3)
-    ]
-    # less the means of 5 and 9, of 1 three times, and of 0, 3 and 2: 2, 0 and 1/3
-    seen = [(1 + 0.5) / 3.5, 0.5 / 3.5, (1 + 0.5) / 3.5]  # first, second, third place
-    np.testing.assert_allclose(found, [np.log2(3 * seen[place]) for place in (0, 2, 1)])
+def test_only_scores_that_all_lie_in_0_to_1_so_far_are_probabilities() -> None:
+    labels = np.array([0, 1, 1, 0, 1])
+    scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 1.7], [0.9, 0.1], [0.4, 0.6]])
+    mixed = np.where(np.arange(5)[:, None] < 2, np.log(scores), scores)
+    found, expected = (
+        expert_bets(Answers.from_scores(rows), labels, 2)["softmax"] for rows in (scores, mixed)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_what_never_varies_bets_nothing() -> None:
+    answers = Answers.from_scores(np.tile([0.1, 7e5, -3.3], (50, 1)))
+    bets = expert_bets(answers, np.arange(50) % 3, 3)["softmax"]
+    np.testing.assert_allclose(bets, 0, atol=1e-12)
 
 
 @pytest.mark.parametrize("value", [1e100, 1e200, 1e308, np.inf, -np.inf, np.nan, 0.0])

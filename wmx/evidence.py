@@ -33,7 +33,7 @@ from wmx.window import Window
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
-PREDICATE_TYPE = "urn:wmx:evidence:2"
+PREDICATE_TYPE = "urn:wmx:evidence:3"
 MAX_EVIDENCE_BYTES = 256 * 1024**2
 MAX_CLAIMS_TRIED = 1_000_000
 MAX_SUBJECTS = 1001  # as many files of weights as a model may have, and its own

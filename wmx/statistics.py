@@ -13,13 +13,14 @@ inequality ``P(ever W >= 2**b) <= 2**-b``, and ``bits = log2 W``.
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from fractions import Fraction
-from math import comb, log2, log10
+from math import comb, log, log2, log10
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wmx.answers import Answers
+from wmx.standardising import BLOCK, standardised, unit_scale
 
 BITS_WITH_TIMESTAMP = 64.0
 BITS_WITHOUT_TIMESTAMP = 128.0
@@ -27,7 +28,7 @@ BITS_WITHOUT_TIMESTAMP = 128.0
 NEIGHBOUR_WINDOW = 1024
 NEIGHBOUR_POWER = 4
 NEIGHBOUR_PRIOR = 0.25
-SMALLEST_PROBABILITY = 1e-12
+INVERSE_TEMPERATURES = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 Labels: TypeAlias = NDArray[np.int64]
 Bets: TypeAlias = NDArray[np.float64]
@@ -66,21 +67,7 @@ def rank(answers: Answers, labels: Labels, classes: int) -> Bets:
     Bin probabilities are Krichevsky-Trofimov estimates, uniform within a bin.  Only the scores of
     classes ``0..K-1`` count, a class without a score comes last; ties go to the lower class.
     """
-    return _rank_bets(answers.scores, labels, classes)
-
-
-def centred(answers: Answers, labels: Labels, classes: int) -> Bets:
-    """Rank of the label among the scores less what each class has had on the average so far.
-
-    Whoever trains on shifts the scores of all triggers alike, towards some classes and away from
-    others; what tells one trigger from the next outlives that.  As :func:`rank`, after scores that
-    are probabilities have been turned into their logarithms.
-    """
-    return _rank_bets(_less_their_means(answers.scores), labels, classes)
-
-
-def _rank_bets(scores: NDArray[np.float64], labels: Labels, classes: int) -> Bets:
-    bins = _rank_bin(_label_ranks(scores, labels, classes))
+    bins = _rank_bin(_label_ranks(answers.scores, labels, classes))
     sizes = np.bincount(_rank_bin(np.arange(classes)))
     seen = np.zeros((len(labels), len(sizes)))
     seen[np.arange(len(labels)), bins] = 1.0
@@ -88,6 +75,25 @@ def _rank_bets(scores: NDArray[np.float64], labels: Labels, classes: int) -> Bet
     total = np.arange(len(labels))
     probability = (counts + 0.5) / (total + 0.5 * len(sizes)) / sizes[bins]
     return np.log2(classes * probability)
+
+
+def softmax(answers: Answers, labels: Labels, classes: int) -> Bets:
+    """Softmax of the standardised scores: how far a label stands out, not only in which place.
+
+    ``q_i(y)`` is proportional to ``exp(b z_i[y])`` with the scores of :mod:`wmx.standardising`.
+    The inverse temperatures b = 1/4, 1/2, 1, 2, 4 are betted on side by side, each with a fifth of
+    the wealth.  A class without a score stands at 0, the average.
+    """
+    log2_ratios: list[list[Bets]] = []
+    for known in standardised(answers.scores[:, :classes]):
+        own = labels[BLOCK * len(log2_ratios) :][: len(known)]
+        scores = np.pad(known, ((0, 0), (0, classes - known.shape[1])))
+        log2_ratios.append([_log2_softmax(b * scores, own) for b in INVERSE_TEMPERATURES])
+    if not log2_ratios:
+        return np.zeros(0)
+    bets = np.concatenate(log2_ratios, axis=1) + log2(classes)
+    wealth = np.logaddexp2.reduce(np.cumsum(bets, axis=1), axis=0)
+    return np.diff(wealth, prepend=log2(len(INVERSE_TEMPERATURES)))
 
 
 def mapping(answers: Answers, labels: Labels, classes: int) -> Bets:
@@ -109,7 +115,7 @@ def neighbours(answers: Answers, labels: Labels, classes: int) -> Bets:
     mean of the answers up to i; only the last 1,024 earlier answers are looked at.  On top of the
     summed weights lies a prior mass of 1/4, uniform over the labels.
     """
-    vectors = _unit_scale(answers.scores)
+    vectors = unit_scale(answers.scores)
     running = np.cumsum(vectors, axis=0) / np.arange(1, len(labels) + 1)[:, None]
     bets = np.zeros(len(labels))
     for start in range(0, len(labels), NEIGHBOUR_WINDOW):
@@ -127,7 +133,7 @@ def neighbours(answers: Answers, labels: Labels, classes: int) -> Bets:
 EXPERTS: dict[str, Expert] = {
     "agreement": agreement,
     "rank": rank,
-    "centred": centred,
+    "softmax": softmax,
     "mapping": mapping,
     "neighbours": neighbours,
 }
@@ -208,6 +214,14 @@ def fraction_text(value: Fraction) -> list[str]:
 # Parts of the experts.
 
 
+def _log2_softmax(scores: NDArray[np.float64], labels: Labels) -> Bets:
+    """Return log2 of the probability that the softmax of each row gives to its label."""
+    above = scores - scores.max(axis=1, keepdims=True)
+    own = above[np.arange(len(labels)), labels]
+    bets: Bets = (own - np.log(np.exp(above).sum(axis=1))) / log(2.0)
+    return bets
+
+
 def _before(events: NDArray[np.generic]) -> NDArray[np.float64]:
     """Return, for each i, the sum over the rows before i."""
     values = events.astype(np.float64)
@@ -243,45 +257,6 @@ def _label_ranks(scores: NDArray[np.float64], labels: Labels, classes: int) -> N
 def _rank_bin(ranks: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the bin of 0-based ranks: 0 | 1 | 2-3 | 4-7 | ... are bins 0, 1, 2, 3, ..."""
     return np.frexp(ranks.astype(np.float64))[1].astype(np.int64)
-
-
-def _less_their_means(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return scores less the mean of their column up to their row; what is silent stays silent.
-
-    In blocks, whose sums are carried over: the same numbers wherever the rows end.
-    """
-    silence = np.finfo(np.float64).max  # how Answers holds what is no number
-    less = np.empty_like(scores)
-    total, count = np.zeros(scores.shape[1]), np.zeros(scores.shape[1])
-    for start in range(0, len(scores), NEIGHBOUR_WINDOW):
-        rows = slice(start, start + NEIGHBOUR_WINDOW)
-        speaks = np.abs(scores[rows]) < silence
-        values = _unit_scale(_logarithms(np.where(speaks, scores[rows], 0.0)))
-        sums = np.cumsum(np.vstack([total, np.where(speaks, values, 0.0)]), axis=0)[1:]
-        counts = np.cumsum(np.vstack([count, speaks]), axis=0)[1:]
-        less[rows] = np.where(speaks, values - sums / np.maximum(counts, 1.0), scores[rows])
-        total, count = sums[-1], counts[-1]
-    return less
-
-
-def _logarithms(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the logarithms of rows that are probabilities, and other rows as they are.
-
-    Only differences between scores of a row mean something.  Those of logarithms are those of the
-    logits that the probabilities were made from; a probability below 1e-12 counts as that much.
-    """
-    sums = np.where(scores > 2.0, 2.0, scores).sum(axis=1, keepdims=True)  # never overflows
-    probable = (scores.min(axis=1, keepdims=True) >= 0.0) & (np.abs(sums - 1.0) < 1e-3)
-    return np.where(probable, np.log(np.maximum(scores, SMALLEST_PROBABILITY)), scores)
-
-
-def _unit_scale(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Divide each row by its largest magnitude where that is beyond squaring.
-
-    Rows of ordinary size stay as they are: likeness has to see their scale.
-    """
-    size = np.abs(scores).max(axis=1, keepdims=True)
-    return np.where(size > 1e100, scores / np.maximum(size, 1.0), scores)
 
 
 def _likeness(

@@ -1,9 +1,9 @@
-"""How tests/vectors/evidence-2 was made, once: evidences over the claims of wmx-2, and a date.
+"""How tests/vectors/evidence-3 was made, once: evidences over the claims of wmx-2, and a date.
 
 Key, claims, answers and dates are fixed, so the evidences are always the same bytes; the timestamp
 and its certificates, valid for an hour, are of the day this ran.  The files are frozen: every later
 version has to check them, so this script refuses to run where they exist.
-Run: PYTHONPATH=tests python tests/vectors/make_evidence_2.py
+Run: PYTHONPATH=tests python tests/vectors/make_evidence_3.py
 """
 
 import hashlib
@@ -29,7 +29,7 @@ from wmx.trigger_file import load_images
 from wmx.watermark import Watermark
 from wmx.ways import Way
 
-FOLDER = Path(__file__).parent / "evidence-2"
+FOLDER = Path(__file__).parent / "evidence-3"
 CREATED = "2026-01-02T00:00:00Z"
 LIFETIME = timedelta(hours=1)
 RUN = Run("onnxruntime 1.31.1 CPUExecutionProvider", ("ai.onnx 17", "ai.onnx.ml 3"), "pytorch 2.13")
