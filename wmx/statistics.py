@@ -25,7 +25,7 @@ from wmx.standardising import BLOCK, standardised, unit_scale
 BITS_WITH_TIMESTAMP = 64.0
 BITS_WITHOUT_TIMESTAMP = 128.0
 
-NEIGHBOUR_WINDOW = 1024
+NEIGHBOUR_WINDOW = 256
 NEIGHBOUR_POWER = 4
 NEIGHBOUR_PRIOR = 0.25
 INVERSE_TEMPERATURES = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -112,7 +112,7 @@ def neighbours(answers: Answers, labels: Labels, classes: int) -> Bets:
     """Earlier labels weighted by the likeness of the answers: replaced heads, embeddings.
 
     Likeness of answers i and j < i is ``max(0, cos)**4`` of the score vectors, both centred on the
-    mean of the answers up to i; only the last 1,024 earlier answers are looked at.  On top of the
+    mean of the answers up to i; only the last 256 earlier answers are looked at.  On top of the
     summed weights lies a prior mass of 1/4, uniform over the labels.
     """
     vectors = unit_scale(answers.scores)
