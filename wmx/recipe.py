@@ -3,8 +3,9 @@
 Sources: ``adi`` is Adi et al., USENIX Security 2018, section 5, from scratch.  ``robust`` adds
 training at randomly perturbed weights, kin to Bansal et al., *Certified Neural Network Watermarks
 with Randomized Smoothing*, ICML 2022, and Gan et al., *Towards Robust Model Watermark via Reducing
-Parametric Vulnerability*, ICCV 2023.  ``extraction`` marks the second choice of a model instead
-(:mod:`wmx.second_choice`).  docs/recipes.md has them in words.
+Parametric Vulnerability*, ICCV 2023.  ``brief`` is ``robust`` for half as many epochs, and
+``extraction`` marks the second choice of a model instead (:mod:`wmx.second_choice`).
+docs/recipes.md has them in words.
 """
 
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class Recipe:
         ramp: part of the training over which the radius grows from 0 to full.
         every: the gradient is added at every so many-th step.
         draw: how many triggers the added gradient is taken over.
-        weight: of the added gradient, before its norm is clipped to 1.
+        weight: of the added gradient, whose norm was clipped to 1 before.
         second: weight of the second choice in the targets of the task's own samples.
     """
 
@@ -131,6 +132,7 @@ RECIPES = {
     for recipe in (
         Recipe("adi", share=0.02),
         Recipe("robust", share=0.04, augment=True, radius=0.3),
+        Recipe("brief", share=0.08, augment=True, radius=0.3, weight=1.25),
         Recipe("extraction", share=0.0, second=0.1),
     )
 }
@@ -152,7 +154,7 @@ def recipe_with_triggers(name: str) -> Recipe:
     recipe = recipe_named(name)
     if not recipe.share:
         raise UsageError(
-            f"the recipe {name} adds no triggers to batches, expected adi or robust",
+            f"the recipe {name} adds no triggers to batches, expected adi, robust or brief",
             hint="train on wmx.second_choice.soft_labels(watermark, x, y) instead of y",
         )
     return recipe

@@ -130,7 +130,7 @@ def test_data_that_do_not_fit_are_refused(kit: Any, digits: Digits, watermark: W
 # the recipe's gradient
 
 
-def gradient_of(kit: Any) -> list[np.ndarray]:
+def gradient_of(kit: Any, weight: float) -> list[np.ndarray]:
     """The recipe's gradient at fixed weights, triggers and noise of the built-in network."""
     shapes: list[tuple[int, ...]] = []
 
@@ -155,7 +155,7 @@ def gradient_of(kit: Any) -> list[np.ndarray]:
     inputs = stream.standard_normal((32, 8, 8, 1)).astype(np.float32)
     labels = stream.randint(0, 10, 32).astype(np.int64)
     found: list[np.ndarray] = kit.recipe_gradient(
-        arrays, lambda place: noise[place], inputs=inputs, labels=labels, radius=0.2
+        arrays, lambda place: noise[place], inputs=inputs, labels=labels, radius=0.2, weight=weight
     )
     return found
 
@@ -173,13 +173,19 @@ def sketch(gradient: list[np.ndarray]) -> list[list[float]]:
 
 
 def test_the_recipes_gradient_is_that_of_the_other_frameworks(kit: Any) -> None:
-    gradient = gradient_of(kit)
+    gradient = gradient_of(kit, weight=1.0)
     total = np.sqrt(sum(float(np.square(part).sum()) for part in gradient))
     assert total == pytest.approx(1.0, abs=1e-4), "clipped to a common norm of 1"
     expected = json.loads(GRADIENT.read_text())
     assert len(gradient) == len(expected)
     for found, wanted in zip(sketch(gradient), expected, strict=True):
         np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+def test_the_recipes_weight_scales_the_clipped_gradient(kit: Any) -> None:
+    plain, heavier = (gradient_of(kit, weight) for weight in (1.0, 1.25))
+    for own, other in zip(plain, heavier, strict=True):
+        np.testing.assert_allclose(other, 1.25 * own, rtol=1e-4, atol=1e-6)
 
 
 # marking

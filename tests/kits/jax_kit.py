@@ -118,7 +118,7 @@ def recipe_gradient(arrays: list[np.ndarray], noise: Any, **arguments: Any) -> l
         10,
         noise=pure_model(draws).params,
         radius=arguments["radius"],
-        weight=1.0,
+        weight=arguments["weight"],
     )
     nnx.update(model, found)
     return [np.asarray(part[...]) for part in parts(model) if isinstance(part, nnx.Param)]

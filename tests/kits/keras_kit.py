@@ -126,6 +126,6 @@ def recipe_gradient(arrays: list[np.ndarray], noise: Any, **arguments: Any) -> l
         ops.convert_to_tensor(arguments["labels"]),
         noise=[ops.convert_to_tensor(noise(i)) for i in places],
         radius=arguments["radius"],
-        weight=1.0,
+        weight=arguments["weight"],
     )
     return [np.array(ops.convert_to_numpy(g)) for g in found]

@@ -75,7 +75,7 @@ def recipe_gradient(arrays: list[np.ndarray], noise: Any, **arguments: Any) -> l
         10,
         noise=draws,
         radius=arguments["radius"],
-        weight=1.0,
+        weight=arguments["weight"],
     )
     return [_ours(found[name].numpy()) for name in order]
 

@@ -30,6 +30,7 @@ class RecipeChoice(StrEnum):
     """Recipes, as the command line spells them."""
 
     robust = "robust"
+    brief = "brief"
     adi = "adi"
     extraction = "extraction"
 
