@@ -64,7 +64,7 @@ def dispute(
         int | None, typer.Option(help="Side to which a folder's images are resized.")
     ] = None,
     epochs: Annotated[int, typer.Option(help="Of the fine-tuning.")] = 20,
-    lr: Annotated[float, typer.Option(help="Learning rate of the fine-tuning.")] = 0.01,
+    lr: Annotated[float, typer.Option(help="Learning rate of the fine-tuning.")] = 0.003,
     seed: Annotated[int, typer.Option(help="Of the fine-tuning.")] = 0,
     device: Annotated[DeviceChoice, typer.Option(help="Where to run models.")] = DeviceChoice.auto,
     seconds: SecondsOption = None,

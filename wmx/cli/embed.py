@@ -30,7 +30,7 @@ class RecipeChoice(StrEnum):
     """Recipes, as the command line spells them."""
 
     robust = "robust"
-    brief = "brief"
+    strong = "strong"
     adi = "adi"
     extraction = "extraction"
 

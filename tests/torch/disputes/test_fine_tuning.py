@@ -117,6 +117,18 @@ def test_a_model_that_pytorch_cannot_take_is_a_reason_and_no_error(
     assert found.kept_most is None
 
 
+def test_a_training_that_breaks_the_model_is_a_reason_and_no_figure(
+    stolen: tuple[Path, Watermark, Watermark], digits: LabelledData
+) -> None:
+    path, owner, thief = stolen
+    suspect = open_suspect(path, own=True)
+    parties = [Party.from_watermark("o", owner, ()), Party.from_watermark("t", thief, ())]
+    found = fine_tune(suspect, parties, digits, default_training(1, lr=2.0))
+    assert "broke the model" in str(found.failure)
+    assert "a lower --lr" in str(found.failure)
+    assert found.kept == {}
+
+
 def test_what_does_not_belong_together_is_refused(
     stolen: tuple[Path, Watermark, Watermark], digits: LabelledData, tmp_path: Path
 ) -> None:
