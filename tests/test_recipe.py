@@ -51,11 +51,11 @@ def test_augmentation_follows_its_formula() -> None:
     np.testing.assert_allclose(varied, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_strong_is_robust_with_more_of_everything() -> None:
-    strong = RECIPES["strong"]
-    assert replace(strong, name="robust", share=ROBUST.share, weight=ROBUST.weight) == ROBUST
-    assert strong.triggers_per_batch(100) == 3 * ROBUST.triggers_per_batch(100)
-    assert strong.weight > ROBUST.weight
+def test_brief_is_robust_with_more_of_everything() -> None:
+    brief = RECIPES["brief"]
+    assert replace(brief, name="robust", share=ROBUST.share, weight=ROBUST.weight) == ROBUST
+    assert brief.triggers_per_batch(100) == 3 * ROBUST.triggers_per_batch(100)
+    assert brief.weight > ROBUST.weight
 
 
 def test_only_images_are_varied_and_only_by_robust() -> None:
@@ -72,7 +72,7 @@ def test_only_images_are_varied_and_only_by_robust() -> None:
 
 def test_an_unknown_recipe_names_those_there_are() -> None:
     assert recipe_named("robust") is ROBUST
-    with pytest.raises(UsageError, match="recipe is 'rbust', expected one of adi, robust, strong"):
+    with pytest.raises(UsageError, match="recipe is 'rbust', expected one of adi, robust, brief"):
         recipe_named("rbust")
 
 

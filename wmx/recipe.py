@@ -3,7 +3,7 @@
 Sources: ``adi`` is Adi et al., USENIX Security 2018, section 5, from scratch.  ``robust`` adds
 training at randomly perturbed weights, kin to Bansal et al., *Certified Neural Network Watermarks
 with Randomized Smoothing*, ICML 2022, and Gan et al., *Towards Robust Model Watermark via Reducing
-Parametric Vulnerability*, ICCV 2023.  ``strong`` is ``robust`` with three times the triggers, and
+Parametric Vulnerability*, ICCV 2023.  ``brief`` is ``robust`` for half as many epochs, and
 ``extraction`` marks the second choice of a model instead (:mod:`wmx.second_choice`).
 docs/recipes.md has them in words.
 """
@@ -132,7 +132,7 @@ RECIPES = {
     for recipe in (
         Recipe("adi", share=0.02),
         Recipe("robust", share=0.04, augment=True, radius=0.3),
-        Recipe("strong", share=0.12, augment=True, radius=0.3, weight=1.25),
+        Recipe("brief", share=0.12, augment=True, radius=0.3, weight=1.25),
         Recipe("extraction", share=0.0, second=0.1),
     )
 }
@@ -154,7 +154,7 @@ def recipe_with_triggers(name: str) -> Recipe:
     recipe = recipe_named(name)
     if not recipe.share:
         raise UsageError(
-            f"the recipe {name} adds no triggers to batches, expected adi, robust or strong",
+            f"the recipe {name} adds no triggers to batches, expected adi, robust or brief",
             hint="train on wmx.second_choice.soft_labels(watermark, x, y) instead of y",
         )
     return recipe

@@ -49,7 +49,7 @@ def harden(
         watermark: the claim and its triggers.
         step: of this optimiser step, from 0; an int or a traced integer.
         steps: of the whole training.
-        recipe: ``"robust"``, ``"strong"`` or ``"adi"``.
+        recipe: ``"robust"``, ``"brief"`` or ``"adi"``.
         seed: of the noise and the order of the triggers.
         call: how to ask the model in inference mode, see
             :func:`wmx_flax.inference.pure_model`; only for models that want more than inputs.

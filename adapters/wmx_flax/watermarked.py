@@ -35,7 +35,7 @@ def watermarked(
         batches: an iterator, or anything that can be iterated again for every epoch, of tuples or
             dicts of NumPy or JAX arrays, with or without a length.
         watermark: the claim and its triggers.
-        recipe: ``"robust"``, ``"strong"`` or ``"adi"``.
+        recipe: ``"robust"``, ``"brief"`` or ``"adi"``.
         seed: of the order of the triggers and their augmentation.
         fields: places or names of input and label in a batch; (0, 1) for tuples, found by their
             usual names in dicts.

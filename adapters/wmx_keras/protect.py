@@ -39,7 +39,7 @@ def protect(
     Args:
         model: a Keras model: functional, sequential or subclassed.
         watermark: the claim and its triggers.
-        recipe: ``"robust"``, ``"strong"`` or ``"adi"``, with which nothing is added.
+        recipe: ``"robust"``, ``"brief"`` or ``"adi"``, with which nothing is added.
         steps: updates of the whole training; found out by ``fit`` if not given.  Give it where
             ``fit`` is called once per epoch, or ``train_on_batch`` is used.
         seed: of the noise and the order of the triggers.

@@ -35,7 +35,7 @@ def watermarked(
     Args:
         data: arrays or batches of tuples of an input and a label.
         watermark: the claim and its triggers.
-        recipe: ``"robust"``, ``"strong"`` or ``"adi"``.
+        recipe: ``"robust"``, ``"brief"`` or ``"adi"``.
         seed: of the order of the triggers and their augmentation.
         fields: places or names of input and label in a batch; (0, 1) for tuples.
 

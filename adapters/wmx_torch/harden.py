@@ -50,7 +50,7 @@ def harden(
         watermark: the claim and its triggers.
         step: of this optimiser step, from 0.
         steps: of the whole training.
-        recipe: ``"robust"``, ``"strong"`` or ``"adi"``.
+        recipe: ``"robust"``, ``"brief"`` or ``"adi"``.
         seed: of the noise and the order of the triggers.
 
     Raises:

@@ -40,7 +40,7 @@ def watermarked(
     Args:
         data: items are tuples or dicts of an input and a label.
         watermark: the claim and its triggers.
-        recipe: ``"robust"``, ``"strong"`` or ``"adi"``.
+        recipe: ``"robust"``, ``"brief"`` or ``"adi"``.
         seed: of the order of the triggers and their augmentation.
         fields: places or names of input and label in an item; (0, 1) for tuples, found by their
             usual names in dicts.

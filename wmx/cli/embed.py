@@ -30,7 +30,7 @@ class RecipeChoice(StrEnum):
     """Recipes, as the command line spells them."""
 
     robust = "robust"
-    strong = "strong"
+    brief = "brief"
     adi = "adi"
     extraction = "extraction"
 
