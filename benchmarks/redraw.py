@@ -1,4 +1,4 @@
-"""Redraw the README's tables of figures from ``results/``: in general, and framework by framework.
+"""Redraw the README's tables of figures from ``results/``: attacks, in general, and by framework.
 
 python benchmarks/redraw.py
 """
@@ -6,6 +6,7 @@ python benchmarks/redraw.py
 import json
 from collections.abc import Callable
 from functools import partial
+from statistics import mean
 from typing import Any
 
 import harness
@@ -17,25 +18,28 @@ def result(name: str) -> dict[str, Any]:
     return document
 
 
+CAMPAIGNS = ("robust_30", "robust_15", "brief_15")
 Row = tuple[str, str, str, dict[str, Any]]
 
 
-def accuracy_rows(accuracy: dict[str, Any]) -> list[Row]:
-    """Return what the mark cost and how strong it was after so many epochs."""
-    runs, epochs = accuracy["runs"], accuracy["epochs"]
-    strong = sum(run["bits"] >= 300 for run in runs)
+def accuracy_rows(campaign: dict[str, Any]) -> list[Row]:
+    """Return what the mark cost and how strong it was before any attack."""
+    recipe, epochs = f"`{campaign['recipe']}`", campaign["epochs"]
+    costs, bits = campaign["marked_minus_unmarked_points"], campaign["before_bits"]
+    strong = sum(value >= 300 for value in bits)
     return [
         (
-            f"accuracy with the mark minus without, MNIST, {epochs} epochs, {len(runs)} seeds",
-            f"{accuracy['mean_difference_points']:+.2f} points",
+            f"accuracy with {recipe} minus without, MNIST, {epochs} epochs, {len(costs)} seeds",
+            f"{mean(costs):+.2f} points",
             ">= -0.5",
-            accuracy,
+            campaign,
         ),
         (
-            f"bits right after export, K = 10, n = 100, {epochs} epochs",
-            f"at least 300 in {strong} of {len(runs)} seeds (least: {accuracy['least_bits']:.0f})",
+            f"bits right after export, {recipe}, K = 10, n = {campaign['triggers']}, "
+            f"{epochs} epochs",
+            f"at least 300 in {strong} of {len(bits)} seeds (least: {min(bits):.0f})",
             ">= 300 in all",
-            accuracy,
+            campaign,
         ),
     ]
 
@@ -54,9 +58,12 @@ def rows() -> list[Row]:
         for part in ("images", "features")
         for found in one[part]["attempts"].values()
     ]
-    measured = sorted(harness.RESULTS.glob("accuracy_*.json"), reverse=True)  # most epochs first
     return [
-        *(row for path in measured for row in accuracy_rows(result(path.stem))),
+        *(
+            row
+            for name in CAMPAIGNS
+            for row in accuracy_rows(result(f"attacks_mnist10k_torch_{name}"))
+        ),
         (
             "`wmx verify` / a bare onnxruntime script on the same inputs",
             f"{start['verify']['ratio']:.2f}",
@@ -197,7 +204,57 @@ def result_or_none(name: str) -> dict[str, Any] | None:
     return result(name) if (harness.RESULTS / f"{name}.json").exists() else None
 
 
+ATTACKS = {
+    "int8-static": "8-bit weights and activations",
+    "fp16": "16-bit weights",
+    "ftll": "fine-tuning of the last layer",
+    "ftal-0.05": "fine-tuning of all layers, rate .05",
+    "rtal-0.05": "a new last layer, all layers trained, rate .05",
+    "fine-prune-70": "70 % pruned, then fine-tuned",
+    "fine-prune-90": "90 % pruned, then fine-tuned",
+    "overwrite-0.05 overwritten, then fine-tuned": "another mark trained over it, then fine-tuned",
+    "adaptive-random": "an attacker who knows the scheme",
+    "shift": "inputs moved by 2 pixels",
+    "permute-classes": "classes renumbered",
+    "extract-soft": "a new network from its probabilities",
+    "extract-hard": "a new network from its top classes",
+}
+EMBEDDINGS = ("robust", "extraction", "adi", "adi-pretrained")
+
+
+def survival_table() -> list[str]:
+    """Return the lines of what each embedding survives, amulet's network beside wmx's."""
+    campaigns = {
+        f"`{recipe.removesuffix('-pretrained')}`"
+        + (", trained network" if recipe.endswith("-pretrained") else ""): result(
+            f"attacks_mnist10k_torch_{recipe}_30"
+        )
+        for recipe in EMBEDDINGS
+    }
+    rival = result("amulet_mnist10k")["runs"]
+    costs = [f"{mean(one['marked_minus_unmarked_points']):+.2f}" for one in campaigns.values()]
+    lines = [
+        f"| bits left after | {' | '.join(campaigns)} | amulet |",
+        "|---" * (len(campaigns) + 2) + "|",
+    ]
+    for name, shown in ATTACKS.items():
+        left = [f"{one['summary'][name]['mean_bits']:.0f}" for one in campaigns.values()]
+        tried = [run["attacks"][name]["bits"] for run in rival if name in run["attacks"]]
+        theirs = f"{mean(tried):.0f}" if tried else NOT_MEASURED
+        lines.append(f"| {shown} | {' | '.join(left)} | {theirs} |")
+    lines.append(f"| *points of accuracy* | {' | '.join(costs)} | {rivals_cost(rival)} |")
+    return lines
+
+
+def rivals_cost(runs: list[dict[str, Any]]) -> str:
+    """Return what amulet's marking changed in the accuracy of the network it was given."""
+    changes = [run["accuracy_after_marking"] - run["accuracy_before_marking"] for run in runs]
+    return f"{mean(changes):+.2f}"
+
+
 def main() -> None:
+    print("\n".join(survival_table()))
+    print()
     print("| figure | measured | wanted | date, command |")
     print("|---|---|---|---|")
     for figure, measured, wanted, source in rows():
