@@ -159,6 +159,34 @@ def standard(found: dict[str, Campaign]) -> list[str]:
     return table(["modification", *(RECIPES[recipe] for recipe in found)], rows)
 
 
+def beside_amulet(found: dict[str, Campaign], data: str) -> list[str]:
+    """Return what amulet's network says after the same attacks, judged by its rule and in bits."""
+    runs = json.loads((harness.RESULTS / f"amulet_{data}.json").read_text())["runs"]
+    rows = []
+    for name in runs[0]["attacks"]:
+        theirs = [run["attacks"][name] for run in runs]
+        if any("error" in one for one in theirs):
+            continue
+        own = [
+            {"mean_bits": mean(one["before_bits"])}
+            if name == "before"
+            else one["summary"].get(name)
+            for one in found.values()
+        ]
+        rows.append(
+            [
+                f"`{name.partition(' ')[0]}` {name.partition(' ')[2]}".strip(),
+                ", ".join(str(one["hits"]) for one in theirs),
+                f"{sum(one['amulet_says_mine'] for one in theirs)} of {len(theirs)}",
+                f"{mean([one['bits'] for one in theirs]):.0f}",
+                f"{mean([one['accuracy'] for one in theirs]):.1f}",
+                *(f"{after['mean_bits']:.0f}" if after else "-" for after in own),
+            ]
+        )
+    titles = ["attack", "amulet: hits of 100", '"mine"', "bits", "accuracy, %"]
+    return table([*titles, *(f"{RECIPES[recipe]}: bits" for recipe in found)], rows)
+
+
 def bits(after: dict[str, Any]) -> str:
     return ", ".join(f"{value:.0f}" for value in after["bits"])
 
@@ -182,6 +210,9 @@ def main() -> None:
         if which:
             print(f"\n### {title}\n")
             print("\n".join(draw(which)))
+    if (harness.RESULTS / f"amulet_{arguments.data}.json").exists():
+        print("\n### Beside amulet\n")
+        print("\n".join(beside_amulet(by_hits, arguments.data)))
 
 
 if __name__ == "__main__":

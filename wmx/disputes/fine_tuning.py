@@ -1,8 +1,8 @@
 """The third test: fine-tune the suspect, and see what is left of each mark.
 
 Adi et al. (USENIX Security 2018, section 5) found that a mark embedded during training outlives
-fine-tuning and one planted later does not.  That was not reproduced here (:data:`RELIABILITY`), so
-the figures are shown and name nobody.  The suspect is brought into PyTorch and trained in a locked
+fine-tuning and one planted later does not.  That hangs on the owner's recipe
+(:data:`RELIABILITY`), so the figures are shown and name nobody.  The suspect is brought into PyTorch and trained in a locked
 process: the judge's samples and triggers go in, answers come out.
 """
 
@@ -33,8 +33,9 @@ FRAMEWORK = "torch"
 # PyTorch alone reserves some GiB of address space
 TUNING_LIMITS = Limits(seconds=3600.0, cpu_seconds=4 * 3600, memory_bytes=16 * GIB)
 RELIABILITY = (
-    "in 10 trials with stolen models (a thief's mark planted at learning rate 0.01 or 0.05, then "
-    "fine-tuned) the thief's mark kept more than the owner's in 7"
+    "in 12 stolen models that the owner had marked with the recipe robust (a thief's mark planted "
+    "at learning rate 0.01 or 0.05, then fine-tuned) the owner's mark kept more in 11, in 10 "
+    "with other recipes and higher rates the thief's in 7"
 )
 MOST_LOST = 0.05  # of accuracy; who loses more was broken, and what he still answers says nothing
 Report: TypeAlias = Callable[[int, int], None]
