@@ -2,8 +2,8 @@
 
 Adi et al. (USENIX Security 2018, section 5) found that a mark embedded during training outlives
 fine-tuning and one planted later does not.  That hangs on the owner's recipe
-(:data:`RELIABILITY`), so the figures are shown and name nobody.  The suspect is brought into PyTorch and trained in a locked
-process: the judge's samples and triggers go in, answers come out.
+(:data:`RELIABILITY`), so the figures are shown and name nobody.  The suspect is brought into
+PyTorch and trained in a locked process: the judge's samples and triggers go in, answers come out.
 """
 
 from collections.abc import Callable, Sequence
