@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, required=True, help="half before marking")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--batch-size", type=int, default=256)
+    parser.add_argument("--mended", action="store_true", help="triggers in pixels 0 to 1 too")
     arguments = parser.parse_args()
     torch.manual_seed(arguments.seed)
     np.random.seed(arguments.seed)  # noqa: NPY002 - amulet draws from it
@@ -58,6 +59,9 @@ def main() -> None:
         epochs=arguments.epochs - half,
         batch_size=arguments.batch_size,
     )
+    if arguments.mended:
+        ((images, labels),) = rival.wm_loader
+        rival.wm_loader = DataLoader(TensorDataset(images / 255, labels), len(labels))
     model = rival.watermark()
     batches = list(rival.wm_loader)
     np.savez(
