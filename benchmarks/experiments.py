@@ -159,23 +159,23 @@ def standard(found: dict[str, Campaign]) -> list[str]:
     return table(["modification", *(RECIPES[recipe] for recipe in found)], rows)
 
 
-def beside_amulet(found: dict[str, Campaign], data: str) -> list[str]:
+def beside_amulet(found: dict[str, Campaign], name: str) -> list[str]:
     """Return what amulet's network says after the same attacks, judged by its rule and in bits."""
-    runs = json.loads((harness.RESULTS / f"amulet_{data}.json").read_text())["runs"]
+    runs = json.loads((harness.RESULTS / f"{name}.json").read_text())["runs"]
     rows = []
-    for name in runs[0]["attacks"]:
-        theirs = [run["attacks"][name] for run in runs]
+    for attack in runs[0]["attacks"]:
+        theirs = [run["attacks"][attack] for run in runs]
         if any("error" in one for one in theirs):
             continue
         own = [
             {"mean_bits": mean(one["before_bits"])}
-            if name == "before"
-            else one["summary"].get(name)
+            if attack == "before"
+            else one["summary"].get(attack)
             for one in found.values()
         ]
         rows.append(
             [
-                f"`{name.partition(' ')[0]}` {name.partition(' ')[2]}".strip(),
+                f"`{attack.partition(' ')[0]}` {attack.partition(' ')[2]}".strip(),
                 ", ".join(str(one["hits"]) for one in theirs),
                 f"{sum(one['amulet_says_mine'] for one in theirs)} of {len(theirs)}",
                 f"{mean([one['bits'] for one in theirs]):.0f}",
@@ -210,9 +210,13 @@ def main() -> None:
         if which:
             print(f"\n### {title}\n")
             print("\n".join(draw(which)))
-    if (harness.RESULTS / f"amulet_{arguments.data}.json").exists():
-        print("\n### Beside amulet\n")
-        print("\n".join(beside_amulet(by_hits, arguments.data)))
+    for title, name in (
+        ("Beside amulet", f"amulet_{arguments.data}"),
+        ("Beside amulet, mended", f"amulet_{arguments.data}_mended"),
+    ):
+        if (harness.RESULTS / f"{name}.json").exists():
+            print(f"\n### {title}\n")
+            print("\n".join(beside_amulet(by_hits, name)))
 
 
 if __name__ == "__main__":

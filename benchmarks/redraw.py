@@ -231,7 +231,7 @@ def survival_table() -> list[str]:
         )
         for recipe in EMBEDDINGS
     }
-    rival = result("amulet_mnist10k")["runs"]
+    rival = result("amulet_mnist10k_mended")["runs"]
     costs = [f"{mean(one['marked_minus_unmarked_points']):+.2f}" for one in campaigns.values()]
     lines = [
         f"| bits left after | {' | '.join(campaigns)} | amulet |",
