@@ -80,7 +80,7 @@ def fine_tunings(found: dict[str, Campaign]) -> list[str]:
                     f"{after['accuracy']:.2f}",
                     f"{mean(after['hits']):.0f}",
                     f"{mean(white['hits']):.0f}" if white else "the same",
-                    f"{after['mean_bits']:.0f}",
+                    str(round(after["mean_bits"])),
                 ]
             )
     titles = ["embedding", "attack", "test accuracy, %", "trigger set, %, black box"]
@@ -100,7 +100,7 @@ def piracy(found: dict[str, Campaign]) -> list[str]:
                         attack.removeprefix("overwrite-"),
                         variant,
                         f"{after['accuracy']:.2f}",
-                        f"{after['mean_bits']:.0f}",
+                        str(round(after["mean_bits"])),
                         f"{after['mean_notes']['attacker_bits']:.0f}",
                     ]
                 )
@@ -131,7 +131,7 @@ def robustness(found: dict[str, Campaign]) -> list[str]:
                 for one in found.values()
                 for after in [one["summary"].get(name)]
                 for cell in (
-                    (f"{after['mean_bits']:.0f}", f"{after['accuracy']:.1f}")
+                    (str(round(after["mean_bits"])), f"{after['accuracy']:.1f}")
                     if after
                     else ("-", "-")
                 )
@@ -178,9 +178,9 @@ def beside_amulet(found: dict[str, Campaign], name: str) -> list[str]:
                 f"`{attack.partition(' ')[0]}` {attack.partition(' ')[2]}".strip(),
                 ", ".join(str(one["hits"]) for one in theirs),
                 f"{sum(one['amulet_says_mine'] for one in theirs)} of {len(theirs)}",
-                f"{mean([one['bits'] for one in theirs]):.0f}",
+                str(round(mean([one["bits"] for one in theirs]))),
                 f"{mean([one['accuracy'] for one in theirs]):.1f}",
-                *(f"{after['mean_bits']:.0f}" if after else "-" for after in own),
+                *(str(round(after["mean_bits"])) if after else "-" for after in own),
             ]
         )
     titles = ["attack", "amulet: hits of 100", '"mine"', "bits", "accuracy, %"]
@@ -188,7 +188,7 @@ def beside_amulet(found: dict[str, Campaign], name: str) -> list[str]:
 
 
 def bits(after: dict[str, Any]) -> str:
-    return ", ".join(f"{value:.0f}" for value in after["bits"])
+    return ", ".join(str(round(value)) for value in after["bits"])
 
 
 def main() -> None:

@@ -238,9 +238,9 @@ def survival_table() -> list[str]:
         "|---" * (len(campaigns) + 2) + "|",
     ]
     for name, shown in ATTACKS.items():
-        left = [f"{one['summary'][name]['mean_bits']:.0f}" for one in campaigns.values()]
+        left = [str(round(one["summary"][name]["mean_bits"])) for one in campaigns.values()]
         tried = [run["attacks"][name]["bits"] for run in rival if name in run["attacks"]]
-        theirs = f"{mean(tried):.0f}" if tried else NOT_MEASURED
+        theirs = str(round(mean(tried))) if tried else NOT_MEASURED
         lines.append(f"| {shown} | {' | '.join(left)} | {theirs} |")
     lines.append(f"| *points of accuracy* | {' | '.join(costs)} | {rivals_cost(rival)} |")
     return lines
