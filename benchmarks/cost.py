@@ -35,7 +35,7 @@ from wmx.training import Training
 from wmx.training_batches import TrainingBatches
 
 BATCH = 100
-MARKED = ("adi", "robust batches only", "robust")
+MARKED = ("adi", "robust batches only", "robust", "brief")
 AS_MANY_ROWS = "unmarked, as many rows as adi"
 
 
@@ -81,6 +81,7 @@ def main() -> None:
     if arguments.stack is None:
         run_all()
         return
+    harness.keep_freed_memory()
     adapter = load_adapter(framework_of(arguments.stack))
     data = train_and_test(arguments.data)
     watermark = Watermark.for_task(OwnerKey.generate(), data.task)
