@@ -125,7 +125,7 @@ def robustness(found: dict[str, Campaign]) -> list[str]:
     names = list(dict.fromkeys(name for one in found.values() for name in one["summary"]))
     rows = [
         [
-            f"`{name.partition(' ')[0]}` {name.partition(' ')[2]}".strip(),
+            named(name),
             *(
                 cell
                 for one in found.values()
@@ -146,7 +146,7 @@ def robustness(found: dict[str, Campaign]) -> list[str]:
 def standard(found: dict[str, Campaign]) -> list[str]:
     """Return robustness as IEEE 3304-2023 counts it: missed detections and symbol error rate."""
     names = list(dict.fromkeys(name for one in found.values() for name in one["summary"]))
-    rows = [[f"`{name.partition(' ')[0]}` {name.partition(' ')[2]}".strip()] for name in names]
+    rows = [[named(name)] for name in names]
     for row, name in zip(rows, names, strict=True):
         for one in found.values():
             after = one["summary"].get(name)
@@ -175,7 +175,7 @@ def beside_amulet(found: dict[str, Campaign], name: str) -> list[str]:
         ]
         rows.append(
             [
-                f"`{attack.partition(' ')[0]}` {attack.partition(' ')[2]}".strip(),
+                named(attack),
                 ", ".join(str(one["hits"]) for one in theirs),
                 f"{sum(one['amulet_says_mine'] for one in theirs)} of {len(theirs)}",
                 str(round(mean([one["bits"] for one in theirs]))),
@@ -185,6 +185,12 @@ def beside_amulet(found: dict[str, Campaign], name: str) -> list[str]:
         )
     titles = ["attack", "amulet: hits of 100", '"mine"', "bits", "accuracy, %"]
     return table([*titles, *(f"{RECIPES[recipe]}: bits" for recipe in found)], rows)
+
+
+def named(outcome: str) -> str:
+    """Return an attack's name as code, and its variant, if it has one, behind it."""
+    attack, _, variant = outcome.partition(" ")
+    return f"`{attack}` {variant}".strip()
 
 
 def bits(after: dict[str, Any]) -> str:
