@@ -202,7 +202,7 @@ def test_features_go_the_whole_way(owner: OwnerKey, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     y = rng.integers(0, 4, 800)
     x = rng.normal(size=(800, 10)) * [1, 1e-3, 1, 1, 1e4, 1, 1, 1, 1, 1]
-    x[:, :4] += 3 * np.eye(4)[y] * [1, 1e-3, 1, 1]
+    x[:, :4] += 4 * np.eye(4)[y] * [1, 1e-3, 1, 1]  # far enough apart for any key's triggers
     data = LabelledData.of(x[:600], y[:600], x[600:], y[600:], "table")
     training = Training(model="mlp", epochs=100, optimizer="adamw", lr=0.005, device="cpu")
     embedded = embed(owner, data, tmp_path, training=training)

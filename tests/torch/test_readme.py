@@ -140,7 +140,9 @@ def test_the_figures_are_those_that_were_measured() -> None:
         capture_output=True,
         text=True,
     )
-    figures, frameworks = done.stdout.strip().split("\n\n")
+    survival, figures, frameworks = done.stdout.strip().split("\n\n")
+    assert survival.count("\n") >= 10
+    assert survival in README
     assert figures.count("\n") >= 8
     assert figures in README
     assert frameworks.count("\n") == 6
