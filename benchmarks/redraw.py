@@ -10,6 +10,7 @@ from statistics import mean
 from typing import Any
 
 import harness
+from experiments import RECIPES
 from stacks import STACKS
 
 
@@ -225,11 +226,7 @@ EMBEDDINGS = ("robust", "extraction", "adi", "adi-pretrained")
 def survival_table() -> list[str]:
     """Return the lines of what each embedding survives, amulet's network beside wmx's."""
     campaigns = {
-        f"`{recipe.removesuffix('-pretrained')}`"
-        + (", trained network" if recipe.endswith("-pretrained") else ""): result(
-            f"attacks_mnist10k_torch_{recipe}_30"
-        )
-        for recipe in EMBEDDINGS
+        RECIPES[recipe]: result(f"attacks_mnist10k_torch_{recipe}_30") for recipe in EMBEDDINGS
     }
     rival = result("amulet_mnist10k_mended")["runs"]
     costs = [f"{mean(one['marked_minus_unmarked_points']):+.2f}" for one in campaigns.values()]

@@ -153,8 +153,9 @@ def recipe_with_triggers(name: str) -> Recipe:
     """
     recipe = recipe_named(name)
     if not recipe.share:
+        others = ", ".join(other.name for other in RECIPES.values() if other.share)
         raise UsageError(
-            f"the recipe {name} adds no triggers to batches, expected adi, robust or brief",
+            f"the recipe {name} adds no triggers to batches, expected one of {others}",
             hint="train on wmx.second_choice.soft_labels(watermark, x, y) instead of y",
         )
     return recipe
