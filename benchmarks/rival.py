@@ -80,7 +80,7 @@ def marked(
 
 def measured(outcome: Outcome, made: dict[str, Any], task: Task) -> dict[str, Any]:
     """Return accuracy, hits, evidence bits and amulet's own judgement of an attacked network."""
-    images, labels = made["triggers"].transpose(0, 2, 3, 1), made["labels"]
+    images, labels = 255 * made["triggers"].transpose(0, 2, 3, 1), made["labels"]
     answers = max(
         (
             answers

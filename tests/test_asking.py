@@ -9,8 +9,10 @@ from fixed import OWNER, fixed_watermark
 from wmx import Watermark
 from wmx.answers import Answers
 from wmx.asking import PROBE, plain_answers, shifted_answers
+from wmx.settled import NOTHING_SETTLED
 from wmx.suspect.feeding import Feeding
 from wmx.suspect.function import FunctionSuspect
+from wmx.suspect.layouts import Layout
 from wmx.suspect.reading import MAX_SCORES, readings
 from wmx.task import Task
 from wmx.verdict import judge
@@ -27,7 +29,7 @@ class Listener:
     output for each class left; in the last two shifts it says what it has learned.
     """
 
-    name, sha256, engine = "listener", None, "memory"
+    name, sha256, engine, settled = "listener", None, "memory", NOTHING_SETTLED
 
     def __init__(self) -> None:
         self.external: dict[str, str] = {}
@@ -37,9 +39,15 @@ class Listener:
         self._probes = 0
 
     def feedings(self, task: Task) -> list[Feeding]:
-        return [Feeding(name, "x", np.dtype(np.float32), None) for name in ("NCHW", "NHWC")]
+        layouts = [
+            Layout("NCHW", (1, 28, 28), (1, 28, 28)),
+            Layout("NHWC", (28, 28, 1), (28, 28, 1)),
+        ]
+        return [Feeding("x", layout, np.dtype(np.float32), None) for layout in layouts]
 
-    def answers(self, feeding: Feeding, inputs: np.ndarray, task: Task) -> dict[str, Answers]:
+    def answers(
+        self, feeding: Feeding, inputs: np.ndarray, task: Task, scaling: str | None = None
+    ) -> dict[str, Answers]:
         said = np.full((8, len(inputs)), -1)
         if len(inputs) == 100 - PROBE:
             self._hear(True)

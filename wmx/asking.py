@@ -1,4 +1,4 @@
-"""Asking a suspect: the triggers as they are, and moved by a few pixels."""
+"""Asking a suspect: the triggers as they are, in other units, and moved by a few pixels."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,16 +28,37 @@ def plain_answers(suspect: Suspect, window: Window) -> dict[Way, Answers]:
     """
     found: dict[Way, Answers] = {}
     failures = []
-    inputs = window.inputs
     for feeding in suspect.feedings(window.task):
         try:
-            outputs = suspect.answers(feeding, inputs, window.task)
+            outputs = suspect.answers(feeding, window.triggers, window.task)
         except CannotRunError as error:
             failures.append(error)
         else:
-            found |= {Way(feeding.layout, output): given for output, given in outputs.items()}
+            found |= {Way(feeding.name, output): given for output, given in outputs.items()}
     if not found:
         raise failures[0]
+    return found
+
+
+def rescaled_answers(
+    suspect: Suspect, plain: Mapping[Way, Answers], window: Window
+) -> dict[Way, Answers]:
+    """Return the answers to all triggers in every other usual scaling of pixels and features.
+
+    Args:
+        suspect: what is asked.
+        plain: the answers to the triggers as they are; only their ways have a share.
+        window: the triggers.
+    """
+    found: dict[Way, Answers] = {}
+    for feeding in suspect.feedings(window.task):
+        for scaling in feeding.scalings[1:]:
+            given = _answers_or_none(suspect, feeding, window.triggers, window, scaling)
+            found |= {
+                Way(feeding.name, output, scaling=scaling): answers
+                for output, answers in given.items()
+                if Way(feeding.name, output) in plain
+            }
     return found
 
 
@@ -63,15 +84,15 @@ def shifted_answers(
     feedings = [
         feeding
         for feeding in suspect.feedings(window.task)
-        if feeding.layout in {way.layout for way in ways}
+        if feeding.name in {way.layout for way in ways}
     ]
     found: dict[Way, Answers] = {}
     for shift in SHIFTS:
-        inputs = window.task.model_input(shifted(window.triggers[:PROBE], *shift))
+        inputs = shifted(window.triggers[:PROBE], *shift)
         for feeding in feedings:
             for output, given in _answers_or_none(suspect, feeding, inputs, window).items():
-                if Way(feeding.layout, output) in ways:  # only these have a share
-                    found[Way(feeding.layout, output, shift)] = given
+                if Way(feeding.name, output) in ways:  # only these have a share
+                    found[Way(feeding.name, output, shift)] = given
     if len(window) <= PROBE:
         return found
     for shift in SHIFTS:
@@ -79,11 +100,11 @@ def shifted_answers(
             going_on = [
                 way
                 for way, given in found.items()
-                if (way.layout, way.shift) == (feeding.layout, shift) and _bits(given, window) > 0
+                if (way.layout, way.shift) == (feeding.name, shift) and _bits(given, window) > 0
             ]
             if not going_on:
                 continue
-            inputs = window.task.model_input(shifted(window.triggers[PROBE:], *shift))
+            inputs = shifted(window.triggers[PROBE:], *shift)
             later = _answers_or_none(suspect, feeding, inputs, window)
             for way in going_on:
                 if way.output in later and _same_columns(found[way], later[way.output]):
@@ -103,11 +124,15 @@ def _affordable(plain: Mapping[Way, Answers]) -> set[Way]:
 
 
 def _answers_or_none(
-    suspect: Suspect, feeding: Feeding, inputs: NDArray[Any], window: Window
+    suspect: Suspect,
+    feeding: Feeding,
+    inputs: NDArray[Any],
+    window: Window,
+    scaling: str | None = None,
 ) -> dict[str, Answers]:
     """Return the answers of every output; none where the model fails."""
     try:
-        return suspect.answers(feeding, inputs, window.task)
+        return suspect.answers(feeding, inputs, window.task, scaling)
     except CannotRunError:
         return {}
 

@@ -188,7 +188,7 @@ def _repeat(
     """
     with (
         Sandbox.start(limits) as sandbox,
-        closing(open_suspect(model, device, sandbox=sandbox)) as suspect,
+        closing(open_suspect(model, device, sandbox=sandbox, settled=evidence.settled)) as suspect,
     ):
         require_about(evidence, suspect.sha256, suspect.external, str(model))
         return measure(

@@ -11,7 +11,7 @@ from wmx.commitment import Opening
 from wmx.encoding import decode_base64, decode_hex32, encode_base64
 from wmx.errors import IntegrityError
 from wmx.task import Task
-from wmx.ways import NO_SHIFT, SHIFTS, Way
+from wmx.ways import NO_SHIFT, OTHER_SCALINGS, SHIFTS, Way
 from wmx.window import Window
 
 TRIGGER_DTYPES = {"image": np.uint8, "features": np.float32, "tokens": np.int32}
@@ -20,7 +20,7 @@ CLASS_DTYPE = "int64"
 MAX_SCORES = 2**25  # scores in memory, over ways, triggers and classes
 MAX_PATH = 32
 MAX_OPENINGS = 4096
-MAX_WAYS = 400  # 8 outputs, 2 layouts, 25 shifts: as many as a suspect is asked in
+MAX_WAYS = 3712  # 8 outputs, 16 feedings, 29 shifts and scalings: as many as a suspect is asked in
 MAX_BETS = 2**18  # ways times triggers: each costs about a quarter of a millisecond
 
 
@@ -41,6 +41,7 @@ def way_to_json(way: Way, answers: Answers, task: Task) -> dict[str, Any]:
         "answers": _answers_to_json(answers, task),
         "layout": way.layout,
         "output": way.output,
+        "scaling": way.scaling,
         "shift": list(way.shift),
     }
 
@@ -86,7 +87,7 @@ def answers_from_json(ways: Any, window: Window) -> dict[Way, Answers]:
     if len(answers) < len(ways):
         raise ValueError("a way is there twice")
     if not all(way.plain in answers for way in answers):
-        raise ValueError("a shifted way without the plain one, which shares its part")
+        raise ValueError("a shifted or rescaled way without the plain one, which shares its part")
     return answers
 
 
@@ -107,14 +108,17 @@ def _opening_from_json(value: Any, task: Task) -> Opening:
 def _way_from_json(value: Any, count: int, task: Task) -> tuple[Way, Answers]:
     """Read a way and its answers to ``count`` triggers."""
     layout, output, shift = value["layout"], value["output"], value["shift"]
-    if not isinstance(layout, str) or not isinstance(output, str):
-        raise TypeError("layout and output of a way are strings")
+    scaling = value["scaling"]
+    if not all(isinstance(name, str) for name in (layout, output, scaling)):
+        raise TypeError("layout, output and scaling of a way are strings")
     if not isinstance(shift, list) or not all(type(pixels) is int for pixels in shift):
         raise TypeError("shift of a way is two integers")
     moved = tuple(shift)
-    if moved != NO_SHIFT and (moved not in SHIFTS or task.kind != "image"):
-        raise ValueError(f"a way with the shift {shift}")
-    return Way(layout, output, moved), _answers_from_json(value["answers"], count, task)
+    if moved != NO_SHIFT and (moved not in SHIFTS or task.kind != "image" or scaling):
+        raise ValueError(f"a way with the shift {shift} and the scaling {scaling!r}")
+    if scaling and scaling not in OTHER_SCALINGS[task.kind]:
+        raise ValueError(f"a way with the scaling {scaling!r}")
+    return Way(layout, output, moved, scaling), _answers_from_json(value["answers"], count, task)
 
 
 def _answers_to_json(answers: Answers, task: Task) -> dict[str, Any]:

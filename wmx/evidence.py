@@ -22,10 +22,11 @@ from wmx.disclosure import (
 )
 from wmx.dsse import Envelope
 from wmx.encoding import decode_hex32
-from wmx.errors import IntegrityError
+from wmx.errors import IntegrityError, UsageError
 from wmx.files import read_bytes
 from wmx.keys import OwnerKey
 from wmx.printable import is_file_name, printable
+from wmx.settled import NOTHING_SETTLED, Settled
 from wmx.statistics import fraction_text
 from wmx.task import decimal_string
 from wmx.ways import Way, Weight, price_of, weigh
@@ -36,6 +37,7 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:wmx:evidence:3"
 MAX_EVIDENCE_BYTES = 256 * 1024**2
 MAX_CLAIMS_TRIED = 1_000_000
+MAX_INPUTS = 64  # of a model
 MAX_SUBJECTS = 1001  # as many files of weights as a model may have, and its own
 BITS_TOLERANCE = 1e-5  # between stated bits, six decimals, and those of another machine
 
@@ -68,6 +70,7 @@ class Evidence:
         suspect: name of the suspect's ONNX file.
         suspect_sha256: of it, hexadecimal.
         suspect_external: of the files beside it that hold its weights, by name.
+        settled: the numbers that the owner gave to inputs which take no trigger; paid for.
         run: what was run.
         created: the owner's word on the time, ``YYYY-MM-DDThh:mm:ssZ``.
         envelope: the signed file.
@@ -82,6 +85,7 @@ class Evidence:
     suspect: str
     suspect_sha256: str
     suspect_external: Mapping[str, str]
+    settled: Settled
     run: Run
     created: str
     envelope: Envelope
@@ -99,6 +103,7 @@ class Evidence:
         suspect: str,
         suspect_sha256: str,
         suspect_external: Mapping[str, str] | None = None,
+        settled: Settled = NOTHING_SETTLED,
         run: Run,
         created: str | None = None,
     ) -> Self:
@@ -109,13 +114,14 @@ class Evidence:
             IntegrityError: what was made would be refused by a reader.
         """
         claim = window.claim
-        price = price_of(claims_tried, starts=claim.n)
+        price = price_of(claims_tried, starts=claim.n, settled=settled)
         predicate = {
             "claim": {"digest": {"sha256": claim.digest}, "file": claim.to_json()},
             "claims_tried": claims_tried,
             "counted": _counted(weigh(answers, window, price=price)),
             "created": created or now_text(),
             "openings": [opening_to_json(opening) for opening in openings],
+            "inputs": dict(settled.inputs),
             "required_bits": decimal_string(required_bits),
             "run": {"engine": run.engine, "opsets": list(run.opsets), "producer": run.producer},
             "scheme": SCHEME,
@@ -187,7 +193,9 @@ class Evidence:
         window = window_from_json(predicate["window"], predicate["openings"], claim)
         answers = answers_from_json(predicate["ways"], window)
         claims_tried = _claims_tried(predicate["claims_tried"])
-        weight = weigh(answers, window, price=price_of(claims_tried, starts=claim.n))
+        settled = _settled(predicate["inputs"])
+        price = price_of(claims_tried, starts=claim.n, settled=settled)
+        weight = weigh(answers, window, price=price)
         _compare(predicate["counted"], _counted(weight), what)
         return cls(
             claim=claim,
@@ -199,6 +207,7 @@ class Evidence:
             suspect=suspect,
             suspect_sha256=suspect_sha256,
             suspect_external=dict(external),
+            settled=settled,
             run=Run(
                 engine=_text(run["engine"]),
                 opsets=tuple(_text(opset) for opset in run["opsets"]),
@@ -207,6 +216,15 @@ class Evidence:
             created=checked_time(predicate["created"]),
             envelope=envelope,
         )
+
+
+def _settled(inputs: Any) -> Settled:
+    if not isinstance(inputs, dict) or len(inputs) > MAX_INPUTS:
+        raise TypeError(f"the inputs are not an object of at most {MAX_INPUTS} numbers")
+    try:
+        return Settled({name: _text(number) for name, number in inputs.items()})
+    except UsageError as error:
+        raise ValueError(str(error)) from None
 
 
 def _counted(weight: Weight) -> dict[str, Any]:

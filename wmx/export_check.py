@@ -39,8 +39,8 @@ def check_export(
             hint="this is a fault of the exporter; another version of it may do",
         ) from None
     session = runtime.load(data, "the exported file", "cpu")
-    found = feedings(session.inputs[0], task) if len(session.inputs) == 1 else []
-    if not found:
+    found = feedings(session.inputs, task) if len(session.inputs) == 1 else []
+    if not found or not found[0].is_plain(task):
         raise CannotRunError(
             f"the exported file takes {'; '.join(map(str, session.inputs))}, "
             f"expected one input of {task.kind} {task.shape}"
@@ -53,7 +53,7 @@ def check_export(
     for batch_size in BATCH_SIZES:
         inputs = task.example_inputs(batch_size, seed=batch_size)
         expected = reference(inputs)
-        given = session.run({found[0].input: found[0].arrange(inputs)})[0]
+        given = session.run({found[0].input: found[0].arranged(inputs)})[0]
         _compare(np.asarray(given), expected, batch_size)
 
 

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from wmx.answers import Answers
-from wmx.asking import plain_answers, shifted_answers
+from wmx.asking import plain_answers, rescaled_answers, shifted_answers
 from wmx.commitment import open_triggers
 from wmx.disclosure import MAX_OPENINGS
 from wmx.errors import CannotRunError, UsageError
@@ -122,7 +122,7 @@ def choose(
         if not 1 <= reveal <= len(window):
             raise UsageError(f"--reveal is {reveal}, expected 1 to {len(window)} triggers")
         window = window.first(reveal)
-    price = price_of(claims_tried, starts=watermark.claim.n)
+    price = price_of(claims_tried, starts=watermark.claim.n, settled=suspect.settled)
     wanted = required_bits + MARGIN_BITS
 
     def enough(answers: Mapping[Way, Answers]) -> int | None:
@@ -134,6 +134,9 @@ def choose(
 
     answers = plain_answers(suspect, window)
     count = enough(answers)
+    if count is None:
+        answers |= rescaled_answers(suspect, answers, window)
+        count = enough(answers)
     if count is None and window.task.kind == "image":
         shifted = shifted_answers(suspect, answers, window)
         # one that stopped betting counts as wealth 0, so that a checker need not know why it did
@@ -173,6 +176,7 @@ def _signed(
             suspect=Path(suspect.name).name,
             suspect_sha256=str(suspect.sha256),
             suspect_external=suspect.external,
+            settled=suspect.settled,
             run=run,
         )
     except ValueError as error:

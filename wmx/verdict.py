@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from wmx.answers import Answers
-from wmx.asking import plain_answers, shifted_answers
+from wmx.asking import plain_answers, rescaled_answers, shifted_answers
 from wmx.errors import CannotRunError, UsageError
 from wmx.statistics import log10_fraction, required_bits
 from wmx.suspect import Suspect, opened
@@ -201,8 +201,8 @@ def measure(
 ) -> Verdict:
     """Measure an opened suspect by the triggers of a window.
 
-    The shifted feedings are run only where the plain ones do not suffice.  What was not run counts
-    as wealth 0, so the bits are then a lower bound.
+    Other scalings, and then shifts, are run only where the plain ways do not suffice.  What was not
+    run counts as wealth 0, so the bits are then a lower bound.
 
     Args:
         suspect: what is asked.
@@ -212,9 +212,12 @@ def measure(
         claims_tried: how many claims are held against this suspect; log2 of it is subtracted.
         starts: among how many windows this one was chosen; log2 of it is subtracted.
     """
-    price = price_of(claims_tried, starts=starts)
+    price = price_of(claims_tried, starts=starts, settled=suspect.settled)
     answers = plain_answers(suspect, window)
     weight = weigh(answers, window, price=price)
+    if weight.bits < required:
+        answers |= rescaled_answers(suspect, answers, window)
+        weight = weigh(answers, window, price=price)
     if window.task.kind == "image" and weight.bits < required:
         answers |= shifted_answers(suspect, answers, window)
         weight = weigh(answers, window, price=price)

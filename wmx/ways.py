@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx.answers import Answers
+from wmx.settled import NOTHING_SETTLED, Settled
 from wmx.statistics import (
     Bets,
     Labels,
@@ -24,6 +25,11 @@ from wmx.statistics import (
 from wmx.task import Task
 from wmx.window import Window
 
+OTHER_SCALINGS = {  # beside the one that fits the input; see wmx.suspect.scaling
+    "image": ("0..255", "0..1", "-1..1", "ImageNet"),
+    "features": ("raw",),
+    "tokens": (),
+}
 MAX_SHIFT = 2
 NO_SHIFT = (0, 0)
 SHIFTS = tuple(
@@ -32,7 +38,11 @@ SHIFTS = tuple(
     for right in range(-MAX_SHIFT, MAX_SHIFT + 1)
     if (down, right) != NO_SHIFT
 )
-LOG2_PLAIN_SHARE = -1.0  # half of the mixture is for plain inputs, half for shifted ones
+LOG2_PLAIN_SHARE = -1.0  # half of the mixture is for plain inputs, half for their variations
+VARIATIONS = {  # how many a plain way may have at most
+    kind: len(scalings) + (len(SHIFTS) if kind == "image" else 0)
+    for kind, scalings in OTHER_SCALINGS.items()
+}
 
 
 @dataclass(frozen=True)
@@ -40,30 +50,33 @@ class Way:
     """One way of feeding and reading a suspect.
 
     Attributes:
-        layout: order of the input's axes.
+        layout: order of the input's axes, and what else tells feedings apart.
         output: name of the output that was read.
         shift: whole pixels (down, right) by which the inputs were moved.
+        scaling: what numbers stood for pixels or features; ``""`` for those that fit the input.
     """
 
     layout: str
     output: str
     shift: tuple[int, int] = NO_SHIFT
+    scaling: str = ""
 
     @property
     def is_plain(self) -> bool:
         """Whether the inputs were fed as they are."""
-        return self.shift == NO_SHIFT
+        return self.shift == NO_SHIFT and not self.scaling
 
     @property
     def plain(self) -> "Way":
-        """The same way without the shift."""
+        """The same way without shift and other scaling."""
         return Way(self.layout, self.output)
 
     @property
     def name(self) -> str:
-        """Layout, shift and output."""
-        shift = "" if self.is_plain else f"shifted {self.shift[0]:+d},{self.shift[1]:+d} "
-        return f"{self.layout} {shift}{self.output}"
+        """Layout, scaling, shift and output."""
+        scaling = f"{self.scaling} " if self.scaling else ""
+        shift = f"shifted {self.shift[0]:+d},{self.shift[1]:+d} " if self.shift != NO_SHIFT else ""
+        return f"{self.layout} {scaling}{shift}{self.output}"
 
 
 @dataclass(frozen=True)
@@ -104,23 +117,23 @@ class WayResult:
 def play(answers: Mapping[Way, Answers], labels: Labels, task: Task) -> list[WayResult]:
     """Let the experts bet on the answers of every way.
 
-    Shares are fixed by the number of plain ways, which hangs on the suspect and the task alone: for
-    images they share one half, and the 24 shifts of each the other.
+    Shares are fixed by the number of plain ways, which hangs on the suspect and the task alone:
+    they share one half, and their variations the other; tokens have none, and plain ways share all.
 
     Args:
-        answers: of every plain way that there is, and of any shifts of these; to all triggers, or
-            to the first of them where a way stopped.
+        answers: of every plain way that there is, and of any variations of these; to all triggers,
+            or to the first of them where a way stopped.
         labels: int64 [n].
         task: gives the kind of input and K.
     """
-    shiftable = task.kind == "image"
+    variations = VARIATIONS[task.kind]
     plain = sum(way.is_plain for way in answers)
-    share = (LOG2_PLAIN_SHARE if shiftable else 0.0) - log2(plain)
+    share = (LOG2_PLAIN_SHARE if variations else 0.0) - log2(plain)
     return [
         WayResult(
             way,
             expert_bets(given, labels[: len(given)], task.classes),
-            share if way.is_plain else share - log2(len(SHIFTS)),
+            share if way.is_plain else share - log2(variations),
         )
         for way, given in answers.items()
     ]
@@ -188,9 +201,9 @@ def mixture_bits(results: Sequence[WayResult]) -> float:
     return log2_mean((result.bits for result in results), (result.log2_share for result in results))
 
 
-def price_of(claims_tried: int, *, starts: int = 1) -> float:
-    """Return the bits that choices cost: log2 of the claims tried and of a window's n starts."""
-    return log2(claims_tried) + log2(starts)
+def price_of(claims_tried: int, *, starts: int = 1, settled: Settled = NOTHING_SETTLED) -> float:
+    """Return the bits that choices cost: of a claim, of a window's start, of inputs' numbers."""
+    return log2(claims_tried) + log2(starts) + settled.price
 
 
 def shifted(pixels: NDArray[np.uint8], down: int, right: int) -> NDArray[np.uint8]:

@@ -20,6 +20,7 @@ from wmx.errors import CannotRunError
 from wmx.sandbox.wire import Message
 from wmx.suspect.child import Child, answer_parent
 from wmx.suspect.feeding import Feeding
+from wmx.suspect.layouts import Layout
 from wmx.suspect.reading import readings
 from wmx.task import Task
 from wmx.trainer import train_epoch
@@ -91,14 +92,16 @@ class TuningChild(Child):
         task = Task.from_json(fields["task"])
         self._training = training = Training(**fields["training"])
         dtype = np.dtype(fields["dtype"])
-        feeding = Feeding(fields["layout"], fields["input"], dtype, fields["batch"])
+        shape = tuple(fields["shape"])
+        layout = Layout(fields["layout"], shape, shape)
+        feeding = Feeding(fields["input"], layout, dtype, fields["batch"])
         network = converted(self._data)
         rows = fields["batch"] or PROBES
-        probes = {feeding.input: feeding.arrange(task.model_input(x[:rows]))}
+        probes = feeding.fed(x[:rows], task)
         output = self._agreeing_output(network, probes, task)
         self._batches = ShuffledBatches(x, y, task, training)
         steps = self._batches.per_epoch * training.epochs
-        fed = Fed(network, feeding.layout, output)
+        fed = Fed(network, layout.axes, output)
         self._learner = TorchLearner(fed, task, None, training, steps, CPU, {})
         self._network = network
         weights = sum(p.numel() for p in network.parameters() if p.requires_grad)

@@ -151,12 +151,11 @@ def accuracy(suspect: Suspect, x: NDArray[Any], y: NDArray[np.int64], task: Task
     Raises:
         CannotRunError: the suspect takes the inputs in no way.
     """
-    inputs = task.model_input(x)
     found = []
     failures = []
     for feeding in suspect.feedings(task):
         try:
-            answers = suspect.answers(feeding, inputs, task)
+            answers = suspect.answers(feeding, x, task)
         except CannotRunError as error:
             failures.append(error)
         else:

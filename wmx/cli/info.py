@@ -2,13 +2,16 @@
 
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from wmx.cli.claim import shown
 from wmx.cli.common import JsonOption, answer, table
 from wmx.cli.words import digest_rows, stamp_rows, window_text
+
+if TYPE_CHECKING:
+    from wmx.suspect.feeding import Feeding
 
 
 def info(
@@ -132,10 +135,18 @@ def _model(file: Path, claim_path: Path | None) -> tuple[str, dict[str, Any]]:
         }
         if claim_path is not None:
             task = Claim.load(claim_path).task
-            layouts = [feeding.layout for feeding in model.feedings(task)]
-            rows["bound as"] = f"{' or '.join(layouts)} for {claim_path}"
-            fields["bindings"] = layouts
+            bindings = [_binding(feeding) for feeding in model.feedings(task)]
+            for number, (text, _) in enumerate(bindings, 1):
+                rows[f"way {number}" if len(bindings) > 1 else "bound as"] = text
+            fields["bindings"] = [binding for _, binding in bindings]
     return f"ONNX model {file}\n{table(rows)}", fields
+
+
+def _binding(feeding: "Feeding") -> tuple[str, dict[str, Any]]:
+    own, *others = feeding.scalings
+    scaling = own or "as the claim says"
+    text = f"{feeding.name}, {scaling}" + (f", else {' or '.join(others)}" if others else "")
+    return text, {"feeding": feeding.name, "scaling": scaling, "other_scalings": others}
 
 
 def _port_fields(port: Any) -> dict[str, Any]:

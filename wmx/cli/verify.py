@@ -31,6 +31,7 @@ from wmx.cli.output import NOT_VERIFIED, decision_fields
 from wmx.cli.words import dating_fields, dating_rows, digest_rows, window_text
 from wmx.errors import UsageError
 from wmx.odds import odds, scientific
+from wmx.settled import Settled
 
 if TYPE_CHECKING:
     from wmx.evidence import Evidence
@@ -67,6 +68,17 @@ def verify(
         ),
     ] = None,
     report: ReportOption = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="NAME=NUMBER",
+            help="Fill an input that takes no trigger; 4 bits for each character are paid.",
+        ),
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Read this output alone.")
+    ] = None,
     device: DeviceOption = DeviceChoice.auto,
     seconds: SecondsOption = None,
     memory: MemoryOption = None,
@@ -77,6 +89,7 @@ def verify(
     from wmx.sandbox.process import Sandbox
 
     how_many = _reveal(reveal)
+    settled = Settled.parse(inputs or [], output)
     read = (suspect, claim, key or store().key_path, triggers, roots)
     if evidence is not None:
         prepare_output("--evidence", evidence, read, force=force)
@@ -90,7 +103,7 @@ def verify(
 
         owner = load_owner(key)
         watermarks = _watermarks(claim, owner, triggers)
-        asked = open_suspect(suspect, device.value, sandbox=sandbox)
+        asked = open_suspect(suspect, device.value, sandbox=sandbox, settled=settled)
         watermark, verdict = best_match(
             asked,
             watermarks,

@@ -178,12 +178,18 @@ def _train(
     feeding = tuned.feedings(task)[0]
     if feeding.dtype != np.float32 and task.kind != "tokens":
         raise CannotRunError(f"the model takes {feeding.dtype}, and only float32 can be trained")
+    if not feeding.is_plain(task):
+        raise CannotRunError(
+            f"the model is fed as {feeding.name}, and what can be trained takes one input of the "
+            "task's own shape"
+        )
     batch = feeding.batch or training.batch_size
     settings: dict[str, Any] = {**training.settings(), "device": "cpu", "batch_size": batch}
     fields = {
         "task": task.to_json(),
         "training": settings,
-        "layout": feeding.layout,
+        "layout": feeding.layout.axes,
+        "shape": list(feeding.layout.shape),
         "input": feeding.input,
         "dtype": feeding.dtype.name,
         "batch": feeding.batch,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from wmx.answers import Answers
     from wmx.sandbox.process import Sandbox
+    from wmx.settled import Settled
     from wmx.suspect.device import Device
     from wmx.suspect.feeding import Feeding
     from wmx.task import Task
@@ -33,12 +34,14 @@ class Suspect(Protocol):
         sha256: of its file, hexadecimal; ``None`` where there is none.
         external: SHA-256 of the files beside it that hold its weights, by name.
         engine: what runs it, with its version.
+        settled: what somebody has said about its inputs and outputs; his choice has a price.
     """
 
     name: str
     sha256: str | None
     external: Mapping[str, str]
     engine: str
+    settled: Settled
 
     def feedings(self, task: Task) -> list[Feeding]:
         """Return every way of feeding it inputs of ``task``; at least one.
@@ -47,8 +50,16 @@ class Suspect(Protocol):
             CannotRunError: none fits.
         """
 
-    def answers(self, feeding: Feeding, inputs: NDArray[Any], task: Task) -> dict[str, Answers]:
-        """Return the answers of each classifier-like output to inputs [n, *task.shape].
+    def answers(
+        self, feeding: Feeding, inputs: NDArray[Any], task: Task, scaling: str | None = None
+    ) -> dict[str, Answers]:
+        """Return the answers of each classifier-like output.
+
+        Args:
+            feeding: one of :meth:`feedings`.
+            inputs: canonical [n, *task.shape]: pixels 0 to 255, features, or token ids.
+            task: of the claim.
+            scaling: one of the feeding's; the first if ``None``.
 
         Raises:
             CannotRunError: it fails on the inputs, or no output looks like a classifier's.
@@ -65,6 +76,7 @@ def open_suspect(
     *,
     sandbox: Sandbox | None = None,
     own: bool = False,
+    settled: Settled | None = None,
 ) -> Suspect:
     """Open an ONNX file, or wrap a callable ``inputs -> scores``.  To be closed after use.
 
@@ -75,6 +87,7 @@ def open_suspect(
         sandbox: the process to run a file in, with limits of one's own; a new one if ``None``.
             It is closed with the suspect.
         own: the file is one's own work, to be run in this process.
+        settled: what is known of its inputs and outputs beside what the file says.
 
     Raises:
         CannotRunError: the file cannot be read or loaded, or is refused.
@@ -83,9 +96,12 @@ def open_suspect(
         from wmx.suspect.function import FunctionSuspect
 
         return FunctionSuspect(suspect)
+    from wmx.settled import NOTHING_SETTLED
     from wmx.suspect.onnx_file import OnnxFile
 
-    return OnnxFile.open_own(suspect, device) if own else OnnxFile.open(suspect, device, sandbox)
+    if own:
+        return OnnxFile.open_own(suspect, device)
+    return OnnxFile.open(suspect, device, sandbox, settled or NOTHING_SETTLED)
 
 
 @contextmanager

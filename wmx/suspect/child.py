@@ -123,7 +123,7 @@ class Child:
         """Run the model on the inputs of the request."""
         inputs = dict(zip(request.fields["inputs"], request.arrays, strict=True))
         fed = {name: array for name, array in inputs.items() if array is not None}
-        rows = {len(array) for array in fed.values()}
+        rows = {len(array) for array in fed.values() if array.ndim}
         values = [value if _may_answer(value, rows) else None for value in self.values(fed)]
         size = sum(value.nbytes for value in values if value is not None)
         if size > MAX_ANSWER_BYTES:
@@ -144,6 +144,6 @@ def _port(port: Port) -> list[Any]:
 
 def _may_answer(value: NDArray[Any] | None, rows: set[int]) -> bool:
     """Say whether a value may be scores or class numbers of the inputs; no more is sent."""
-    if value is None or not wire.fits(value) or value.ndim < 1 or {len(value)} != rows:
+    if value is None or not wire.fits(value) or value.ndim < 1 or len(value) not in rows:
         return False
     return len([dim for dim in value.shape[1:] if dim != 1]) <= 1

@@ -4,25 +4,36 @@ What is decided here hangs on the model and the task alone, never on the labels;
 binding that fits costs nothing but its share of the mixture (docs/statistics.md).
 """
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wmx.suspect.layouts import Layout, layouts
+from wmx.suspect.pixels import RESAMPLINGS, with_channels
 from wmx.suspect.port import Port
+from wmx.suspect.scaling import CENTRED_PIXELS, OF_PIXELS, PIXELS, RAW, other_scalings
 from wmx.task import Task
 
 FLOATS: dict[str, np.dtype[Any]] = {
     "tensor(float16)": np.dtype(np.float16),
     "tensor(float)": np.dtype(np.float32),
     "tensor(double)": np.dtype(np.float64),
+    "tensor(bfloat16)": np.dtype(np.float32),  # the runtime's side rounds
 }
 INTEGERS: dict[str, np.dtype[Any]] = {
     "tensor(int32)": np.dtype(np.int32),
     "tensor(int64)": np.dtype(np.int64),
 }
+BYTES: dict[str, np.dtype[Any]] = {
+    "tensor(uint8)": np.dtype(np.uint8),
+    "tensor(int8)": np.dtype(np.int8),
+}
 MAX_CHUNK_ELEMENTS = 2**21  # elements of input given to a free-batch model at a time
+MAX_FEEDINGS = 16
 
 
 @dataclass(frozen=True)
@@ -30,65 +41,201 @@ class Feeding:
     """One way to hand inputs to a model.
 
     Attributes:
-        layout: order of the axes, e.g. ``"NCHW"``.
         input: name of the model's input.
+        layout: order and shape of its axes.
         dtype: of the array it takes.
         batch: fixed batch size, or ``None`` if it is free.
+        resampling: how images are resized, ``None`` where they are not.
+        scalings: what numbers stand for pixels and features: the natural one first.
+        others: the model's other inputs, each with what fills it.
+        columns: names of the inputs that take one feature each, instead of ``input``.
     """
 
-    layout: str
     input: str
+    layout: Layout
     dtype: np.dtype[Any]
     batch: int | None
+    resampling: str | None = None
+    scalings: tuple[str, ...] = ("",)
+    others: tuple["Filling", ...] = ()
+    columns: tuple[str, ...] = ()
 
-    def arrange(self, inputs: NDArray[Any]) -> NDArray[Any]:
-        """Bring inputs [n, *task.shape], channels last, into this layout and dtype."""
-        match self.layout:
-            case "NCHW":
-                inputs = inputs.transpose(0, 3, 1, 2)
-            case "NHW":
-                inputs = inputs[..., 0]
-        return np.ascontiguousarray(inputs, dtype=self.dtype)
+    @property
+    def name(self) -> str:
+        """What reports and evidence call it."""
+        words = [self.layout.axes]
+        if self.resampling is not None:
+            height, width, _ = self.layout.size
+            words.append(f"{height}x{width} {self.resampling}")
+        if self.others:
+            words += [
+                f"{self.input}=inputs",
+                *(f"{one.port.name}={one.what}" for one in self.others),
+            ]
+        return " ".join(words)
 
-    def chunk_rows(self, task: Task) -> int:
+    def fed(
+        self, canonical: NDArray[Any], task: Task, scaling: str | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Return the arrays that a model is given, by the names of its inputs.
+
+        Args:
+            canonical: [n, *task.shape]: pixels 0 to 255, integers or floats; features; token ids.
+            task: of the claim.
+            scaling: one of :attr:`scalings`; the first if ``None``.
+        """
+        values = self._values(canonical, task, self.scalings[0] if scaling is None else scaling)
+        if self.columns:
+            return {
+                name: np.ascontiguousarray(values[:, i : i + 1], dtype=self.dtype)
+                for i, name in enumerate(self.columns)
+            }
+        arranged = self.arranged(values)
+        return {self.input: arranged} | {
+            one.port.name: one.array(len(arranged), self.layout, task) for one in self.others
+        }
+
+    def arranged(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Bring what the model is to see, channels last, into its layout and dtype."""
+        return np.ascontiguousarray(self.layout.arrange(values), dtype=self.dtype)
+
+    def is_plain(self, task: Task) -> bool:
+        """Say whether the model takes one input, as the claim describes it but for the order."""
+        size = self.layout.size if task.kind == "image" else self.layout.shape
+        alone = not self.others and not self.columns
+        return alone and size == task.shape and self.layout.declared == self.layout.shape
+
+    def chunk_rows(self) -> int:
         """Return how many inputs go into one call."""
-        elements = int(np.prod(task.shape))
-        return self.batch or max(1, MAX_CHUNK_ELEMENTS // elements)
+        return self.batch or max(1, MAX_CHUNK_ELEMENTS // int(np.prod(self.layout.shape)))
+
+    def _values(self, canonical: NDArray[Any], task: Task, scaling: str) -> NDArray[Any]:
+        """Return what the model is to see, channels last."""
+        if task.kind == "tokens":
+            missing = self.layout.shape[0] - canonical.shape[1]
+            return np.pad(canonical, ((0, 0), (0, missing)))
+        own = scaling not in OF_PIXELS and scaling != RAW
+        values = task.model_input(canonical) if own else canonical
+        if task.kind == "features":
+            return np.rint(values) if self.dtype.kind == "i" else values
+        height, width, channels = self.layout.size
+        if self.resampling is not None:
+            values = RESAMPLINGS[self.resampling](values.astype(np.float64), height, width)
+        values = with_channels(values, channels)
+        if own:
+            return values
+        scaled = OF_PIXELS[scaling](values.astype(np.float64))
+        return np.rint(scaled) if self.dtype.kind in "iu" else scaled
 
 
-def feedings(port: Port, task: Task) -> list[Feeding]:
-    """Return every way to feed inputs of ``task`` to the input ``port``; empty if none fits."""
-    dtypes = INTEGERS if task.kind == "tokens" else FLOATS
-    if port.type not in dtypes or not port.shape:
-        return []
-    batch, *axes = port.shape
-    return [
-        Feeding(layout, port.name, dtypes[port.type], batch)
-        for layout, shape in _layouts(task).items()
-        if len(axes) == len(shape)
-        and all(found in (None, wanted) for found, wanted in zip(axes, shape, strict=True))
-    ]
+@dataclass(frozen=True)
+class Filling:
+    """What fills an input that takes no trigger.
+
+    Attributes:
+        port: the input.
+        what: ``"1"`` at every token and 0 at the padding (``"mask"``), ``"length"``, or a number.
+    """
+
+    port: Port
+    what: str
+
+    def array(self, rows: int, layout: Layout, task: Task) -> NDArray[Any]:
+        """Return its value for so many inputs."""
+        dtype = {**FLOATS, **INTEGERS, **BYTES, "tensor(bool)": np.dtype(np.bool_)}[self.port.type]
+        if self.what == "mask":
+            kept = np.arange(layout.shape[0]) < task.shape[0]
+            return np.tile(kept, (rows, 1)).astype(dtype).reshape(rows, *layout.declared)
+        number = task.shape[0] if self.what == "length" else float(self.what)
+        shape = [
+            (rows if place == 0 else layout.shape[0]) if dim is None else dim
+            for place, dim in enumerate(self.port.shape)
+        ]
+        return np.full(shape, number).astype(dtype)
 
 
-def expected_shapes(task: Task) -> str:
-    """Describe, for an error, what input the task asks for."""
-    layouts = (
-        f"{layout} [N, {', '.join(map(str, shape))}]" for layout, shape in _layouts(task).items()
+def feedings(
+    ports: Sequence[Port], task: Task, given: Mapping[str, str] | None = None
+) -> list[Feeding]:
+    """Return every way to feed inputs of ``task`` to a model; empty if none fits.
+
+    Args:
+        ports: its inputs.
+        task: of the claim.
+        given: numbers for inputs that take no trigger, by name.
+    """
+    given = given or {}
+    known = tuple(Filling(port, given[port.name]) for port in ports if port.name in given)
+    free = [port for port in ports if port.name not in given]
+    found = (
+        one
+        for port in free
+        for fillings in _fillings(port, [other for other in free if other is not port], task)
+        for one in _single(port, (*fillings, *known), task)
     )
-    dtype = "integer" if task.kind == "tokens" else "float"
-    return f"{dtype} {' or '.join(layouts)}"
+    return list(islice(found, MAX_FEEDINGS)) or _columns(free, task)
 
 
-def _layouts(task: Task) -> dict[str, tuple[int, ...]]:
+def _single(port: Port, others: tuple[Filling, ...], task: Task) -> Iterator[Feeding]:
+    """Yield the ways to give all of an input to one port."""
+    dtypes = {"tokens": INTEGERS | FLOATS, "features": FLOATS | INTEGERS}.get(
+        task.kind, FLOATS | BYTES | INTEGERS
+    )
+    if port.type not in dtypes or not port.shape:
+        return
+    dtype = dtypes[port.type]
+    batch, *axes = port.shape
+    for layout in layouts(tuple(axes), task):
+        scalings = _scalings(dtype, layout, task)
+        resized = task.kind == "image" and layout.size[:2] != task.shape[:2]
+        for resampling in RESAMPLINGS if resized else (None,):
+            yield Feeding(port.name, layout, dtype, batch, resampling, scalings, others)
+
+
+def _scalings(dtype: np.dtype[Any], layout: Layout, task: Task) -> tuple[str, ...]:
+    if dtype.kind == "f" or task.kind == "tokens":
+        channels = layout.size[2] if task.kind == "image" else 0
+        return ("", *other_scalings(task, channels))
     if task.kind == "features":
-        return {"NF": task.shape}
-    if task.kind == "tokens":
-        return {"NL": task.shape}
-    height, width, channels = task.shape
-    layouts: dict[str, tuple[int, ...]] = {
-        "NCHW": (channels, height, width),
-        "NHWC": (height, width, channels),
-    }
-    if channels == 1:
-        layouts["NHW"] = (height, width)
-    return layouts
+        return (RAW,)
+    return (CENTRED_PIXELS if dtype == np.int8 else PIXELS,)
+
+
+def _fillings(port: Port, others: Sequence[Port], task: Task) -> Iterator[tuple[Filling, ...]]:
+    """Yield every way to fill the inputs beside ``port``; none where one cannot be filled."""
+    choices = [[Filling(one, what) for what in _contents(one, port, task)] for one in others]
+    known = islice(product(*choices), MAX_FEEDINGS)
+    yield from sorted(known, key=lambda fillings: abs(_masks(fillings) - 1))
+
+
+def _masks(fillings: Sequence[Filling]) -> int:
+    return sum(one.what == "mask" for one in fillings)
+
+
+def _contents(other: Port, port: Port, task: Task) -> tuple[str, ...]:
+    """Return what an input beside the one for the triggers may hold."""
+    if other.type == "tensor(bool)" and all(dim == 1 for dim in other.shape):
+        return ("0",)  # whether the model is in training
+    if task.kind != "tokens" or other.type not in INTEGERS | FLOATS | {"tensor(bool)": None}:
+        return ()
+    if len(other.shape) == len(port.shape):
+        return ("mask", "0")
+    return ("length",) if len(other.shape) == 1 else ()
+
+
+def _columns(ports: Sequence[Port], task: Task) -> list[Feeding]:
+    """Return the way to feed a table whose columns are inputs of their own, in their order."""
+    types = {port.type for port in ports}
+    if task.kind != "features" or len(ports) != task.shape[0] or len(types) != 1:
+        return []
+    (kind,) = types
+    dtypes = FLOATS | INTEGERS
+    batches = {port.shape[0] for port in ports if len(port.shape) == 2 and port.shape[1] == 1}
+    if kind not in dtypes or len(batches) != 1 or any(len(port.shape) != 2 for port in ports):
+        return []
+    layout = Layout("NF", task.shape, task.shape)
+    names = tuple(port.name for port in ports)
+    scalings = _scalings(dtypes[kind], layout, task)
+    return [
+        Feeding(names[0], layout, dtypes[kind], batches.pop(), scalings=scalings, columns=names)
+    ]

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from wmx.answers import Answers
 from wmx.errors import CannotRunError
+from wmx.settled import NOTHING_SETTLED
 from wmx.suspect.feeding import Feeding
+from wmx.suspect.layouts import Layout
 from wmx.suspect.reading import readings
 from wmx.task import Task
 
@@ -20,6 +22,7 @@ class FunctionSuspect:
     engine = "python function"
     sha256: str | None = None
     external: Mapping[str, str] = MappingProxyType({})
+    settled = NOTHING_SETTLED
 
     def __init__(self, predict: Callable[[NDArray[Any]], Any]) -> None:
         self._predict = predict
@@ -27,11 +30,14 @@ class FunctionSuspect:
 
     def feedings(self, task: Task) -> list[Feeding]:
         """Return the one way there is."""
-        return [Feeding("channels last", "inputs", np.dtype(np.float32), None)]
+        layout = Layout("channels last", task.shape, task.shape)
+        return [Feeding("inputs", layout, np.dtype(np.float32), None)]
 
-    def answers(self, feeding: Feeding, inputs: NDArray[Any], task: Task) -> dict[str, Answers]:
-        """Call the function once with all inputs."""
-        result = np.asarray(self._predict(inputs))
+    def answers(
+        self, feeding: Feeding, inputs: NDArray[Any], task: Task, scaling: str | None = None
+    ) -> dict[str, Answers]:
+        """Call the function once with all inputs, normalised as the claim says."""
+        result = np.asarray(self._predict(task.model_input(inputs)))
         found = readings({"result": result}, len(inputs), task.classes)
         if not found:
             raise CannotRunError(

@@ -1,23 +1,26 @@
 """An ONNX file as a suspect."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wmx.answers import Answers
-from wmx.errors import CannotRunError
+from wmx.errors import CannotRunError, UsageError
 from wmx.sandbox.process import Sandbox
+from wmx.settled import NOTHING_SETTLED, Settled
 from wmx.suspect.confined import ConfinedSession, Session
 from wmx.suspect.device import Device, require_device
-from wmx.suspect.feeding import Feeding, expected_shapes, feedings
+from wmx.suspect.feeding import Feeding, feedings
+from wmx.suspect.layouts import described
 from wmx.suspect.model_files import ModelFiles
 from wmx.suspect.reading import readings
 from wmx.task import Task
 
 MAX_ANSWER_BYTES = 2**29  # of all outputs to all inputs
+Fed: TypeAlias = Callable[[int, int], dict[str, NDArray[Any]]]
 
 
 class OnnxFile:
@@ -29,18 +32,27 @@ class OnnxFile:
         external: SHA-256 of the files beside it that hold its weights, by name.
         engine: the runtime's version and execution provider.
         session: the loaded model.
+        settled: what is known of its inputs and outputs beside what the file says.
     """
 
-    def __init__(self, files: ModelFiles, session: Session) -> None:
+    def __init__(
+        self, files: ModelFiles, session: Session, settled: Settled = NOTHING_SETTLED
+    ) -> None:
         self.name = files.name
         self.sha256: str | None = files.sha256
         self.external: Mapping[str, str] = files.external_sha256
         self.session = session
+        self.settled = settled
+        self._require_known(settled)
         self.engine = f"onnxruntime {session.version} {session.provider}"
 
     @classmethod
     def open(
-        cls, path: str | Path, device: Device = "auto", sandbox: Sandbox | None = None
+        cls,
+        path: str | Path,
+        device: Device = "auto",
+        sandbox: Sandbox | None = None,
+        settled: Settled = NOTHING_SETTLED,
     ) -> Self:
         """Open a stranger's file in a process of its own.
 
@@ -48,15 +60,17 @@ class OnnxFile:
             path: the file.
             device: where to run it.
             sandbox: a child started before; a new one if ``None``.
+            settled: what is known of its inputs and outputs beside what the file says.
 
         Raises:
             CannotRunError: the file cannot be read, is refused, or cannot be loaded.
+            UsageError: it has no input or output of a name that is given.
         """
         require_device(device)
         sandbox = sandbox or Sandbox.start()
         try:
             files = ModelFiles.read(path)
-            return cls(files, ConfinedSession(sandbox, files, device))
+            return cls(files, ConfinedSession(sandbox, files, device), settled)
         except BaseException:
             sandbox.close()
             raise
@@ -80,27 +94,34 @@ class OnnxFile:
     def feedings(self, task: Task) -> list[Feeding]:
         """Return the layouts in which the model takes the task's inputs."""
         inputs = self.session.inputs
-        found = feedings(inputs[0], task) if len(inputs) == 1 else []
+        found = feedings(inputs, task, self.settled.inputs)
         if not found:
             declared = "; ".join(map(str, inputs)) or "no input"
             raise CannotRunError(
                 f"{self.name} takes {declared}, and the claim's task needs one input: "
-                f"{expected_shapes(task)}",
+                f"{described(task)}",
                 hint="is this claim for another model? wmx info shows the inputs of a model "
-                "and the task of a claim",
+                "and the task of a claim; --input NAME=NUMBER fills an input that takes none",
             )
         return found
 
-    def answers(self, feeding: Feeding, inputs: NDArray[Any], task: Task) -> dict[str, Answers]:
+    def answers(
+        self, feeding: Feeding, inputs: NDArray[Any], task: Task, scaling: str | None = None
+    ) -> dict[str, Answers]:
         """Run the model over all inputs in chunks that fit its batch and the memory."""
-        arranged = feeding.arrange(inputs)
-        rows = feeding.chunk_rows(task)
+        rows = feeding.chunk_rows()
+
+        def fed(start: int, stop: int) -> dict[str, NDArray[Any]]:
+            return feeding.fed(inputs[start:stop], task, scaling)
+
         try:
-            outputs = self._run(feeding, arranged, rows)
+            outputs = self._run(fed, len(inputs), rows, feeding.batch)
         except CannotRunError:
             if feeding.batch is not None or rows == 1:
                 raise
-            outputs = self._run(feeding, arranged, 1)  # a free batch in name only
+            outputs = self._run(fed, len(inputs), 1, None)  # a free batch in name only
+        if self.settled.output is not None:
+            outputs = {name: outputs[name] for name in outputs if name == self.settled.output}
         found = readings(outputs, len(inputs), task.classes)
         if not found:
             declared = "; ".join(map(str, self.session.outputs))
@@ -111,19 +132,32 @@ class OnnxFile:
             )
         return found
 
-    def _run(self, feeding: Feeding, arranged: NDArray[Any], rows: int) -> dict[str, NDArray[Any]]:
+    def _require_known(self, settled: Settled) -> None:
+        for role, names, ports in (
+            ("input", settled.inputs, self.session.inputs),
+            ("output", [settled.output] if settled.output else [], self.session.outputs),
+        ):
+            known = [port.name for port in ports]
+            for name in names:
+                if name not in known:
+                    raise UsageError(
+                        f"{self.name} has no {role} {name!r}; it has {', '.join(known)}"
+                    )
+
+    def _run(self, fed: Fed, n: int, rows: int, batch: int | None) -> dict[str, NDArray[Any]]:
         """Return each output that is an array over the inputs, joined over the chunks."""
-        n = len(arranged)
         left = MAX_ANSWER_BYTES
         parts: dict[str, list[NDArray[Any]]] = {}
         for start in range(0, n, rows):
-            chunk = arranged[start : start + rows]
-            wanted = len(chunk)
-            if feeding.batch is not None and wanted < rows:
-                chunk = np.concatenate([chunk, np.repeat(chunk[-1:], rows - wanted, axis=0)])
-            results = self.session.run({feeding.input: chunk})
+            stop = min(start + rows, n)
+            wanted = stop - start
+            chunk = fed(start, stop)
+            if batch is not None and wanted < rows:
+                chunk = {name: _filled_up(array, wanted, rows) for name, array in chunk.items()}
+            asked = wanted if batch is None else rows
+            results = self.session.run(chunk)
             for port, array in zip(self.session.outputs, results, strict=True):
-                if array is not None and array.ndim and len(array) == len(chunk):
+                if array is not None and array.ndim and len(array) == asked:
                     left -= array.nbytes
                     if left < 0:
                         raise CannotRunError(
@@ -137,6 +171,13 @@ class OnnxFile:
             for name, arrays in parts.items()
             if len(arrays) == calls and len({array.shape[1:] for array in arrays}) == 1
         }
-        if not joined and rows > 1 and feeding.batch is None:
+        if not joined and rows > 1 and batch is None:
             raise CannotRunError(f"{self.name} does not answer {rows} inputs with {rows} rows")
         return joined
+
+
+def _filled_up(array: NDArray[Any], wanted: int, rows: int) -> NDArray[Any]:
+    """Repeat the last of ``wanted`` inputs until there are ``rows``; what is of no batch stays."""
+    if array.ndim == 0 or len(array) != wanted:
+        return array
+    return np.concatenate([array, np.repeat(array[-1:], rows - wanted, axis=0)])

@@ -23,12 +23,16 @@ from wmx.suspect.device import Device
 from wmx.suspect.external_data import ONE_FILE_HINT
 from wmx.suspect.onnx_rules import require_harmless
 from wmx.suspect.port import Port
+from wmx.suspect.values import Texts, from_bfloat16, from_maps, to_bfloat16
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
 PROVIDER_OF = {"cpu": CPU, "cuda": CUDA, "tensorrt": TENSORRT}
 PROVIDER_OPTIONS: dict[str, dict[str, str]] = {CUDA: {"use_tf32": "0"}, TENSORRT: {}}
+
+BFLOAT16 = "tensor(bfloat16)"
+BFLOAT16_IN_ONNX = 16  # onnx.TensorProto.BFLOAT16
 
 FATAL_ONLY = 4
 Buffer: TypeAlias = "bytes | memoryview"
@@ -67,18 +71,26 @@ class Session:
         self.inputs = tuple(_port(node) for node in session.get_inputs())
         self.outputs = tuple(_port(node) for node in session.get_outputs())
         self.provider: str = session.get_providers()[0]
+        self._texts = Texts()
+        self._halves = {port.name for port in self.inputs if port.type == BFLOAT16}
+        self._gives_halves = any(port.type == BFLOAT16 for port in self.outputs)
 
     def run(self, inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any] | None]:
         """Return the value of every output, in the order of :attr:`outputs`.
 
-        ``None`` stands for a sequence or a map.
+        A map from classes to scores becomes an array of scores, names of classes become numbers;
+        ``None`` stands for any other sequence or map.
 
         Raises:
             CannotRunError: the model failed on these inputs.
         """
         try:
-            values = self._session.run(None, inputs)
-            return [value if isinstance(value, np.ndarray) else None for value in values]
+            fed = {name: self._as_declared(name, array) for name, array in inputs.items()}
+            if self._gives_halves:
+                values = self._run_in_halves(fed)
+            else:
+                values = self._session.run(None, fed)
+            return [self._as_array(value) for value in values]
         except MemoryError:
             raise CannotRunError("the model needs more memory than there is", ROOM_HINT) from None
         except RUNTIME_ERRORS as error:
@@ -86,6 +98,36 @@ class Session:
             raise CannotRunError(
                 f"the model failed on an input of {shapes}: {_first_line(error)}"
             ) from None
+
+    def _as_declared(self, name: str, array: NDArray[Any]) -> Any:
+        if name not in self._halves:
+            return array
+        return onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(
+            to_bfloat16(array), BFLOAT16_IN_ONNX
+        )
+
+    def _run_in_halves(self, fed: dict[str, Any]) -> list[Any]:
+        """Run a model with outputs that the runtime cannot hand to numpy."""
+        given = {
+            name: onnxruntime.OrtValue.ortvalue_from_numpy(value)
+            if isinstance(value, np.ndarray)
+            else value
+            for name, value in fed.items()
+        }
+        values = self._session.run_with_ort_values(None, given)
+        return [
+            from_bfloat16(value)
+            if value.is_tensor() and value.data_type() == BFLOAT16
+            else (value.numpy() if value.is_tensor() else None)
+            for value in values
+        ]
+
+    def _as_array(self, value: Any) -> NDArray[Any] | None:
+        if isinstance(value, list):
+            return from_maps(value)
+        if not isinstance(value, np.ndarray):
+            return None
+        return self._texts.numbered(value) if value.dtype.kind in "OUS" else value
 
 
 def load(

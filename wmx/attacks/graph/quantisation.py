@@ -86,10 +86,10 @@ def _calibration(target: Target, samples: int) -> Any:
 
     def batches() -> Iterator[dict[str, Any]]:
         feeding = OnnxFile.open_own(target.model, "cpu").feedings(target.task)[0]
-        inputs = target.task.model_input(target.data.x_train[:samples])
+        inputs = target.data.x_train[:samples]
         for at in range(0, len(inputs), feeding.batch or CALIBRATION_BATCH):
             part = inputs[at : at + (feeding.batch or CALIBRATION_BATCH)]
             if feeding.batch in (None, len(part)):
-                yield {feeding.input: feeding.arrange(part)}
+                yield feeding.fed(part, target.task)
 
     return Reader()

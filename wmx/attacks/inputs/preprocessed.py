@@ -56,12 +56,12 @@ class Preprocessed:
     """A suspect that sees changed images; else as the one inside.
 
     Attributes:
-        name, sha256, engine: of the suspect inside.
+        name, sha256, external, engine, settled: of the suspect inside.
     """
 
     def __init__(self, inside: Suspect, change: Callable[[Images], Images]) -> None:
         self.name, self.engine = inside.name, inside.engine
-        self.sha256, self.external = inside.sha256, inside.external
+        self.sha256, self.external, self.settled = inside.sha256, inside.external, inside.settled
         self._inside = inside
         self._change = change
 
@@ -69,10 +69,13 @@ class Preprocessed:
         """Return those of the suspect inside."""
         return self._inside.feedings(task)
 
-    def answers(self, feeding: Feeding, inputs: NDArray[Any], task: Task) -> dict[str, Answers]:
+    def answers(
+        self, feeding: Feeding, inputs: NDArray[Any], task: Task, scaling: str | None = None
+    ) -> dict[str, Answers]:
         """Ask the suspect inside about changed inputs."""
-        changed = np.clip(self._change(unit_images(inputs, task)), 0.0, 1.0)
-        return self._inside.answers(feeding, task.model_input(changed * np.float32(255)), task)
+        unit = inputs.astype(np.float32) / np.float32(255)
+        changed = np.clip(self._change(unit), 0.0, 1.0) * np.float32(255)
+        return self._inside.answers(feeding, changed, task, scaling)
 
     def close(self) -> None:
         """Let go of the suspect inside."""

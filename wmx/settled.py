@@ -1,0 +1,64 @@
+"""What somebody has said of a model's inputs and outputs that its file does not tell."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Self
+
+from wmx.errors import UsageError
+
+NUMBER = re.compile(r"[-+]?[0-9]{1,12}(\.[0-9]{1,12})?(e[-+]?[0-9]{1,2})?")
+BITS_OF_A_CHARACTER = 4.0  # ten digits, sign, point, exponent, end: 14 of 16
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Numbers for inputs that take no trigger, and the one output to read.
+
+    Attributes:
+        inputs: a number in text for each, by the input's name.
+        output: name of the output; all that look like a classifier's if ``None``.
+    """
+
+    inputs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    output: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, number in self.inputs.items():
+            if not NUMBER.fullmatch(number):
+                raise UsageError(
+                    f"the input {name!r} is given as {number!r}, expected a number of at most 12 "
+                    "digits on each side of the point",
+                    hint="an input that needs more than one number can be fed by --callable",
+                )
+
+    @classmethod
+    def parse(cls, inputs: list[str], output: str | None = None) -> Self:
+        """Read ``["NAME=NUMBER", ...]``.
+
+        Raises:
+            UsageError: not of that form, a name is there twice, or no number.
+        """
+        found: dict[str, str] = {}
+        for text in inputs:
+            name, equals, number = text.rpartition("=")
+            if not equals or not name:
+                raise UsageError(f"--input is {text!r}, expected NAME=NUMBER")
+            if name in found:
+                raise UsageError(f"--input gives {name!r} twice")
+            found[name] = number
+        return cls(found, output)
+
+    @property
+    def price(self) -> float:
+        """Bits to subtract from the evidence.
+
+        Whoever may choose a number may try many, and keep the one that gives most evidence.  Over
+        all numbers of all lengths 2**-price sums to less than 1 (Kraft), so by the union bound the
+        best of them reaches b bits more than its price at most once in 2**b.
+        """
+        return sum(BITS_OF_A_CHARACTER * (len(number) + 1) for number in self.inputs.values())
+
+
+NOTHING_SETTLED = Settled()

@@ -1,0 +1,138 @@
+"""In which order and form a model declares the axes of one input."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from numpy.typing import NDArray
+
+from wmx.suspect.pixels import can_become
+from wmx.task import Task
+
+SMALLEST_SIDE, LARGEST_SIDE = 4, 4096  # of images that are resized
+LONGEST = 2**16  # token sequence that is padded
+
+Axes = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The form of one input.
+
+    Attributes:
+        axes: their order: ``"NCHW"``, ``"NHWC"``, ``"NHW"``, ``"N(HWC)"``, ``"N(CHW)"``, ``"NF"``
+            or ``"NL"``.
+        shape: of one input in this order, without the batch.
+        declared: the same with the axes of length 1 that the model declares beside them.
+    """
+
+    axes: str
+    shape: tuple[int, ...]
+    declared: tuple[int, ...]
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Height, width and channels, of images."""
+        match self.axes:
+            case "NCHW" | "N(CHW)":
+                channels, height, width = self.shape
+            case "NHW":
+                (height, width), channels = self.shape, 1
+            case _:
+                height, width, channels = self.shape
+        return height, width, channels
+
+    def arrange(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Bring inputs [n, ...], channels last, into the order and shape that are declared."""
+        if self.axes in ("NCHW", "N(CHW)"):
+            values = values.transpose(0, 3, 1, 2)
+        return values.reshape(len(values), *self.declared)
+
+
+def layouts(declared: Axes, task: Task) -> list[Layout]:
+    """Return every layout of the task's inputs that fits the declared axes, batch apart.
+
+    Layouts that fit as they are come first and, where there are any, alone: only else are images
+    resized, channels added or dropped, and token sequences padded.
+    """
+    found: list[Layout] = []
+    for layout in _fitting(declared, task):
+        grey = task.kind == "image" and layout.size[2] == 1
+        if not (grey and any(layout.declared == other.declared for other in found)):
+            found.append(layout)  # of one channel the order says nothing
+    exact = [one for one in found if _holds_as_it_is(one, task)]
+    return exact or found
+
+
+def described(task: Task) -> str:
+    """Describe, for an error, what input the task asks for."""
+    known = (f"{axes} [N, {', '.join(map(str, shape))}]" for axes, shape in _wanted(task).items())
+    dtype = "integer" if task.kind == "tokens" else "float"
+    return f"{dtype} {' or '.join(known)}"
+
+
+def _fitting(declared: Axes, task: Task) -> Iterator[Layout]:
+    for axes, shape in _wanted(task).items():
+        for kept in _without_singletons(declared, len(shape)):
+            found = _matched(axes, [declared[i] for i in kept], shape, task)
+            if found is not None:
+                full = [1] * len(declared)
+                for place, dim in zip(kept, found, strict=True):
+                    full[place] = dim
+                yield Layout(axes, found, tuple(full))
+                break
+    if task.kind == "image":
+        height, width, channels = task.shape
+        lengths = [dim for dim in declared if dim != 1]
+        if lengths == [channels * height * width]:
+            flat = tuple(dim or 1 for dim in declared)
+            yield Layout("N(CHW)", (channels, height, width), flat)
+            if channels > 1:
+                yield Layout("N(HWC)", (height, width, channels), flat)
+
+
+def _wanted(task: Task) -> dict[str, tuple[int, ...]]:
+    """Return the shape of one input in each order of axes."""
+    if task.kind == "features":
+        return {"NF": task.shape}
+    if task.kind == "tokens":
+        return {"NL": task.shape}
+    height, width, channels = task.shape
+    wanted: dict[str, tuple[int, ...]] = {
+        "NCHW": (channels, height, width),
+        "NHWC": (height, width, channels),
+    }
+    if channels == 1:
+        wanted["NHW"] = (height, width)
+    return wanted
+
+
+def _without_singletons(declared: Axes, rank: int) -> Iterator[tuple[int, ...]]:
+    """Yield places of ``rank`` axes such that all others are declared of length 1."""
+    extra = len(declared) - rank
+    ones = [place for place, dim in enumerate(declared) if dim == 1]
+    for dropped in combinations(ones, extra) if 0 <= extra <= len(ones) else ():
+        yield tuple(place for place in range(len(declared)) if place not in dropped)
+
+
+def _matched(
+    axes: str, declared: list[int | None], shape: tuple[int, ...], task: Task
+) -> tuple[int, ...] | None:
+    """Return the shape that an input gets, or ``None`` where the axes are for something else."""
+    found = tuple(
+        wanted if dim is None else dim for dim, wanted in zip(declared, shape, strict=True)
+    )
+    if task.kind == "image":
+        height, width, channels = Layout(axes, found, found).size
+        sides = (height, width) == task.shape[:2] or (
+            min(height, width) >= SMALLEST_SIDE and max(height, width) <= LARGEST_SIDE
+        )
+        return found if sides and can_become(task.shape[2], channels) else None
+    if task.kind == "tokens":
+        return found if task.shape[0] <= found[0] <= max(LONGEST, task.shape[0]) else None
+    return found if found == shape else None
+
+
+def _holds_as_it_is(layout: Layout, task: Task) -> bool:
+    return layout.size == task.shape if task.kind == "image" else layout.shape == task.shape
