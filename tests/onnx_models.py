@@ -171,3 +171,44 @@ def _serialised(graph: onnx.GraphProto, opset: int) -> bytes:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     onnx.checker.check_model(model)
     return model.SerializeToString()
+
+
+def with_normalisation_inside(model: bytes, watermark: Watermark) -> bytes:
+    """A model that takes pixels 0 to 255 and normalises them as the claim says."""
+    task = watermark.task
+    low, high = float(task.low), float(task.high)
+    std = np.array(task.std, np.float64).reshape(-1, 1, 1)
+    mean = np.array(task.mean, np.float64).reshape(-1, 1, 1)
+    scale, shift = (high - low) / 255 / std, (low - mean) / std
+    return with_nodes_before(
+        model,
+        [
+            helper.make_node("Mul", ["raw", "raw.scale"], ["raw.scaled"]),
+            helper.make_node("Add", ["raw.scaled", "raw.shift"], ["x"]),
+        ],
+        {"raw.scale": scale.astype(np.float32), "raw.shift": shift.astype(np.float32)},
+    )
+
+
+def with_nodes_before(
+    model: bytes,
+    nodes: list[Any],
+    weights: dict[str, NDArray[Any]],
+    *,
+    element: int = TensorProto.FLOAT,
+    shape: list[Any] | None = None,
+) -> bytes:
+    """The same model behind nodes from a new input ``raw`` to its old input ``x``."""
+    proto = onnx.load_from_string(model)
+    (old,) = proto.graph.input
+    if shape is None:
+        shape = [dim.dim_param or dim.dim_value for dim in old.type.tensor_type.shape.dim]
+    before = list(proto.graph.node)
+    del proto.graph.node[:], proto.graph.input[:]
+    proto.graph.node.extend([*nodes, *before])
+    proto.graph.input.append(helper.make_tensor_value_info("raw", element, shape))
+    proto.graph.initializer.extend(
+        numpy_helper.from_array(array, name) for name, array in weights.items()
+    )
+    onnx.checker.check_model(proto)
+    return proto.SerializeToString()

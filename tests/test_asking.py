@@ -63,6 +63,8 @@ class Listener:
                     said[row, len(self.known)] = label
         return {f"y{row}": Answers.from_labels(given, 10) for row, given in enumerate(said)}
 
+    queries_left: int | None = None
+
     def close(self) -> None:
         pass
 

@@ -1,15 +1,13 @@
 """Asking a timestamp authority over HTTP (RFC 3161, section 3.4)."""
 
-from concurrent.futures import Future
-from http.client import HTTPException
-from threading import Thread
-from urllib.error import URLError
 from urllib.parse import urlsplit
-from urllib.request import Request, urlopen
+from urllib.request import Request
 
 from wmx.errors import CannotRunError, UsageError
+from wmx.http import FAILURES, exchange
 from wmx.timestamp import MAX_RESPONSE_BYTES
 
+OK = 200
 DEADLINE_SECONDS = 30.0
 OTHER_WAY_HINT = "or send the request yourself: wmx claim timestamp CLAIM --request FILE"
 
@@ -32,40 +30,21 @@ def ask_authority(url: str, request: bytes, *, seconds: float = DEADLINE_SECONDS
         url, data=request, headers={"Content-Type": "application/timestamp-query"}
     )
     try:
-        response = _exchange(query, seconds)
+        response = exchange(query, seconds=seconds, max_bytes=MAX_RESPONSE_BYTES)
     except TimeoutError:
         raise CannotRunError(
             f"the timestamp authority {url} did not answer in full within {seconds:g} seconds",
             hint=OTHER_WAY_HINT,
         ) from None
-    except (OSError, HTTPException, ValueError, URLError) as error:
+    except FAILURES as error:
         raise CannotRunError(
             f"the timestamp authority {url} did not answer: {error}", hint=OTHER_WAY_HINT
         ) from None
-    if len(response) > MAX_RESPONSE_BYTES:
+    if response.status != OK:
+        raise CannotRunError(
+            f"the timestamp authority {url} answered with HTTP {response.status}",
+            hint=OTHER_WAY_HINT,
+        )
+    if len(response.body) > MAX_RESPONSE_BYTES:
         raise CannotRunError(f"{url} answered more than {MAX_RESPONSE_BYTES:,} bytes")
-    return response
-
-
-def _exchange(query: Request, seconds: float) -> bytes:
-    """Send a query and return the body of its answer, or as much as is more than enough.
-
-    The timeout of a socket begins anew with every byte: who drips his answer would hold the caller
-    for days.  So a thread of its own waits for the answer, and is left to itself if it is too late.
-
-    Raises:
-        TimeoutError: the answer was not complete in time.
-    """
-    exchanged: Future[bytes] = Future()
-
-    def exchange() -> None:
-        try:
-            with urlopen(query, timeout=seconds) as answer:  # noqa: S310 - the caller checked
-                body = answer.read(MAX_RESPONSE_BYTES + 1)
-        except Exception as error:
-            exchanged.set_exception(error)
-        else:
-            exchanged.set_result(body)
-
-    Thread(target=exchange, daemon=True).start()
-    return exchanged.result(seconds)
+    return response.body

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from wmx.answers import Answers
 from wmx.asking import plain_answers, rescaled_answers, shifted_answers
+from wmx.asking_in_turn import answers_in_turn
 from wmx.errors import CannotRunError, UsageError
 from wmx.statistics import log10_fraction, required_bits
 from wmx.suspect import Suspect, opened
@@ -213,14 +214,16 @@ def measure(
         starts: among how many windows this one was chosen; log2 of it is subtracted.
     """
     price = price_of(claims_tried, starts=starts, settled=suspect.settled)
-    answers = plain_answers(suspect, window)
+    if suspect.queries_left is None:
+        answers = _all_answers(suspect, window, required, price)
+    else:
+
+        def enough(given: Mapping[Way, Answers], asked: int) -> bool:
+            return weigh(given, window.first(asked), price=price).bits >= required
+
+        answers, asked = answers_in_turn(suspect, window, enough)
+        window = window.first(asked)
     weight = weigh(answers, window, price=price)
-    if weight.bits < required:
-        answers |= rescaled_answers(suspect, answers, window)
-        weight = weigh(answers, window, price=price)
-    if window.task.kind == "image" and weight.bits < required:
-        answers |= shifted_answers(suspect, answers, window)
-        weight = weigh(answers, window, price=price)
     return Verdict(
         bits=weight.bits,
         required_bits=required,
@@ -241,6 +244,22 @@ def measure(
         ways_tried=len(weight.results),
         answers=answers,
     )
+
+
+def _all_answers(
+    suspect: Suspect, window: Window, required: float, price: float
+) -> dict[Way, Answers]:
+    """Return the answers to all triggers, in other scalings and shifted only where it is needed."""
+
+    def enough(answers: Mapping[Way, Answers]) -> bool:
+        return weigh(answers, window, price=price).bits >= required
+
+    answers = plain_answers(suspect, window)
+    if not enough(answers):
+        answers |= rescaled_answers(suspect, answers, window)
+    if window.task.kind == "image" and not enough(answers):
+        answers |= shifted_answers(suspect, answers, window)
+    return answers
 
 
 def _fits(suspect: Suspect, watermark: Watermark) -> bool:

@@ -28,6 +28,7 @@ from wmx.cli.common import (
     trusted_roots,
 )
 from wmx.cli.output import NOT_VERIFIED, decision_fields
+from wmx.cli.suspects import Named, getting_ready
 from wmx.cli.words import dating_fields, dating_rows, digest_rows, window_text
 from wmx.errors import UsageError
 from wmx.odds import odds, scientific
@@ -37,12 +38,20 @@ if TYPE_CHECKING:
     from wmx.evidence import Evidence
     from wmx.keys import OwnerKey
     from wmx.proving import Reveal
+    from wmx.suspect.endpoint.client import Manners
     from wmx.verdict import Verdict
     from wmx.watermark import Watermark
 
 
 def verify(
-    suspect: Annotated[Path, typer.Argument(metavar="SUSPECT.onnx")],
+    suspect: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SUSPECT",
+            help="An ONNX file, or http(s)://HOST/v2/models/NAME.",
+            show_default=False,
+        ),
+    ] = None,
     claim: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="One claim; all of the store's if not given."),
@@ -79,6 +88,25 @@ def verify(
     output: Annotated[
         str | None, typer.Option(metavar="NAME", help="Read this output alone.")
     ] = None,
+    function: Annotated[
+        str | None,
+        typer.Option(
+            "--callable",
+            metavar="package.module:function",
+            help="Ask a function: float32 [n, *shape] in, scores [n, C] or class numbers [n] out.",
+        ),
+    ] = None,
+    token: Annotated[
+        Path | None,
+        typer.Option("--token-file", metavar="FILE", help="A bearer token for an address."),
+    ] = None,
+    max_queries: Annotated[int, typer.Option(help="Most inputs that an address is asked.")] = 2000,
+    rate: Annotated[
+        float | None, typer.Option(help="Most inputs in a second that an address is asked.")
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds that an address may take for one answer.")
+    ] = 30.0,
     device: DeviceOption = DeviceChoice.auto,
     seconds: SecondsOption = None,
     memory: MemoryOption = None,
@@ -86,24 +114,27 @@ def verify(
     json: JsonOption = False,
 ) -> None:
     """Say whether a model carries your watermark.  Exit 0 if it does, 1 if not."""
-    from wmx.sandbox.process import Sandbox
-
     how_many = _reveal(reveal)
-    settled = Settled.parse(inputs or [], output)
-    read = (suspect, claim, key or store().key_path, triggers, roots)
+    named = Named(suspect, function, Settled.parse(inputs or [], output), token)
+    read = (named.path, claim, key or store().key_path, triggers, roots, token)
     if evidence is not None:
         prepare_output("--evidence", evidence, read, force=force)
     elif reveal is not None:
         raise UsageError("--reveal belongs to an evidence", hint="name it with --evidence")
     prepare_report(report, (*read, evidence), force=force)
-    # first of all, so that it gets ready while this process goes on
-    with Sandbox.start(suspect_limits(seconds, memory)) as sandbox:
-        from wmx.suspect import open_suspect
+
+    def manners() -> "Manners":
+        from wmx.suspect.endpoint.client import Manners
+
+        return Manners(max_queries=max_queries, per_second=rate, seconds=timeout)
+
+    limits = suspect_limits(seconds, memory)
+    with getting_ready(named, device.value, limits, manners) as opened:
         from wmx.verdict import best_match
 
         owner = load_owner(key)
         watermarks = _watermarks(claim, owner, triggers)
-        asked = open_suspect(suspect, device.value, sandbox=sandbox, settled=settled)
+        asked = opened()
         watermark, verdict = best_match(
             asked,
             watermarks,

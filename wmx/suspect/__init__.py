@@ -35,6 +35,7 @@ class Suspect(Protocol):
         external: SHA-256 of the files beside it that hold its weights, by name.
         engine: what runs it, with its version.
         settled: what somebody has said about its inputs and outputs; his choice has a price.
+        queries_left: how many inputs it may still be asked; ``None`` where they cost nothing.
     """
 
     name: str
@@ -42,6 +43,10 @@ class Suspect(Protocol):
     external: Mapping[str, str]
     engine: str
     settled: Settled
+
+    @property
+    def queries_left(self) -> int | None:
+        """See above."""
 
     def feedings(self, task: Task) -> list[Feeding]:
         """Return every way of feeding it inputs of ``task``; at least one.

@@ -23,6 +23,7 @@ class FunctionSuspect:
     sha256: str | None = None
     external: Mapping[str, str] = MappingProxyType({})
     settled = NOTHING_SETTLED
+    queries_left: int | None = None
 
     def __init__(self, predict: Callable[[NDArray[Any]], Any]) -> None:
         self._predict = predict

@@ -33,7 +33,10 @@ class OnnxFile:
         engine: the runtime's version and execution provider.
         session: the loaded model.
         settled: what is known of its inputs and outputs beside what the file says.
+        queries_left: ``None``: it may be asked as often as one likes.
     """
+
+    queries_left: int | None = None
 
     def __init__(
         self, files: ModelFiles, session: Session, settled: Settled = NOTHING_SETTLED

@@ -59,6 +59,8 @@ class Preprocessed:
         name, sha256, external, engine, settled: of the suspect inside.
     """
 
+    queries_left: int | None = None
+
     def __init__(self, inside: Suspect, change: Callable[[Images], Images]) -> None:
         self.name, self.engine = inside.name, inside.engine
         self.sha256, self.external, self.settled = inside.sha256, inside.external, inside.settled

@@ -1,0 +1,265 @@
+"""Models behind an API: an honest server, and one that lies."""
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_models
+import pytest
+from oip_server import Server, dripping, response, serving
+
+from wmx import CannotRunError, OwnerKey, UsageError, Watermark, verify
+from wmx.suspect.endpoint.client import Client, Manners, read_token
+from wmx.suspect.endpoint.endpoint import Endpoint
+from wmx.suspect.endpoint.messages import HEADER_LENGTH
+
+MANNERS = Manners(retries=0, seconds=10)
+
+
+@pytest.fixture(scope="module")
+def watermark() -> Watermark:
+    return Watermark.new(OwnerKey.generate(), shape=(12, 10, 1), classes=10, mean=0.4, std=0.3)
+
+
+@pytest.fixture(scope="module")
+def model(watermark: Watermark) -> bytes:
+    return onnx_models.knows_labels(watermark)
+
+
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("output", ["logits", "probabilities", "labels"])
+def test_an_intact_mark_is_verified_and_few_inputs_are_asked(
+    watermark: Watermark, binary: bool, output: str
+) -> None:
+    """The bar: 64 bits within 24 queries at ten classes."""
+    with serving(onnx_models.knows_labels(watermark, output=output), binary=binary) as server:
+        verdict = verify(Endpoint.open(server.url), watermark, min_bits=64)
+    assert verdict.verified
+    assert server.asked == verdict.n <= 24
+    assert verdict.suspect_sha256 is None
+    assert verdict.engine == "Open Inference Protocol 2, onnxruntime_onnx"
+
+
+def test_a_server_that_says_nothing_of_the_inputs_is_asked_as_images_are_usually_given(
+    watermark: Watermark, model: bytes
+) -> None:
+    with serving(model, silent=True) as server:
+        verdict = verify(Endpoint.open(server.url, manners=MANNERS), watermark, min_bits=64)
+    assert verdict.verified
+    assert verdict.best_way.startswith("NCHW")
+
+
+def test_an_unmarked_model_is_not_verified_and_the_budget_is_kept(watermark: Watermark) -> None:
+    with serving(onnx_models.linear(watermark, 1)) as server:
+        asked = Endpoint.open(server.url, manners=Manners(max_queries=500, retries=0))
+        verdict = verify(asked, watermark)
+        assert not verdict.verified
+        assert verdict.bits < 20
+        assert 100 < server.asked <= 500
+        little = Endpoint.open(server.url, manners=Manners(max_queries=30, retries=0))
+        assert verify(little, watermark).n == 28  # in fours
+        with pytest.raises(CannotRunError, match="may be asked 3 more"):
+            verify(Endpoint.open(server.url, manners=Manners(max_queries=3)), watermark)
+
+
+def test_other_scalings_and_shifts_are_asked_where_the_plain_way_is_not_enough(
+    watermark: Watermark,
+) -> None:
+    inside = onnx_models.knows_labels(watermark)
+    with serving(onnx_models.with_normalisation_inside(inside, watermark)) as server:
+        verdict = verify(Endpoint.open(server.url), watermark, min_bits=64)
+    assert verdict.verified
+    assert "0..255" in verdict.best_way
+
+
+def lying(change: Callable[[dict[str, Any]], Any]) -> Callable[[Server, str, bytes], Any]:
+    """Answer inferences with what ``change`` makes of an honest response."""
+
+    def lie(server: Server, path: str, body: bytes) -> Any:
+        if not path.endswith("/infer"):
+            return None
+        rows = json.loads(body)["inputs"][0]["shape"][0]
+        _, _, honest = response({"y": np.zeros((rows, 10), np.float32)})
+        said = change(json.loads(honest))
+        return 200, {}, said if isinstance(said, bytes) else json.dumps(said).encode()
+
+    return lie
+
+
+def output(**fields: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    def change(document: dict[str, Any]) -> dict[str, Any]:
+        document["outputs"][0].update(fields)
+        return document
+
+    return change
+
+
+LIES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "no JSON": lambda _: b"<html>",
+    "no object": lambda _: b"[1, 2]",
+    "too deep": lambda _: b"[" * 100_000,
+    "no outputs": lambda _: {"outputs": None},
+    "outputs of another kind": lambda _: {"outputs": [1, 2]},
+    "too many outputs": lambda said: {"outputs": said["outputs"] * 65},
+    "the same output twice": lambda said: {"outputs": said["outputs"] * 2},
+    "another shape than values": output(shape=[4, 11]),
+    "a negative shape": output(shape=[-4, -10]),
+    "an absurd shape": output(shape=[2**30, 2**30]),
+    "a shape of truth values": output(shape=[True, 10]),
+    "an unknown datatype": output(datatype="FP128"),
+    "texts as numbers": output(data=["a"] * 40),
+    "numbers beyond the datatype": output(datatype="INT8", data=[1000] * 40),
+    "objects as numbers": output(data=[{}] * 40),
+    "a binary size in JSON": output(parameters={"binary_data_size": 160}),
+    "a negative binary size": output(parameters={"binary_data_size": -1}, data=None),
+    "rows of other inputs": lambda _: json.loads(response({"y": np.zeros((7, 10), np.float32)})[2]),
+    "one number": lambda _: json.loads(response({"y": np.zeros(1, np.float32)})[2]),
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_lying_server_is_refused_in_one_line(
+    watermark: Watermark, model: bytes, name: str
+) -> None:
+    with serving(model, lie=lying(LIES[name])) as server:
+        with pytest.raises(CannotRunError) as caught:
+            verify(Endpoint.open(server.url, manners=MANNERS), watermark)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e300, 0.0])
+def test_answers_that_are_no_numbers_verify_nothing(
+    watermark: Watermark, model: bytes, value: float
+) -> None:
+    lie = lying(lambda said: output(data=[value] * len(said["outputs"][0]["data"]))(said))
+    with serving(model, lie=lie) as server:
+        verdict = verify(Endpoint.open(server.url, manners=MANNERS), watermark)
+    assert not verdict.verified
+    assert verdict.bits < 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({HEADER_LENGTH: "-1"}, b"{}"),
+        ({HEADER_LENGTH: "1e3"}, b"{}"),
+        ({HEADER_LENGTH: "999"}, b"{}"),
+        ({HEADER_LENGTH: "14"}, b'{"outputs":[]}and more'),
+    ],
+)
+def test_a_header_length_that_does_not_fit_is_refused(
+    watermark: Watermark, model: bytes, headers: dict[str, str], body: bytes
+) -> None:
+    def lie(server: Server, path: str, asked: bytes) -> Any:
+        return (200, headers, body) if path.endswith("/infer") else None
+
+    with serving(model, lie=lie) as server, pytest.raises(CannotRunError, match="none"):
+        verify(Endpoint.open(server.url, manners=MANNERS), watermark)
+
+
+def test_redirects_are_not_followed(watermark: Watermark, model: bytes) -> None:
+    with serving(model) as elsewhere:
+
+        def lie(server: Server, path: str, asked: bytes) -> Any:
+            return 307, {"Location": f"{elsewhere.url}/infer"}, b""
+
+        with serving(model, lie=lie) as server:
+            with pytest.raises(CannotRunError, match="sends on to"):
+                Endpoint.open(server.url, token="secret", manners=MANNERS)
+        assert elsewhere.log == []
+
+
+def test_a_huge_answer_is_cut_off(
+    watermark: Watermark, model: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wmx.suspect.endpoint.client.MAX_BODY_BYTES", 10_000)
+    lie = lying(lambda _: b" " * 20_000)
+    with serving(model, lie=lie) as server, pytest.raises(CannotRunError, match="more than 10,000"):
+        verify(Endpoint.open(server.url, manners=MANNERS), watermark)
+
+
+def test_a_dripping_answer_is_not_waited_for() -> None:
+    ready, ports = threading.Event(), []
+    threading.Thread(target=dripping, args=(ready, ports), daemon=True).start()
+    assert ready.wait(10)
+    with pytest.raises(CannotRunError, match="did not answer in full within 1 seconds"):
+        Endpoint.open(
+            f"http://127.0.0.1:{ports[0]}/v2/models/mine", manners=Manners(retries=0, seconds=1)
+        )
+
+
+def test_nobody_there() -> None:
+    with pytest.raises(CannotRunError, match="did not answer"):
+        Endpoint.open("http://127.0.0.1:9/v2/models/mine", manners=MANNERS)
+
+
+def test_a_server_that_asks_for_patience_is_asked_again(watermark: Watermark, model: bytes) -> None:
+    slept: list[float] = []
+    busy = [429, 503]
+
+    def lie(server: Server, path: str, asked: bytes) -> Any:
+        return (busy.pop(), {"Retry-After": "7"}, b"") if path == "/v2" and busy else None
+
+    with serving(model, lie=lie) as server:
+        base, model_path = server.url.split("/v2", 1)[0], "/v2/models/mine"
+        client = Client(base, None, Manners(), sleep=slept.append)
+        assert verify(Endpoint(server.url, client, model_path), watermark, min_bits=64).verified
+    assert slept == [7.0, 7.0]
+
+
+def test_the_pace_is_kept(watermark: Watermark, model: bytes) -> None:
+    time = 100.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal time
+        time += seconds
+
+    with serving(model) as server:
+        base = server.url.split("/v2", 1)[0]
+        client = Client(base, None, Manners(per_second=2.0), clock=lambda: time, sleep=sleep)
+        verdict = verify(Endpoint(server.url, client, "/v2/models/mine"), watermark, min_bits=64)
+    assert time - 100.0 == pytest.approx((verdict.n - 4) / 2.0)
+
+
+def test_a_token_is_read_from_a_file_sent_and_never_shown(
+    watermark: Watermark, model: bytes, tmp_path: Path
+) -> None:
+    file = tmp_path / "token"
+    file.write_text("abc.DEF-123\n")
+    with serving(model, token="abc.DEF-123") as server:
+        with pytest.raises(CannotRunError, match="refused access"):
+            Endpoint.open(server.url, manners=MANNERS)
+        asked = Endpoint.open(server.url, token=read_token(file), manners=MANNERS)
+        assert verify(asked, watermark, min_bits=64).verified
+        assert "abc" not in repr(asked.client)
+
+
+def test_a_token_never_goes_over_the_network_in_the_clear() -> None:
+    with pytest.raises(UsageError, match="in the clear"):
+        Endpoint.open("http://example.org/v2/models/mine", token="abc")
+
+
+@pytest.mark.parametrize("text", ["", "two words", "line\nline", "é"])
+def test_what_is_no_token_is_refused(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(text)
+    with pytest.raises(UsageError, match="holds no token"):
+        read_token(file)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1/",
+        "http://127.0.0.1/v1/models/mine",
+        "http:///v2/models/mine",
+        "http://user:password@127.0.0.1/v2/models/mine",
+    ],
+)
+def test_what_is_no_address_of_a_model_is_refused(address: str) -> None:
+    with pytest.raises(UsageError):
+        Endpoint.open(address, manners=MANNERS)

@@ -1,0 +1,96 @@
+"""How the command line names a suspect: a file, an address, or a function."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wmx.errors import UsageError
+from wmx.settled import Settled
+
+if TYPE_CHECKING:
+    from wmx.sandbox.limits import Limits
+    from wmx.suspect import Suspect
+    from wmx.suspect.device import Device
+    from wmx.suspect.endpoint.client import Manners
+
+
+@dataclass(frozen=True)
+class Named:
+    """A suspect as the command line names it.
+
+    Attributes:
+        text: path or address; ``None`` where ``function`` says what it is.
+        function: ``package.module:callable``.
+        settled: what is known of inputs and outputs.
+        token: file of a bearer token, for an address.
+    """
+
+    text: str | None
+    function: str | None
+    settled: Settled
+    token: Path | None
+
+    def __post_init__(self) -> None:
+        if (self.text is None) == (self.function is None):
+            raise UsageError(
+                "name the suspect: SUSPECT.onnx, an address, or --callable package.module:function"
+            )
+        if self.function is not None and self.settled != Settled():
+            raise UsageError("--input and --output are for files and addresses")
+        if self.token is not None and not self.is_address:
+            raise UsageError("--token-file is for an address")
+
+    @property
+    def is_address(self) -> bool:
+        """Whether it is asked over the network."""
+        return self.text is not None and self.text.startswith(("http://", "https://"))
+
+    @property
+    def path(self) -> Path | None:
+        """The file, if it is one."""
+        return None if self.text is None or self.is_address else Path(self.text)
+
+
+@contextmanager
+def getting_ready(
+    named: Named, device: "Device", limits: "Limits | None", manners: "Callable[[], Manners]"
+) -> Iterator["Callable[[], Suspect]"]:
+    """Yield a function that opens the suspect.
+
+    The process of a file is started first of all, so that it gets ready while this one goes on.
+    """
+    if named.function is not None:
+        function = named.function
+
+        def opened() -> "Suspect":
+            from wmx.named_callable import callable_from
+            from wmx.suspect import open_suspect
+
+            return open_suspect(callable_from(function, "--callable"))
+
+        yield opened
+    elif named.is_address:
+        address = str(named.text)
+
+        def opened() -> "Suspect":
+            from wmx.suspect.endpoint.client import read_token
+            from wmx.suspect.endpoint.endpoint import Endpoint
+
+            token = None if named.token is None else read_token(named.token)
+            return Endpoint.open(address, token=token, manners=manners(), settled=named.settled)
+
+        yield opened
+    else:
+        from wmx.sandbox.process import Sandbox
+
+        path = str(named.text)
+        with Sandbox.start(limits) as sandbox:
+
+            def opened() -> "Suspect":
+                from wmx.suspect import open_suspect
+
+                return open_suspect(path, device, sandbox=sandbox, settled=named.settled)
+
+            yield opened

@@ -1,0 +1,203 @@
+"""Asking a server: pace, patience and a budget."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import Request
+
+from wmx.errors import CannotRunError, UsageError
+from wmx.files import read_bytes
+from wmx.http import FAILURES, Response, exchange
+from wmx.printable import printable
+from wmx.suspect.endpoint.messages import ProtocolError, parsed
+
+MAX_BODY_BYTES = 2**26
+MAX_TOKEN_BYTES = 2**16
+TRIED_AGAIN = (429, 502, 503, 504)
+LONGEST_WAIT = 60.0
+
+
+@dataclass(frozen=True)
+class Manners:
+    """How a server is asked.
+
+    Attributes:
+        max_queries: inputs that it may be asked in all, those of repeated requests included.
+        per_second: inputs, at most; as fast as it answers if ``None``.
+        retries: how often a request is repeated that failed on its way or came too early.
+        seconds: for one request.
+    """
+
+    max_queries: int = 2000
+    per_second: float | None = None
+    retries: int = 4
+    seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        positive = (self.max_queries, self.seconds, self.per_second or 1.0)
+        if min(positive) <= 0 or self.retries < 0:
+            raise UsageError(f"{self} holds a number that is not positive")
+
+
+@dataclass
+class Client:
+    """Sends requests to one server.
+
+    Attributes:
+        base: its address, without a slash at the end.
+        token: sent as a bearer token; stays out of ``repr``.
+        manners: how it is asked.
+        asked: inputs sent so far.
+        clock, sleep: of this machine.
+    """
+
+    base: str
+    token: str | None = field(default=None, repr=False)
+    manners: Manners = field(default_factory=Manners)
+    asked: int = 0
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    _free_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        address = urlsplit(self.base)
+        if address.scheme not in ("http", "https") or not address.hostname:
+            raise UsageError(f"{self.base!r} is no http:// or https:// address")
+        if address.username or address.query or address.fragment:
+            raise UsageError(
+                "the address holds more than host and path", hint="a token is given by --token-file"
+            )
+        if self.token is not None and address.scheme != "https" and not _here(address.hostname):
+            raise UsageError(
+                f"a token would go to {address.hostname} in the clear", hint="use https://"
+            )
+
+    @property
+    def left(self) -> int:
+        """Inputs that may still be asked."""
+        return self.manners.max_queries - self.asked
+
+    def get(self, path: str) -> Response:
+        """Fetch something; raises as :meth:`post`."""
+        return self._send(path, None, {}, 0)
+
+    def post(self, path: str, body: bytes, headers: dict[str, str], *, inputs: int) -> Response:
+        """Send an inference request of so many inputs and return the answer, of status 200.
+
+        Raises:
+            CannotRunError: no answer, an error, a redirect, too long or too late an answer, or the
+                budget is spent.
+        """
+        return self._send(path, body, headers, inputs)
+
+    def _send(
+        self, path: str, body: bytes | None, headers: dict[str, str], inputs: int
+    ) -> Response:
+        address = f"{self.base}{path}"
+        sent = {"Accept": "application/json, application/octet-stream", **headers}
+        if self.token is not None:
+            sent["Authorization"] = f"Bearer {self.token}"
+        for attempt in range(self.manners.retries + 1):
+            self._wait_for(inputs)
+            last = attempt == self.manners.retries
+            try:
+                response = exchange(
+                    Request(address, data=body, headers=sent),  # noqa: S310 - http or https
+                    seconds=self.manners.seconds,
+                    max_bytes=MAX_BODY_BYTES,
+                )
+            except TimeoutError:
+                if last:
+                    raise CannotRunError(
+                        f"{self.base} did not answer in full within {self.manners.seconds:g} "
+                        "seconds",
+                        hint="give it more with --timeout",
+                    ) from None
+                continue
+            except FAILURES as error:
+                if last:
+                    raise CannotRunError(
+                        f"{self.base} did not answer: {printable(str(error), 200)}"
+                    ) from None
+                self.sleep(_pause(attempt, None))
+                continue
+            if response.status in TRIED_AGAIN and not last:
+                self.sleep(_pause(attempt, response.headers.get("Retry-After")))
+                continue
+            return self._accepted(response)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _wait_for(self, inputs: int) -> None:
+        """Wait until so many inputs may be asked, and count them."""
+        if inputs > self.left:
+            raise CannotRunError(
+                f"{self.base} was asked {self.asked} inputs, and no more than "
+                f"{self.manners.max_queries} are allowed",
+                hint="raise --max-queries",
+            )
+        now = self.clock()
+        if self._free_at > now:
+            self.sleep(self._free_at - now)
+        self.asked += inputs
+        if self.manners.per_second is not None:
+            self._free_at = max(now, self._free_at) + inputs / self.manners.per_second
+
+    def _accepted(self, response: Response) -> Response:
+        if len(response.body) > MAX_BODY_BYTES:
+            raise CannotRunError(f"{self.base} answered more than {MAX_BODY_BYTES:,} bytes")
+        if 300 <= response.status < 400:
+            where = printable(response.headers.get("Location") or "", 200)
+            raise CannotRunError(
+                f"{self.base} sends on to {where!r}, where wmx does not follow",
+                hint="name the address where the model really is",
+            )
+        if response.status in (401, 403):
+            raise CannotRunError(
+                f"{self.base} refused access (HTTP {response.status})",
+                hint="give it a token: --token-file FILE",
+            )
+        if response.status != 200:
+            raise CannotRunError(
+                f"{self.base} answered with HTTP {response.status}: {_reason(response.body)}"
+            )
+        return response
+
+
+def read_token(path: Path) -> str:
+    """Read a bearer token: one line.
+
+    Raises:
+        CannotRunError: the file cannot be read.
+        UsageError: it holds no token.
+    """
+    text = read_bytes(path, "token", MAX_TOKEN_BYTES).decode("utf-8", "replace").strip()
+    if not text or not text.isascii() or not text.isprintable() or " " in text:
+        raise UsageError(f"{path} holds no token: expected one word of ASCII characters")
+    return text
+
+
+def _pause(attempt: int, retry_after: str | None) -> float:
+    """Return seconds before the next attempt: what the server asks for, or more each time."""
+    if retry_after is not None and retry_after.isascii() and retry_after.isdecimal():
+        return min(float(retry_after[:6]), LONGEST_WAIT)
+    return min(0.5 * 2.0**attempt, LONGEST_WAIT)
+
+
+def _reason(body: bytes) -> str:
+    """Return what an error says, in one printable line."""
+    try:
+        said = parsed(body[:MAX_TOKEN_BYTES]).get("error")
+    except ProtocolError:
+        said = None
+    return printable(said if isinstance(said, str) else body[:200].decode("utf-8", "replace"), 200)
+
+
+def _here(host: str) -> bool:
+    """Say whether a host is this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,187 @@
+"""A model behind an API as a suspect."""
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmx.answers import Answers
+from wmx.errors import CannotRunError, UsageError
+from wmx.printable import printable
+from wmx.settled import NOTHING_SETTLED, Settled
+from wmx.suspect.endpoint.client import Client, Manners
+from wmx.suspect.endpoint.messages import (
+    HEADER_LENGTH,
+    ProtocolError,
+    outputs_of,
+    parsed,
+    ports_of,
+    request_body,
+)
+from wmx.suspect.feeding import Feeding, feedings
+from wmx.suspect.layouts import described
+from wmx.suspect.port import Port
+from wmx.suspect.reading import readings
+from wmx.suspect.values import Texts
+from wmx.task import Task
+
+MODEL_PATH = re.compile(r"(?P<server>.*)(?P<model>/v2/models/[^/?#]+(/versions/[^/?#]+)?)/?")
+BINARY = "binary_tensor_data"
+MAX_BATCH = 32
+NAMELESS = "input"  # where a server does not say what its inputs are called
+
+
+def is_endpoint(text: str) -> bool:
+    """Say whether a suspect is named by an address, not by a path."""
+    return text.startswith(("http://", "https://"))
+
+
+class Endpoint:
+    """A model that answers by the Open Inference Protocol v2.
+
+    Attributes:
+        name: its address.
+        engine: the protocol, and what the server says it runs.
+        settled: what somebody has said about its inputs and outputs.
+        client: what sends the requests.
+    """
+
+    sha256: str | None = None
+    external: Mapping[str, str] = MappingProxyType({})
+
+    def __init__(
+        self, address: str, client: Client, path: str, settled: Settled = NOTHING_SETTLED
+    ) -> None:
+        """Ask the server what it says of the model.
+
+        Raises:
+            CannotRunError: it has no such model, or says nothing that can be understood.
+        """
+        self.name = address
+        self.client = client
+        self.settled = settled
+        self._path = path
+        self._texts: defaultdict[str, Texts] = defaultdict(Texts)
+        try:
+            server = parsed(client.get("/v2").body)
+            model = parsed(client.get(path).body)
+            self._inputs = ports_of(model.get("inputs"))
+            self._outputs = ports_of(model.get("outputs"))
+        except ProtocolError as error:
+            raise CannotRunError(f"{address} does not speak the protocol: {error}") from None
+        extensions = server.get("extensions")
+        self._binary = isinstance(extensions, list) and BINARY in extensions
+        platform = model.get("platform")
+        said = printable(platform, 60) if isinstance(platform, str) and platform else "model"
+        self.engine = f"Open Inference Protocol 2, {said}"
+
+    @classmethod
+    def open(
+        cls,
+        address: str,
+        *,
+        token: str | None = None,
+        manners: Manners | None = None,
+        settled: Settled = NOTHING_SETTLED,
+    ) -> Self:
+        """Open ``http(s)://HOST/.../v2/models/NAME``.
+
+        Args:
+            address: of the model.
+            token: sent as a bearer token, over TLS or to this machine only.
+            manners: how the server is asked.
+            settled: what is known of inputs and outputs beside what the server says.
+
+        Raises:
+            UsageError: not such an address.
+            CannotRunError: as the constructor.
+        """
+        found = MODEL_PATH.fullmatch(address)
+        if found is None or not urlsplit(address).hostname:
+            raise UsageError(
+                f"{address!r} is no model's address, expected http(s)://HOST/v2/models/NAME",
+                hint="other APIs are asked by --callable package.module:function",
+            )
+        client = Client(found["server"], token, manners or Manners())
+        return cls(address, client, found["model"], settled)
+
+    @property
+    def queries_left(self) -> int | None:
+        """Inputs that may still be asked."""
+        return self.client.left
+
+    def close(self) -> None:
+        """Do nothing: no connection is kept."""
+
+    def feedings(self, task: Task) -> list[Feeding]:
+        """Return the ways in which the model takes the task's inputs, as far as the server says."""
+        candidates = [self._inputs] if self._inputs else [(port,) for port in _guessed(task)]
+        found = [one for ports in candidates for one in feedings(ports, task, self.settled.inputs)]
+        if not found:
+            declared = "; ".join(map(str, self._inputs))
+            raise CannotRunError(
+                f"{self.name} takes {declared}, and the claim's task needs one input: "
+                f"{described(task)}",
+                hint="is this claim for another model? --input NAME=NUMBER fills an input that "
+                "takes no trigger",
+            )
+        return found
+
+    def answers(
+        self, feeding: Feeding, inputs: NDArray[Any], task: Task, scaling: str | None = None
+    ) -> dict[str, Answers]:
+        """Ask about all inputs, a batch at a time."""
+        rows = feeding.batch or MAX_BATCH
+        parts: list[dict[str, NDArray[Any]]] = []
+        for start in range(0, len(inputs), rows):
+            chunk = inputs[start : start + rows]
+            wanted = len(chunk)
+            if feeding.batch is not None and wanted < rows:
+                chunk = np.concatenate([chunk, np.repeat(chunk[-1:], rows - wanted, axis=0)])
+            outputs = self._infer(feeding.fed(chunk, task, scaling), len(chunk))
+            parts.append(
+                {
+                    name: array[:wanted]
+                    for name, array in outputs.items()
+                    if array.ndim and len(array) == len(chunk)
+                }
+            )
+        joined = {
+            name: np.concatenate([part[name] for part in parts])
+            for name in parts[0]
+            if all(name in part for part in parts)
+            and len({part[name].shape[1:] for part in parts}) == 1
+        }
+        found = readings(joined, len(inputs), task.classes)
+        if not found:
+            given = "; ".join(map(str, self._outputs)) or "nothing that it describes"
+            raise CannotRunError(
+                f"{self.name} has no classifier output: it gives {given}, expected scores [N, C] "
+                "with C >= 2, class numbers [N] or class names [N]"
+            )
+        return found
+
+    def _infer(self, fed: dict[str, NDArray[Any]], count: int) -> dict[str, NDArray[Any]]:
+        wanted = [self.settled.output] if self.settled.output is not None else []
+        body, headers = request_body(fed, wanted, binary=self._binary)
+        response = self.client.post(f"{self._path}/infer", body, headers, inputs=count)
+        try:
+            return outputs_of(response.body, response.headers.get(HEADER_LENGTH), self._texts)
+        except ProtocolError as error:
+            raise CannotRunError(f"{self.name} gave an answer that is none: {error}") from None
+
+
+def _guessed(task: Task) -> list[Port]:
+    """Return what the one input of a model may be of which the server says nothing."""
+    if task.kind == "tokens":
+        return [Port(NAMELESS, "tensor(int64)", (None, *task.shape))]
+    if task.kind == "features":
+        return [Port(NAMELESS, "tensor(float)", (None, *task.shape))]
+    height, width, channels = task.shape
+    shapes = ((channels, height, width), (height, width, channels), (height * width * channels,))
+    return [Port(NAMELESS, "tensor(float)", (None, *shape)) for shape in shapes]

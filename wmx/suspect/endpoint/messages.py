@@ -1,0 +1,237 @@
+"""Requests and responses of the Open Inference Protocol v2, in JSON and with binary tensors.
+
+https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmx.printable import printable
+from wmx.suspect.port import Port
+from wmx.suspect.values import Texts
+
+MAX_PORTS = 64
+MAX_RANK = 8
+MAX_NAME = 1024
+HEADER_LENGTH = "Inference-Header-Content-Length"
+
+DTYPES: dict[str, tuple[str, str]] = {  # datatype: numpy's name, onnxruntime's
+    "BOOL": ("bool", "tensor(bool)"),
+    "UINT8": ("uint8", "tensor(uint8)"),
+    "INT8": ("int8", "tensor(int8)"),
+    "INT32": ("int32", "tensor(int32)"),
+    "INT64": ("int64", "tensor(int64)"),
+    "FP16": ("float16", "tensor(float16)"),
+    "FP32": ("float32", "tensor(float)"),
+    "FP64": ("float64", "tensor(double)"),
+}
+ANSWERS = {
+    **{name: numpy for name, (numpy, _) in DTYPES.items()},
+    **{"UINT16": "uint16", "UINT32": "uint32", "UINT64": "uint64", "INT16": "int16"},
+}
+TEXTS = "BYTES"
+NAME_OF = {numpy: name for name, (numpy, _) in DTYPES.items()}
+
+
+class ProtocolError(ValueError):
+    """The server answered something that the protocol does not know."""
+
+
+def ports_of(described: Any) -> tuple[Port, ...]:
+    """Read the inputs or outputs that a server's metadata describe.
+
+    Raises:
+        ProtocolError: they are no such description.
+    """
+    if described is None:
+        return ()
+    if not isinstance(described, list) or len(described) > MAX_PORTS:
+        raise ProtocolError(f"inputs and outputs are not lists of at most {MAX_PORTS}")
+    return tuple(_port(one) for one in described)
+
+
+def request_body(
+    inputs: Mapping[str, NDArray[Any]], outputs: list[str], *, binary: bool
+) -> tuple[bytes, dict[str, str]]:
+    """Return the body of an inference request and its headers.
+
+    Args:
+        inputs: by name.
+        outputs: names of the wanted outputs; all if empty.
+        binary: whether tensors go, and are to come back, as bytes after the JSON object.
+    """
+    tensors, after = [], []
+    for name, array in inputs.items():
+        tensor: dict[str, Any] = {
+            "name": name,
+            "shape": list(array.shape),
+            "datatype": NAME_OF[array.dtype.name],
+        }
+        if binary:
+            data = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
+            tensor["parameters"] = {"binary_data_size": len(data)}
+            after.append(data)
+        else:
+            tensor["data"] = array.reshape(-1).tolist()
+        tensors.append(tensor)
+    document: dict[str, Any] = {"inputs": tensors}
+    if outputs:
+        parameters = {"parameters": {"binary_data": True}} if binary else {}
+        document["outputs"] = [{"name": name, **parameters} for name in outputs]
+    elif binary:
+        document["parameters"] = {"binary_data_output": True}
+    header = json.dumps(document, separators=(",", ":")).encode("ascii")
+    if not binary:
+        return header, {"Content-Type": "application/json"}
+    return header + b"".join(after), {
+        "Content-Type": "application/octet-stream",
+        HEADER_LENGTH: str(len(header)),
+    }
+
+
+def outputs_of(
+    body: bytes, header_length: str | None, texts: Mapping[str, Texts]
+) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a response by name; texts become numbers.
+
+    Args:
+        body: of the response.
+        header_length: the value of its header of that name; ``None`` where there is none.
+        texts: keeps the numbers of each output's texts from call to call; makes what is missing.
+
+    Raises:
+        ProtocolError: it is no inference response, or says two things.
+    """
+    cut = len(body)
+    if header_length is not None:
+        if not (header_length.isascii() and header_length.isdecimal() and len(header_length) < 12):
+            raise ProtocolError(f"{HEADER_LENGTH} is no number")
+        cut = int(header_length)
+        if cut > len(body):
+            raise ProtocolError(f"{HEADER_LENGTH} is beyond the end")
+    document = parsed(body[:cut])
+    outputs = document.get("outputs")
+    if not isinstance(outputs, list) or len(outputs) > MAX_PORTS:
+        raise ProtocolError(f"outputs are not a list of at most {MAX_PORTS}")
+    found: dict[str, NDArray[Any]] = {}
+    for output in outputs:
+        name, datatype, shape = _described(output)
+        if name in found:
+            raise ProtocolError(f"the output {printable(name, 80)!r} is there twice")
+        count = int(np.prod(shape, dtype=object))
+        size = _binary_size(output)
+        if size is None:
+            values = _from_json(output.get("data"), datatype, count)
+        else:
+            if cut + size > len(body):
+                raise ProtocolError("an output is longer than the body")
+            values = _from_bytes(body[cut : cut + size], datatype, count)
+            cut += size
+        if datatype == TEXTS:
+            values = texts[name].numbered(values)
+        found[name] = values.reshape(shape)
+    if cut != len(body):
+        raise ProtocolError("bytes that belong to no output")
+    return found
+
+
+def parsed(data: bytes) -> dict[str, Any]:
+    """Parse a JSON object.
+
+    Raises:
+        ProtocolError: it is none.
+    """
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        raise ProtocolError("no JSON") from None
+    if not isinstance(document, dict):
+        raise ProtocolError("no JSON object")
+    return document
+
+
+def _port(described: Any) -> Port:
+    if not isinstance(described, dict):
+        raise ProtocolError("an input or output is not an object")
+    name, datatype, shape = described.get("name"), described.get("datatype"), described.get("shape")
+    if not isinstance(name, str) or not 1 <= len(name) <= MAX_NAME or not isinstance(datatype, str):
+        raise ProtocolError("an input or output without name and datatype")
+    if not isinstance(shape, list) or len(shape) > MAX_RANK:
+        raise ProtocolError(f"the shape of {printable(name, 80)!r} is not a list")
+    if not all(type(dim) is int for dim in shape):
+        raise ProtocolError(
+            f"the shape of {printable(name, 80)!r} holds other things than integers"
+        )
+    dims = tuple(dim if 0 < dim < 2**31 else None for dim in shape)
+    _, kind = DTYPES.get(datatype, ("", printable(datatype, 20)))
+    return Port(name, kind, dims)
+
+
+def _described(output: Any) -> tuple[str, str, tuple[int, ...]]:
+    if not isinstance(output, dict):
+        raise ProtocolError("an output is not an object")
+    name, datatype, shape = output.get("name"), output.get("datatype"), output.get("shape")
+    if not isinstance(name, str) or not 1 <= len(name) <= MAX_NAME:
+        raise ProtocolError("an output without a name")
+    if datatype != TEXTS and datatype not in ANSWERS:
+        raise ProtocolError(f"the output {printable(name, 80)!r} is of an unknown datatype")
+    if not isinstance(shape, list) or len(shape) > MAX_RANK:
+        raise ProtocolError(f"the output {printable(name, 80)!r} has no shape")
+    if not all(type(dim) is int and 0 <= dim < 2**31 for dim in shape):
+        raise ProtocolError(f"the output {printable(name, 80)!r} has an absurd shape")
+    return name, datatype, tuple(shape)
+
+
+def _binary_size(output: dict[str, Any]) -> int | None:
+    parameters = output.get("parameters")
+    size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
+    if size is None:
+        return None
+    if type(size) is not int or size < 0 or "data" in output:
+        raise ProtocolError("an output with an absurd binary size")
+    return size
+
+
+def _from_json(data: Any, datatype: str, count: int) -> NDArray[Any]:
+    if not isinstance(data, list):
+        raise ProtocolError("an output without data")
+    try:
+        with np.errstate(over="ignore"):  # what does not fit is infinite, and counts as that
+            values = np.array(data, dtype=object if datatype == TEXTS else ANSWERS[datatype])
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        raise ProtocolError(f"data that are not {datatype}") from None
+    if values.size != count:
+        raise ProtocolError(f"{values.size} values, and its shape says {count}")
+    if datatype == TEXTS and not all(isinstance(text, str) for text in values.reshape(-1)):
+        raise ProtocolError("texts that are none")
+    return values.reshape(-1)
+
+
+def _from_bytes(data: bytes, datatype: str, count: int) -> NDArray[Any]:
+    if datatype == TEXTS:
+        return _texts(data, count)
+    dtype = np.dtype(ANSWERS[datatype]).newbyteorder("<")
+    if len(data) != count * dtype.itemsize:
+        raise ProtocolError(f"{len(data)} bytes, and its shape says {count * dtype.itemsize}")
+    if datatype == "BOOL":
+        truths: NDArray[Any] = np.frombuffer(data, np.uint8) != 0
+        return truths
+    values: NDArray[Any] = np.frombuffer(data, dtype).astype(dtype.newbyteorder("="))
+    return values
+
+
+def _texts(data: bytes, count: int) -> NDArray[Any]:
+    found, at = [], 0
+    while at < len(data):
+        length = int.from_bytes(data[at : at + 4], "little")
+        if at + 4 + length > len(data):
+            raise ProtocolError("a text is longer than the body")
+        found.append(data[at + 4 : at + 4 + length].decode("utf-8", "replace"))
+        at += 4 + length
+    if len(found) != count:
+        raise ProtocolError(f"{len(found)} texts, and its shape says {count}")
+    return np.array(found, dtype=object)
