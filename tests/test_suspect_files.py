@@ -15,6 +15,8 @@ from wmx import CannotRunError, OwnerKey, UsageError, Watermark, verify
 from wmx.suspect import open_suspect, runtime
 from wmx.suspect.model_files import ModelFiles
 from wmx.suspect.onnx_file import OnnxFile
+from wmx.task import Task
+from wmx.triggers.features import Features
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +83,13 @@ def test_an_operator_set_from_the_future(
 
 
 def test_another_input_shape_names_both(model: bytes, tmp_path: Path) -> None:
-    other = Watermark.new(OwnerKey.generate(), shape=(16, 16, 3), classes=10)
+    task = Task.of((16,), 10, kind="features")
+    other = Watermark.for_task(OwnerKey.generate(), task, generator=Features.of([[0, 1]] * 16))
     path = tmp_path / "suspect.onnx"
     path.write_bytes(model)
     message = str(refused(path, other))
     assert "x: tensor(float) [?, 1, 8, 8]" in message
-    assert "NCHW [N, 3, 16, 16] or NHWC [N, 16, 16, 3]" in message
+    assert "float NF [N, 16]" in message
 
 
 def test_no_classifier_output(watermark: Watermark, tmp_path: Path) -> None:

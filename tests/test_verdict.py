@@ -1,5 +1,6 @@
 """The verdict: what verifies, what does not, and how suspects are fed and read."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytest
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark, verify
 from wmx.asking import plain_answers, shifted_answers
 from wmx.suspect.function import FunctionSuspect
+from wmx.task import Task
+from wmx.triggers.tokens import Tokens
 from wmx.verdict import verify_any
-from wmx.ways import SHIFTS, play, shifted
+from wmx.ways import OTHER_SCALINGS, SHIFTS, play, shifted
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +60,7 @@ def test_a_model_that_does_not_know_the_labels_is_not_verified(
     verdict = verify(written(tmp_path, model), watermark)
     assert not verdict.verified
     assert verdict.bits < 20
-    assert verdict.ways_tried == 1 + len(SHIFTS)
+    assert verdict.ways_tried == 1 + len(SHIFTS) + 3  # of one channel ImageNet's is none
 
 
 def test_a_constant_model_is_not_verified(watermark: Watermark, tmp_path: Path) -> None:
@@ -112,8 +115,11 @@ def test_the_shares_of_all_ways_sum_to_one_at_most(watermark: Watermark) -> None
     window = watermark.window()
     answers = plain_answers(suspect, window)
     answers |= shifted_answers(suspect, answers, window)
+    for scaling in OTHER_SCALINGS["image"]:
+        (way,) = plain_answers(suspect, window)
+        answers[replace(way, scaling=scaling)] = answers[way]
     results = play(answers, window.labels, window.task)
-    assert len(results) == 1 + 24
+    assert len(results) == 1 + 24 + 4
     assert sum(2.0**result.log2_share for result in results) == pytest.approx(1.0)
 
 
@@ -177,9 +183,10 @@ def test_a_scan_finds_the_right_claim_and_pays_for_the_others(
     ]
     path = written(tmp_path, onnx_models.knows_labels(watermark))
     alone = verify(path, watermark)
-    verdict = verify_any(path, [*others, colour, watermark])
+    tokens = Watermark.for_task(owner, Task.of((12,), 10, kind="tokens"), generator=Tokens(200))
+    verdict = verify_any(path, [*others, tokens, watermark])
     assert verdict.claim == watermark.claim.digest
-    assert verdict.claims_tried == 4  # the colour claim does not fit and is not counted
+    assert verdict.claims_tried == 4  # the claim about tokens does not fit and is not counted
     assert verdict.bits == pytest.approx(alone.bits - 2)
 
 
@@ -194,16 +201,17 @@ def test_a_scan_looks_at_shifts_where_its_price_makes_the_plain_input_too_little
     just_reached = alone.bits - 0.5
     assert verify(path, watermark, min_bits=just_reached).ways_tried == 1
     scan = verify_any(path, [watermark, *others], min_bits=just_reached)
-    assert scan.ways_tried == 1 + len(SHIFTS)
+    assert scan.ways_tried == 1 + len(SHIFTS) + 3
     assert scan.verified == (scan.bits >= just_reached)
 
 
 def test_a_scan_without_a_fitting_claim_says_so(
-    watermark: Watermark, colour: Watermark, tmp_path: Path
+    owner: OwnerKey, watermark: Watermark, tmp_path: Path
 ) -> None:
     path = written(tmp_path, onnx_models.knows_labels(watermark))
+    tokens = Watermark.for_task(owner, Task.of((12,), 10, kind="tokens"), generator=Tokens(200))
     with pytest.raises(CannotRunError, match="none of the 1 claims"):
-        verify_any(path, [colour])
+        verify_any(path, [tokens])
 
 
 def test_the_verdict_names_what_was_run(watermark: Watermark, tmp_path: Path) -> None:

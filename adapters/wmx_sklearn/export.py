@@ -1,0 +1,116 @@
+"""``export``: ONNX, with the proof that onnxruntime and the estimator agree."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmx.errors import CannotRunError, MissingExtraError, UsageError
+from wmx.export_check import check_export
+from wmx.files import refuse_overwrite, write_bytes
+from wmx.task import Task
+from wmx.watermark import Watermark
+
+OPSET = 17
+
+
+def export(
+    estimator: Any, path: str | Path, task: Task | Watermark, *, force: bool = False
+) -> None:
+    """Write a fitted classifier as ONNX: float32 [N, F] in, probabilities or decisions [N, K] out.
+
+    Args:
+        estimator: of scikit-learn, a pipeline of such, or a classifier of LightGBM or XGBoost;
+            fitted on classes 0 to K - 1.
+        path: where to write.
+        task: the claim's task, or the watermark.
+        force: replace a file that exists.
+
+    Raises:
+        MissingExtraError: skl2onnx, or for boosting libraries onnxmltools, is not installed.
+        UsageError: it was not fitted on these classes.
+        CannotRunError: the file exists, no converter knows the estimator, or the exported model
+            does not agree with it.
+    """
+    refuse_overwrite(path, force)
+    task = task.task if isinstance(task, Watermark) else task
+    classes = getattr(estimator, "classes_", None)
+    if classes is None or not np.array_equal(classes, np.arange(task.classes)):
+        raise UsageError(
+            f"the estimator was fitted on the classes {classes}, expected 0 to {task.classes - 1}",
+            hint="every class has to be among the training rows",
+        )
+
+    def reference(inputs: NDArray[Any]) -> NDArray[Any]:
+        return scores(estimator, inputs)
+
+    data = _converted(estimator, task)
+    check_export(data, reference, task)
+    write_bytes(path, data, force=force)
+
+
+def scores(estimator: Any, inputs: NDArray[Any]) -> NDArray[np.float64]:
+    """Return probabilities, or decision values where there are none, [k, K]."""
+    if hasattr(estimator, "predict_proba"):
+        return np.asarray(estimator.predict_proba(inputs), np.float64)
+    found = np.asarray(estimator.decision_function(inputs), np.float64)
+    return np.stack([-found, found], axis=1) if found.ndim == 1 else found
+
+
+def _converted(estimator: Any, task: Task) -> bytes:
+    """Return the ONNX file with the scores as its only output."""
+    try:
+        from skl2onnx import to_onnx
+        from skl2onnx.common.data_types import FloatTensorType
+    except ImportError:
+        raise MissingExtraError("skl2onnx", "sklearn") from None
+    _register_boosting()
+    inputs = [("input", FloatTensorType([None, *task.shape]))]
+    raw = not hasattr(estimator, "predict_proba")
+    options = {id(estimator): {"zipmap": False, **({"raw_scores": True} if raw else {})}}
+    try:
+        model = to_onnx(
+            estimator,
+            initial_types=inputs,
+            options=options,
+            target_opset={"": OPSET, "ai.onnx.ml": 3},
+        )
+    except Exception as error:
+        line = str(error).strip().splitlines()
+        raise CannotRunError(
+            f"skl2onnx cannot export {type(estimator).__name__}: {line[0] if line else error!r}",
+            hint="the converters it has are listed in skl2onnx's documentation",
+        ) from None
+    del model.graph.output[0]  # the class numbers; what follows are the scores
+    return bytes(model.SerializeToString())
+
+
+def _register_boosting() -> None:
+    """Teach skl2onnx the classifiers of LightGBM and XGBoost, where they are installed."""
+    import importlib.util
+
+    from skl2onnx import update_registered_converter
+    from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_shapes
+
+    options = {
+        "zipmap": [True, False, "columns"],
+        "nocl": [True, False],
+        "raw_scores": [True, False],
+    }
+    for library, name, converter in (
+        ("lightgbm", "LGBMClassifier", "lightgbm.operator_converters.LightGbm:convert_lightgbm"),
+        ("xgboost", "XGBClassifier", "xgboost.operator_converters.XGBoost:convert_xgboost"),
+    ):
+        if importlib.util.find_spec(library) is None:
+            continue
+        if importlib.util.find_spec("onnxmltools") is None:
+            continue
+        module, function = f"onnxmltools.convert.{converter}".split(":")
+        update_registered_converter(
+            getattr(importlib.import_module(library), name),
+            f"{library}{name}",
+            calculate_linear_classifier_output_shapes,
+            getattr(importlib.import_module(module), function),
+            options=options,
+        )
