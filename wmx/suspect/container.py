@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 ONNX_FIRST_FIELDS = (0x08, 0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)  # tags of ModelProto
+ORT_IDENTIFIER = b"ORTM"  # onnxruntime's own format
 EXPORT_HINT = "export the model to ONNX first; for PyTorch: wmx_torch.export"
 
 
@@ -20,7 +21,6 @@ OTHER_FORMATS = (
     (b"\x80", "is a Python pickle, not an ONNX file, and is not opened"),
     (b"-----BEGIN", "is a PEM file, not an ONNX file"),
     (b"\x93NUMPY", "is a numpy array, not an ONNX file"),
-    (b"ORTM", "is in onnxruntime's own format, not an ONNX file"),
 )
 
 
@@ -28,8 +28,10 @@ def describe_damage(data: bytes) -> Damage | None:
     """Say why ``data`` cannot be an ONNX model, or ``None`` where only the runtime can tell."""
     if not data:
         return Damage("is empty, expected an ONNX file", "copy or export it again")
+    if data[4:8] == ORT_IDENTIFIER:
+        return None
     for magic, what in OTHER_FORMATS:
-        if data.startswith(magic) or data[4:8] == magic:
+        if data.startswith(magic):
             return Damage(what, EXPORT_HINT)
     if data[0] not in ONNX_FIRST_FIELDS:
         kind = "is a text file" if _is_text(data[:512]) else "holds something else"

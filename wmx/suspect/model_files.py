@@ -10,6 +10,7 @@ from typing import Self
 from wmx.errors import CannotRunError
 from wmx.files import open_regular, read_bytes
 from wmx.suspect.external_data import ONE_FILE_HINT
+from wmx.suspect.container import ORT_IDENTIFIER
 from wmx.suspect.onnx_rules import external_files
 
 MAX_MODEL_BYTES = 2**31  # protobuf's own limit
@@ -42,6 +43,11 @@ class ModelFiles:
         folder, own = os.path.split(os.path.abspath(path))
         external: dict[str, bytes] = {}
         left = MAX_EXTERNAL_BYTES
+        if data[4:8] == ORT_IDENTIFIER:
+            from wmx.suspect.ort_rules import require_harmless_ort
+
+            require_harmless_ort(data, str(path))
+            return cls(str(path), data, {})
         for name in external_files(data, str(path)):
             if name == own:
                 raise CannotRunError(f"{path} says that its weights lie in itself")

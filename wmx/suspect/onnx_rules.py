@@ -143,7 +143,7 @@ class _Walk:
         self._graph(fields[7][0], depth=1, ports=True)
         for calls in (self._calls, *functions.values()):
             for operator in calls:
-                _require_known(operator, functions)
+                require_known(operator, functions)
         _require_bounded(self._calls, functions)
 
     def _function(self, view: memoryview) -> tuple[Operator, Counter[Operator]]:
@@ -158,7 +158,7 @@ class _Walk:
 
     def _graph(self, view: memoryview, depth: int, *, ports: bool = False) -> None:
         if depth > MAX_DEPTH:
-            raise _too_large(f"nests graphs deeper than {MAX_DEPTH}")
+            raise too_large(f"nests graphs deeper than {MAX_DEPTH}")
         fields = self._read(view, GRAPH)
         for node in fields.get(1, []):
             self._node(node, depth)
@@ -173,7 +173,7 @@ class _Walk:
         """Look at inputs or outputs; files before IR version 4 list constants as inputs too."""
         names = {text(self._read(value, VALUE_INFO).get(1, [])) for value in values} - constants
         if len(names) > MAX_PORTS:
-            raise _too_large(f"has {len(names)} {role}, expected at most {MAX_PORTS}")
+            raise too_large(f"has {len(names)} {role}, expected at most {MAX_PORTS}")
         for name in names:
             if len(name) > MAX_NAME or not name.isprintable():
                 raise Refused(
@@ -184,7 +184,7 @@ class _Walk:
     def _node(self, view: memoryview, depth: int) -> None:
         self._nodes += 1
         if self._nodes > MAX_NODES:
-            raise _too_large(f"has more than {MAX_NODES:,} nodes")
+            raise too_large(f"has more than {MAX_NODES:,} nodes")
         fields = self._read(view, NODE)
         operator = (_domain(fields.get(7, [])), text(fields.get(4, [])), text(fields.get(8, [])))
         self._calls[operator] += 1
@@ -204,7 +204,7 @@ class _Walk:
         """Look at a tensor and return its name."""
         self._tensors += 1
         if self._tensors > MAX_TENSORS:
-            raise _too_large(f"has more than {MAX_TENSORS:,} tensors")
+            raise too_large(f"has more than {MAX_TENSORS:,} tensors")
         fields = self._read(view, TENSOR)
         name = text(fields.get(8, []))
         shown = repr(printable(name, 60))
@@ -216,7 +216,7 @@ class _Walk:
             size = self._external_bytes(fields.get(13, []), shown)
         dims = self._dims(fields, shown)
         if size is not None and prod(dims) > ELEMENTS_PER_BYTE * size:
-            raise _too_large(f"has a tensor {shown} of {prod(dims):,} elements in {size:,} bytes")
+            raise too_large(f"has a tensor {shown} of {prod(dims):,} elements in {size:,} bytes")
         return name
 
     def _external_bytes(self, views: list[memoryview], tensor: str) -> int | None:
@@ -226,7 +226,7 @@ class _Walk:
         place = External.of(pairs, tensor)
         self.files.add(place.file)
         if len(self.files) > MAX_EXTERNAL_FILES:
-            raise _too_large(f"keeps its weights in more than {MAX_EXTERNAL_FILES:,} files")
+            raise too_large(f"keeps its weights in more than {MAX_EXTERNAL_FILES:,} files")
         if self._external is None:
             return None
         if place.file not in self._external:
@@ -239,14 +239,14 @@ class _Walk:
     def _sparse_tensor(self, view: memoryview) -> None:
         fields = self._read(view, SPARSE_TENSOR)
         if prod(self._dims(Fields({1: fields.get(3, [])}), "'sparse'")) > MAX_AXIS:
-            raise _too_large(f"has a sparse tensor of more than {MAX_AXIS:,} elements")
+            raise too_large(f"has a sparse tensor of more than {MAX_AXIS:,} elements")
         for tensor in fields.get(1, []) + fields.get(2, []):
             self._tensor(tensor)
 
     def _dims(self, fields: Fields, name: str) -> list[int]:
         dims = numbers(fields.get(1, []), self._budget)
         if len(dims) > MAX_RANK or any(not 0 <= dim <= MAX_AXIS for dim in dims):
-            raise _too_large(f"has a tensor {name} with absurd axes {dims[:MAX_RANK]}")
+            raise too_large(f"has a tensor {name} with absurd axes {dims[:MAX_RANK]}")
         return dims
 
     def _read(self, view: memoryview, schema: Schema) -> Fields:
@@ -258,7 +258,7 @@ def _domain(values: list[memoryview]) -> str:
     return "" if domain == "ai.onnx" else domain
 
 
-def _require_known(operator: Operator, functions: dict[Operator, Counter[Operator]]) -> None:
+def require_known(operator: Operator, functions: dict[Operator, Counter[Operator]]) -> None:
     domain, name, _ = operator
     if name in FORBIDDEN_OPERATORS:  # even as a function's name: the runtime prefers its own
         raise Refused(
@@ -296,7 +296,7 @@ def _require_bounded(main: Counter[Operator], functions: dict[Operator, Counter[
             under_way.discard(operator)
             pending.pop()
     if _written_out(main, sizes) > MAX_NODES:
-        raise _too_large(f"has more than {MAX_NODES:,} nodes with its functions written out")
+        raise too_large(f"has more than {MAX_NODES:,} nodes with its functions written out")
 
 
 def _written_out(calls: Counter[Operator], sizes: dict[Operator, int]) -> int:
@@ -304,5 +304,5 @@ def _written_out(calls: Counter[Operator], sizes: dict[Operator, int]) -> int:
     return min(total, MAX_NODES + 1)  # it could double with every function
 
 
-def _too_large(what: str) -> Refused:
+def too_large(what: str) -> Refused:
     return Refused(what, "no honest export needs that; the limits are in docs/security.md")
