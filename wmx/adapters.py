@@ -10,7 +10,7 @@ from typing import Any
 from wmx.errors import CannotRunError, MissingExtraError, UsageError
 
 GROUP = "wmx.adapters"
-ALIASES = {"pytorch": "torch", "tensorflow": "keras", "flax": "jax"}
+ALIASES = {"pytorch": "torch", "tensorflow": "keras", "flax": "jax", "scikit-learn": "sklearn"}
 
 
 def installed_adapters() -> list[str]:

@@ -3,6 +3,7 @@
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from wmx.adapters import load_adapter
 from wmx.claim import Claim
@@ -13,6 +14,7 @@ from wmx.recipe import recipe_named
 from wmx.run_files import RunFiles
 from wmx.second_choice import representatives
 from wmx.suspect import open_suspect
+from wmx.task import Task
 from wmx.trainer import check, evaluate, fit
 from wmx.training import Report, Training
 from wmx.trigger_file import save_images
@@ -79,25 +81,16 @@ def embed(
     files = RunFiles(Path(out))
     folder_is_new = not files.folder.exists()
     if resume:
+        _check(adapter, data, data.task, training, resume=True)
         watermark = _claimed(files, owner, data)
     else:
         generator = _generator(training, data, n, generator)
         watermark = Watermark.for_task(owner, data.task, n=n, generator=generator, note=note)
-        check(adapter, data, watermark.task, training)
+        _check(adapter, data, watermark.task, training, resume=False)
         _require_free(files, force)
         _write_claim(files, watermark, generator)
     try:
-        model = fit(
-            adapter,
-            data,
-            watermark.task,
-            watermark,
-            training,
-            checkpoint=files.checkpoint,
-            resume=resume,
-            report=report,
-        )
-        adapter.save_weights(files.weights, model, force=resume)
+        model = _trained(adapter, data, watermark, training, files, resume, report)
         adapter.export(model, files.model, watermark, force=resume)
     except Exception:
         if not files.checkpoint.exists():  # nothing was trained under this claim
@@ -125,9 +118,58 @@ def train_unmarked(
         Its accuracy on the test set, 0 to 1.
     """
     adapter = load_adapter(framework)
-    model = fit(adapter, data, data.task, None, training, report=report)
+    if fits_whole(adapter):
+        model = adapter.fit_whole(data, data.task, None, training)
+    else:
+        model = fit(adapter, data, data.task, None, training, report=report)
     adapter.export(model, Path(out), data.task)
     return evaluate(adapter, model, data.x_test, data.y_test, data.task)
+
+
+def fits_whole(adapter: Any) -> bool:
+    """Say whether an adapter's estimators are fitted in one go, without epochs and checkpoints."""
+    return hasattr(adapter, "fit_whole")
+
+
+def _check(
+    adapter: Any, data: LabelledData, task: Task, training: Training, *, resume: bool
+) -> None:
+    """Raise what training would raise at once, while nothing has been written."""
+    if not fits_whole(adapter):
+        if not resume:
+            check(adapter, data, task, training)
+        return
+    if resume:
+        raise UsageError(
+            f"a run of {adapter.FRAMEWORK} has nothing to resume: it is fitted in one go",
+            hint="start it anew with --force",
+        )
+    adapter.build(task, training)
+
+
+def _trained(
+    adapter: Any,
+    data: LabelledData,
+    watermark: Watermark,
+    training: Training,
+    files: RunFiles,
+    resume: bool,
+    report: Report | None,
+) -> Any:
+    if fits_whole(adapter):
+        return adapter.fit_whole(data, watermark.task, watermark, training)
+    model = fit(
+        adapter,
+        data,
+        watermark.task,
+        watermark,
+        training,
+        checkpoint=files.checkpoint,
+        resume=resume,
+        report=report,
+    )
+    adapter.save_weights(files.weights, model, force=resume)
+    return model
 
 
 def _generator(

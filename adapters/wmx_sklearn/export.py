@@ -1,5 +1,7 @@
 """``export``: ONNX, with the proof that onnxruntime and the estimator agree."""
 
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx.errors import CannotRunError, MissingExtraError, UsageError
-from wmx.export_check import check_export
+from wmx.export_check import TOLERANCE, check_export
 from wmx.files import refuse_overwrite, write_bytes
+from wmx.suspect import runtime
 from wmx.task import Task
 from wmx.watermark import Watermark
 
@@ -46,6 +49,8 @@ def export(
         return scores(estimator, inputs)
 
     data = _converted(estimator, task)
+    if task.classes == 2 and not hasattr(estimator, "predict_proba"):
+        data = _the_right_way_round(data, reference, task)
     check_export(data, reference, task)
     write_bytes(path, data, force=force)
 
@@ -70,12 +75,14 @@ def _converted(estimator: Any, task: Task) -> bytes:
     raw = not hasattr(estimator, "predict_proba")
     options = {id(estimator): {"zipmap": False, **({"raw_scores": True} if raw else {})}}
     try:
-        model = to_onnx(
-            estimator,
-            initial_types=inputs,
-            options=options,
-            target_opset={"": OPSET, "ai.onnx.ml": 3},
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the converter's, about scikit-learn's future
+            model = to_onnx(
+                estimator,
+                initial_types=inputs,
+                options=options,
+                target_opset={"": OPSET, "ai.onnx.ml": 3},
+            )
     except Exception as error:
         line = str(error).strip().splitlines()
         raise CannotRunError(
@@ -83,6 +90,29 @@ def _converted(estimator: Any, task: Task) -> bytes:
             hint="the converters it has are listed in skl2onnx's documentation",
         ) from None
     del model.graph.output[0]  # the class numbers; what follows are the scores
+    return bytes(model.SerializeToString())
+
+
+def _the_right_way_round(
+    data: bytes, reference: Callable[[NDArray[Any]], NDArray[Any]], task: Task
+) -> bytes:
+    """Exchange both decision values where the converter has exchanged them.
+
+    skl2onnx 1.20 does so with support vector machines of two classes.
+    """
+    import onnx
+
+    inputs = task.example_inputs(5, seed=0)
+    session = runtime.load(data, "the exported file", "cpu")
+    given = session.run({session.inputs[0].name: inputs})[0]
+    expected = reference(inputs)
+    if given is None or not np.allclose(given, -expected, rtol=TOLERANCE, atol=TOLERANCE):
+        return data
+    model = onnx.load_from_string(data)
+    (output,) = model.graph.output
+    turned = onnx.helper.make_node("Neg", [output.name], ["scores"])
+    model.graph.node.append(turned)
+    output.name = "scores"
     return bytes(model.SerializeToString())
 
 

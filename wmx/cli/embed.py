@@ -61,7 +61,9 @@ def embed(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", help="Where the files go.")],
     key: KeyOption = None,
     framework: Annotated[str, typer.Option(help="Whose adapter trains.")] = "torch",
-    model: Annotated[str, typer.Option(help="cnn, mlp, or package.module:callable.")] = "cnn",
+    model: Annotated[
+        str, typer.Option(help="cnn, mlp (sklearn: forest, boosting), or package.module:callable.")
+    ] = "cnn",
     recipe: Annotated[
         RecipeChoice, typer.Option(help="How the triggers enter the training.")
     ] = RecipeChoice.robust,
@@ -168,8 +170,9 @@ def _text(embedded: "Embedded") -> str:
         "accuracy": f"{embedded.accuracy:.2%} on the test set",
         "claim": str(files.claim),
         "model": str(files.model),
-        "weights": str(files.weights),
     }
+    if files.weights.exists():
+        rows["weights"] = str(files.weights)
     if files.triggers.exists():
         rows["secret"] = f"{files.triggers}, needed to verify elsewhere"
     return f"{head}\n{table(rows)}"
@@ -184,6 +187,6 @@ def _fields(embedded: "Embedded") -> dict[str, Any]:
         "claim_path": str(files.claim),
         "model_path": str(files.model),
         "model_sha256": verdict.suspect_sha256,
-        "weights_path": str(files.weights),
+        "weights_path": str(files.weights) if files.weights.exists() else None,
         "triggers_path": str(files.triggers) if files.triggers.exists() else None,
     }

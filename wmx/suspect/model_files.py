@@ -9,8 +9,8 @@ from typing import Self
 
 from wmx.errors import CannotRunError
 from wmx.files import open_regular, read_bytes
-from wmx.suspect.external_data import ONE_FILE_HINT
 from wmx.suspect.container import ORT_IDENTIFIER
+from wmx.suspect.external_data import ONE_FILE_HINT
 from wmx.suspect.onnx_rules import external_files
 
 MAX_MODEL_BYTES = 2**31  # protobuf's own limit
