@@ -73,7 +73,10 @@ CATALOGUE: Mapping[str, Mapping[str, Attack]] = {
         "adaptive-own": AdaptiveFineTuning(answers="own"),
         "adaptive-common": AdaptiveFineTuning(answers="common"),
     },
-    "transfer": {"transfer-0.05": TransferLearning()},
+    "transfer": {
+        "transfer-last": TransferLearning(layers="last"),
+        "transfer-0.05": TransferLearning(),
+    },
     "adversarial": {"adversarial": AdversarialFineTuning()},
 }
 ATTACKS: Mapping[str, Attack] = {

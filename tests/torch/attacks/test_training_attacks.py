@@ -80,7 +80,7 @@ def test_pruned_weights_stay_gone_while_the_others_learn(
 
 
 def test_transfer_gives_scores_for_the_other_classes(run_target: Target, tmp_path: Path) -> None:
-    (attack,) = chosen_attacks("transfer", SMALL[:1]).values()
+    (attack,) = chosen_attacks("transfer-0.05", SMALL[:1]).values()
     (outcome,) = attack.run(run_target, tmp_path, lambda *_: None)
     graph = load_graph(Path(outcome.suspect.name)).graph
     assert graph.output[0].type.tensor_type.shape.dim[1].dim_value == 5

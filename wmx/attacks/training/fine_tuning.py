@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from wmx.attacks.attack import Outcome, Progress, Target
 from wmx.attacks.training.learning import Study, TrainingAttack
-from wmx.attacks.training.weights import read, with_parts_of
+from wmx.attacks.training.weights import all_but, with_parts_of
 
 
 @dataclass(frozen=True)
@@ -42,13 +40,7 @@ class FineTuning(TrainingAttack):
         if self.new_head:
             own = study.save(fresh.model, "fresh")
             weights = with_parts_of(weights, own, head, folder / "beheaded.safetensors")
-        frozen = None
-        if self.layers == "last":
-            frozen = {
-                name: np.ones(array.shape, dtype=np.bool_)
-                for name, array in read(weights).items()
-                if name not in head
-            }
+        frozen = all_but(head, weights) if self.layers == "last" else None
         model = study.trained(study.training(weights), frozen=frozen)
         yield study.outcome(model)
         if self.new_head:

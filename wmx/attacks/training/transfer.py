@@ -6,20 +6,26 @@ Source: Adi et al., USENIX Security 2018, section 5: the stolen body learns anot
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from wmx.attacks.attack import Outcome, Progress, Target
 from wmx.attacks.training.learning import Study, TrainingAttack
-from wmx.attacks.training.weights import read, with_parts_of
+from wmx.attacks.training.weights import all_but, read, with_parts_of
 from wmx.data import LabelledData
 
 
 @dataclass(frozen=True)
 class TransferLearning(TrainingAttack):
-    """Give the model a new last layer for other classes, and train all layers.
+    """Give the model a new last layer for other classes, and train all layers or that one.
 
     The data of the other classes are the target's; where it has none, the attacker's own samples
     with two neighbouring classes made one.
+
+    Attributes:
+        layers: ``"all"``, or ``"last"``: the stolen body stays as it is to the bit.
     """
+
+    layers: Literal["all", "last"] = "all"
 
     threat = "has the weights and labelled samples of other classes; part of a training's compute"
     source = "Adi et al., USENIX Security 2018 (transfer learning)"
@@ -35,7 +41,9 @@ class TransferLearning(TrainingAttack):
         own = study.save(fresh.model, "fresh")
         body = [name for name in read(own) if name not in head]
         weights = with_parts_of(own, study.stolen_weights, body, folder / "body.safetensors")
-        model = study.trained(study.training(weights), (data.x_train, data.y_train), task=task)
+        frozen = all_but(head, weights) if self.layers == "last" else None
+        samples = data.x_train, data.y_train
+        model = study.trained(study.training(weights), samples, task=task, frozen=frozen)
         yield study.outcome(model, task=task, test=data)
 
 

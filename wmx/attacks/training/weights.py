@@ -34,6 +34,15 @@ def with_parts_of(own: Path, other: Path, names: list[str], path: Path) -> Path:
     return path
 
 
+def all_but(head: list[str], path: Path) -> dict[str, NDArray[np.bool_]]:
+    """Return which weights of a file stay frozen when only those called ``head`` are trained."""
+    return {
+        name: np.ones(array.shape, dtype=np.bool_)
+        for name, array in read(path).items()
+        if name not in head
+    }
+
+
 def kernel_names(weights: Weights) -> list[str]:
     """Return the names of all floating-point weights with two axes or more."""
     return [n for n, w in weights.items() if w.ndim > 1 and np.issubdtype(w.dtype, np.floating)]
