@@ -15,7 +15,9 @@ from wmx.disputes.party import Party
 from wmx.disputes.settling import Held, Settlement, settle
 from wmx.errors import UsageError
 from wmx.suspect import Suspect, open_suspect
+from wmx.task import Task
 from wmx.timestamp import Dating
+from wmx.triggers import Tokens
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +109,8 @@ def test_a_claim_that_does_not_verify_is_out(
 def test_a_claim_for_another_kind_of_model_is_out_and_says_why(
     suspect: Suspect, owner: Side, thief: Side
 ) -> None:
-    other = Watermark.new(thief.key, shape=(9, 9, 1), classes=10)
+    texts = Task.of((7,), 10, kind="tokens")
+    other = Watermark.for_task(thief.key, texts, generator=Tokens(1000, (0, 1)))
     found = settled(suspect, party("o", owner.watermark), party("t", other))
     assert found.outcome == "uncontested"
     assert "needs one input" in str(found.held["t"].failure)

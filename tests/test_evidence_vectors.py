@@ -149,6 +149,10 @@ def neighbours(scores: list[list[float]], tops: list[int], labels: list[int], k:
     return bits
 
 
+def is_plain(way: dict[str, Any]) -> bool:
+    return bool(way["shift"] == [0, 0] and not way["scaling"])
+
+
 EXPERTS: list[Callable[..., float]] = [agreement, rank, softmax, mapping, neighbours]
 
 
@@ -179,16 +183,17 @@ def test_the_pages_alone_check_an_evidence(name: str) -> None:
     labels = uniform(b"wmx-2 labels" + hashlib.sha256(claim_payload).digest(), n, k)
     labels = labels[start : start + count]
     assert labels == expected["labels"]
-    plain = sum(way["shift"] == [0, 0] for way in predicate["ways"])
-    shifts = claim["task"]["kind"] == "image"
+    plain = sum(map(is_plain, predicate["ways"]))
+    variations = {"image": 28, "features": 1, "tokens": 0}[claim["task"]["kind"]]
     wealth, hits = 0.0, None
     for way in predicate["ways"]:
         scores, tops = rows_of(way["answers"], k)
-        if way["shift"] == [0, 0] and hits is None:
+        if is_plain(way) and hits is None:
             hits = sum(top == label for top, label in zip(tops, labels, strict=True))
-        share = (0.5 if shifts else 1.0) / plain / (1 if way["shift"] == [0, 0] else 24)
+        share = (0.5 if variations else 1.0) / plain / (1 if is_plain(way) else variations)
         wealth += share * sum(2 ** bet(scores, tops, labels, k) for bet in EXPERTS) / 5
     bits = log2(wealth) - log2(n) - log2(predicate["claims_tried"])
+    bits -= sum(4 * (len(number) + 1) for number in predicate["inputs"].values())
     assert hits == expected["hits"] == predicate["counted"]["hits"]
     tail = Fraction(sum(comb(count, i) * (k - 1) ** (count - i) for i in range(hits, count + 1)))
     assert tail / k**count == Fraction(expected["tail"])

@@ -207,7 +207,7 @@ def classes_that_do_not_exist(scene: Scene) -> Attack:
     return scores(scene, np.full(ENOUGH, -(2**63), np.int64))
 
 
-@case(3, "not a list of 1 to 400")
+@case(3, "not a list of 1 to 3712")
 def no_way_at_all(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p.update(ways=[]))
 
@@ -217,9 +217,9 @@ def a_way_counted_twice(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p.update(ways=p["ways"] * 2))
 
 
-@case(3, "not a list of 1 to 400")
+@case(3, "not a list of 1 to 3712")
 def more_ways_than_are_read(scene: Scene) -> Attack:
-    return predicate(scene, lambda p: p.update(ways=p["ways"] * 401))
+    return predicate(scene, lambda p: p.update(ways=p["ways"] * 3713))
 
 
 @case(3, "a way with the shift [3, 0]")
@@ -237,7 +237,7 @@ def a_shifted_way_alone(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p["ways"][0].update(shift=[1, 0]))
 
 
-@case(3, "layout and output of a way are strings")
+@case(3, "layout, output and scaling of a way are strings")
 def a_way_that_is_an_object(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p["ways"][0].update(layout={"NCHW": 1}))
 

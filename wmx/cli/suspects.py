@@ -35,7 +35,8 @@ class Named:
     def __post_init__(self) -> None:
         if (self.text is None) == (self.function is None):
             raise UsageError(
-                "name the suspect: SUSPECT.onnx, an address, or --callable package.module:function"
+                "name one suspect: SUSPECT.onnx, an address, or --callable package.module:function",
+                hint="wmx verify --help",
             )
         if self.function is not None and self.settled != Settled():
             raise UsageError("--input and --output are for files and addresses")
