@@ -210,7 +210,9 @@ def test_a_scan_without_a_fitting_claim_says_so(
 ) -> None:
     path = written(tmp_path, onnx_models.knows_labels(watermark))
     tokens = Watermark.for_task(owner, Task.of((12,), 10, kind="tokens"), generator=Tokens(200))
-    with pytest.raises(CannotRunError, match="none of the 1 claims"):
+    with pytest.raises(CannotRunError, match="none of the 2 claims"):
+        verify_any(path, [tokens, tokens])
+    with pytest.raises(CannotRunError, match="the claim's task needs one input"):
         verify_any(path, [tokens])
 
 

@@ -139,6 +139,8 @@ def best_match(
     """
     fitting = [watermark for watermark in watermarks if _fits(suspect, watermark)]
     if not fitting:
+        if len(watermarks) == 1:
+            suspect.feedings(watermarks[0].task)  # says why it does not fit
         raise CannotRunError(
             f"none of the {len(watermarks)} claims is for a model like {suspect.name}",
             hint="compare its inputs with the claims' tasks: wmx info",
