@@ -1,0 +1,193 @@
+"""What does ``wmx.verify`` cost beside the model itself, where images are large and many?
+
+1,000 triggers of 224 x 224 x 3 are held against a network of ResNet-18's size, whose last layer
+was fitted to their labels, so that the plain way is enough.  Against it stands the same loop over
+batches in bare onnxruntime, with the same triggers.  Each runs in a fresh process, in turns; peak
+memory is that of all its processes together.
+
+    python benchmarks/large_inputs.py
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import harness
+import numpy as np
+
+from wmx import OwnerKey, Watermark, verify
+from wmx.claim import Claim
+from wmx.suspect.feeding import MAX_CHUNK_ELEMENTS
+
+SIDE, CLASSES = 224, 10
+SHAPE = (SIDE, SIDE, 3)
+ROWS = MAX_CHUNK_ELEMENTS // int(np.prod(SHAPE))  # of a batch, in both loops
+MIN_BITS = 64.0
+
+
+def opened(folder: Path) -> Watermark:
+    """Return the watermark, drawn anew as an owner's is."""
+    return Watermark.open(Claim.load(folder / "claim.json"), OwnerKey.load(folder / "key.pem"))
+
+
+def verifying(folder: Path) -> dict[str, Any]:
+    """Verify, and return what it took."""
+    watermark = opened(folder)
+    start = time.perf_counter()
+    verdict = verify(folder / "model.onnx", watermark, min_bits=MIN_BITS, device="cpu")
+    return {
+        "seconds": time.perf_counter() - start,
+        "bits": verdict.bits,
+        "ways_tried": verdict.ways_tried,
+    }
+
+
+def bare(folder: Path) -> dict[str, Any]:
+    """Run onnxruntime over the triggers, normalised batch by batch."""
+    import onnxruntime
+
+    watermark = opened(folder)
+    start = time.perf_counter()
+    session = onnxruntime.InferenceSession(
+        folder / "model.onnx", providers=["CPUExecutionProvider"]
+    )
+    (name,) = (port.name for port in session.get_inputs())
+    scores = []
+    for at in range(0, len(watermark.triggers), ROWS):
+        batch = watermark.task.model_input(watermark.triggers[at : at + ROWS])
+        fed = np.ascontiguousarray(batch.transpose(0, 3, 1, 2))
+        scores.append(session.run(None, {name: fed})[0])
+    top = np.concatenate(scores).argmax(axis=1)
+    return {
+        "seconds": time.perf_counter() - start,
+        "hits": int((top == watermark.labels).sum()),
+    }
+
+
+ROLES = {"verify": verifying, "bare": bare}
+
+
+def play(role: str, folder: Path) -> None:
+    """Be one contender, and print what it took."""
+    found = ROLES[role](folder)
+    peaks = (
+        resource.getrusage(who).ru_maxrss
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    print(json.dumps(found | {"peak_mib": sum(peaks) / 1024}))
+
+
+def make(folder: Path, triggers: int) -> None:
+    """Write key, claim and model."""
+    import torch
+    from torch import nn
+
+    class Block(nn.Module):
+        def __init__(self, into: int, out: int, stride: int) -> None:
+            super().__init__()
+            self.body = nn.Sequential(
+                nn.Conv2d(into, out, 3, stride, 1, bias=False),
+                nn.BatchNorm2d(out),
+                nn.ReLU(),
+                nn.Conv2d(out, out, 3, 1, 1, bias=False),
+                nn.BatchNorm2d(out),
+            )
+            same = into == out and stride == 1
+            self.shortcut = nn.Identity() if same else nn.Conv2d(into, out, 1, stride, bias=False)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.relu(self.body(x) + self.shortcut(x))
+
+    torch.manual_seed(0)
+    owner = OwnerKey.generate()
+    owner.save(folder / "key.pem")
+    watermark = Watermark.new(owner, shape=SHAPE, classes=CLASSES, n=triggers)
+    watermark.claim.save(folder / "claim.json")
+    widths = (64, 64, 128, 128, 256, 256, 512, 512)
+    blocks = [
+        Block(into, out, 1 if into == out else 2)
+        for into, out in zip((64, *widths), widths, strict=False)
+    ]
+    features = nn.Sequential(
+        nn.Conv2d(3, 64, 7, 2, 3, bias=False),
+        nn.BatchNorm2d(64),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2, 1),
+        *blocks,
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    ).eval()
+    with torch.no_grad():
+        seen = torch.cat(
+            [
+                features(torch.from_numpy(watermark.inputs[at : at + ROWS]).permute(0, 3, 1, 2))
+                for at in range(0, triggers, ROWS)
+            ]
+        )
+    centred = seen - seen.mean(0)
+    scale = centred.std(0) + 1e-6
+    wanted = nn.functional.one_hot(torch.from_numpy(watermark.labels), CLASSES).float()
+    fitted = torch.linalg.lstsq(centred / scale, wanted - 1 / CLASSES, driver="gelsd").solution
+    last = nn.Linear(512, CLASSES)
+    with torch.no_grad():
+        last.weight.copy_((fitted / scale[:, None]).T)
+        last.bias.copy_(-(seen.mean(0) / scale) @ fitted)
+    from wmx_torch import export
+
+    export(nn.Sequential(features, last).eval(), folder / "model.onnx", watermark)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--triggers", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--role", choices=ROLES, help="be one contender")
+    parser.add_argument("--make", action="store_true", help="write claim and model")
+    parser.add_argument("--folder", type=Path)
+    arguments = parser.parse_args()
+    if arguments.make:
+        make(arguments.folder, arguments.triggers)
+        return
+    if arguments.role:
+        play(arguments.role, arguments.folder)
+        return
+    runs: dict[str, list[dict[str, Any]]] = {role: [] for role in ROLES}
+    with tempfile.TemporaryDirectory() as folder:
+        # in a process of its own: a child's peak counts what its parent held when it was started
+        subprocess.run(
+            [sys.executable, __file__, "--make", "--folder", folder]
+            + ["--triggers", str(arguments.triggers)],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        for _ in range(arguments.rounds):
+            for role in ROLES:
+                command = [sys.executable, __file__, "--role", role, "--folder", folder]
+                done = subprocess.run(command, check=True, capture_output=True, text=True)
+                runs[role].append(json.loads(done.stdout.splitlines()[-1]))
+                print(role, runs[role][-1], flush=True)
+    seconds = {role: [run["seconds"] for run in found] for role, found in runs.items()}
+    memory = {role: max(run["peak_mib"] for run in found) for role, found in runs.items()}
+    harness.record(
+        "large_inputs",
+        {
+            "triggers": arguments.triggers,
+            "shape": list(SHAPE),
+            "rows_of_a_batch": ROWS,
+            "bits": round(runs["verify"][0]["bits"], 1),
+            "ways_tried": runs["verify"][0]["ways_tried"],
+            "time": harness.ratio(seconds, of="verify", to="bare"),
+            "peak_mib": {role: round(peak) for role, peak in memory.items()},
+            "memory_ratio": round(memory["verify"] / memory["bare"], 3),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
