@@ -161,8 +161,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         # in a process of its own: a child's peak counts what its parent held when it was started
         subprocess.run(
-            [sys.executable, __file__, "--make", "--folder", folder]
-            + ["--triggers", str(arguments.triggers)],
+            [
+                sys.executable,
+                __file__,
+                "--make",
+                f"--folder={folder}",
+                f"--triggers={arguments.triggers}",
+            ],
             check=True,
             stdout=subprocess.DEVNULL,
         )

@@ -12,6 +12,7 @@ from wmx.answers import Answers
 from wmx.asking import plain_answers, rescaled_answers, shifted_answers
 from wmx.asking_in_turn import answers_in_turn
 from wmx.errors import CannotRunError, UsageError
+from wmx.settled import Settled
 from wmx.statistics import log10_fraction, required_bits
 from wmx.suspect import Suspect, opened
 from wmx.suspect.device import Device
@@ -38,6 +39,7 @@ class Verdict:
         suspect: name of the suspect.
         suspect_sha256: of the suspect's file, or ``None``.
         suspect_external: of the files beside it that hold its weights, by name.
+        settled: what somebody had said of its inputs and outputs; its numbers are paid for.
         engine: what ran it.
         best_way: the way of feeding and reading with the most evidence.
         experts: log2 of each expert's wealth in that way.
@@ -59,6 +61,7 @@ class Verdict:
     suspect: str
     suspect_sha256: str | None
     suspect_external: Mapping[str, str]
+    settled: Settled
     engine: str
     best_way: str
     experts: dict[str, float]
@@ -240,6 +243,7 @@ def measure(
         suspect=suspect.name,
         suspect_sha256=suspect.sha256,
         suspect_external=suspect.external,
+        settled=suspect.settled,
         engine=suspect.engine,
         best_way=weight.best.way.name,
         experts=weight.best.experts,

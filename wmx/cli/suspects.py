@@ -49,6 +49,23 @@ class Named:
         return self.text is not None and self.text.startswith(("http://", "https://"))
 
     @property
+    def words(self) -> list[str]:
+        """What names it and says how it is fed, in words of the command line without folders.
+
+        Empty where a file's name says it all.
+        """
+        more = [
+            word for pair in self.settled.inputs.items() for word in ("--input", "=".join(pair))
+        ]
+        if self.settled.output is not None:
+            more += ["--output", self.settled.output]
+        if self.function is not None:
+            return ["--callable", self.function]
+        if self.path is None:
+            return [str(self.text), *more]
+        return [f"./{self.path.name}", *more] if more else []
+
+    @property
     def path(self) -> Path | None:
         """The file, if it is one."""
         return None if self.text is None or self.is_address else Path(self.text)

@@ -118,6 +118,11 @@ def verify(
     named = Named(suspect, function, Settled.parse(inputs or [], output), token)
     read = (named.path, claim, key or store().key_path, triggers, roots, token)
     if evidence is not None:
+        if named.path is None:
+            raise UsageError(
+                "an evidence is about a file, which others can run again; this suspect is none",
+                hint="leave --evidence out",
+            )
         prepare_output("--evidence", evidence, read, force=force)
     elif reveal is not None:
         raise UsageError("--reveal belongs to an evidence", hint="name it with --evidence")
@@ -166,7 +171,7 @@ def verify(
         from wmx.report.ownership import report_of_verdict
         from wmx.report.repeating import Files
 
-        files = Files(claim, evidence, roots, min_bits)
+        files = Files(claim, evidence, roots, min_bits, named.words)
         page = report_of_verdict(verdict, watermark, files, proof=proof, stream=null_stream())
         page.write(report, force=force)
         text += f"\n{table({'report': str(report)})}"

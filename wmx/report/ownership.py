@@ -122,12 +122,13 @@ def report_of_verdict(
         proof: the evidence that was made along with it; its triggers are shown.
         created: ``YYYY-MM-DDThh:mm:ssZ``; now if ``None``.
     """
-    window = watermark.window()
-    price = price_of(verdict.claims_tried)
+    window = watermark.window().first(verdict.n)  # an API was asked no more than it took
+    price = price_of(verdict.claims_tried, settled=verdict.settled)
     course = Course.of(
         verdict.answers, window, price=price, required=verdict.required_bits, stream=stream
     )
-    name = Path(verdict.suspect).name
+    is_file = verdict.suspect_sha256 is not None
+    name = Path(verdict.suspect).name if is_file else verdict.suspect
     digests = _digests(name, verdict.suspect_sha256, verdict.suspect_external)
     unchecked = [
         unchecked_date(verdict.dating),
@@ -184,7 +185,7 @@ def report_of_check(
     lower = again if again is not None and again.bits <= evidence.weight.bits else None
     answers = evidence.answers if lower is None else lower.answers
     counted = evidence.weight if lower is None else lower
-    price = price_of(evidence.claims_tried, starts=evidence.claim.n)
+    price = price_of(evidence.claims_tried, starts=evidence.claim.n, settled=evidence.settled)
     course = Course.of(
         answers, evidence.window, price=price, required=checked.required_bits, stream=stream
     )
@@ -321,12 +322,14 @@ def _claim_facts(claim: Claim, dating: Dating) -> Facts:
 
 
 def _count_facts(verdict: Verdict, price: float) -> Facts:
+    own_price = price_of(verdict.claims_tried, settled=verdict.settled)
     return {
         "evidence": f"{verdict.bits:.2f} bits; {verdict.required_bits:g} are asked for",
         "hits": f"{verdict.hits} of {verdict.n}, by chance with probability "
         f"{scientific(verdict.log10_tail)}",
         "subtracted for choices": f"{price:.2f} bits: claims tried {verdict.claims_tried}"
-        + (", and where to start" if price > price_of(verdict.claims_tried) else ""),
+        + (", numbers given to inputs" if verdict.settled.inputs else "")
+        + (", and where to start" if price > own_price else ""),
         "best way of feeding and reading": f"{verdict.best_way} (of {verdict.ways_tried} tried)",
         "bits of each expert in that way": ", ".join(
             f"{name} {bits:.1f}" for name, bits in verdict.experts.items()

@@ -25,12 +25,15 @@ class Files:
     Attributes:
         claim, evidence, roots: the files; ``None`` for those that were not given.
         min_bits: asked for instead of the default.
+        naming: the words that named the suspect and said how it is fed, where its file's name alone
+            does not.
     """
 
     claim: Path | None = None
     evidence: Path | None = None
     roots: Path | None = None
     min_bits: float | None = None
+    naming: Sequence[str] = ()
 
     def options(self) -> list[str]:
         """Return the options that decide about the answer."""
@@ -47,13 +50,16 @@ def owner_steps(suspect: str, digests: Digests, files: Files, *, proved: bool) -
     if proved:
         return third_party_steps(suspect, digests, files)
     claim = ["--claim", _name(files.claim)] if files.claim else []
-    again = ["wmx", "verify", _file(suspect), *claim]
+    again = ["wmx", "verify", *(files.naming or [_file(suspect)]), *claim]
+    repeating = Step(
+        "The owner repeats the verdict with the owner key in his store, or named by --key:",
+        _command([*again, *files.options()]),
+    )
+    if not digests:
+        return [repeating]  # what is no file may answer otherwise tomorrow
     return [
         *_same_files(digests),
-        Step(
-            "The owner repeats the verdict with the owner key in his store, or named by --key:",
-            _command([*again, *files.options()]),
-        ),
+        repeating,
         Step(
             "To let others repeat it without the key, the owner writes an evidence, which "
             "discloses as few triggers as suffice:",

@@ -1,0 +1,133 @@
+"""``wmx verify`` of what is no file: an address, a function; and what is said of inputs."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+from oip_server import Server, serving
+from onnx import TensorProto, helper
+
+FUNCTION = """
+import numpy as np
+
+from wmx import Claim, OwnerKey, Watermark
+
+mark = Watermark.open(Claim.load("claim.json"), OwnerKey.load("store/owner.pem"))
+
+
+def knows(inputs):
+    near = ((inputs[:, None] - mark.inputs[None]) ** 2).sum(axis=(2, 3, 4)).argmin(axis=1)
+    return mark.labels[near]
+
+
+def fails(inputs):
+    raise RuntimeError("out of order")
+
+
+nothing = 3
+"""
+
+
+@pytest.fixture
+def address(claim: Path) -> Any:
+    with serving(Path("model.onnx").read_bytes()) as server:
+        yield server
+
+
+def test_an_address_is_verified(wmx: Any, address: Server) -> None:
+    result = wmx("verify", address.url, "--json")
+    assert result.code == 0
+    assert result.json["verified"]
+    assert result.json["suspect"] == address.url
+    assert result.json["suspect_sha256"] is None
+    assert address.asked <= 48  # 128 bits, and no more
+
+
+def test_the_budget_of_an_address_is_the_callers(wmx: Any, address: Server) -> None:
+    result = wmx("verify", address.url, "--max-queries", 16)
+    assert result.code == 1
+    assert address.asked <= 16
+
+
+def test_a_token_goes_along(wmx: Any, address: Server) -> None:
+    address.token = "letmein"
+    refused = wmx("verify", address.url)
+    assert refused.code == 4
+    Path("token").write_text("letmein\n")
+    assert wmx("verify", address.url, "--token-file", "token").code == 0
+
+
+def test_there_is_no_evidence_about_an_address_and_nothing_is_asked(
+    wmx: Any, address: Server
+) -> None:
+    result = wmx("verify", address.url, "--evidence", "e.json")
+    assert result.code == 2
+    assert "about a file" in result.err
+    assert address.asked == 0
+
+
+def test_a_report_names_the_address(wmx: Any, address: Server) -> None:
+    result = wmx("verify", address.url, "--report", "report.html")
+    assert result.code == 0
+    page = Path("report.html").read_text()
+    assert f"wmx verify {address.url}" in page
+    assert "sha256sum" not in page
+
+
+@pytest.fixture
+def functions(claim: Path) -> Any:
+    """A module in the working folder."""
+    Path("their_client.py").write_text(FUNCTION)
+    yield
+    sys.modules.pop("their_client", None)
+
+
+def test_a_function_is_verified(wmx: Any, functions: None) -> None:
+    result = wmx("verify", "--callable", "their_client:knows")
+    assert result.code == 0
+    assert result.out.startswith("VERIFIED")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("--callable", "their_client:fails"), 4, "out of order"),
+        (("--callable", "their_client:nothing"), 2, "expected a callable"),
+        (("--callable", "their_client:gone"), 2, "has no 'gone'"),
+        (("--callable", "their_client:knows", "model.onnx"), 2, "name one suspect"),
+        (("--callable", "their_client:knows", "--input", "a=1"), 2, "files and addresses"),
+        (("model.onnx", "--token-file", "token"), 2, "for an address"),
+        (("model.onnx", "--input", "gone=1"), 2, "has no input 'gone'"),
+        (("model.onnx", "--input", "x"), 2, "NAME=NUMBER"),
+        (("model.onnx", "--output", "gone"), 2, "has no output 'gone'"),
+        (("http://127.0.0.1/models/mine",), 2, "no model's address"),
+        (("http://127.0.0.1:9/v2/models/mine",), 4, "did not answer"),
+    ],
+)
+def test_what_is_named_wrongly_is_refused(
+    wmx: Any, functions: None, words: tuple[str, ...], code: int, says: str
+) -> None:
+    result = wmx("verify", *words)
+    assert result.code == code, result.err
+    assert says in result.err
+
+
+def test_a_number_for_an_input_is_used_and_paid_for(wmx: Any, claim: Path) -> None:
+    model = onnx.load("model.onnx")
+    (scores,) = (output.name for output in model.graph.output)
+    model.graph.input.append(helper.make_tensor_value_info("gain", TensorProto.FLOAT, [1]))
+    model.graph.node.append(helper.make_node("Mul", [scores, "gain"], ["scaled"]))
+    model.graph.output[0].name = "scaled"
+    onnx.save(model, "two.onnx")
+    assert "--input NAME=NUMBER" in wmx("verify", "two.onnx").err
+    plain, paid = (
+        wmx("verify", *words, "--json").json["bits"]
+        for words in (("model.onnx",), ("two.onnx", "--input", "gain=2"))
+    )
+    assert paid == pytest.approx(plain - 8, abs=0.1)
+    assert wmx("verify", "two.onnx", "--input", "gain=2", "--report", "report.html").code == 0
+    page = Path("report.html").read_text()
+    assert "wmx verify ./two.onnx --input gain=2" in page
+    assert "numbers given to inputs" in page
