@@ -1,6 +1,7 @@
 """A server of the Open Inference Protocol v2 on loopback: an honest one, and liars."""
 
 import json
+import ssl
 import struct
 import threading
 import time
@@ -8,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -151,8 +153,16 @@ def response(outputs: dict[str, NDArray[Any]], *, binary: bool = False) -> Reply
 
 
 @contextmanager
-def serving(model: bytes, **settings: Any) -> Iterator[Server]:
-    """Serve a model; the address is ``server.url``."""
+def serving(
+    model: bytes, *, certified: tuple[Path, Path] | None = None, **settings: Any
+) -> Iterator[Server]:
+    """Serve a model; the address is ``server.url``.
+
+    Args:
+        model: an ONNX file.
+        certified: certificate and key of a server that speaks TLS.
+        settings: of :class:`Server`.
+    """
     server = Server(onnxruntime.InferenceSession(model), **settings)
 
     class Handler(BaseHTTPRequestHandler):
@@ -179,7 +189,12 @@ def serving(model: bytes, **settings: Any) -> Iterator[Server]:
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     http.daemon_threads = True
-    server.url = f"http://127.0.0.1:{http.server_port}/v2/models/mine"
+    if certified is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certified)
+        http.socket = context.wrap_socket(http.socket, server_side=True)
+    scheme = "http" if certified is None else "https"
+    server.url = f"{scheme}://127.0.0.1:{http.server_port}/v2/models/mine"
     threading.Thread(target=http.serve_forever, daemon=True).start()
     try:
         yield server

@@ -1,14 +1,23 @@
 """Models behind an API: an honest server, and one that lies."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx_models
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from oip_server import Server, dripping, response, serving
 
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark, verify
@@ -261,3 +270,60 @@ def test_what_is_no_token_is_refused(text: str, tmp_path: Path) -> None:
 def test_what_is_no_address_of_a_model_is_refused(address: str) -> None:
     with pytest.raises(UsageError):
         Endpoint.open(address, manners=MANNERS)
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """Write a certificate of 127.0.0.1 that signs itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "here")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "certificate.pem", folder / "key.pem"
+    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return paths
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(model: bytes, tmp_path: Path) -> None:
+    """In processes of their own: which certificates are trusted is read once."""
+    certified = self_signed(tmp_path)
+    code = (
+        "import sys\n"
+        "from wmx.suspect.endpoint.client import Manners\n"
+        "from wmx.suspect.endpoint.endpoint import Endpoint\n"
+        "print(Endpoint.open(sys.argv[1], token='abc', manners=Manners(retries=0)).engine)\n"
+    )
+    with serving(model, certified=certified) as server:
+        refused, trusted = (
+            subprocess.run(
+                [sys.executable, "-c", code, server.url],
+                env=os.environ | trust,
+                check=False,
+                capture_output=True,
+                text=True,
+            )
+            for trust in ({}, {"SSL_CERT_FILE": str(certified[0])})
+        )
+    assert "CERTIFICATE_VERIFY_FAILED" in refused.stderr
+    assert trusted.returncode == 0, trusted.stderr
+    assert "onnxruntime_onnx" in trusted.stdout
+    assert all(headers["authorization"] == "Bearer abc" for _, headers, _ in server.log)
+    assert len(server.log) == 2  # who was not trusted heard nothing
