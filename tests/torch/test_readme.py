@@ -64,6 +64,7 @@ SECTIONS = (
     "With the Hugging Face Trainer",
     "In Keras",
     "In JAX with Flax",
+    "With scikit-learn, LightGBM and XGBoost",
 )
 
 
