@@ -6,6 +6,7 @@ What a parser accepts must also be what it would write itself, where it writes a
 import json
 import os
 import struct
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -29,7 +30,11 @@ from wmx.printable import is_file_name
 from wmx.readers import read_npz, read_table
 from wmx.sandbox import wire
 from wmx.suspect.confined import ports_of
+from wmx.suspect.endpoint.messages import ProtocolError, outputs_of, parsed
+from wmx.suspect.endpoint.messages import ports_of as served
 from wmx.suspect.onnx_rules import external_files, require_harmless
+from wmx.suspect.ort_rules import require_harmless_ort
+from wmx.suspect.values import Texts
 from wmx.timestamp import asserted_stamp, date_claim, load_roots, trusted_stamp
 from wmx.trigger_file import load_images
 
@@ -143,6 +148,26 @@ def onnx_walk(data: bytes) -> None:
         require_harmless(data, "x")
 
 
+def ort_walk(data: bytes) -> None:
+    with suppress(CannotRunError):
+        require_harmless_ort(data, "x")
+
+
+def served_ports(data: bytes) -> None:
+    with suppress(ProtocolError):
+        model = parsed(data)
+        for side in ("inputs", "outputs"):
+            assert all(port.name for port in served(model.get(side)))
+
+
+def served_answer(data: bytes) -> None:
+    """A response: the length of its JSON in two bytes, 0 for all of it, and then the body."""
+    length = int.from_bytes(data[:2], "big")
+    with suppress(ProtocolError):
+        found = outputs_of(data[2:], str(length) if length else None, defaultdict(Texts))
+        assert sum(array.size for array in found.values()) <= len(data)
+
+
 def onnx_weights(data: bytes) -> None:
     """A model with weights beside it: no place outside the folder, no byte outside the file."""
     with suppress(CannotRunError):
@@ -206,5 +231,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         *(canonical_json, dsse, claim, claim_payload, evidence, evidence_payload, timestamp),
         *(encoding, key, npz, safetensors, checkpoint, onnx_walk, child_message),
         *(onnx_weights, model_header, child_ports, table, picture, attack_results),
+        *(ort_walk, served_ports, served_answer),
     )
 }

@@ -99,6 +99,8 @@ class _Walk:
                     self.graph(graph, depth + 1)
 
     def _tensor(self, tensor: Any) -> None:
+        if tensor is None:
+            raise ValueError("a tensor is missing")
         self._tensors += 1
         if self._tensors > MAX_TENSORS:
             raise too_large(f"has more than {MAX_TENSORS:,} tensors")
