@@ -191,7 +191,7 @@ def lucky_ones(victim: Victim, mark: Watermark) -> np.ndarray:
 def evidence_of(victim: Victim, mark: Watermark, start: int, count: int) -> Evidence:
     window = mark.window(start).first(count)
     secret = KEY.trigger_secret(mark.claim.salt)
-    scores = victim.scores(window.inputs.reshape(count, -1))
+    scores = victim.scores(window.task.model_input(window.triggers).reshape(count, -1))
     return Evidence.sign(
         KEY,
         window,

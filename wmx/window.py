@@ -37,8 +37,3 @@ class Window:
     def task(self) -> Task:
         """The claim's task."""
         return self.claim.task
-
-    @property
-    def inputs(self) -> NDArray[Any]:
-        """The triggers as the model sees them: normalised, channels last, [m, *task.shape]."""
-        return self.task.model_input(self.triggers)

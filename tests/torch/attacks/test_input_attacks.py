@@ -11,7 +11,7 @@ from wmx.attacks.attack import Attack, Target
 from wmx.attacks.catalogue import ATTACKS, CATALOGUE
 from wmx.attacks.inputs.filters import Blur, FewLevels, InputNoise, Jpeg
 from wmx.attacks.inputs.moves import Flip, Shift
-from wmx.attacks.inputs.preprocessed import InputAttack, unit_images
+from wmx.attacks.inputs.preprocessed import InputAttack
 from wmx.errors import CannotRunError
 from wmx.suspect import Suspect
 from wmx.task import Task
@@ -70,18 +70,11 @@ def test_moves_move(images: np.ndarray) -> None:
     np.testing.assert_array_equal(mirrored[:, :, 0], images[:, :, -1])
 
 
-def test_the_normalisation_is_undone_and_done_again() -> None:
-    task = Task.of((4, 4, 3), 10, value_range=(-1, 1), mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7))
-    pixels = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 3), dtype=np.uint8)
-    unit = unit_images(task.model_input(pixels), task)
-    np.testing.assert_allclose(unit, pixels / 255.0, atol=1e-6)
-
-
 @pytest.mark.parametrize("name", CATALOGUE["input"])
 def test_the_model_answers_every_input_and_the_seed_decides_alone(
     name: str, target: Target
 ) -> None:
-    inputs = target.task.model_input(target.data.x_test[:20])
+    inputs = target.data.x_test[:20]
     scores = []
     for _ in range(2):
         suspect = suspect_of(ATTACKS[name], target)

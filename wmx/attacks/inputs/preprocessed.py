@@ -75,8 +75,7 @@ class Preprocessed:
         self, feeding: Feeding, inputs: NDArray[Any], task: Task, scaling: str | None = None
     ) -> dict[str, Answers]:
         """Ask the suspect inside about changed inputs."""
-        unit = inputs.astype(np.float32) / np.float32(255)
-        changed = np.clip(self._change(unit), 0.0, 1.0) * np.float32(255)
+        changed = np.clip(self._change(unit_images(inputs)), 0.0, 1.0) * np.float32(255)
         return self._inside.answers(feeding, changed, task, scaling)
 
     def close(self) -> None:
@@ -84,9 +83,6 @@ class Preprocessed:
         self._inside.close()
 
 
-def unit_images(inputs: NDArray[Any], task: Task) -> Images:
-    """Undo the normalisation: inputs [n, H, W, C] as the model sees them to values 0 to 1."""
-    mean, std = np.array(task.mean, np.float64), np.array(task.std, np.float64)
-    low, high = float(task.low), float(task.high)
-    images: Images = ((inputs * std + mean - low) / (high - low)).astype(np.float32)
-    return np.clip(images, 0.0, 1.0)
+def unit_images(pixels: NDArray[Any]) -> Images:
+    """Return canonical images [n, H, W, C], values 0 to 255, in 0 to 1."""
+    return pixels.astype(np.float32) / np.float32(255)

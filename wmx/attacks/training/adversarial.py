@@ -65,7 +65,7 @@ class AdversarialFineTuning(TrainingAttack):
     def _descended(
         self, learner: Learner, x: NDArray[Any], y: NDArray[np.int64], task: Task
     ) -> NDArray[np.float32]:
-        clean = unit_images(task.model_input(x), task)
+        clean = unit_images(x)
         low, high = (np.clip(clean + sign * self.epsilon, 0, 1) for sign in (-1, 1))
         images = clean
         for _ in range(self.pgd_steps):
