@@ -1,0 +1,35 @@
+"""Every form in which a model is shipped keeps the mark, and so do suspects with other classes."""
+
+from pathlib import Path
+
+import pytest
+from deployed import FORMS, Shipped
+
+from wmx import OwnerKey, verify
+from wmx.data import load_data
+from wmx.embed import embed, train_unmarked
+from wmx.training import Training
+
+CHANGED = {  # least bits where the scores are no longer the model's own; 250 elsewhere
+    "classes merged in pairs": 128,
+    "features as output": 100,
+}
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Shipped:
+    folder = tmp_path_factory.mktemp("shipped")
+    data, training = load_data("digits"), Training(epochs=15, device="cpu")
+    run = embed(OwnerKey.generate(), data, folder / "run", training=training)
+    train_unmarked(data, folder / "other.onnx", training=training)
+    return Shipped(run.files.model, run.watermark, folder / "other.onnx", folder)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_it_keeps_the_mark(shipped: Shipped, name: str) -> None:
+    verdict = verify(FORMS[name](shipped), shipped.watermark, device="cpu")
+    assert verdict.bits >= CHANGED.get(name, 250)
+
+
+def test_the_other_model_bears_no_mark(shipped: Shipped) -> None:
+    assert not verify(Path(shipped.other), shipped.watermark, device="cpu").verified
