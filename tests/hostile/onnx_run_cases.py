@@ -239,7 +239,7 @@ def more_columns_than_any_classifier(scene: Scene) -> Attack:
     )
 
 
-@case(4, "is for a model like suspect.onnx")
+@case(4, "takes no input")
 def no_input(scene: Scene) -> Attack:
     return graph(scene, [op("Identity", "c", "y")], {"c": np.zeros((2, 10), np.float32)}, inputs=[])
 
