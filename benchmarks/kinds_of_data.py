@@ -5,7 +5,7 @@ half of the data; the other half measures accuracy, and the exported file is ver
 The text is fed by the transformer's usual export too, with its three inputs.
 
     make shipped
-    python benchmarks/kinds.py --seeds 3
+    python benchmarks/kinds_of_data.py --seeds 3
 """
 
 import argparse
@@ -107,7 +107,7 @@ def main() -> None:
             "least_bits": min(run["bits"] for run in runs),
             "runs": runs,
         }
-    harness.record("kinds", {"kinds": found})
+    harness.record("kinds_of_data", {"kinds": found})
 
 
 if __name__ == "__main__":
