@@ -23,7 +23,7 @@ from wmx.checking import check
 from wmx.evidence import Evidence
 from wmx.timestamp import date_claim, load_roots
 
-FOLDER = Path(__file__).parent / "vectors" / "evidence-3"
+FOLDER = Path(__file__).parent / "vectors" / "evidence-4"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())
 NAMES = sorted(EXPECTED["evidence"])
 DTYPES = {"image": "uint8", "features": "float32", "tokens": "int32"}
@@ -168,7 +168,7 @@ def test_the_pages_alone_check_an_evidence(name: str) -> None:
     verified(predicate["claim"]["file"], owner, "application/vnd.wmx.claim+json")
     verified(envelope, owner, "application/vnd.in-toto+json")
     assert statement["_type"] == "https://in-toto.io/Statement/v1"
-    assert statement["predicateType"] == "urn:wmx:evidence:3"
+    assert statement["predicateType"] == "urn:wmx:evidence:4"
     assert hashlib.sha256(claim_payload).hexdigest() == expected["claim"]
 
     start, count = predicate["window"]["start"], predicate["window"]["count"]
@@ -222,7 +222,7 @@ def test_every_frozen_evidence_still_checks(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_key_still_signs_the_same_bytes(name: str) -> None:
-    from vectors.make_evidence_3 import answers_of
+    from vectors.make_evidence_4 import answers_of
 
     from wmx.disclosure import way_to_json
 

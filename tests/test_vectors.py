@@ -27,7 +27,7 @@ from wmx.watermark import Watermark
 
 FOLDER = Path(__file__).parent / "vectors" / "wmx-2"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())
-BITS = json.loads((FOLDER.parent / "evidence-3" / "expected.json").read_text())["bits"]
+BITS = json.loads((FOLDER.parent / "evidence-4" / "expected.json").read_text())["bits"]
 NAMES = sorted(EXPECTED["claims"])
 
 

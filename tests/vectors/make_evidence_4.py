@@ -1,9 +1,9 @@
-"""How tests/vectors/evidence-3 was made, once: evidences over the claims of wmx-2, and a date.
+"""How tests/vectors/evidence-4 was made, once: evidences over the claims of wmx-2, and a date.
 
 Key, claims, answers and dates are fixed, so the evidences are always the same bytes; the timestamp
 and its certificates, valid for an hour, are of the day this ran.  The files are frozen: every later
 version has to check them, so this script refuses to run where they exist.
-Run: PYTHONPATH=tests python tests/vectors/make_evidence_3.py
+Run: PYTHONPATH=tests python tests/vectors/make_evidence_4.py
 """
 
 import hashlib
@@ -23,13 +23,14 @@ from wmx.claim import Claim
 from wmx.commitment import open_triggers
 from wmx.evidence import Evidence, Run
 from wmx.keys import OwnerKey
+from wmx.settled import NOTHING_SETTLED, Settled
 from wmx.statistics import evidence_bits, expert_bets
 from wmx.timestamp import load_roots, trusted_stamp
 from wmx.trigger_file import load_images
 from wmx.watermark import Watermark
 from wmx.ways import Way
 
-FOLDER = Path(__file__).parent / "evidence-3"
+FOLDER = Path(__file__).parent / "evidence-4"
 CREATED = "2026-01-02T00:00:00Z"
 LIFETIME = timedelta(hours=1)
 RUN = Run("onnxruntime 1.31.1 CPUExecutionProvider", ("ai.onnx 17", "ai.onnx.ml 3"), "pytorch 2.13")
@@ -55,6 +56,7 @@ def answers_of(name: str, labels: np.ndarray, classes: int) -> dict[Way, Answers
         PLAIN: Answers.from_scores(known["noise"]),
         Way("NHWC", "scores"): Answers.from_scores(known["other_classes"]),
         Way("NCHW", "scores", (-1, 2)): Answers.from_scores(known["oracle"]),
+        Way("NCHW", "scores", scaling="0..255"): Answers.from_scores(known["noisy"]),
     }
 
 
@@ -65,6 +67,8 @@ WINDOWS = {  # start, count, claims tried
     "tokens": (0, 9, 1),
     "folder": (2, 4, 2),
 }
+
+SETTLED = {"tokens": Settled({"temperature": "0.5"})}
 
 
 def evidence_vector(name: str, key: OwnerKey) -> dict[str, object]:
@@ -84,6 +88,7 @@ def evidence_vector(name: str, key: OwnerKey) -> dict[str, object]:
         claims_tried=claims_tried,
         suspect=f"{name}.onnx",
         suspect_sha256=hashlib.sha256(name.encode()).hexdigest(),
+        settled=SETTLED.get(name, NOTHING_SETTLED),
         run=RUN,
         created=CREATED,
     )
