@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark, open_suspect, verify
 from wmx.settled import Settled
 from wmx.suspect.feeding import feedings
+from wmx.suspect.onnx_rules import MAX_PORTS
 from wmx.suspect.pixels import RESAMPLINGS
 from wmx.suspect.port import Port
 from wmx.task import Task
@@ -283,14 +284,21 @@ def test_an_input_that_needs_a_number_is_given_one_and_it_is_paid_for(tmp_path: 
     settled = Settled.parse(["offset=0"])
     with closing(open_suspect(path, settled=settled)) as suspect:
         verdict = verify(suspect, watermark)
-    assert settled.price == 8.0
-    assert verdict.bits == pytest.approx(plain.bits - 8.0)
+    assert settled.price == 24.0
+    assert verdict.bits == pytest.approx(plain.bits - 24.0)
 
 
-def test_prices_of_all_numbers_sum_to_less_than_one() -> None:
-    """Kraft: with fourteen characters and an end, 2^-4 each."""
-    assert sum(14.0**length * 2.0 ** (-4 * (length + 1)) for length in range(60)) < 1
-    assert Settled({"a": "1.5", "b": "-2"}).price == 4 * (4 + 3)
+def test_prices_of_all_that_can_be_settled_sum_to_hardly_anything() -> None:
+    """Numbers have fourteen characters and an end; models 64 inputs and 64 outputs at most."""
+    one = Settled({"a": "1"}).price
+    character = Settled({"a": "12"}).price - one
+    numbers = sum(
+        14.0**length * 2.0 ** -(one + character * (length - 1)) for length in range(1, 60)
+    )
+    everything = (1 + numbers) ** MAX_PORTS * (1 + MAX_PORTS * 2.0 ** -Settled(output="y").price)
+    assert everything < 1 + 1 / 500
+    assert Settled({"a": "1.5", "b": "-2"}, "y").price == 3 * 16 + 4 * (4 + 3)
+    assert Settled().price == 0
 
 
 @pytest.mark.parametrize("text", ["x", "=1", "x=", "x=a", "x=1e999", "x=" + "1" * 13, "x=nan"])
@@ -434,4 +442,7 @@ def test_one_output_can_be_named(grey: Watermark, tmp_path: Path) -> None:
     with closing(open_suspect(path, settled=Settled(output="z"))) as suspect:
         assert not verify(suspect, grey).verified
     with closing(open_suspect(path, settled=Settled(output="y"))) as suspect:
-        assert verify(suspect, grey).verified
+        verdict = verify(suspect, grey)
+    both = verify(path, grey)
+    assert verdict.verified
+    assert verdict.bits == pytest.approx(both.bits + 1 - 16)  # both outputs share the mixture

@@ -193,7 +193,8 @@ def test_the_pages_alone_check_an_evidence(name: str) -> None:
         share = (0.5 if variations else 1.0) / plain / (1 if is_plain(way) else variations)
         wealth += share * sum(2 ** bet(scores, tops, labels, k) for bet in EXPERTS) / 5
     bits = log2(wealth) - log2(n) - log2(predicate["claims_tried"])
-    bits -= sum(4 * (len(number) + 1) for number in predicate["inputs"].values())
+    bits -= sum(16 + 4 * (len(number) + 1) for number in predicate["inputs"].values())
+    bits -= 16 * (predicate["output"] is not None)
     assert hits == expected["hits"] == predicate["counted"]["hits"]
     tail = Fraction(sum(comb(count, i) * (k - 1) ** (count - i) for i in range(hits, count + 1)))
     assert tail / k**count == Fraction(expected["tail"])

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from contextlib import closing
+from math import log2
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,10 @@ from wmx.commitment import open_triggers
 from wmx.evidence import Evidence, Run
 from wmx.ledger import Ledger
 from wmx.proving import MARGIN_BITS, choose, prove
+from wmx.settled import Settled
 from wmx.suspect import open_suspect
 from wmx.suspect.onnx_file import OnnxFile
-from wmx.ways import shifted
+from wmx.ways import shifted, weigh
 
 KEY = OwnerKey.generate()
 MARK = Watermark.new(KEY, shape=(8, 8, 1), classes=10, mean=0.4, std=0.3)
@@ -73,6 +76,21 @@ def test_weights_beside_the_model_are_subjects_too(ledger: Ledger, folder: Path)
     weights.write_bytes(weights.read_bytes()[:-1] + b"\xff")
     with pytest.raises(IntegrityError, match=r"with other weights beside.*two-files\.onnx\.data"):
         check(evidence, model=path)
+
+
+def test_an_output_that_was_chosen_is_paid_for_and_read_again(ledger: Ledger, folder: Path) -> None:
+    path = folder / "two-outputs.onnx"
+    path.write_bytes(onnx_models.two_outputs(MARK))
+    with closing(open_suspect(path, settled=Settled(output="y"))) as suspect:
+        evidence = prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
+    read = Evidence.load(folder / "e.json")
+    assert read.settled == Settled(output="y")
+    weight = weigh(read.answers, read.window, price=log2(MARK.claim.n))
+    assert read.weight.bits == pytest.approx(weight.bits - 16)
+    repeated = check(read, model=path).repeated
+    assert repeated is not None
+    assert repeated.bits == pytest.approx(evidence.weight.bits)
+    assert {way.output for way in repeated.answers} == {"y"}
 
 
 def test_a_name_that_could_be_a_sentence_is_not_disclosed_under(

@@ -70,7 +70,8 @@ class Evidence:
         suspect: name of the suspect's ONNX file.
         suspect_sha256: of it, hexadecimal.
         suspect_external: of the files beside it that hold its weights, by name.
-        settled: the numbers that the owner gave to inputs which take no trigger; paid for.
+        settled: the numbers that the owner gave to inputs which take no trigger, and the output
+            that he chose; paid for.
         run: what was run.
         created: the owner's word on the time, ``YYYY-MM-DDThh:mm:ssZ``.
         envelope: the signed file.
@@ -122,6 +123,7 @@ class Evidence:
             "created": created or now_text(),
             "openings": [opening_to_json(opening) for opening in openings],
             "inputs": dict(settled.inputs),
+            "output": settled.output,
             "required_bits": decimal_string(required_bits),
             "run": {"engine": run.engine, "opsets": list(run.opsets), "producer": run.producer},
             "scheme": SCHEME,
@@ -193,7 +195,7 @@ class Evidence:
         window = window_from_json(predicate["window"], predicate["openings"], claim)
         answers = answers_from_json(predicate["ways"], window)
         claims_tried = _claims_tried(predicate["claims_tried"])
-        settled = _settled(predicate["inputs"])
+        settled = _settled(predicate["inputs"], predicate["output"])
         price = price_of(claims_tried, starts=claim.n, settled=settled)
         weight = weigh(answers, window, price=price)
         _compare(predicate["counted"], _counted(weight), what)
@@ -218,11 +220,14 @@ class Evidence:
         )
 
 
-def _settled(inputs: Any) -> Settled:
+def _settled(inputs: Any, output: Any) -> Settled:
     if not isinstance(inputs, dict) or len(inputs) > MAX_INPUTS:
         raise TypeError(f"the inputs are not an object of at most {MAX_INPUTS} numbers")
     try:
-        return Settled({name: _text(number) for name, number in inputs.items()})
+        return Settled(
+            {name: _text(number) for name, number in inputs.items()},
+            None if output is None else _text(output),
+        )
     except UsageError as error:
         raise ValueError(str(error)) from None
 

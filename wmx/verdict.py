@@ -39,7 +39,7 @@ class Verdict:
         suspect: name of the suspect.
         suspect_sha256: of the suspect's file, or ``None``.
         suspect_external: of the files beside it that hold its weights, by name.
-        settled: what somebody had said of its inputs and outputs; its numbers are paid for.
+        settled: what somebody had said of its inputs and outputs; paid for.
         engine: what ran it.
         best_way: the way of feeding and reading with the most evidence.
         experts: log2 of each expert's wealth in that way.

@@ -68,7 +68,10 @@ WINDOWS = {  # start, count, claims tried
     "folder": (2, 4, 2),
 }
 
-SETTLED = {"tokens": Settled({"temperature": "0.5"})}
+SETTLED = {
+    "tokens": Settled({"temperature": "0.5"}),
+    "features": Settled(output="label"),
+}
 
 
 def evidence_vector(name: str, key: OwnerKey) -> dict[str, object]:

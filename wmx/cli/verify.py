@@ -82,11 +82,11 @@ def verify(
         typer.Option(
             "--input",
             metavar="NAME=NUMBER",
-            help="Fill an input that takes no trigger; 4 bits for each character are paid.",
+            help="Fill an input that takes no trigger; costs 20 bits, and 4 for each character.",
         ),
     ] = None,
     output: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Read this output alone.")
+        str | None, typer.Option(metavar="NAME", help="Read this output alone; costs 16 bits.")
     ] = None,
     function: Annotated[
         str | None,

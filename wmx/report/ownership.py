@@ -328,7 +328,7 @@ def _count_facts(verdict: Verdict, price: float) -> Facts:
         "hits": f"{verdict.hits} of {verdict.n}, by chance with probability "
         f"{scientific(verdict.log10_tail)}",
         "subtracted for choices": f"{price:.2f} bits: claims tried {verdict.claims_tried}"
-        + (", numbers given to inputs" if verdict.settled.inputs else "")
+        + (", what was said of inputs and outputs" if verdict.settled.price else "")
         + (", and where to start" if price > own_price else ""),
         "best way of feeding and reading": f"{verdict.best_way} (of {verdict.ways_tried} tried)",
         "bits of each expert in that way": ", ".join(
