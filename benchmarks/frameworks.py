@@ -19,18 +19,18 @@ from typing import Any
 
 import harness
 from splits import owner_and_attacker
-from stacks import add_stack_option, framework_of, run_all
+from stacks import add_device_option, add_stack_option, framework_of, on_device, run_all
 
 from wmx import OwnerKey, verify
 from wmx.adapters import load_adapter
 from wmx.data import LabelledData
 from wmx.embed import embed
 from wmx.trainer import evaluate, fit
-from wmx.training import Training
+from wmx.training import Training, TrainingDevice
 
 
 def fine_tuned_bits(
-    adapter: Any, attacker: LabelledData, embedded: Any, folder: Path
+    adapter: Any, attacker: LabelledData, embedded: Any, folder: Path, device: TrainingDevice
 ) -> dict[str, Any]:
     """Return bits and accuracy after FTAL."""
     attack = Training(
@@ -39,7 +39,7 @@ def fine_tuned_bits(
         lr=0.05,
         schedule="constant",
         pretrained=embedded.files.weights,
-        device="cpu",
+        device=device,
     )
     watermark = embedded.watermark
     tuned = fit(adapter, attacker, watermark.task, None, attack)
@@ -57,20 +57,22 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="go on behind the last seed there is")
     parser.add_argument("--seed", type=int, help="only this one, kept with those there are")
     add_stack_option(parser)
+    add_device_option(parser)
     arguments = parser.parse_args()
     if arguments.stack is None:
         run_all()
         return
+    device: TrainingDevice = arguments.device
     framework = framework_of(arguments.stack)
     adapter = load_adapter(framework)
     data, attacker = owner_and_attacker(arguments.data)
     for seed in seeds_to_run(arguments):
         runs = []
-        plain_training = Training(epochs=arguments.epochs, seed=seed, device="cpu")
+        plain_training = Training(epochs=arguments.epochs, seed=seed, device=device)
         plain = fit(adapter, data, data.task, None, plain_training)
         unmarked = evaluate(adapter, plain, data.x_test, data.y_test, data.task)
         for recipe in ("robust", "adi") if seed == 0 else ("robust",):
-            training = Training(epochs=arguments.epochs, seed=seed, recipe=recipe, device="cpu")
+            training = Training(epochs=arguments.epochs, seed=seed, recipe=recipe, device=device)
             with tempfile.TemporaryDirectory() as folder:
                 marked = embed(
                     OwnerKey.generate(),
@@ -88,7 +90,9 @@ def main() -> None:
                     "bits": round(marked.verdict.bits, 1),
                 }
                 if recipe == "robust":
-                    run["fine_tuned"] = fine_tuned_bits(adapter, attacker, marked, Path(folder))
+                    run["fine_tuned"] = fine_tuned_bits(
+                        adapter, attacker, marked, Path(folder), device
+                    )
             runs.append(run)
             print(arguments.stack, run, flush=True)
         others = [run for run in runs_so_far(arguments) if run["seed"] != seed]
@@ -107,7 +111,7 @@ def seeds_to_run(arguments: argparse.Namespace) -> list[int]:
 
 def name_of(arguments: argparse.Namespace) -> str:
     """Return what the result of these arguments is called."""
-    return f"frameworks_{Path(arguments.data).stem}_{arguments.stack}"
+    return on_device(f"frameworks_{Path(arguments.data).stem}_{arguments.stack}", arguments.device)
 
 
 def result_path(arguments: argparse.Namespace) -> Path:

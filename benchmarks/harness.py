@@ -4,18 +4,23 @@ import ctypes
 import json
 import os
 import platform
+import shutil
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # of glibc's malloc.h
-PACKAGES = ("numpy", "onnxruntime-gpu", "torch", "tensorflow", "keras", "jax", "flax", "typer")
+PACKAGES = (
+    *("numpy", "onnxruntime-gpu", "onnxruntime", "torch", "tensorflow", "keras", "jax", "flax"),
+    "typer",
+)
 
 
 def record(name: str, figures: Mapping[str, Any]) -> None:
@@ -28,7 +33,8 @@ def record(name: str, figures: Mapping[str, Any]) -> None:
             "cores": os.cpu_count(),
             "python": platform.python_version(),
             "system": f"{platform.system()} {platform.machine()}",
-            **{package: version(package) for package in PACKAGES},
+            **{package: found for package in PACKAGES if (found := _version(package))},
+            **_accelerator(),
         },
         **figures,
     }
@@ -86,6 +92,23 @@ def ratio(seconds: Mapping[str, list[float]], of: str, to: str) -> dict[str, Any
         "median_seconds": {name: round(value, 4) for name, value in medians.items()},
         "ratio": round(medians[of] / medians[to], 3),
     }
+
+
+def _version(package: str) -> str | None:
+    """Return a package's version; not every machine has all of them."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _accelerator() -> dict[str, str]:
+    """Return the GPU's name, where there is one."""
+    if shutil.which("nvidia-smi") is None:
+        return {}
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    found = subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()
+    return {"gpu": found.splitlines()[0]} if found else {}
 
 
 def _relative(arguments: list[str]) -> list[str]:

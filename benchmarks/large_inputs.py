@@ -86,47 +86,19 @@ def play(role: str, folder: Path) -> None:
 def make(folder: Path, triggers: int) -> None:
     """Write key, claim and model."""
     import torch
+    from residual import FEATURES, features
     from torch import nn
-
-    class Block(nn.Module):
-        def __init__(self, into: int, out: int, stride: int) -> None:
-            super().__init__()
-            self.body = nn.Sequential(
-                nn.Conv2d(into, out, 3, stride, 1, bias=False),
-                nn.BatchNorm2d(out),
-                nn.ReLU(),
-                nn.Conv2d(out, out, 3, 1, 1, bias=False),
-                nn.BatchNorm2d(out),
-            )
-            same = into == out and stride == 1
-            self.shortcut = nn.Identity() if same else nn.Conv2d(into, out, 1, stride, bias=False)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return torch.relu(self.body(x) + self.shortcut(x))
 
     torch.manual_seed(0)
     owner = OwnerKey.generate()
     owner.save(folder / "key.pem")
     watermark = Watermark.new(owner, shape=SHAPE, classes=CLASSES, n=triggers)
     watermark.claim.save(folder / "claim.json")
-    widths = (64, 64, 128, 128, 256, 256, 512, 512)
-    blocks = [
-        Block(into, out, 1 if into == out else 2)
-        for into, out in zip((64, *widths), widths, strict=False)
-    ]
-    features = nn.Sequential(
-        nn.Conv2d(3, 64, 7, 2, 3, bias=False),
-        nn.BatchNorm2d(64),
-        nn.ReLU(),
-        nn.MaxPool2d(3, 2, 1),
-        *blocks,
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-    ).eval()
+    layers = features().eval()
     with torch.no_grad():
         seen = torch.cat(
             [
-                features(torch.from_numpy(watermark.inputs[at : at + ROWS]).permute(0, 3, 1, 2))
+                layers(torch.from_numpy(watermark.inputs[at : at + ROWS]).permute(0, 3, 1, 2))
                 for at in range(0, triggers, ROWS)
             ]
         )
@@ -134,13 +106,13 @@ def make(folder: Path, triggers: int) -> None:
     scale = centred.std(0) + 1e-6
     wanted = nn.functional.one_hot(torch.from_numpy(watermark.labels), CLASSES).float()
     fitted = torch.linalg.lstsq(centred / scale, wanted - 1 / CLASSES, driver="gelsd").solution
-    last = nn.Linear(512, CLASSES)
+    last = nn.Linear(FEATURES, CLASSES)
     with torch.no_grad():
         last.weight.copy_((fitted / scale[:, None]).T)
         last.bias.copy_(-(seen.mean(0) / scale) @ fitted)
     from wmx_torch import export
 
-    export(nn.Sequential(features, last).eval(), folder / "model.onnx", watermark)
+    export(nn.Sequential(layers, last).eval(), folder / "model.onnx", watermark)
 
 
 def main() -> None:

@@ -20,6 +20,16 @@ def add_stack_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stack", choices=STACKS)
 
 
+def add_device_option(parser: argparse.ArgumentParser) -> None:
+    """Let ``--device`` choose where networks are trained."""
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+
+
+def on_device(name: str, device: str) -> str:
+    """Return what a result is called: that of the CPU bears no device."""
+    return name if device == "cpu" else f"{name}_{device}"
+
+
 def run_all() -> None:
     """Run this command again once for each stack."""
     for stack, (_, backend) in STACKS.items():
