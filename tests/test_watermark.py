@@ -131,6 +131,7 @@ def test_inputs_are_normalised_as_the_task_says() -> None:
     expected = (pixels / 255 * 2 - 1 - np.array([0.5, 0, -0.25])) / np.array([2, 1, 0.5])
     np.testing.assert_allclose(task.model_input(pixels), expected, rtol=1e-6)
     assert task.model_input(pixels).dtype == np.float32
+    np.testing.assert_array_equal(task.model_input(pixels), task.model_input(pixels * 1.0))
 
 
 @pytest.mark.parametrize(
