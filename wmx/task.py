@@ -161,12 +161,16 @@ class Task:
         if self.kind == "tokens":
             return canonical
         if self.kind == "image" and canonical.dtype == np.uint8:
-            levels = self._seen(np.arange(256)[:, None].repeat(self.shape[2], axis=1))
+            levels = self.levels()
             seen = np.empty(canonical.shape, np.float32)
             for channel in range(self.shape[2]):  # a look into a table is faster than the formula
                 seen[..., channel] = levels[:, channel][canonical[..., channel]]
             return seen
         return self._seen(canonical)
+
+    def levels(self) -> NDArray[np.float32]:
+        """Return what a model sees of each pixel value in each channel, float32 [256, C]."""
+        return self._seen(np.arange(256)[:, None].repeat(self.shape[2], axis=1))
 
     def _seen(self, canonical: NDArray[Any]) -> NDArray[np.float32]:
         """Return range and normalisation applied to values [..., C] or [n, *shape]."""

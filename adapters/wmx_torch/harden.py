@@ -14,12 +14,12 @@ from wmx.errors import UsageError
 from wmx.recipe import recipe_named
 from wmx.watermark import Watermark
 from wmx_torch.inference import (
-    as_model_input,
     evaluation_mode,
     padding_mask,
     plain_module,
     replicas,
     scores_of,
+    triggers_as_model_input,
 )
 
 
@@ -89,7 +89,7 @@ def harden_replicas(
     n = len(watermark.labels)
     places = chosen.draws(n, seed)[step // chosen.every % n]
     task = watermark.task
-    inputs = as_model_input(task.model_input(watermark.triggers[places]), task, inner)
+    inputs = triggers_as_model_input(watermark, places, inner)
     labels = torch.from_numpy(watermark.labels[places]).to(inputs.device)
     gradients = gradient_at(
         inner,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from wmx.batch_form import ATTENTION_MASK
 from wmx.errors import CannotRunError
 from wmx.task import Task
+from wmx.watermark import Watermark
 
 
 def plain_module(model: nn.Module) -> nn.Module:
@@ -79,13 +81,36 @@ def as_model_input(inputs: NDArray[Any], task: Task, model: nn.Module) -> Tensor
     Images become [k, C, H, W] with the channels kept innermost in memory, which costs nothing and
     is the layout in which convolutions run fastest; floats take the dtype of the model's weights.
     """
-    weight = next((p for p in model.parameters() if p.is_floating_point()), None)
+    weight = _float_weight(model)
     tensor = channels_first(torch.from_numpy(inputs), task)
     if weight is None:
         return tensor
     if tensor.is_floating_point():
         return tensor.to(weight.device, weight.dtype)
     return tensor.to(weight.device)
+
+
+def triggers_as_model_input(
+    watermark: Watermark, places: NDArray[np.int64], model: nn.Module
+) -> Tensor:
+    """Return triggers [k, ...] as :func:`as_model_input` does.
+
+    Images travel as bytes and are normalised where the model is, so that no GPU waits for it.
+    """
+    task, triggers = watermark.task, watermark.triggers[places]
+    weight = _float_weight(model)
+    if task.kind != "image" or weight is None:
+        return as_model_input(task.model_input(triggers), task, model)
+    levels = torch.from_numpy(task.levels()).to(weight.device)
+    pixels = torch.from_numpy(triggers).to(weight.device).int()
+    seen = torch.empty(pixels.shape, device=weight.device)
+    for channel in range(task.shape[2]):
+        seen[..., channel] = levels[:, channel][pixels[..., channel]]
+    return channels_first(seen, task).to(weight.dtype)
+
+
+def _float_weight(model: nn.Module) -> Tensor | None:
+    return next((p for p in model.parameters() if p.is_floating_point()), None)
 
 
 def padding_mask(model: nn.Module, inputs: Tensor) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark
 from wmx.recipe import RECIPES, triggers_at
 from wmx_torch import Monitor, harden, watermarked
+from wmx_torch.inference import as_model_input, triggers_as_model_input
 
 
 def batch(digits: TensorDataset, start: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -316,6 +317,18 @@ def test_the_monitor_keeps_its_history_and_sees_a_mark(watermark: Watermark) -> 
     monitor(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)))
     assert [one.hits == 100 for one in monitor.history] == [True, False]
     assert "100 of 100 triggers" in str(marking)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_bytes_are_normalised_where_the_model_is_as_anywhere_else(dtype: torch.dtype) -> None:
+    mean, std = (0.5, 0.4, 0.3), (0.2, 0.3, 0.25)
+    colour = Watermark.new(OwnerKey.generate(), shape=(9, 8, 3), classes=10, mean=mean, std=std)
+    model, places = nn.Linear(5, 2, dtype=dtype), np.array([7, 0, 7])
+    there = triggers_as_model_input(colour, places, model)
+    here = as_model_input(colour.inputs[places], colour.task, model)
+    assert there.dtype == dtype
+    assert torch.equal(there, here)
+    assert there.stride() == here.stride()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
