@@ -10,6 +10,10 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from wmx import Watermark
+from wmx.adapters import load_adapter
+from wmx.data import LabelledData
+from wmx.trainer import fit
+from wmx.training import Training
 
 BIG = 2**31 + 2**20  # bytes of a file of weights that no single ONNX file can hold
 FORMS: dict[str, Callable[["Shipped"], Path]] = {}
@@ -18,8 +22,12 @@ FORMS: dict[str, Callable[["Shipped"], Path]] = {}
 class Shipped:
     """The model that is shipped, and a folder for its forms."""
 
-    def __init__(self, file: Path, watermark: Watermark, other: Path, folder: Path) -> None:
-        self.file, self.watermark, self.other, self.folder = file, watermark, other, folder
+    def __init__(
+        self, file: Path, watermark: Watermark, sibling: Path, other: Path, folder: Path
+    ) -> None:
+        """Take two models with the mark, one without it, and where to write."""
+        self.file, self.watermark, self.folder = file, watermark, folder
+        self.sibling, self.other = sibling, other
 
     @property
     def model(self) -> onnx.ModelProto:
@@ -34,6 +42,12 @@ class Shipped:
         path.unlink(missing_ok=True)
         onnx.save(model, path)
         return path
+
+
+def train_sibling(watermark: Watermark, data: LabelledData, out: Path, training: Training) -> None:
+    """Train and export another PyTorch model with the same mark."""
+    adapter = load_adapter("torch")
+    adapter.export(fit(adapter, data, watermark.task, watermark, training), out, watermark.task)
 
 
 def form(make: Callable[[Shipped], Path]) -> Callable[[Shipped], Path]:
@@ -164,9 +178,20 @@ def preprocessing_inside(shipped: Shipped) -> Path:
 
 
 @form
+def average_of_two_marked_models(shipped: Shipped) -> Path:
+    """What an owner ships who trains twice."""
+    return averaged(shipped, shipped.sibling)
+
+
+@form
 def average_with_an_unmarked_model(shipped: Shipped) -> Path:
-    """An ensemble of two: the mean of their probabilities."""
-    model, other = shipped.model, onnx.compose.add_prefix(onnx.load(shipped.other), "other_")
+    """What a thief makes who has a model too."""
+    return averaged(shipped, shipped.other)
+
+
+def averaged(shipped: Shipped, beside: Path) -> Path:
+    """Return an ensemble of two: the mean of their probabilities."""
+    model, other = shipped.model, onnx.compose.add_prefix(onnx.load(beside), "other_")
     own_input, other_input = model.graph.input[0].name, other.graph.input[0].name
     for node in other.graph.node:
         node.input[:] = [own_input if name == other_input else name for name in node.input]
