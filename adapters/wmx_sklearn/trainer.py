@@ -32,7 +32,7 @@ def build(task: Task, training: Training) -> Any:
     if task.kind != "features":
         raise UsageError(
             f"scikit-learn's estimators take feature vectors, and the data are of kind {task.kind}",
-            hint="a .csv or .parquet with --target, or an .npz with x of shape [N, F]",
+            hint="an .npz with x of shape [N, F]: docs/embed.md",
         )
     match training.model:
         case "forest":

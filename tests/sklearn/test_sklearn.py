@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark, verify
+from wmx.attacks.stolen import stolen_file, stolen_run
 from wmx.data import load_data
 from wmx.embed import embed
 from wmx.task import Task
@@ -174,6 +175,17 @@ def test_there_is_nothing_to_resume(tmp_path: Path) -> None:
             framework="sklearn",
             resume=True,
         )
+
+
+def test_of_an_estimator_the_file_is_attacked(tmp_path: Path) -> None:
+    run, data = tmp_path / "run", load_data(saved(tmp_path))
+    forest = Training(model="forest")
+    embedded = embed(OWNER, data, run, training=forest, framework="sklearn")
+    with pytest.raises(UsageError, match="fitted in one go") as caught:
+        stolen_run(run, embedded.watermark.claim, data)
+    assert str(embedded.files.model) in str(caught.value.hint)
+    target = stolen_file(embedded.files.model, embedded.watermark.claim, data)
+    assert target.framework is None
 
 
 def test_images_are_refused(tmp_path: Path) -> None:

@@ -36,9 +36,15 @@ def stolen_run(
     Raises:
         CannotRunError: the run is not finished.
         IntegrityError: its checkpoint is damaged.
-        UsageError: the data are not those of the run, or do not fit together.
+        UsageError: the data are not those of the run, or do not fit together; or the run is of an
+            estimator.
     """
     files = RunFiles(folder)
+    if files.model.exists() and not files.checkpoint.exists():
+        raise UsageError(
+            f"{folder} holds an estimator, fitted in one go: there are no weights to train on from",
+            hint=f"attack its file: wmx attack {files.model}",
+        )
     for path in (files.model, files.weights):
         if not path.exists():
             raise CannotRunError(
