@@ -119,6 +119,7 @@ LIES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "an absurd shape": output(shape=[2**30, 2**30]),
     "a shape of truth values": output(shape=[True, 10]),
     "an unknown datatype": output(datatype="FP128"),
+    "a datatype that is none": output(datatype=["FP32"]),
     "texts as numbers": output(data=["a"] * 40),
     "numbers beyond the datatype": output(datatype="INT8", data=[1000] * 40),
     "objects as numbers": output(data=[{}] * 40),

@@ -177,7 +177,7 @@ def _described(output: Any) -> tuple[str, str, tuple[int, ...]]:
     name, datatype, shape = output.get("name"), output.get("datatype"), output.get("shape")
     if not isinstance(name, str) or not 1 <= len(name) <= MAX_NAME:
         raise ProtocolError("an output without a name")
-    if datatype != TEXTS and datatype not in ANSWERS:
+    if not isinstance(datatype, str) or (datatype != TEXTS and datatype not in ANSWERS):
         raise ProtocolError(f"the output {printable(name, 80)!r} is of an unknown datatype")
     if not isinstance(shape, list) or len(shape) > MAX_RANK:
         raise ProtocolError(f"the output {printable(name, 80)!r} has no shape")
