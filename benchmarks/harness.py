@@ -27,7 +27,7 @@ def record(name: str, figures: Mapping[str, Any]) -> None:
     """Write ``results/NAME.json``: the figures, the command, the date and the machine."""
     document = {
         "benchmark": name,
-        "command": " ".join(["python", *_relative(sys.argv)]),
+        "command": " ".join(["python", *_as_from_the_root(sys.argv)]),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "machine": {
             "cores": os.cpu_count(),
@@ -111,9 +111,12 @@ def _accelerator() -> dict[str, str]:
     return {"gpu": found.splitlines()[0]} if found else {}
 
 
-def _relative(arguments: list[str]) -> list[str]:
-    """Return the arguments without this machine's folders."""
+def _as_from_the_root(arguments: list[str]) -> list[str]:
+    """Return the command as given in the repository's root, without this machine's folders."""
     return [
-        Path(word).name if os.path.isabs(word) or word.startswith("..") else word
-        for word in arguments
+        f"benchmarks/{Path(arguments[0]).name}",
+        *(
+            Path(word).name if os.path.isabs(word) or word.startswith("..") else word
+            for word in arguments[1:]
+        ),
     ]

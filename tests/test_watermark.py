@@ -132,6 +132,9 @@ def test_inputs_are_normalised_as_the_task_says() -> None:
     np.testing.assert_allclose(task.model_input(pixels), expected, rtol=1e-6)
     assert task.model_input(pixels).dtype == np.float32
     np.testing.assert_array_equal(task.model_input(pixels), task.model_input(pixels * 1.0))
+    planes = task.model_input(pixels, planes=True)
+    np.testing.assert_array_equal(planes, task.model_input(pixels))
+    assert planes.transpose(0, 3, 1, 2).flags.c_contiguous
 
 
 @pytest.mark.parametrize(

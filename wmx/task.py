@@ -149,11 +149,13 @@ class Task:
             return rng.integers(0, 2, (count, *self.shape), dtype=np.int32)
         return rng.normal(size=(count, *self.shape)).astype(np.float32)
 
-    def model_input(self, canonical: NDArray[Any]) -> NDArray[Any]:
+    def model_input(self, canonical: NDArray[Any], *, planes: bool = False) -> NDArray[Any]:
         """Return canonical inputs as the model sees them: range and normalisation applied.
 
         Args:
             canonical: [n, *shape]; for images uint8 or any float array of pixel values 0 to 255.
+            planes: keep the pixels of each channel together in memory, for models that take
+                [n, C, H, W]; of bytes only, the numbers are the same.
 
         Returns:
             float32 [n, *shape], channels last; for tokens the int32 ids unchanged.
@@ -162,8 +164,12 @@ class Task:
             return canonical
         if self.kind == "image" and canonical.dtype == np.uint8:
             levels = self.levels()
-            seen = np.empty(canonical.shape, np.float32)
-            for channel in range(self.shape[2]):  # a look into a table is faster than the formula
+            n, height, width, channels = canonical.shape
+            if planes:
+                seen = np.empty((n, channels, height, width), np.float32).transpose(0, 2, 3, 1)
+            else:
+                seen = np.empty(canonical.shape, np.float32)
+            for channel in range(channels):  # a look into a table is faster than the formula
                 seen[..., channel] = levels[:, channel][canonical[..., channel]]
             return seen
         return self._seen(canonical)

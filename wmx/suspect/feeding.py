@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx.suspect.layouts import Layout, layouts
+from wmx.suspect.layouts import CHANNELS_FIRST, Layout, layouts
 from wmx.suspect.pixels import RESAMPLINGS, with_channels
 from wmx.suspect.port import Port
 from wmx.suspect.scaling import CENTRED_PIXELS, OF_PIXELS, PIXELS, RAW, other_scalings
@@ -115,7 +115,8 @@ class Feeding:
             missing = self.layout.shape[0] - canonical.shape[1]
             return np.pad(canonical, ((0, 0), (0, missing)))
         own = scaling not in OF_PIXELS and scaling != RAW
-        values = task.model_input(canonical) if own else canonical
+        planes = self.layout.axes in CHANNELS_FIRST
+        values = task.model_input(canonical, planes=planes) if own else canonical
         if task.kind == "features":
             return np.rint(values) if self.dtype.kind == "i" else values
         height, width, channels = self.layout.size

@@ -13,6 +13,8 @@ from wmx.task import Task
 SMALLEST_SIDE, LARGEST_SIDE = 4, 4096  # of images that are resized
 LONGEST = 2**16  # token sequence that is padded
 
+CHANNELS_FIRST = ("NCHW", "N(CHW)")
+
 Axes = tuple[int | None, ...]
 
 
@@ -45,7 +47,7 @@ class Layout:
 
     def arrange(self, values: NDArray[Any]) -> NDArray[Any]:
         """Bring inputs [n, ...], channels last, into the order and shape that are declared."""
-        if self.axes in ("NCHW", "N(CHW)"):
+        if self.axes in CHANNELS_FIRST:
             values = values.transpose(0, 3, 1, 2)
         return values.reshape(len(values), *self.declared)
 
