@@ -15,15 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import harness
-from attacks import stolen
-from splits import owner_and_attacker
+from robust_models import parsed, robust
 
 from wmx import Watermark, verify
 from wmx.attacks.attack import Target
 from wmx.attacks.catalogue import ATTACKS
 from wmx.attacks.graph.class_permutation import ClassPermutation
 from wmx.embed import train_unmarked
-from wmx.training import Training
 from wmx.verdict import judge
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
@@ -47,10 +45,7 @@ def by_attacks(target: Target, watermark: Watermark) -> Iterable[tuple[str, floa
 
 def in_all_forms(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
     """Return bits and best way of every form of one model."""
-    data, attacker = owner_and_attacker(arguments.data)
-    stem = f"{Path(arguments.data).stem}_torch_robust_{arguments.epochs}"
-    training = Training(epochs=arguments.epochs, seed=seed, device="cpu")
-    watermark, target = stolen(arguments.work / f"{stem}_{seed}", data, attacker, training, "torch")
+    watermark, target, data, training = robust(arguments, seed)
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -69,12 +64,7 @@ def in_all_forms(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default="digits")
-    parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--work", type=Path, default=Path("attacks-work"))
-    arguments = parser.parse_args()
+    arguments = parsed(__doc__)
     runs = [in_all_forms(arguments, seed) for seed in range(arguments.seeds)]
     harness.record(
         f"deployment_{Path(arguments.data).stem}",

@@ -6,20 +6,17 @@ Protocol on loopback with three kinds of answers, and asked until the bits suffi
     python benchmarks/queries.py --data mnist10k.npz
 """
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Any
 
 import harness
 import onnx
-from attacks import stolen
 from onnx import TensorProto, helper
-from splits import owner_and_attacker
+from robust_models import parsed, robust
 
 from wmx import Watermark, verify
 from wmx.suspect.endpoint.endpoint import Endpoint
-from wmx.training import Training
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from oip_server import serving
@@ -56,19 +53,10 @@ def asked(model: bytes, watermark: Watermark) -> dict[str, int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default="digits")
-    parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--work", type=Path, default=Path("attacks-work"))
-    arguments = parser.parse_args()
-    data, attacker = owner_and_attacker(arguments.data)
-    stem = f"{Path(arguments.data).stem}_torch_robust_{arguments.epochs}"
+    arguments = parsed(__doc__)
     runs: list[dict[str, Any]] = []
     for seed in range(arguments.seeds):
-        training = Training(epochs=arguments.epochs, seed=seed, device="cpu")
-        folder = arguments.work / f"{stem}_{seed}"
-        watermark, target = stolen(folder, data, attacker, training, "torch")
+        watermark, target, _, _ = robust(arguments, seed)
         models = {one: answering(target.model, one, watermark.task.classes) for one in ANSWERS}
         runs.append({answers: asked(model, watermark) for answers, model in models.items()})
         print(seed, runs[-1], flush=True)
