@@ -126,8 +126,8 @@ def test_a_number_for_an_input_is_used_and_paid_for(wmx: Any, claim: Path) -> No
         wmx("verify", *words, "--json").json["bits"]
         for words in (("model.onnx",), ("two.onnx", "--input", "gain=2"))
     )
-    assert paid == pytest.approx(plain - 8, abs=0.1)
+    assert paid == pytest.approx(plain - 24, abs=0.1)
     assert wmx("verify", "two.onnx", "--input", "gain=2", "--report", "report.html").code == 0
     page = Path("report.html").read_text()
     assert "wmx verify ./two.onnx --input gain=2" in page
-    assert "numbers given to inputs" in page
+    assert "what was said of inputs and outputs" in page

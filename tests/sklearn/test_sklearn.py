@@ -181,7 +181,7 @@ def test_of_an_estimator_the_file_is_attacked(tmp_path: Path) -> None:
     run, data = tmp_path / "run", load_data(saved(tmp_path))
     forest = Training(model="forest")
     embedded = embed(OWNER, data, run, training=forest, framework="sklearn")
-    with pytest.raises(UsageError, match="fitted in one go") as caught:
+    with pytest.raises(CannotRunError, match=r"weights.safetensors is missing") as caught:
         stolen_run(run, embedded.watermark.claim, data)
     assert str(embedded.files.model) in str(caught.value.hint)
     target = stolen_file(embedded.files.model, embedded.watermark.claim, data)

@@ -34,22 +34,17 @@ def stolen_run(
         other_data: of other classes, for transfer learning.
 
     Raises:
-        CannotRunError: the run is not finished.
+        CannotRunError: the run is not finished, or is an estimator's.
         IntegrityError: its checkpoint is damaged.
-        UsageError: the data are not those of the run, or do not fit together; or the run is of an
-            estimator.
+        UsageError: the data are not those of the run, or do not fit together.
     """
     files = RunFiles(folder)
-    if files.model.exists() and not files.checkpoint.exists():
-        raise UsageError(
-            f"{folder} holds an estimator, fitted in one go: there are no weights to train on from",
-            hint=f"attack its file: wmx attack {files.model}",
-        )
     for path in (files.model, files.weights):
         if not path.exists():
             raise CannotRunError(
                 f"{folder} holds no finished run of wmx embed: {path.name} is missing",
-                hint="wmx embed ... --resume finishes it",
+                hint="wmx embed ... --resume finishes it; an estimator's run has no weights, and "
+                f"its file alone is attacked: wmx attack {files.model}",
             )
     run = load_identity(files.checkpoint)
     if data_digest(data) != run.data:
