@@ -48,6 +48,10 @@ class Answers:
             raise ValueError(f"labels of shape {top.shape}, expected [n]")
         return cls((top[:, None] == np.arange(classes)).astype(np.float64), top)
 
+    def has_columns_of(self, other: "Answers") -> bool:
+        """Say whether both are scores of as many columns, or class numbers."""
+        return self.scores.shape[1:] == other.scores.shape[1:]
+
     def followed_by(self, later: "Answers") -> "Answers":
         """Return these answers and then ``later``, which has as many scores per row."""
         return Answers(

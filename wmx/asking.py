@@ -107,7 +107,7 @@ def shifted_answers(
             inputs = shifted(window.triggers[PROBE:], *shift)
             later = _answers_or_none(suspect, feeding, inputs, window)
             for way in going_on:
-                if way.output in later and _same_columns(found[way], later[way.output]):
+                if way.output in later and found[way].has_columns_of(later[way.output]):
                     found[way] = found[way].followed_by(later[way.output])
     return found
 
@@ -135,10 +135,6 @@ def _answers_or_none(
         return suspect.answers(feeding, inputs, window.task, scaling)
     except CannotRunError:
         return {}
-
-
-def _same_columns(first: Answers, later: Answers) -> bool:
-    return first.scores.shape[1:] == later.scores.shape[1:]
 
 
 def _bits(answers: Answers, window: Window) -> float:

@@ -118,9 +118,5 @@ def _extend(
             continue
         if rows.start == 0:
             found[way] = answers
-        elif way in found and len(found[way]) == rows.start and _same(found[way], answers):
+        elif way in found and len(found[way]) == rows.start and found[way].has_columns_of(answers):
             found[way] = found[way].followed_by(answers)
-
-
-def _same(first: Answers, later: Answers) -> bool:
-    return first.scores.shape[1:] == later.scores.shape[1:]

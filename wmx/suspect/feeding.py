@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx.suspect.layouts import CHANNELS_FIRST, Layout, layouts
+from wmx.errors import CannotRunError
+from wmx.suspect.layouts import CHANNELS_FIRST, Layout, described, layouts
 from wmx.suspect.pixels import RESAMPLINGS, with_channels
 from wmx.suspect.port import Port
 from wmx.suspect.scaling import CENTRED_PIXELS, OF_PIXELS, PIXELS, RAW, other_scalings
@@ -175,6 +176,22 @@ def feedings(
         for one in _single(port, (*fillings, *known), task)
     )
     return list(islice(found, MAX_FEEDINGS)) or _columns(free, task)
+
+
+def cannot_be_fed(name: str, ports: Sequence[Port], task: Task, hint: str) -> CannotRunError:
+    """Return the error that says what a model takes and what the task needs."""
+    declared = "; ".join(map(str, ports)) or "no input"
+    return CannotRunError(
+        f"{name} takes {declared}, and the claim's task needs one input: {described(task)}",
+        hint=hint,
+    )
+
+
+def filled_up(array: NDArray[Any], wanted: int, rows: int) -> NDArray[Any]:
+    """Repeat the last of ``wanted`` inputs until there are ``rows``; what is of no batch stays."""
+    if array.ndim == 0 or len(array) != wanted:
+        return array
+    return np.concatenate([array, np.repeat(array[-1:], rows - wanted, axis=0)])
 
 
 def _single(port: Port, others: tuple[Filling, ...], task: Task) -> Iterator[Feeding]:

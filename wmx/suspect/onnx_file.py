@@ -13,8 +13,7 @@ from wmx.sandbox.process import Sandbox
 from wmx.settled import NOTHING_SETTLED, Settled
 from wmx.suspect.confined import ConfinedSession, Session
 from wmx.suspect.device import Device, require_device
-from wmx.suspect.feeding import Feeding, feedings
-from wmx.suspect.layouts import described
+from wmx.suspect.feeding import Feeding, cannot_be_fed, feedings, filled_up
 from wmx.suspect.model_files import ModelFiles
 from wmx.suspect.reading import readings
 from wmx.task import Task
@@ -99,10 +98,10 @@ class OnnxFile:
         inputs = self.session.inputs
         found = feedings(inputs, task, self.settled.inputs)
         if not found:
-            declared = "; ".join(map(str, inputs)) or "no input"
-            raise CannotRunError(
-                f"{self.name} takes {declared}, and the claim's task needs one input: "
-                f"{described(task)}",
+            raise cannot_be_fed(
+                self.name,
+                inputs,
+                task,
                 hint="is this claim for another model? wmx info shows the inputs of a model "
                 "and the task of a claim; --input NAME=NUMBER fills an input that takes none",
             )
@@ -156,7 +155,7 @@ class OnnxFile:
             wanted = stop - start
             chunk = fed(start, stop)
             if batch is not None and wanted < rows:
-                chunk = {name: _filled_up(array, wanted, rows) for name, array in chunk.items()}
+                chunk = {name: filled_up(array, wanted, rows) for name, array in chunk.items()}
             asked = wanted if batch is None else rows
             results = self.session.run(chunk)
             for port, array in zip(self.session.outputs, results, strict=True):
@@ -177,10 +176,3 @@ class OnnxFile:
         if not joined and rows > 1 and batch is None:
             raise CannotRunError(f"{self.name} does not answer {rows} inputs with {rows} rows")
         return joined
-
-
-def _filled_up(array: NDArray[Any], wanted: int, rows: int) -> NDArray[Any]:
-    """Repeat the last of ``wanted`` inputs until there are ``rows``; what is of no batch stays."""
-    if array.ndim == 0 or len(array) != wanted:
-        return array
-    return np.concatenate([array, np.repeat(array[-1:], rows - wanted, axis=0)])

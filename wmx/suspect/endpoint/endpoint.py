@@ -23,8 +23,7 @@ from wmx.suspect.endpoint.messages import (
     ports_of,
     request_body,
 )
-from wmx.suspect.feeding import Feeding, feedings
-from wmx.suspect.layouts import described
+from wmx.suspect.feeding import Feeding, cannot_be_fed, feedings, filled_up
 from wmx.suspect.port import Port
 from wmx.suspect.reading import readings
 from wmx.suspect.values import Texts
@@ -34,11 +33,6 @@ MODEL_PATH = re.compile(r"(?P<server>.*)(?P<model>/v2/models/[^/?#]+(/versions/[
 BINARY = "binary_tensor_data"
 MAX_BATCH = 32
 NAMELESS = "input"  # where a server does not say what its inputs are called
-
-
-def is_endpoint(text: str) -> bool:
-    """Say whether a suspect is named by an address, not by a path."""
-    return text.startswith(("http://", "https://"))
 
 
 class Endpoint:
@@ -123,10 +117,10 @@ class Endpoint:
         candidates = [self._inputs] if self._inputs else [(port,) for port in _guessed(task)]
         found = [one for ports in candidates for one in feedings(ports, task, self.settled.inputs)]
         if not found:
-            declared = "; ".join(map(str, self._inputs))
-            raise CannotRunError(
-                f"{self.name} takes {declared}, and the claim's task needs one input: "
-                f"{described(task)}",
+            raise cannot_be_fed(
+                self.name,
+                self._inputs,
+                task,
                 hint="is this claim for another model? --input NAME=NUMBER fills an input that "
                 "takes no trigger",
             )
@@ -142,7 +136,7 @@ class Endpoint:
             chunk = inputs[start : start + rows]
             wanted = len(chunk)
             if feeding.batch is not None and wanted < rows:
-                chunk = np.concatenate([chunk, np.repeat(chunk[-1:], rows - wanted, axis=0)])
+                chunk = filled_up(chunk, wanted, rows)
             outputs = self._infer(feeding.fed(chunk, task, scaling), len(chunk))
             parts.append(
                 {
