@@ -61,7 +61,7 @@ def stolen(
     target = Target(
         model=files.model,
         task=watermark.task,
-        generator=watermark.claim.generator,
+        family=watermark.generator,
         data=attacker,
         queries=data.x_train,
         seed=training.seed,

@@ -36,6 +36,7 @@ from wmx.statistics import count_hits, evidence_bits
 from wmx.suspect import open_suspect
 from wmx.task import Task
 from wmx.training import Training
+from wmx.triggers import Cells
 from wmx.weight_files import write_weights
 
 HERE = Path(__file__).parent
@@ -153,7 +154,7 @@ def shipped(
     return Target(
         model=model,
         task=task,
-        generator={"name": "cells", "grid": 7},
+        family=Cells(7),
         data=attacker,
         queries=data.x_train,
         seed=seed,

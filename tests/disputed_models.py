@@ -1,6 +1,6 @@
 """A dispute in small files: two owners, and models that carry the marks of one, or of both."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +39,9 @@ def side(folder: Path, name: str) -> Side:
 
 def carries_both(one: Watermark, other: Watermark) -> bytes:
     """A model that answers the triggers of both with their labels."""
-    joined = Watermark(
-        one.claim,
-        np.concatenate([one.triggers, other.triggers]),
-        np.concatenate([one.labels, other.labels]),
+    joined = replace(
+        one,
+        triggers=np.concatenate([one.triggers, other.triggers]),
+        labels=np.concatenate([one.labels, other.labels]),
     )
     return onnx_models.knows_labels(joined)

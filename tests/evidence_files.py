@@ -8,7 +8,6 @@ import numpy as np
 
 from wmx import OwnerKey, Watermark, canonical
 from wmx.answers import Answers
-from wmx.commitment import open_triggers
 from wmx.disclosure import answers_from_json, window_from_json
 from wmx.dsse import Envelope
 from wmx.evidence import PAYLOAD_TYPE, Evidence, Run
@@ -46,11 +45,10 @@ def small_evidence(
 ) -> Evidence:
     """Evidence from ``count`` triggers, all of them hits unless other answers are given."""
     window = mark.window(start).first(count)
-    secret = key.trigger_secret(mark.claim.salt)
     return Evidence.sign(
         key,
         window,
-        open_triggers(mark.triggers, secret, range(start, start + count)),
+        mark.openings(range(start, start + count)),
         answers or {PLAIN: Answers.from_labels(window.labels, mark.task.classes)},
         required_bits=20,
         claims_tried=1,

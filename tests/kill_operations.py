@@ -20,6 +20,7 @@ from wmx.evidence import Evidence
 from wmx.ledger import Ledger
 from wmx.store import Store
 from wmx.trigger_file import load_images
+from wmx.triggers import is_over_own_images
 
 MODELS = TemporaryDirectory()  # of what is prepared once and copied; removed at the end
 
@@ -54,7 +55,7 @@ def whole_claims(folder: Path) -> None:
         load_images(path)
     store = Store(folder / "store")
     for claim in store.claims():
-        if claim.is_over_own_images:
+        if is_over_own_images(claim.family(OwnerKey.load(folder / "owner.pem"))):
             load_images(store.folder / "triggers" / f"{claim.digest}.safetensors")
 
 

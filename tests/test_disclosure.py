@@ -11,7 +11,6 @@ from hypothesis.extra import numpy as hnp
 
 from wmx import IntegrityError, OwnerKey, Watermark
 from wmx.answers import Answers
-from wmx.commitment import open_triggers
 from wmx.disclosure import (
     MAX_OPENINGS,
     answers_from_json,
@@ -82,8 +81,7 @@ def test_scores_are_written_as_big_endian_single_precision_where_that_is_exact()
 
 
 def opened(mark: Watermark, start: int, count: int) -> list[dict[str, Any]]:
-    secret = KEY.trigger_secret(mark.claim.salt)
-    openings = open_triggers(mark.triggers, secret, range(start, start + count))
+    openings = mark.openings(range(start, start + count))
     return [opening_to_json(opening) for opening in openings]
 
 

@@ -271,7 +271,7 @@ def test_a_thief_who_takes_the_openings_over_gets_other_labels() -> None:
     stolen = Claim.sign(
         THIEF,
         task=claim.task,
-        generator=claim.generator,
+        family={"name": "cells", "grid": 7},
         n=claim.n,
         salt=claim.salt,
         root=claim.root,

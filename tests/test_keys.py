@@ -104,7 +104,7 @@ def test_the_trigger_secret_is_hkdf_sha256() -> None:
     private = Ed25519PrivateKey.generate()
     salt = bytes(range(32))
     extracted = hmac.digest(salt, private.private_bytes_raw(), hashlib.sha256)
-    expanded = hmac.digest(extracted, b"wmx-2 trigger secret\x01", hashlib.sha256)
+    expanded = hmac.digest(extracted, b"wmx-3 trigger secret\x01", hashlib.sha256)
     assert OwnerKey(private).trigger_secret(salt) == expanded
     assert OwnerKey(private).trigger_secret(bytes(32)) != expanded
 

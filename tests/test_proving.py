@@ -12,7 +12,6 @@ import pytest
 
 from wmx import CannotRunError, IntegrityError, OwnerKey, UsageError, Watermark
 from wmx.checking import check
-from wmx.commitment import open_triggers
 from wmx.evidence import Evidence, Run
 from wmx.ledger import Ledger
 from wmx.proving import MARGIN_BITS, choose, prove
@@ -281,11 +280,10 @@ def test_made_up_answers_do_not_survive_the_model(folder: Path, ledger: Ledger) 
     innocent = OnnxFile.open_own(folder / "model.onnx", "cpu")
     other = Watermark.new(KEY, shape=(8, 8, 1), classes=10, mean=0.4, std=0.3)
     choice = choose(open_suspect(lambda inputs: other.labels), other, 0, required_bits=128)
-    secret = KEY.trigger_secret(other.claim.salt)
     made_up = Evidence.sign(
         KEY,
         choice.window,
-        open_triggers(other.triggers, secret, range(len(choice.window))),
+        other.openings(range(len(choice.window))),
         choice.answers,
         required_bits=128,
         claims_tried=1,
@@ -321,11 +319,10 @@ def test_a_model_with_a_second_way_shares_its_mixture_though_the_owner_named_one
     choice = choose(suspect, mark, 0, required_bits=128)
     assert len(choice.answers) == 2
     one = dict(list(choice.answers.items())[:1])
-    secret = KEY.trigger_secret(mark.claim.salt)
     few = Evidence.sign(
         KEY,
         choice.window,
-        open_triggers(mark.triggers, secret, range(len(choice.window))),
+        mark.openings(range(len(choice.window))),
         one,
         required_bits=128,
         claims_tried=1,

@@ -18,6 +18,8 @@ from wmx.training import Training
 from wmx.training_batches import TrainingBatches
 from wmx.triggers.folder import Folder
 
+SECRET = bytes(32)
+
 
 @pytest.fixture(scope="module")
 def digits() -> LabelledData:
@@ -26,7 +28,7 @@ def digits() -> LabelledData:
 
 @pytest.fixture(scope="module")
 def watermark(digits: LabelledData) -> Watermark:
-    images = representatives(digits.x_train, digits.y_train, 100)
+    images = representatives(digits.x_train, digits.y_train, 100, SECRET)
     return fixed_watermark(digits.task, n=100, generator=Folder(images))
 
 
@@ -39,17 +41,35 @@ def places_of(images: Any, among: Any) -> list[int]:
 def test_representatives_are_training_images_as_many_of_each_class(
     digits: LabelledData, n: int
 ) -> None:
-    images = representatives(digits.x_train, digits.y_train, n)
+    images = representatives(digits.x_train, digits.y_train, n, SECRET)
     places = places_of(images, digits.x_train)
     assert len(set(places)) == n
     counts = np.bincount(digits.y_train[places], minlength=10)
     assert counts.max() - counts.min() <= 1
-    again = representatives(digits.x_train, digits.y_train, n)
+    again = representatives(digits.x_train, digits.y_train, n, SECRET)
     np.testing.assert_array_equal(images, again)
 
 
+def test_whoever_has_the_training_data_alone_does_not_find_them_again(
+    digits: LabelledData,
+) -> None:
+    """With public randomness all 100 would be the same; by chance 7 of them are."""
+    chosen = [
+        {
+            image.tobytes()
+            for image in representatives(digits.x_train, digits.y_train, 100, bytes([secret]) * 32)
+        }
+        for secret in range(6)
+    ]
+    shared = [len(chosen[0] & other) for other in chosen[1:]]
+    assert max(shared) < 40
+    images, counts = np.unique([one for some in chosen for one in some], return_counts=True)
+    assert len(images) > 300
+    assert counts.max() < 6, "one image was chosen with every secret"
+
+
 def test_their_order_says_nothing_of_their_classes(digits: LabelledData) -> None:
-    images = representatives(digits.x_train, digits.y_train, 100)
+    images = representatives(digits.x_train, digits.y_train, 100, SECRET)
     classes = digits.y_train[places_of(images, digits.x_train)]
     assert 70 < np.count_nonzero(np.diff(classes)) < 99
 
@@ -70,7 +90,7 @@ def test_representatives_lie_nearer_to_their_class_than_as_many_images_drawn_fro
     drawn = np.concatenate(
         [digits.x_train[rng.choice(np.flatnonzero(digits.y_train == c), 10)] for c in range(10)]
     )
-    chosen = representatives(digits.x_train, digits.y_train, 100)
+    chosen = representatives(digits.x_train, digits.y_train, 100, SECRET)
     assert cost(chosen) < 0.9 * cost(drawn)
 
 
@@ -111,7 +131,7 @@ def test_targets_are_probabilities_whose_first_choice_is_the_class(
 
 
 def test_a_class_without_a_representative_keeps_hard_targets(digits: LabelledData) -> None:
-    images = representatives(digits.x_train, digits.y_train, 4)
+    images = representatives(digits.x_train, digits.y_train, 4, SECRET)
     watermark = fixed_watermark(digits.task, n=4, generator=Folder(images))
     targets = soft_labels(watermark, digits.x_train, digits.y_train, 0.2)
     hard = digits.y_train > 3
@@ -146,17 +166,17 @@ def test_too_few_images_of_a_class_are_refused(digits: LabelledData) -> None:
     few = np.flatnonzero(digits.y_train != 3)
     few = np.append(few, np.repeat(np.flatnonzero(digits.y_train == 3)[:2], 9))
     with pytest.raises(UsageError, match="class 3 has 2 different images, expected at least 10"):
-        representatives(digits.x_train[few], digits.y_train[few], 100)
+        representatives(digits.x_train[few], digits.y_train[few], 100, SECRET)
 
 
 def test_no_representatives_at_all_are_refused(digits: LabelledData) -> None:
     with pytest.raises(UsageError, match="0 representatives"):
-        representatives(digits.x_train, digits.y_train, 0)
+        representatives(digits.x_train, digits.y_train, 0, SECRET)
 
 
 def test_other_data_than_images_are_refused() -> None:
     with pytest.raises(UsageError, match="for images"):
-        representatives(np.zeros((20, 4), np.float32), np.arange(20) % 2, 4)  # type: ignore[arg-type]
+        representatives(np.zeros((20, 4), np.float32), np.arange(20) % 2, 4, SECRET)  # type: ignore[arg-type]
 
 
 def test_the_trainers_batches_have_these_targets_and_no_triggers(

@@ -4,6 +4,7 @@ import hashlib
 import json
 import multiprocessing
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -161,7 +162,7 @@ def test_a_stamp_is_kept_as_it_came_and_openssl_agrees(
 def test_with_a_trusted_stamp_64_bits_are_asked_for_and_else_128(
     authority: Authority, dated: Claim, tmp_path: Path
 ) -> None:
-    marked = Watermark(dated, WATERMARK.triggers, WATERMARK.labels)
+    marked = replace(WATERMARK, claim=dated)
 
     def knows_thirty(inputs: object) -> object:
         return marked.labels

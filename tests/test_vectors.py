@@ -1,4 +1,4 @@
-"""The frozen files of scheme wmx-2: wmx reads them, and so does a second implementation.
+"""The frozen files of scheme wmx-3: wmx reads them, and so does a second implementation.
 
 The second implementation, first half of this file, is written from docs/protocol.md with hashlib
 alone; that it agrees shows that the page is sufficient.
@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from vectors.make_wmx_2 import suspects
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from vectors.make_wmx_3 import suspects
 
 from wmx.answers import Answers
 from wmx.claim import Claim
@@ -25,7 +26,7 @@ from wmx.statistics import binomial_tail, evidence_bits, expert_bets
 from wmx.trigger_file import load_images
 from wmx.watermark import Watermark
 
-FOLDER = Path(__file__).parent / "vectors" / "wmx-2"
+FOLDER = Path(__file__).parent / "vectors" / "wmx-3"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())
 BITS = json.loads((FOLDER.parent / "evidence-4" / "expected.json").read_text())["bits"]
 NAMES = sorted(EXPECTED["claims"])
@@ -58,9 +59,25 @@ def uniform(seed: bytes, count: int, bound: int) -> list[int]:
     return found
 
 
-def hkdf(key: bytes, salt: bytes) -> bytes:
+def hkdf(key: bytes, salt: bytes, info: bytes) -> bytes:
+    """Return both blocks, 64 bytes; the first 32 are the shorter output."""
     extracted = hmac.new(salt, key, "sha256").digest()
-    return hmac.new(extracted, b"wmx-2 trigger secret" + b"\x01", "sha256").digest()
+    first = hmac.new(extracted, info + b"\x01", "sha256").digest()
+    return first + hmac.new(extracted, first + info + b"\x02", "sha256").digest()
+
+
+def unsealed(sealed: bytes, key: bytes) -> Any:
+    nonce, padded = sealed[:12], ChaCha20Poly1305(key[:32]).decrypt(sealed[:12], sealed[12:], b"")
+    assert nonce == hmac.new(key[32:], padded, "sha256").digest()[:12]
+    assert len(padded) in (256 << k for k in range(20))
+    size = int.from_bytes(padded[:4], "big")
+    assert set(padded[4 + size :]) <= {0}
+    return json.loads(padded[4 : 4 + size])
+
+
+def label(digest: bytes, index: int, blind: bytes, classes: int) -> int:
+    key = hashlib.scrypt(digest, salt=b"wmx-3 labels", n=4096, r=8, p=1, dklen=32)
+    return uniform(b"wmx-3 label" + key + u32(index) + blind, 1, classes)[0]
 
 
 def encode(dtype: str, shape: list[int], elements: bytes) -> bytes:
@@ -111,8 +128,10 @@ def tree_head(leaves: list[bytes]) -> bytes:
     return hashlib.sha256(b"\x01" + halves).digest()
 
 
-def encoded_triggers(document: dict[str, Any], secret: bytes) -> list[bytes]:
-    generator, shape = document["generator"], document["task"]["shape"]
+def encoded_triggers(
+    document: dict[str, Any], generator: dict[str, Any], secret: bytes
+) -> list[bytes]:
+    shape = document["task"]["shape"]
     if generator["name"] == "folder":
         size = shape[0] * shape[1] * shape[2]
         pictures = folder_pictures()
@@ -133,11 +152,15 @@ def test_the_specification_alone_rebuilds_every_byte(name: str) -> None:
     kind = b"application/vnd.wmx.claim+json"
     pae = b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
     owner = bytes.fromhex(document["owner"])
-    secret = hkdf(bytes.fromhex(EXPECTED["private_key"]), bytes.fromhex(document["salt"]))
+    private, salt = bytes.fromhex(EXPECTED["private_key"]), bytes.fromhex(document["salt"])
+    secret = hkdf(private, salt, b"wmx-3 trigger secret")[:32]
+    family_key = hkdf(private, salt, b"wmx-3 trigger family")
+    family = unsealed(base64.b64decode(document["family"]), family_key)
+    digest = hashlib.sha256(payload).digest()
     blinds = [
         hashlib.shake_256(secret + b"blind" + u32(i)).digest(32) for i in range(document["n"])
     ]
-    triggers = encoded_triggers(document, secret)
+    triggers = encoded_triggers(document, family, secret)
     leaves = [
         hashlib.sha256(b"\x00" + blind + trigger).digest()
         for blind, trigger in zip(blinds, triggers, strict=True)
@@ -152,10 +175,13 @@ def test_the_specification_alone_rebuilds_every_byte(name: str) -> None:
         "trigger_sha256": [hashlib.sha256(trigger).hexdigest() for trigger in triggers],
         "leaves": [leaf.hex() for leaf in leaves],
         "root": root.hex(),
-        "labels": uniform(b"wmx-2 labels" + hashlib.sha256(payload).digest(), n, classes),
+        "family_key": family_key.hex(),
+        "family": family,
+        "label_key": hashlib.scrypt(digest, salt=b"wmx-3 labels", n=4096, r=8, p=1, dklen=32).hex(),
+        "labels": [label(digest, i, blinds[i], classes) for i in range(n)],
         "pae_sha256": hashlib.sha256(pae).hexdigest(),
         "signature": base64.b64decode(envelope["signatures"][0]["sig"]).hex(),
-        "digest": hashlib.sha256(payload).hexdigest(),
+        "digest": digest.hex(),
     } == expected
     assert document["root"] == expected["root"]
     assert envelope["payloadType"] == kind.decode()

@@ -10,11 +10,15 @@ import numpy as np
 import pytest
 
 from wmx import Claim, IntegrityError, OwnerKey, Task, UsageError, Watermark
+from wmx.commitment import commitment_root
 from wmx.encoding import encode_array
-from wmx.labels import derive_labels
+from wmx.labels import derive_labels, label_key
 from wmx.stream import shake, uniform_integers
+from wmx.triggers import Cells, Folder
+from wmx.triggers.sealing import seal_family, unseal_family
 from wmx.watermark import default_trigger_count
 
+IMAGES = np.arange(5, dtype=np.uint8).repeat(64).reshape(5, 8, 8, 1)
 DIGEST = """
 import hashlib, sys
 from wmx import Claim, OwnerKey, Watermark
@@ -62,7 +66,7 @@ def test_an_owner_cannot_claim_triggers_he_did_not_commit_to() -> None:
     forged = Claim.sign(
         owner,
         task=mark.task,
-        generator=mark.claim.generator,
+        family=mark.generator.describe(),
         n=mark.claim.n,
         salt=bytes(32),
         root=mark.claim.root,
@@ -104,10 +108,109 @@ def test_uniform_integers_are_the_rejection_of_the_specification() -> None:
             uniform_integers(b"seed", 1, wrong)
 
 
-def test_labels_are_uniform_integers_from_the_digest() -> None:
-    labels = derive_labels(bytes(32), 200, 10)
-    assert labels.tolist() == uniform_integers(b"wmx-2 labels" + bytes(32), 200, 10).tolist()
-    assert (derive_labels(bytes([2]) * 32, 200, 10) != labels).mean() > 0.7
+def test_each_label_is_a_uniform_integer_from_claim_index_and_blinding_value() -> None:
+    key, blinds = label_key(bytes(32)), [bytes([i]) * 32 for i in range(200)]
+    labels = derive_labels(key, blinds, 10)
+    for i, blind in enumerate(blinds):
+        seed = b"wmx-3 label" + key + i.to_bytes(4, "big") + blind
+        assert labels[i] == uniform_integers(seed, 1, 10)[0]
+    assert derive_labels(key, blinds[7:], 10, start=7).tolist() == labels[7:].tolist()
+    for other in (
+        derive_labels(label_key(bytes([2]) * 32), blinds, 10),
+        derive_labels(key, [bytes([i, 0]) * 16 for i in range(200)], 10),
+        derive_labels(key, blinds, 10, start=1),
+    ):
+        assert (other != labels).mean() > 0.7
+
+
+def test_words_that_would_bias_a_label_are_skipped() -> None:
+    """2^24 - 1 classes leave 2^8 words of 2^32 out; 2^31 + 1 would leave out almost half."""
+    key, classes = label_key(bytes(32)), 2**31 + 1
+    blinds = [i.to_bytes(32, "big") for i in range(50)]
+    seeds = [b"wmx-3 label" + key + i.to_bytes(4, "big") + b for i, b in enumerate(blinds)]
+    first = [int.from_bytes(shake(seed, 4), "big") for seed in seeds]
+    assert any(word >= classes for word in first)
+    labels = derive_labels(key, blinds, classes)
+    assert labels.tolist() == [uniform_integers(seed, 1, classes)[0] for seed in seeds]
+
+
+def test_labels_cost_a_memory_hard_hash() -> None:
+    """RFC 7914 with N = 2^12 and r = 8, as docs/protocol.md says: four mebibytes a try."""
+    from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+    slow = Scrypt(salt=b"wmx-3 labels", length=32, n=4096, r=8, p=1)
+    assert label_key(bytes(range(32))) == slow.derive(bytes(range(32)))
+
+
+def test_one_blinding_value_redraws_every_label() -> None:
+    mark = Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=1000)
+    blinds = [*mark.blinds[:-1], bytes(32)]
+    root = commitment_root(mark.triggers, blinds)
+    owner = OwnerKey.generate()
+    claims = [
+        Claim.sign(
+            owner,
+            task=mark.task,
+            family=mark.generator.describe(),
+            n=mark.claim.n,
+            salt=bytes(32),
+            root=chosen,
+            created="2026-01-01T00:00:00Z",
+        )
+        for chosen in (mark.claim.root, root)
+    ]
+    before, after = (claim.labels(blinds) for claim in claims)
+    assert (before[:-1] != after[:-1]).mean() > 0.9
+
+
+# the trigger family in the claim
+
+
+def test_the_public_claim_does_not_say_what_the_triggers_are() -> None:
+    owner = OwnerKey.generate()
+    sizes = set()
+    for generator in (
+        Cells(),
+        Cells(9),
+        Folder(IMAGES),
+    ):
+        n = 5 if isinstance(generator, Folder) else 100
+        mark = Watermark.new(owner, shape=(8, 8, 1), classes=10, n=n, generator=generator)
+        payload = mark.claim.envelope.payload
+        assert not any(word in payload for word in (b"cells", b"folder", b"grid", b"generator"))
+        assert mark.claim.family(owner) == generator.describe()
+        sizes.add(len(mark.claim.sealed_family))
+    assert len(sizes) == 1, "families of images have one length, which tells none apart"
+
+
+def test_the_family_is_sealed_anew_for_every_claim_and_read_by_its_owner_alone() -> None:
+    owner = OwnerKey.generate()
+    first, second = (Watermark.new(owner, shape=(8, 8, 1), classes=10).claim for _ in range(2))
+    assert first.sealed_family != second.sealed_family
+    with pytest.raises(IntegrityError, match="did not make this claim"):
+        first.family(OwnerKey.generate())
+
+
+@pytest.mark.parametrize("place", [0, 11, 12, 40, -1])
+def test_a_changed_byte_of_the_sealed_family_is_noticed(place: int) -> None:
+    key = OwnerKey.generate().family_key(bytes(32))
+    sealed = bytearray(seal_family(Cells().describe(), key))
+    assert unseal_family(bytes(sealed), key) == Cells().describe()
+    sealed[place] ^= 1
+    with pytest.raises(IntegrityError, match="not encrypted under this owner key"):
+        unseal_family(bytes(sealed), key)
+
+
+def test_a_family_may_be_chosen_with_the_secret_of_the_claim() -> None:
+    owner, given = OwnerKey.generate(), []
+
+    def choose(secret: bytes) -> Cells:
+        given.append(secret)
+        return Cells(9)
+
+    mark = Watermark.new(owner, shape=(12, 12, 1), classes=10, generator=choose)
+    assert given == [owner.trigger_secret(mark.claim.salt)]
+    assert mark.generator == Cells(9)
 
 
 def test_encodings_are_the_same_in_any_byte_order_and_memory_layout() -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,14 +17,15 @@ from wmx.encoding import decode_base64, decode_hex32, encode_base64
 from wmx.errors import CannotRunError, IntegrityError, UsageError
 from wmx.files import read_bytes, write_bytes
 from wmx.keys import OwnerKey
-from wmx.labels import derive_labels
+from wmx.labels import derive_labels, label_key
 from wmx.locking import locked
 from wmx.task import Task
+from wmx.triggers.sealing import has_sealed_form, seal_family, unseal_family
 
-SCHEME = "wmx-2"
+SCHEME = "wmx-3"
 PAYLOAD_TYPE = "application/vnd.wmx.claim+json"
-FORGEABLE_SCHEME = "wmx-1"
-FORGEABLE_HINT = "labels of the draft wmx-1 could be forged (docs/protocol.md): embed a new claim"
+FORGEABLE_SCHEMES = ("wmx-1", "wmx-2")
+FORGEABLE_HINT = "claims of this draft could be forged (docs/protocol.md): embed a new claim"
 NEWER_HINT = "a newer wmx may read it: pip install --upgrade wmx"
 MAX_CLAIM_BYTES = 64 * 1024**2
 MAX_TRIGGERS = 1_000_000
@@ -38,7 +39,8 @@ class Claim:
 
     Attributes:
         task: the model's inputs and classes.
-        generator: name and parameters of the trigger family.
+        sealed_family: name and parameters of the trigger family, encrypted
+            (:mod:`wmx.triggers.sealing`).
         n: number of triggers.
         salt: 32 random bytes; with the owner key they give the trigger secret.
         root: 32 bytes, Merkle root over all triggers.
@@ -51,7 +53,7 @@ class Claim:
     """
 
     task: Task
-    generator: Mapping[str, Any]
+    sealed_family: bytes
     n: int
     salt: bytes
     root: bytes
@@ -71,19 +73,25 @@ class Claim:
         key: OwnerKey,
         *,
         task: Task,
-        generator: Mapping[str, Any],
+        family: Mapping[str, Any],
         n: int,
         salt: bytes,
         root: bytes,
         created: str | None = None,
         note: str = "",
     ) -> Self:
-        """Make and sign a claim; ``created`` defaults to now."""
+        """Make and sign a claim; ``created`` defaults to now.
+
+        Args:
+            key: signs, and encrypts ``family``.
+            task, n, salt, root, created, note: as the attributes.
+            family: what :meth:`wmx.triggers.Generator.describe` says.
+        """
         payload = canonical.dumps(
             {
                 "scheme": SCHEME,
                 "task": task.to_json(),
-                "generator": dict(generator),
+                "family": encode_base64(seal_family(family, key.family_key(salt))),
                 "n": n,
                 "salt": salt.hex(),
                 "root": root.hex(),
@@ -121,11 +129,11 @@ class Claim:
             if document["scheme"] != SCHEME:
                 raise IntegrityError(
                     f"{what} is of scheme {document['scheme']!r}, expected {SCHEME!r}",
-                    hint=FORGEABLE_HINT if document["scheme"] == FORGEABLE_SCHEME else NEWER_HINT,
+                    hint=FORGEABLE_HINT if document["scheme"] in FORGEABLE_SCHEMES else NEWER_HINT,
                 )
             return cls(
                 task=Task.from_json(document["task"]),
-                generator=_mapping(document["generator"]),
+                sealed_family=_sealed(document["family"]),
                 n=_trigger_count(document["n"]),
                 salt=decode_hex32(document["salt"]),
                 root=decode_hex32(document["root"]),
@@ -213,18 +221,32 @@ class Claim:
         write_bytes(path, self.to_bytes(), force=force)
 
     @property
-    def is_over_own_images(self) -> bool:
-        """Whether the triggers are the owner's own images, which no key can rebuild."""
-        return bool(self.generator.get("name") == "folder")
-
-    @property
     def digest(self) -> str:
         """SHA-256 of the signed payload in hexadecimal: the claim's name everywhere."""
         return hashlib.sha256(self.envelope.payload).hexdigest()
 
-    def labels(self) -> NDArray[np.int64]:
-        """Return the label of every trigger, [n], as everybody can derive them."""
-        return derive_labels(bytes.fromhex(self.digest), self.n, self.task.classes)
+    def family(self, key: OwnerKey) -> Any:
+        """Return what the claim says of its trigger family, which its owner alone can read.
+
+        Raises:
+            IntegrityError: it is another's claim.
+        """
+        if key.public != self.owner:
+            raise IntegrityError(
+                "this owner key did not make this claim",
+                hint="the claim names its owner: wmx info claim.json",
+            )
+        return unseal_family(self.sealed_family, key.family_key(self.salt))
+
+    def labels(self, blinds: Sequence[bytes], start: int = 0) -> NDArray[np.int64]:
+        """Return the labels of triggers from ``start`` on, int64 [len(blinds)].
+
+        Args:
+            blinds: the blinding value of each, which only its opening discloses.
+            start: index of the first.
+        """
+        key = label_key(bytes.fromhex(self.digest))
+        return derive_labels(key, blinds, self.task.classes, start)
 
 
 def now_text() -> str:
@@ -271,14 +293,15 @@ def _trigger_count(value: Any) -> int:
 
 
 def checked_time(value: Any) -> str:
-    """Return ``value`` if it is a time ``YYYY-MM-DDThh:mm:ssZ``.
+    """Return ``value`` if it is a time ``YYYY-MM-DDThh:mm:ssZ`` of the calendar.
 
     Raises:
         TypeError, ValueError: it is anything else.
     """
     if not CREATED.fullmatch(_text(value)):
         raise ValueError(f"created is {value!r}, expected YYYY-MM-DDThh:mm:ssZ")
-    return _text(value)
+    datetime.fromisoformat(value)
+    return str(value)
 
 
 def _text(value: Any) -> str:
@@ -287,7 +310,8 @@ def _text(value: Any) -> str:
     return value
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError(f"found {type(value).__name__}, expected an object")
-    return value
+def _sealed(value: Any) -> bytes:
+    sealed = decode_base64(value)
+    if not has_sealed_form(sealed):
+        raise ValueError(f"an encrypted trigger family of {len(sealed)} bytes")
+    return sealed

@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from wmx.encoding import encode_array, u32
+from wmx.encoding import encode_array, encode_rows, u32
 from wmx.merkle import audit_paths, head_from_path, leaf_hash, tree_head
 from wmx.stream import shake
 
@@ -17,7 +17,7 @@ class Opening:
 
     Attributes:
         trigger: in canonical form.
-        blind: 32 bytes.
+        blind: 32 bytes, the blinding value, of which the trigger's label is drawn too.
         path: audit path from the leaf to the root.
     """
 
@@ -27,40 +27,50 @@ class Opening:
 
     def belongs_to(self, root: bytes, index: int, n: int) -> bool:
         """Say whether this is trigger ``index`` of the ``n`` that ``root`` commits to."""
-        return head_from_path(_leaf(self.trigger, self.blind), index, n, self.path) == root
+        leaf = leaf_hash(self.blind + encode_array(self.trigger))
+        return head_from_path(leaf, index, n, self.path) == root
 
 
-def commitment_root(triggers: NDArray[Any], secret: bytes) -> bytes:
+def draw_blinds(secret: bytes, n: int) -> tuple[bytes, ...]:
+    """Return the blinding values of n leaves, 32 bytes each.
+
+    ``SHAKE-256(secret || "blind" || u32(i))``.  They keep the leaves from being guessed while only
+    some of them are opened, and the labels from being known.
+
+    Args:
+        secret: 32 bytes from :meth:`wmx.keys.OwnerKey.trigger_secret`.
+        n: number of triggers.
+    """
+    return tuple(shake(secret + b"blind" + u32(index), 32) for index in range(n))
+
+
+def commitment_root(triggers: NDArray[Any], blinds: Sequence[bytes]) -> bytes:
     """Return the Merkle root over ``H(0x00 || blind_i || encode(x_i))``.
 
-    The blinds, 32 bytes each from ``SHAKE-256(secret || "blind" || u32(i))``, keep the leaves from
-    being guessed while only some of them are opened.
+    Args:
+        triggers: the whole set, [n, *task.shape].
+        blinds: as many, :func:`draw_blinds`.
     """
-    return tree_head(_leaves(triggers, secret))
+    return tree_head(_leaves(triggers, blinds))
 
 
-def open_triggers(triggers: NDArray[Any], secret: bytes, indices: Sequence[int]) -> list[Opening]:
+def open_triggers(
+    triggers: NDArray[Any], blinds: Sequence[bytes], indices: Sequence[int]
+) -> list[Opening]:
     """Return the openings of the triggers in ``indices``.
 
     Args:
         triggers: the whole set, [n, *task.shape].
-        secret: from which the blinds are drawn.
+        blinds: as many, :func:`draw_blinds`.
         indices: which to disclose.
     """
-    paths = audit_paths(_leaves(triggers, secret), indices)
+    paths = audit_paths(_leaves(triggers, blinds), indices)
     return [
-        Opening(triggers[index], _blind(secret, index), tuple(path))
+        Opening(triggers[index], blinds[index], tuple(path))
         for index, path in zip(indices, paths, strict=True)
     ]
 
 
-def _leaves(triggers: NDArray[Any], secret: bytes) -> list[bytes]:
-    return [_leaf(trigger, _blind(secret, index)) for index, trigger in enumerate(triggers)]
-
-
-def _leaf(trigger: NDArray[Any], blind: bytes) -> bytes:
-    return leaf_hash(blind + encode_array(trigger))
-
-
-def _blind(secret: bytes, index: int) -> bytes:
-    return shake(secret + b"blind" + u32(index), 32)
+def _leaves(triggers: NDArray[Any], blinds: Sequence[bytes]) -> list[bytes]:
+    encoded = encode_rows(triggers)
+    return [leaf_hash(blind + row) for blind, row in zip(blinds, encoded, strict=True)]

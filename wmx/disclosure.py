@@ -49,8 +49,8 @@ def way_to_json(way: Way, answers: Answers, task: Task) -> dict[str, Any]:
 def window_from_json(window: Any, openings: Any, claim: Claim) -> Window:
     """Return the disclosed triggers, each shown to belong to the claim's commitment.
 
-    Their labels are derived from the claim, as everybody can.  The window is one run of triggers
-    without a gap: who could leave some out could choose the hits.
+    Their labels are drawn from the claim and the opened blinding values.  The window is one run of
+    triggers without a gap: who could leave some out could choose the hits.
 
     Raises:
         IntegrityError: a trigger is not the one that the claim commits to.
@@ -68,7 +68,8 @@ def window_from_json(window: Any, openings: Any, claim: Claim) -> Window:
         if not opening.belongs_to(claim.root, index, claim.n):
             raise IntegrityError(f"trigger {index} is not the one that the claim commits to")
     triggers = np.stack([opening.trigger for opening in opened])
-    return Window(claim, start, triggers, claim.labels()[start : start + count])
+    labels = claim.labels([opening.blind for opening in opened], start)
+    return Window(claim, start, triggers, labels)
 
 
 def answers_from_json(ways: Any, window: Window) -> dict[Way, Answers]:

@@ -21,7 +21,7 @@ from wmx.trigger_file import save_images
 from wmx.triggers import Generator
 from wmx.triggers.folder import Folder
 from wmx.verdict import Verdict, verify
-from wmx.watermark import Watermark, default_trigger_count
+from wmx.watermark import FromSecret, Watermark, default_trigger_count
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,11 @@ def embed(
         _check(adapter, data, data.task, training, resume=True)
         watermark = _claimed(files, owner, data)
     else:
-        generator = _generator(training, data, n, generator)
-        watermark = Watermark.for_task(owner, data.task, n=n, generator=generator, note=note)
+        family = _generator(training, data, n, generator)
+        watermark = Watermark.for_task(owner, data.task, n=n, generator=family, note=note)
         _check(adapter, data, watermark.task, training, resume=False)
         _require_free(files, force)
-        _write_claim(files, watermark, generator)
+        _write_claim(files, watermark)
     try:
         model = _trained(adapter, data, watermark, training, files, resume, report)
         adapter.export(model, files.model, watermark, force=resume)
@@ -174,7 +174,7 @@ def _trained(
 
 def _generator(
     training: Training, data: LabelledData, n: int | None, given: Generator | None
-) -> Generator | None:
+) -> Generator | FromSecret | None:
     """Return the trigger family: the given one, that of the recipe, or that of the data."""
     if not recipe_named(training.recipe).second:
         return given or data.trigger_generator()
@@ -184,7 +184,7 @@ def _generator(
             hint="leave out the trigger images, or choose another recipe",
         )
     count = default_trigger_count(data.classes) if n is None else n
-    return Folder(representatives(data.x_train, data.y_train, count, training.seed))
+    return lambda secret: Folder(representatives(data.x_train, data.y_train, count, secret))
 
 
 def _require_free(files: RunFiles, force: bool) -> None:
@@ -200,13 +200,13 @@ def _require_free(files: RunFiles, force: bool) -> None:
     files.remove()
 
 
-def _write_claim(files: RunFiles, watermark: Watermark, generator: Generator | None) -> None:
+def _write_claim(files: RunFiles, watermark: Watermark) -> None:
     try:
         files.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CannotRunError(f"cannot make the folder {files.folder}: {error.strerror}") from None
-    if isinstance(generator, Folder):
-        save_images(files.triggers, generator.images)
+    if watermark.own_images is not None:
+        save_images(files.triggers, watermark.own_images)
     watermark.claim.save(files.claim)
 
 

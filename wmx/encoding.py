@@ -1,8 +1,10 @@
-"""Byte encodings of scheme ``wmx-2``: integers, canonical arrays, base64 (docs/protocol.md)."""
+"""Byte encodings of scheme ``wmx-3``: integers, canonical arrays, base64 (docs/protocol.md)."""
 
 import base64
 import re
 import struct
+from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -30,25 +32,26 @@ def length_prefixed(data: bytes) -> bytes:
 def encode_array(array: NDArray[Any]) -> bytes:
     """Return the canonical bytes of a trigger, the same on every platform.
 
-    ``lp(dtype name) || lp(u32(rank)) || lp(u32(dim) of each axis) || lp(elements)``, where ``lp``
-    is :func:`length_prefixed` and the elements stand big-endian in C order.
+    ``lp(dtype name) || lp(u32(rank)) || lp(u32(dim) of all axes) || lp(elements)``, where ``lp`` is
+    :func:`length_prefixed` and the elements stand big-endian in C order.
 
     Raises:
         ValueError: the dtype is none of uint8, int32, float32.
     """
-    name = array.dtype.name
+    return next(encode_rows(array[None]))
+
+
+def encode_rows(arrays: NDArray[Any]) -> Iterator[bytes]:
+    """Yield :func:`encode_array` of each row of [n, ...]; their common beginning is made once."""
+    name, shape = arrays.dtype.name, arrays.shape[1:]
     if name not in ARRAY_DTYPES:
         raise ValueError(f"dtype {name} has no canonical encoding, expected one of {ARRAY_DTYPES}")
-    elements = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder(">"))
-    return b"".join(
-        length_prefixed(part)
-        for part in (
-            name.encode("ascii"),
-            u32(array.ndim),
-            b"".join(u32(dim) for dim in array.shape),
-            elements.tobytes(),
-        )
-    )
+    described = (name.encode("ascii"), u32(len(shape)), b"".join(u32(dim) for dim in shape))
+    size = arrays.dtype.itemsize * prod(shape)
+    header = b"".join(map(length_prefixed, described)) + u64(size)
+    big_endian = arrays.dtype.newbyteorder(">")
+    for row in arrays:
+        yield header + np.ascontiguousarray(row, dtype=big_endian).tobytes()
 
 
 def encode_base64(data: bytes) -> str:

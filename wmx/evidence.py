@@ -34,7 +34,7 @@ from wmx.window import Window
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
-PREDICATE_TYPE = "urn:wmx:evidence:4"
+PREDICATE_TYPE = "urn:wmx:evidence:5"
 MAX_EVIDENCE_BYTES = 256 * 1024**2
 MAX_CLAIMS_TRIED = 1_000_000
 MAX_INPUTS = 64  # of a model

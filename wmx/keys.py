@@ -121,10 +121,18 @@ class OwnerKey:
         return self._private_key.sign(message)
 
     def trigger_secret(self, salt: bytes) -> bytes:
-        """Return the 32 bytes from which a claim's triggers and blinds are drawn (RFC 5869)."""
-        return HKDF(
-            algorithm=hashes.SHA256(), length=32, salt=salt, info=b"wmx-2 trigger secret"
-        ).derive(self._private_key.private_bytes_raw())
+        """Return the 32 bytes from which a claim's triggers and blinding values are drawn."""
+        return self._derived(salt, b"wmx-3 trigger secret")
+
+    def family_key(self, salt: bytes) -> bytes:
+        """Return the 64 bytes under which a claim's trigger family is encrypted."""
+        return self._derived(salt, b"wmx-3 trigger family", 64)
+
+    def _derived(self, salt: bytes, info: bytes, length: int = 32) -> bytes:
+        """Return HKDF-SHA256 of the private key (RFC 5869)."""
+        return HKDF(algorithm=hashes.SHA256(), length=length, salt=salt, info=info).derive(
+            self._private_key.private_bytes_raw()
+        )
 
     def __repr__(self) -> str:
         return f"OwnerKey({fingerprint(self.public)})"

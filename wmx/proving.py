@@ -10,7 +10,6 @@ import numpy as np
 
 from wmx.answers import Answers
 from wmx.asking import plain_answers, rescaled_answers, shifted_answers
-from wmx.commitment import open_triggers
 from wmx.disclosure import MAX_OPENINGS
 from wmx.errors import CannotRunError, UsageError
 from wmx.evidence import MAX_EVIDENCE_BYTES, Evidence, Run
@@ -163,13 +162,12 @@ def _signed(
     claims_tried: int,
 ) -> Evidence:
     window = choice.window
-    secret = owner.trigger_secret(watermark.claim.salt)
     indices = range(window.start, window.start + len(window))
     try:
         return Evidence.sign(
             owner,
             window,
-            open_triggers(watermark.triggers, secret, indices),
+            watermark.openings(indices),
             choice.answers,
             required_bits=required_bits,
             claims_tried=claims_tried,

@@ -26,18 +26,20 @@ BLOCK = 4096
 
 
 def representatives(
-    x: NDArray[np.uint8], y: NDArray[np.int64], n: int, seed: int = 0
+    x: NDArray[np.uint8], y: NDArray[np.int64], n: int, secret: bytes
 ) -> NDArray[np.uint8]:
     """Choose training images that stand for groups of images like them.
 
-    The images of each class are divided by k-means of their outlines, the classes into as many
-    groups as each other; the image nearest to each centre is taken.
+    A random half of the images of each class is divided by k-means of their outlines, the classes
+    into as many groups as each other; the image nearest to each center is taken.  Which half, where
+    k-means begins and the order follow from the secret: training data may be known to others, and
+    whoever could choose again would have the triggers.
 
     Args:
         x: images, uint8 [N, H, W, C].
         y: their classes, int64 [N].
         n: how many to choose.
-        seed: of k-means and of the order.
+        secret: 32 bytes, which ``generator=`` of :meth:`wmx.Watermark.new` is given.
 
     Returns:
         uint8 [n, H, W, C], all different.
@@ -56,6 +58,10 @@ def representatives(
         raise UsageError(f"{n} representatives, expected at least 1")
     classes = np.unique(y)
     quotas = [n // len(classes) + (number < n % len(classes)) for number in range(len(classes))]
+    draws = np.random.default_rng(int.from_bytes(hashlib.sha256(secret + b"half").digest()))
+    begins = np.random.RandomState(
+        np.frombuffer(hashlib.sha256(secret + b"k-means").digest(), np.uint32)
+    )
     chosen: list[int] = []
     for label, quota in zip(classes, quotas, strict=True):
         if quota == 0:
@@ -67,16 +73,17 @@ def representatives(
                 f"class {label} has {len(rows)} different images, expected at least {quota}",
                 hint=f"take fewer triggers: -n {len(rows) * len(classes)} or less",
             )
+        half = max(quota, (len(rows) + 1) // 2)
+        rows = rows[np.sort(draws.permutation(len(rows))[:half])]
         shapes = outlines(x[rows])
-        centres = KMeans(quota, n_init=4, random_state=seed).fit(shapes).cluster_centers_
+        centres = KMeans(quota, n_init=4, random_state=begins).fit(shapes).cluster_centers_
         free = np.ones(len(rows), dtype=np.bool_)
         for centre in centres:
             distance = np.square(shapes - centre).sum(axis=1)
             nearest = int(np.where(free, distance, np.inf).argmin())
             free[nearest] = False
             chosen.append(int(rows[nearest]))
-    order = np.random.default_rng(seed).permutation(len(chosen))
-    return np.asarray(x[np.array(chosen)[order]])
+    return np.asarray(x[np.array(chosen)[draws.permutation(len(chosen))]])
 
 
 def soft_labels(

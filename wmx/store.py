@@ -16,6 +16,7 @@ from wmx.errors import CannotRunError, UsageError
 from wmx.files import SECRET_MODE
 from wmx.keys import OwnerKey
 from wmx.trigger_file import load_images, save_images
+from wmx.triggers import is_over_own_images
 from wmx.watermark import Watermark
 
 FOLDER_MODE = SECRET_MODE | 0o100
@@ -97,7 +98,7 @@ class Store:
 
     def open(self, claim: Claim, owner: OwnerKey) -> Watermark:
         """Rebuild the watermark of a claim; one over the owner's images needs those kept here."""
-        if not claim.is_over_own_images:
+        if not is_over_own_images(claim.family(owner)):
             return Watermark.open(claim, owner)
         path = self._images_path(claim)
         kept = load_images(path) if path.exists() else None

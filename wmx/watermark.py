@@ -2,23 +2,30 @@
 
 import math
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wmx.claim import MAX_TRIGGERS, Claim
-from wmx.commitment import commitment_root
+from wmx.commitment import Opening, commitment_root, draw_blinds, open_triggers
 from wmx.errors import IntegrityError, UsageError
 from wmx.keys import OwnerKey
 from wmx.task import Kind, Task
-from wmx.triggers import Generator, default_generator, draw_triggers, generator_from
+from wmx.triggers import (
+    Generator,
+    default_generator,
+    draw_triggers,
+    generator_from,
+    is_over_own_images,
+)
 from wmx.window import Window
 
 MIN_TRIGGERS = 100
 WANTED_BITS = 256
+FromSecret: TypeAlias = Callable[[bytes], Generator]
 
 
 def default_trigger_count(classes: int) -> int:
@@ -32,12 +39,16 @@ class Watermark:
 
     Attributes:
         claim: the signed public file.
+        generator: trigger family; the claim holds it encrypted.
         triggers: [n, *task.shape] in canonical form (uint8 HWC for images).
-        labels: int64 [n].
+        blinds: 32 bytes each, the blinding values of the commitment.
+        labels: int64 [n], drawn from the claim and the blinding values.
     """
 
     claim: Claim
+    generator: Generator = field(repr=False)
     triggers: NDArray[Any] = field(repr=False)
+    blinds: tuple[bytes, ...] = field(repr=False)
     labels: NDArray[np.int64] = field(repr=False)
 
     @classmethod
@@ -52,7 +63,7 @@ class Watermark:
         mean: float | str | Iterable[float | str] = 0,
         std: float | str | Iterable[float | str] = 1,
         n: int | None = None,
-        generator: Generator | None = None,
+        generator: Generator | FromSecret | None = None,
         note: str = "",
     ) -> Self:
         """Make a fresh watermark.  Save ``.claim`` before the first training step.
@@ -66,7 +77,8 @@ class Watermark:
             mean, std: of the normalisation ``(value - mean) / std``; one number, or one per
                 channel or feature.
             n: number of triggers; ``max(100, ceil(256 / log2 K))`` if not given.
-            generator: trigger family; ``cells`` for images if not given.
+            generator: trigger family, or a function that is given the claim's 32-byte trigger
+                secret, to choose with, and returns one; ``cells`` for images if not given.
             note: free text for the public claim.
 
         Raises:
@@ -85,7 +97,7 @@ class Watermark:
         task: Task,
         *,
         n: int | None = None,
-        generator: Generator | None = None,
+        generator: Generator | FromSecret | None = None,
         note: str = "",
         salt: bytes | None = None,
         created: str | None = None,
@@ -97,26 +109,29 @@ class Watermark:
                 the same again; fresh ones, as an owner wants them, if ``None``.
         """
         try:
-            generator = generator or default_generator(task)
             n = default_trigger_count(task.classes) if n is None else n
             if not 1 <= n <= MAX_TRIGGERS:
                 raise ValueError(f"n is {n}, expected 1 to {MAX_TRIGGERS:,}")
             salt = secrets.token_bytes(32) if salt is None else salt
             secret = owner.trigger_secret(salt)
-            triggers = draw_triggers(generator, secret, n, task)
+            if callable(generator):
+                generator = generator(secret)
+            family = generator or default_generator(task)
+            triggers = draw_triggers(family, secret, n, task)
         except ValueError as error:
             raise UsageError(str(error)) from None
+        blinds = draw_blinds(secret, n)
         claim = Claim.sign(
             owner,
             task=task,
-            generator=generator.describe(),
+            family=family.describe(),
             n=n,
             salt=salt,
-            root=commitment_root(triggers, secret),
+            root=commitment_root(triggers, blinds),
             created=created,
             note=note,
         )
-        return cls(claim, triggers, claim.labels())
+        return cls(claim, family, triggers, blinds, claim.labels(blinds))
 
     @classmethod
     def open(
@@ -133,24 +148,29 @@ class Watermark:
             IntegrityError: the key is not the claim's, or the triggers are not those committed to.
             UsageError: ``images`` is missing.
         """
-        if owner.public != claim.owner:
-            raise IntegrityError(
-                "this owner key did not make this claim",
-                hint="the claim names its owner: wmx info claim.json",
-            )
+        generator = generator_from(claim.family(owner), images)
         secret = owner.trigger_secret(claim.salt)
-        generator = generator_from(claim.generator, images)
         try:
             triggers = draw_triggers(generator, secret, claim.n, claim.task)
         except ValueError as error:
             raise IntegrityError(f"the triggers do not fit the claim: {error}") from None
-        if commitment_root(triggers, secret) != claim.root:
+        blinds = draw_blinds(secret, claim.n)
+        if commitment_root(triggers, blinds) != claim.root:
             raise IntegrityError("the rebuilt triggers are not those the claim commits to")
-        return cls(claim, triggers, claim.labels())
+        return cls(claim, generator, triggers, blinds, claim.labels(blinds))
+
+    def openings(self, indices: Sequence[int]) -> list[Opening]:
+        """Return what discloses the triggers in ``indices``, each with its path to the root."""
+        return open_triggers(self.triggers, self.blinds, indices)
 
     def window(self, start: int = 0) -> Window:
         """Return the triggers from ``start`` to the last, with their labels."""
         return Window(self.claim, start, self.triggers[start:], self.labels[start:])
+
+    @property
+    def own_images(self) -> NDArray[np.uint8] | None:
+        """The triggers if they are the owner's own images, which no key can rebuild."""
+        return self.triggers if is_over_own_images(self.generator.describe()) else None
 
     @property
     def task(self) -> Task:

@@ -14,7 +14,6 @@ import pytest
 from commands import CLAIM_NEW
 
 from wmx import Claim, OwnerKey, Watermark
-from wmx.commitment import open_triggers
 from wmx.evidence import Evidence
 
 MAIN = "from wmx.cli import main; main()"
@@ -147,7 +146,7 @@ def test_an_evidence_gives_nothing_away_but_what_it_discloses(wmx: Any, protecte
     for path in Path("store/owner.pem.spent").iterdir():
         shown += path.read_bytes()
     secret = owner.trigger_secret(watermark.claim.salt)
-    openings = open_triggers(watermark.triggers, secret, range(len(watermark.triggers)))
+    openings = watermark.openings(range(len(watermark.triggers)))
     assert all(any(s in shown for s in spellings(o.blind)) for o in openings[:disclosed])
     secrets = [
         PASSPHRASE.encode(),

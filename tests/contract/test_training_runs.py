@@ -84,7 +84,7 @@ def test_a_marked_second_choice_verifies_after_export_and_in_a_copy_of_the_answe
 ) -> None:
     data = load_data("digits")
     training = Training(model="mlp", epochs=40, device="cpu", recipe="extraction")
-    images = representatives(data.x_train, data.y_train, 100)
+    images = representatives(data.x_train, data.y_train, 100, bytes(32))
     watermark = fixed_watermark(data.task, n=100, generator=Folder(images))
     model = fit(kit.ADAPTER, data, data.task, watermark, training)
     assert evaluate(kit.ADAPTER, model, data.x_test, data.y_test, data.task) > 0.9
@@ -94,7 +94,7 @@ def test_a_marked_second_choice_verifies_after_export_and_in_a_copy_of_the_answe
     target = Target(
         model=tmp_path / "model.onnx",
         task=data.task,
-        generator=watermark.claim.generator,
+        family=watermark.generator,
         data=data,
         queries=data.x_train,
         framework=Framework(kit.ADAPTER, "mlp", None, device="cpu"),

@@ -9,15 +9,13 @@ from numpy.typing import NDArray
 
 from wmx import OwnerKey, Watermark, verify
 from wmx.claim import Claim
-from wmx.commitment import commitment_root
+from wmx.commitment import commitment_root, draw_blinds
 from wmx.task import Task
+from wmx.triggers import Cells
 
 CREATED = "2020-01-01T00:00:00Z"  # his word
+FAMILY = Cells()  # encrypted, so that nobody sees that it is another
 REQUIRED_BITS = 64.0  # what is asked for with a trusted date, the lower of the two thresholds
-GENERATORS: dict[str, dict[str, Any]] = {
-    "image": {"name": "folder"},
-    "features": {"name": "features", "quantiles": []},
-}
 
 
 @dataclass(frozen=True)
@@ -56,14 +54,15 @@ def forged(
         number: another salt for each, so that it is another claim over the same triggers.
     """
     salt = hashlib.sha256(b"forged" + number.to_bytes(8, "big")).digest()
+    blinds = draw_blinds(key.trigger_secret(salt), len(triggers))
     claim = Claim.sign(
         key,
         task=task,
-        generator=GENERATORS[task.kind],
+        family=FAMILY.describe(),
         n=len(triggers),
         salt=salt,
-        root=commitment_root(triggers, key.trigger_secret(salt)),
+        root=commitment_root(triggers, blinds),
         created=CREATED,
         note=note,
     )
-    return Watermark(claim, triggers, claim.labels())
+    return Watermark(claim, FAMILY, triggers, blinds, claim.labels(blinds))

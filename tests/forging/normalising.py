@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from forging.victim import Victim
 from wmx import OwnerKey
-from wmx.commitment import commitment_root
+from wmx.commitment import commitment_root, draw_blinds
 from wmx.encoding import u32
 from wmx.stream import uniform_integers
 from wmx.task import Task
@@ -33,7 +33,7 @@ def rows_for(n: int, features: int, *, seed: int) -> NDArray[np.float32]:
 
 def draft_labels(rows: NDArray[np.float32], key: OwnerKey, classes: int) -> NDArray[np.int64]:
     """Return the labels of wmx-1 for rows [n, F]."""
-    root = commitment_root(rows, hashlib.sha256(b"forged").digest())
+    root = commitment_root(rows, draw_blinds(hashlib.sha256(b"forged").digest(), len(rows)))
     seed = b"wmx-1 labels" + root + key.public + u32(len(rows)) + u32(classes)
     return uniform_integers(seed, len(rows), classes)
 

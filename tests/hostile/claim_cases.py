@@ -1,15 +1,18 @@
 """Claims that were changed, spliced, or made to lie."""
 
 import base64
+import hmac
 import json
 from collections.abc import Callable
 from typing import Any
 
 from cases import Attack, Scene, collector
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from wmx import OwnerKey, Watermark, canonical
 from wmx.claim import PAYLOAD_TYPE
 from wmx.dsse import Envelope
+from wmx.encoding import encode_base64
 
 CASES, case = collector()
 
@@ -34,6 +37,17 @@ def payload(scene: Scene, change: Callable[[dict[str, Any]], None]) -> list[str]
     key = OwnerKey.load(scene.folder / "owner.pem")
     signed = Envelope.seal(PAYLOAD_TYPE, canonical.dumps(document), key)
     return verify(scene, signed.to_bytes())
+
+
+def family(scene: Scene, description: Any, key: OwnerKey | None = None) -> list[str]:
+    """Verify the honest claim with another trigger family, encrypted and signed by its owner."""
+    key = key or OwnerKey.load(scene.folder / "owner.pem")
+    sealing_key = key.family_key(scene.watermark.claim.salt)
+    text = canonical.dumps(description)
+    padded = (len(text).to_bytes(4, "big") + text).ljust(256, b"\0")
+    nonce = hmac.digest(sealing_key[32:], padded, "sha256")[:12]
+    sealed = nonce + ChaCha20Poly1305(sealing_key[:32]).encrypt(nonce, padded, None)
+    return payload(scene, lambda document: document.update(family=encode_base64(sealed)))
 
 
 @case(3, "not JSON in the canonical form")
@@ -185,18 +199,48 @@ def a_division_by_zero(scene: Scene) -> Attack:
 
 
 @case(3, "generator")
-def a_generator_that_does_not_exist(scene: Scene) -> Attack:
-    return payload(scene, lambda document: document.update(generator={"name": "os.system"}))
+def a_family_that_does_not_exist(scene: Scene) -> Attack:
+    return family(scene, {"name": "os.system"})
 
 
-@case(3, "malformed field")
-def a_generator_that_is_a_list(scene: Scene) -> Attack:
-    return payload(scene, lambda document: document.update(generator=["cells"]))
+@case(3, "generator is malformed")
+def a_family_without_a_name(scene: Scene) -> Attack:
+    return family(scene, {})
+
+
+@case(3, "generator is malformed")
+def a_family_that_is_a_list(scene: Scene) -> Attack:
+    return family(scene, ["cells"])
+
+
+@case(3, "generator is malformed")
+def a_family_whose_name_is_an_object(scene: Scene) -> Attack:
+    return family(scene, {"name": {}})
 
 
 @case(3, "grid is 0")
 def cells_of_no_size(scene: Scene) -> Attack:
-    return payload(scene, lambda d: d.update(generator={"name": "cells", "grid": 0}))
+    return family(scene, {"name": "cells", "grid": 0})
+
+
+@case(3, "generator is malformed")
+def quantiles_that_are_sentences(scene: Scene) -> Attack:
+    return family(scene, {"name": "features", "quantiles": ["12", "34"]})
+
+
+@case(3, "not encrypted under this owner key")
+def a_family_under_another_key(scene: Scene) -> Attack:
+    return family(scene, {"name": "cells", "grid": 7}, OwnerKey.generate())
+
+
+@case(3, "malformed field")
+def a_family_in_plain_text(scene: Scene) -> Attack:
+    return payload(scene, lambda document: document.update(family={"name": "cells", "grid": 7}))
+
+
+@case(3, "malformed field")
+def a_family_of_no_length(scene: Scene) -> Attack:
+    return payload(scene, lambda document: document.update(family=""))
 
 
 @case(3, "malformed field")
@@ -214,4 +258,4 @@ def a_claim_of_65_megabytes(scene: Scene) -> Attack:
 
 @case(2, "own images")
 def a_claim_over_images_that_were_not_given(scene: Scene) -> Attack:
-    return payload(scene, lambda document: document.update(generator={"name": "folder"}))
+    return family(scene, {"name": "folder"})

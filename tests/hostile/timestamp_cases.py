@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -401,7 +402,7 @@ def a_forged_stamp_for_a_lower_bar(scene: Scene) -> Attack:
     """Bits between 64 and 128: enough with a trusted date, and this one is by a stranger."""
     signature = scene.watermark.claim.envelope.signature
     claim = scene.watermark.claim.with_timestamps([authority("stranger").stamp(signature)])
-    mark = Watermark(claim, scene.watermark.triggers, scene.watermark.labels)
+    mark = replace(scene.watermark, claim=claim)
     evidence = small_evidence(OwnerKey.load("owner.pem"), mark, count=30)
     words = ["check", scene.put("bad.json", evidence.to_bytes())]
     return [*words, "--roots", str(authority().roots)]

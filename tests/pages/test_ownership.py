@@ -12,7 +12,6 @@ from page_parts import check_stands_alone
 from wmx import CannotRunError, OwnerKey, Watermark
 from wmx.answers import Answers
 from wmx.checking import check
-from wmx.commitment import open_triggers
 from wmx.evidence import Evidence, Run
 from wmx.report.ownership import OwnershipReport, report_of_check
 from wmx.report.repeating import Files, owner_steps, third_party_steps
@@ -178,7 +177,7 @@ def hostile() -> Evidence:
     return Evidence.sign(
         owner,
         window,
-        open_triggers(watermark.triggers, owner.trigger_secret(watermark.claim.salt), range(3)),
+        watermark.openings(range(3)),
         {Way("NCHW", HOSTILE): Answers.from_labels(np.array([-1, 5000, 3]), 1000)},
         required_bits=1,
         claims_tried=1,
@@ -251,7 +250,7 @@ def test_triggers_that_are_no_images_are_numbers(page: Path) -> None:
     evidence = Evidence.sign(
         owner,
         window,
-        open_triggers(mark.triggers, owner.trigger_secret(mark.claim.salt), range(3)),
+        mark.openings(range(3)),
         {Way("tokens", "y"): Answers.from_labels(mark.labels, 1000)},
         required_bits=1,
         claims_tried=1,

@@ -182,9 +182,9 @@ def test_of_an_estimator_the_file_is_attacked(tmp_path: Path) -> None:
     forest = Training(model="forest")
     embedded = embed(OWNER, data, run, training=forest, framework="sklearn")
     with pytest.raises(CannotRunError, match=r"weights.safetensors is missing") as caught:
-        stolen_run(run, embedded.watermark.claim, data)
+        stolen_run(run, embedded.watermark, data)
     assert str(embedded.files.model) in str(caught.value.hint)
-    target = stolen_file(embedded.files.model, embedded.watermark.claim, data)
+    target = stolen_file(embedded.files.model, embedded.watermark, data)
     assert target.framework is None
 
 

@@ -208,7 +208,7 @@ def test_features_go_the_whole_way(owner: OwnerKey, tmp_path: Path) -> None:
     embedded = embed(owner, data, tmp_path, training=training)
     assert embedded.verdict.verified
     assert embedded.accuracy > 0.8
-    assert Claim.load(tmp_path / "claim.json").generator["name"] == "features"
+    assert Claim.load(tmp_path / "claim.json").family(owner)["name"] == "features"
 
 
 # the command line
@@ -230,7 +230,7 @@ def test_ones_own_images_as_triggers(home: Path, tmp_path: Path) -> None:
     arguments = ["embed", "--data", "digits", "-o", "out", "--model", "mlp", "--epochs", "2"]
     run([*arguments, "--trigger-images", str(folder), "--device", "cpu"])
     claim = Claim.load("out/claim.json")
-    assert (claim.generator["name"], claim.n) == ("folder", 30)
+    assert (claim.family(OwnerKey.load(home / "owner.pem")), claim.n) == ({"name": "folder"}, 30)
     secret = Path("out/triggers.safetensors")
     assert secret.stat().st_mode & 0o777 == 0o600
     assert run(["verify", "out/model.onnx", "--min-bits", "1"]) in (0, 1)  # the store has them too

@@ -20,7 +20,6 @@ from vectors.make_wmx_2 import suspects
 
 from wmx.answers import Answers
 from wmx.claim import Claim
-from wmx.commitment import open_triggers
 from wmx.evidence import Evidence, Run
 from wmx.keys import OwnerKey
 from wmx.settled import NOTHING_SETTLED, Settled
@@ -81,11 +80,10 @@ def evidence_vector(name: str, key: OwnerKey) -> dict[str, object]:
     mark = Watermark.open(claim, key, images=images)
     start, count, claims_tried = WINDOWS[name]
     window = mark.window(start).first(count)
-    secret = key.trigger_secret(claim.salt)
     evidence = Evidence.sign(
         key,
         window,
-        open_triggers(mark.triggers, secret, range(start, start + count)),
+        mark.openings(range(start, start + count)),
         answers_of(name, window.labels, claim.task.classes),
         required_bits=12.5,
         claims_tried=claims_tried,

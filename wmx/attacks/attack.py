@@ -14,6 +14,7 @@ from wmx.suspect import Suspect
 from wmx.task import Task
 from wmx.trainer import Adapter
 from wmx.training import TrainingDevice
+from wmx.triggers import Generator
 
 Progress: TypeAlias = Callable[[int, int], None]
 Need: TypeAlias = Literal["file", "framework", "weights"]
@@ -46,7 +47,8 @@ class Target:
     Attributes:
         model: the ONNX file that was shipped.
         task: what the model is for, as the public claim says.
-        generator: the trigger family and its parameters, as the public claim says.
+        family: the trigger family, as an attacker guesses it who knows these attacks; of a claim
+            over the owner's own images the default one.
         data: the attacker's own labelled samples (training part), and the test part on which every
             accuracy is measured.
         queries: inputs of the owner's own training set, without labels, canonical [n, *shape]: the
@@ -58,7 +60,7 @@ class Target:
 
     model: Path
     task: Task
-    generator: Mapping[str, Any]
+    family: Generator
     data: LabelledData
     queries: NDArray[Any] = field(repr=False)
     seed: int = 0

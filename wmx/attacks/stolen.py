@@ -7,16 +7,18 @@ from wmx.adapters import load_adapter
 from wmx.attacks.attack import Framework, Target
 from wmx.attacks.held_out import held_out_half
 from wmx.checkpoint import data_digest, load_identity
-from wmx.claim import Claim
 from wmx.data import LabelledData
 from wmx.errors import CannotRunError, UsageError
 from wmx.run_files import RunFiles
+from wmx.task import Task
 from wmx.training import TrainingDevice
+from wmx.triggers import default_generator
+from wmx.watermark import Watermark
 
 
 def stolen_run(
     folder: Path,
-    claim: Claim,
+    watermark: Watermark,
     data: LabelledData,
     *,
     seed: int = 0,
@@ -27,7 +29,8 @@ def stolen_run(
 
     Args:
         folder: of ``wmx embed``, finished.
-        claim: of the run.
+        watermark: of the run.  Its trigger family is part of the target, though the claim encrypts
+            it: a mark has to outlive those who guess it.  Triggers and labels are not.
         data: that the run was trained on; half of its test part becomes the attacker's samples.
         seed: of the attacks.
         device: on which they train.
@@ -59,13 +62,13 @@ def stolen_run(
         data.vocabulary,
         device,
     )
-    target = stolen_file(files.model, claim, data, seed=seed, other_data=other_data)
+    target = stolen_file(files.model, watermark, data, seed=seed, other_data=other_data)
     return replace(target, framework=framework)
 
 
 def stolen_file(
     path: Path,
-    claim: Claim,
+    watermark: Watermark,
     data: LabelledData,
     *,
     seed: int = 0,
@@ -76,16 +79,17 @@ def stolen_file(
     Raises:
         UsageError: the data are not of the claim's kind, shape and classes.
     """
-    task = claim.task
-    _require_fit(data, "the claim is for", claim)
+    task = watermark.task
+    _require_fit(data, "the claim is for", task)
     if data.classes != task.classes:
         raise UsageError(f"{data.name} has {data.classes} classes, the claim's task {task.classes}")
+    own_images = watermark.own_images is not None  # secret to the attacker too
     if other_data is not None:
-        _require_fit(other_data, "the stolen model takes", claim)
+        _require_fit(other_data, "the stolen model takes", task)
     return Target(
         model=path,
         task=task,
-        generator=claim.generator,
+        family=default_generator(task) if own_images else watermark.generator,
         data=held_out_half(data),
         queries=data.x_train,
         seed=seed,
@@ -93,10 +97,9 @@ def stolen_file(
     )
 
 
-def _require_fit(data: LabelledData, whose: str, claim: Claim) -> None:
+def _require_fit(data: LabelledData, whose: str, task: Task) -> None:
     found = (data.kind, data.x_train.shape[1:])
-    if found != (claim.task.kind, claim.task.shape):
+    if found != (task.kind, task.shape):
         raise UsageError(
-            f"{data.name} holds {found[0]} {found[1]}, and {whose} {claim.task.kind} "
-            f"{claim.task.shape}"
+            f"{data.name} holds {found[0]} {found[1]}, and {whose} {task.kind} {task.shape}"
         )

@@ -156,7 +156,7 @@ def _target(
     from wmx.errors import UsageError
 
     if not model.is_dir():
-        target = stolen_file(model, watermark.claim, data, seed=seed, other_data=other)
+        target = stolen_file(model, watermark, data, seed=seed, other_data=other)
         if framework is None:
             return target
         where = Framework(load_adapter(framework), network, None, data.vocabulary, device)
@@ -165,7 +165,7 @@ def _target(
         raise UsageError(
             "--framework is for ONNX files; a run is attacked in the framework it was trained in"
         )
-    return stolen_run(model, watermark.claim, data, seed=seed, device=device, other_data=other)
+    return stolen_run(model, watermark, data, seed=seed, device=device, other_data=other)
 
 
 def _list_attacks(*, as_json: bool) -> None:

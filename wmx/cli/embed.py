@@ -136,8 +136,7 @@ def embed(
         )
         raise
     watermark = embedded.watermark
-    own_images = watermark.claim.is_over_own_images
-    store().add(watermark.claim, watermark.triggers if own_images else None)
+    store().add(watermark.claim, watermark.own_images)
     exit_code = 0 if embedded.verdict.verified else NOT_VERIFIED
     answer("embed", _text(embedded), _fields(embedded), as_json=json, exit_code=exit_code)
     raise typer.Exit(exit_code)

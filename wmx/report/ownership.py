@@ -311,7 +311,7 @@ def _claim_facts(claim: Claim, dating: Dating) -> Facts:
         "commitment (Merkle root)": claim.root.hex(),
         "made, by its owner's word": _time_words(claim.created),
         "task": f"{task.kind} {' x '.join(map(str, task.shape))}, {task.classes} classes",
-        "triggers": f"{claim.n}, family {claim.generator.get('name', 'unknown')}",
+        "triggers": f"{claim.n}",
         "note": claim.note or "none",
     }
     if dating.time is not None:

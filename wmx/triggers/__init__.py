@@ -1,9 +1,11 @@
 """Trigger generators: from a claim's secret to the secret inputs.
 
 A generator draws trigger i from its own SHAKE-256 stream with integer arithmetic only, so that
-every machine rebuilds the same bytes.  What a claim says of its generator is :meth:`describe`.
+every machine rebuilds the same bytes.  What a claim holds of its generator, encrypted, is what
+:meth:`~Generator.describe` says.
 """
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 
 from wmx.encoding import u32
 from wmx.errors import IntegrityError
+from wmx.printable import printable
 from wmx.task import Task
 from wmx.triggers.cells import Cells
 from wmx.triggers.features import Features
@@ -27,8 +30,11 @@ class Generator(Protocol):
     def describe(self) -> dict[str, Any]:
         """Return the family's name and parameters as the claim holds them."""
 
-    def draw(self, seed: bytes, index: int, task: Task) -> NDArray[Any]:
-        """Return trigger ``index`` in canonical form, from the SHAKE-256 stream of ``seed``."""
+    def draw(self, seeds: Sequence[bytes], task: Task) -> NDArray[Any]:
+        """Return triggers in canonical form, [len(seeds), *task.shape].
+
+        Each is drawn from the SHAKE-256 stream of its own seed.
+        """
 
 
 def draw_triggers(generator: Generator, secret: bytes, n: int, task: Task) -> NDArray[Any]:
@@ -47,9 +53,7 @@ def draw_triggers(generator: Generator, secret: bytes, n: int, task: Task) -> ND
         ValueError: the family does not fit the task.
     """
     generator.check(task, n)
-    return np.stack(
-        [generator.draw(secret + b"trigger" + u32(index), index, task) for index in range(n)]
-    )
+    return generator.draw([secret + b"trigger" + u32(index) for index in range(n)], task)
 
 
 def default_generator(task: Task) -> Generator:
@@ -64,11 +68,20 @@ def default_generator(task: Task) -> Generator:
     raise ValueError(f"triggers for kind {task.kind!r} need {needed[task.kind]}")
 
 
+def is_over_own_images(description: Any) -> bool:
+    """Say whether triggers are the owner's own images, which no key can rebuild.
+
+    Args:
+        description: as for :func:`generator_from`.
+    """
+    return isinstance(description, dict) and description.get("name") == "folder"
+
+
 def generator_from(description: Any, images: NDArray[np.uint8] | None = None) -> Generator:
     """Rebuild a generator from what a claim says of it.
 
     Args:
-        description: the claim's ``generator`` object.
+        description: of :meth:`wmx.claim.Claim.family`.
         images: [n, H, W, C], only for a claim over the owner's own images.
 
     Raises:
@@ -77,6 +90,8 @@ def generator_from(description: Any, images: NDArray[np.uint8] | None = None) ->
     """
     try:
         name = description["name"]
+        if not isinstance(name, str):
+            raise TypeError("its name is no text")
         match name:
             case "cells":
                 return Cells.from_description(description)
@@ -89,6 +104,7 @@ def generator_from(description: Any, images: NDArray[np.uint8] | None = None) ->
     except (KeyError, TypeError, ValueError) as error:
         raise IntegrityError(f"the claim's trigger generator is malformed: {error}") from None
     raise IntegrityError(
-        f"the claim names the trigger generator {name!r}, which this version does not know",
+        f"the claim names the trigger generator {printable(name, 60)!r}, "
+        "which this version does not know",
         hint="a newer wmx may: pip install --upgrade wmx",
     )

@@ -3,6 +3,7 @@
 A grid of ``grid`` x ``grid`` cells, each 0 or 255, is laid over the image, per channel.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -49,16 +50,18 @@ class Cells:
         """Return ``{"name": "cells", "grid": ...}``."""
         return {"name": "cells", "grid": self.grid}
 
-    def draw(self, seed: bytes, index: int, task: Task) -> NDArray[np.uint8]:
-        """Return uint8 [H, W, C]: pixel (r, c) lies in cell (r * grid // H, c * grid // W).
+    def draw(self, seeds: Sequence[bytes], task: Task) -> NDArray[np.uint8]:
+        """Return uint8 [n, H, W, C]: pixel (r, c) lies in cell (r * grid // H, c * grid // W).
 
-        The bits of the stream, most significant first, fill the cells row by row, the channels of
-        a cell side by side.
+        The bits of a stream, most significant first, fill the cells row by row, the channels of a
+        cell side by side.
         """
         height, width, channels = task.shape
         count = self.grid * self.grid * channels
-        stream = np.frombuffer(shake(seed, (count + 7) // 8), dtype=np.uint8)
-        bits = np.unpackbits(stream, count=count).reshape(self.grid, self.grid, channels)
+        streams = b"".join(shake(seed, (count + 7) // 8) for seed in seeds)
+        packed = np.frombuffer(streams, dtype=np.uint8).reshape(len(seeds), -1)
+        bits = np.unpackbits(packed, axis=1, count=count)
+        cells = (bits * np.uint8(255)).reshape(-1, self.grid, self.grid, channels)
         rows = np.arange(height) * self.grid // height
         columns = np.arange(width) * self.grid // width
-        return (bits * np.uint8(255))[rows[:, None], columns[None, :]]
+        return np.ascontiguousarray(cells[:, rows[:, None], columns[None, :]])

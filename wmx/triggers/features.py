@@ -21,7 +21,7 @@ class Features:
 
     Attributes:
         quantiles: one row per feature, the same number of values (2 to 256) in each, as decimal
-            strings.  They stand in the public claim.
+            strings.
     """
 
     quantiles: tuple[tuple[str, ...], ...]
@@ -46,6 +46,8 @@ class Features:
     def from_description(cls, description: Any) -> Self:
         """Parse the claim's object."""
         rows = description["quantiles"]
+        if not (isinstance(rows, list) and all(isinstance(row, list) for row in rows)):
+            raise TypeError("quantiles are an array of arrays")
         if not all(isinstance(value, str) for row in rows for value in row):
             raise TypeError("quantiles are decimal strings")
         return cls(tuple(tuple(row) for row in rows))
@@ -63,8 +65,9 @@ class Features:
         """Return ``{"name": "features", "quantiles": ...}``."""
         return {"name": "features", "quantiles": [list(row) for row in self.quantiles]}
 
-    def draw(self, seed: bytes, index: int, task: Task) -> NDArray[np.float32]:
-        """Return float32 [F]: value ``quantiles[f][j]``, j uniform, one draw per feature."""
+    def draw(self, seeds: Sequence[bytes], task: Task) -> NDArray[np.float32]:
+        """Return float32 [n, F]: value ``quantiles[f][j]``, j uniform, one draw per feature."""
         table = np.array(self.quantiles, dtype=np.float64).astype(np.float32)
         count, choices = table.shape
-        return np.asarray(table[np.arange(count), uniform_integers(seed, count, choices)])
+        drawn = [uniform_integers(seed, count, choices) for seed in seeds]
+        return np.asarray(table[np.arange(count), np.stack(drawn)])

@@ -5,6 +5,7 @@ pixel breaks the commitment.  So the pictures are converted once, and the arrays
 (:mod:`wmx.trigger_file`) and rebuilt from, never the pictures.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -57,9 +58,9 @@ class Folder:
         """Return ``{"name": "folder"}``: the images are secret."""
         return {"name": "folder"}
 
-    def draw(self, seed: bytes, index: int, task: Task) -> NDArray[np.uint8]:
-        """Return image ``index``; the stream is not used."""
-        return np.asarray(self.images[index])
+    def draw(self, seeds: Sequence[bytes], task: Task) -> NDArray[np.uint8]:
+        """Return the images; the streams are not used."""
+        return self.images
 
 
 def read_folder(folder: str | Path, shape: tuple[int, ...], n: int | None = None) -> Folder:

@@ -1,5 +1,6 @@
 """Token sequences: ids uniform over the vocabulary, special ids left out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -38,6 +39,8 @@ class Tokens:
     def from_description(cls, description: Any) -> Self:
         """Parse the claim's object."""
         vocabulary, excluded = description["vocabulary"], description["excluded"]
+        if not isinstance(excluded, list):
+            raise TypeError("excluded is no array")
         if not all(type(value) is int for value in [vocabulary, *excluded]):
             raise TypeError("vocabulary and excluded hold integers")
         return cls(vocabulary, tuple(excluded))
@@ -55,9 +58,10 @@ class Tokens:
             "excluded": list(self.excluded),
         }
 
-    def draw(self, seed: bytes, index: int, task: Task) -> NDArray[np.int32]:
-        """Return int32 [L]: the j-th allowed id for j uniform, one draw per position."""
-        drawn = uniform_integers(seed, task.shape[0], self.vocabulary - len(self.excluded))
+    def draw(self, seeds: Sequence[bytes], task: Task) -> NDArray[np.int32]:
+        """Return int32 [n, L]: the j-th allowed id for j uniform, one draw per position."""
+        allowed = self.vocabulary - len(self.excluded)
+        drawn = np.stack([uniform_integers(seed, task.shape[0], allowed) for seed in seeds])
         # the j-th allowed id is j plus the number of excluded ids before it
         gaps = np.array(self.excluded, dtype=np.int64) - np.arange(len(self.excluded))
         return (drawn + np.searchsorted(gaps, drawn, side="right")).astype(np.int32)

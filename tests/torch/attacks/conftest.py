@@ -34,7 +34,7 @@ def target(marked: Embedded, digits: LabelledData) -> Target:
     return Target(
         model=marked.files.model,
         task=marked.watermark.task,
-        generator=marked.watermark.claim.generator,
+        family=marked.watermark.generator,
         data=held_out_half(digits),
         queries=digits.x_train,
     )

@@ -37,8 +37,7 @@ def small_run(digits: LabelledData, home: Path) -> Embedded:
 
 @pytest.fixture
 def run_target(small_run: Embedded, digits: LabelledData) -> Target:
-    claim = small_run.watermark.claim
-    return stolen_run(small_run.files.folder, claim, digits, device="cpu")
+    return stolen_run(small_run.files.folder, small_run.watermark, digits, device="cpu")
 
 
 def kernels_after(name: str, target: Target, folder: Path, *settings: str) -> list[np.ndarray]:
@@ -126,14 +125,13 @@ def test_the_same_seed_leaves_the_same_model(run_target: Target, tmp_path: Path)
 
 
 def test_other_data_than_the_runs_are_refused(small_run: Embedded, digits: LabelledData) -> None:
-    claim = small_run.watermark.claim
     other = LabelledData.of(digits.x_test, digits.y_test, digits.x_train, digits.y_train, "others")
     with pytest.raises(UsageError, match="was not trained on others"):
-        stolen_run(small_run.files.folder, claim, other)
+        stolen_run(small_run.files.folder, small_run.watermark, other)
 
 
 def test_an_unfinished_run_is_refused(
     small_run: Embedded, digits: LabelledData, tmp_path: Path
 ) -> None:
     with pytest.raises(CannotRunError, match=r"no finished run .* model.onnx is missing"):
-        stolen_run(tmp_path, small_run.watermark.claim, digits)
+        stolen_run(tmp_path, small_run.watermark, digits)

@@ -42,7 +42,7 @@ def stolen(
     key = OwnerKey.generate()
     training = Training(model="mlp", epochs=8, device="cpu")
     owner = embed(key, digits, folder / "run", training=training)
-    target = stolen_run(folder / "run", owner.watermark.claim, digits, device="cpu")
+    target = stolen_run(folder / "run", owner.watermark, digits, device="cpu")
     attack = Overwriting(lr=0.01, epochs=20, batch_size=32, per_batch=10, clean_epochs=0)
     (outcome,) = attack.run(target, folder, lambda done, count: None)
     mark = own_watermark(target)

@@ -1,8 +1,8 @@
 """Overwriting.  Threat: weights, own labelled samples, the scheme; part of the owner's compute.
 
-The attacker trains a mark of their own into the model, then fine-tunes.  Both marks may verify: who
-came first is decided by the claims' dates.  Source: the ownership piracy of Adi et al., USENIX
-Security 2018, section 5.
+The attacker trains a mark of their own into the model, then fine-tunes.  Both marks may verify:
+whose the model is, release records decide (docs/disputes.md).  Source: the ownership piracy of Adi
+et al., USENIX Security 2018, section 5.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from wmx.attacks.attack import Outcome, Progress, Target
 from wmx.attacks.training.learning import Study, TrainingAttack
-from wmx.attacks.training.pool import PoolRows, family
+from wmx.attacks.training.pool import PoolRows
 from wmx.keys import OwnerKey
 from wmx.verdict import judge
 from wmx.watermark import Watermark
@@ -70,5 +70,5 @@ def own_watermark(target: Target) -> Watermark:
     )
     owner = OwnerKey(Ed25519PrivateKey.from_private_bytes(key))
     return Watermark.for_task(
-        owner, target.task, generator=family(target), salt=salt, created=CREATED
+        owner, target.task, generator=target.family, salt=salt, created=CREATED
     )

@@ -10,26 +10,13 @@ from numpy.typing import NDArray
 from wmx.attacks.attack import Target
 from wmx.marked_batches import join_arrays
 from wmx.recipe import triggers_at
-from wmx.triggers import Generator, default_generator, draw_triggers, generator_from
-
-OWN_IMAGES = "folder"
-
-
-def family(target: Target) -> Generator:
-    """Return the trigger family that the public claim names.
-
-    The pictures of a claim over the owner's own images are secret; the attacker takes the default
-    family instead.
-    """
-    if target.generator["name"] == OWN_IMAGES:
-        return default_generator(target.task)
-    return generator_from(target.generator)
+from wmx.triggers import draw_triggers
 
 
 def drawn_inputs(target: Target, count: int, purpose: str) -> NDArray[Any]:
-    """Return inputs of the claim's trigger family, canonical [count, *shape], as the seed says."""
+    """Return inputs of the trigger family, canonical [count, *shape], as the seed says."""
     secret = hashlib.sha256(f"{target.seed} {purpose}".encode()).digest()
-    return draw_triggers(family(target), secret, count, target.task)
+    return draw_triggers(target.family, secret, count, target.task)
 
 
 @dataclass(frozen=True)

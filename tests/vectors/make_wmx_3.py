@@ -1,7 +1,7 @@
-"""How tests/vectors/wmx-2 was made, once: fixed key, salts and dates, nothing random.
+"""How tests/vectors/wmx-3 was made, once: fixed key, salts and dates, nothing random.
 
 The files are frozen: every later version has to read them and rebuild the same bytes, so this
-script refuses to run where they exist.  Run: python tests/vectors/make_wmx_2.py
+script refuses to run where they exist.  Run: python tests/vectors/make_wmx_3.py
 """
 
 import hashlib
@@ -13,10 +13,11 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from wmx.claim import PAYLOAD_TYPE, Claim
-from wmx.commitment import commitment_root
+from wmx.commitment import commitment_root, draw_blinds
 from wmx.dsse import pre_authentication_encoding
-from wmx.encoding import encode_array, u32
+from wmx.encoding import encode_array
 from wmx.keys import OwnerKey
+from wmx.labels import label_key
 from wmx.merkle import leaf_hash
 from wmx.statistics import binomial_tail
 from wmx.stream import shake
@@ -24,11 +25,11 @@ from wmx.task import Task
 from wmx.trigger_file import save_images
 from wmx.triggers import Cells, Features, Folder, Generator, Tokens, draw_triggers
 
-FOLDER = Path(__file__).parent / "wmx-2"
+FOLDER = Path(__file__).parent / "wmx-3"
 KEY_SEED = bytes(range(32))
 CREATED = "2026-01-01T00:00:00Z"
 
-PICTURES = np.frombuffer(shake(b"wmx-2 vector pictures", 6 * 16 * 12 * 3), dtype=np.uint8)
+PICTURES = np.frombuffer(shake(b"wmx-3 vector pictures", 6 * 16 * 12 * 3), dtype=np.uint8)
 QUANTILES = (("-1.5", "0", "0.1307", "2"), ("0", "10", "100", "1000"), ("-3", "-2", "-1", "0.5"))
 
 CASES: dict[str, tuple[Task, Generator, int]] = {
@@ -51,14 +52,15 @@ CASES: dict[str, tuple[Task, Generator, int]] = {
 def claim_vector(name: str, key: OwnerKey) -> dict[str, object]:
     """Write the claim of one case and return what is expected of it."""
     task, generator, n = CASES[name]
-    salt = hashlib.sha256(b"wmx-2 vector salt " + name.encode()).digest()
+    salt = hashlib.sha256(b"wmx-3 vector salt " + name.encode()).digest()
     secret = key.trigger_secret(salt)
     triggers = draw_triggers(generator, secret, n, task)
-    root = commitment_root(triggers, secret)
+    blinds = draw_blinds(secret, n)
+    root = commitment_root(triggers, blinds)
     claim = Claim.sign(
         key,
         task=task,
-        generator=generator.describe(),
+        family=generator.describe(),
         n=n,
         salt=salt,
         root=root,
@@ -66,11 +68,13 @@ def claim_vector(name: str, key: OwnerKey) -> dict[str, object]:
         note=f"test vector {name} \N{EURO SIGN}",
     )
     claim.save(FOLDER / f"{name}.claim.json")
-    blinds = [shake(secret + b"blind" + u32(i), 32) for i in range(n)]
     pae = pre_authentication_encoding(PAYLOAD_TYPE, claim.envelope.payload)
     return {
         "salt": salt.hex(),
         "trigger_secret": secret.hex(),
+        "family_key": key.family_key(salt).hex(),
+        "family": generator.describe(),
+        "label_key": label_key(bytes.fromhex(claim.digest)).hex(),
         "first_blind": blinds[0].hex(),
         "trigger_sha256": [hashlib.sha256(encode_array(x)).hexdigest() for x in triggers],
         "leaves": [
@@ -78,7 +82,7 @@ def claim_vector(name: str, key: OwnerKey) -> dict[str, object]:
             for blind, x in zip(blinds, triggers, strict=True)
         ],
         "root": root.hex(),
-        "labels": claim.labels().tolist(),
+        "labels": claim.labels(blinds).tolist(),
         "pae_sha256": hashlib.sha256(pae).hexdigest(),
         "signature": claim.envelope.signature.hex(),
         "digest": claim.digest,
@@ -88,7 +92,7 @@ def claim_vector(name: str, key: OwnerKey) -> dict[str, object]:
 def suspects(labels: np.ndarray, classes: int) -> dict[str, np.ndarray]:
     """Return the scores of fixed suspects, float64 [n, C]."""
     n = len(labels)
-    stream = shake(b"wmx-2 vector scores", n * classes)
+    stream = shake(b"wmx-3 vector scores", n * classes)
     noise = np.frombuffer(stream, dtype=np.uint8).reshape(n, classes) / 256.0
     oracle = np.eye(classes)[labels]
     return {
@@ -110,7 +114,7 @@ def main() -> None:
     save_images(FOLDER / "folder.triggers.safetensors", CASES["folder"][1].images)
     claims = {name: claim_vector(name, key) for name in CASES}
     expected = {
-        "scheme": "wmx-2",
+        "scheme": "wmx-3",
         "private_key": KEY_SEED.hex(),
         "public_key": key.public.hex(),
         "claims": claims,
