@@ -158,7 +158,7 @@ def another_root(scene: Scene) -> Attack:
     return payload(scene, lambda document: document.update(root="11" * 32))
 
 
-@case(3, "not those the claim commits to")
+@case(3, "not encrypted under this owner key")
 def another_salt(scene: Scene) -> Attack:
     return payload(scene, lambda document: document.update(salt="11" * 32))
 
