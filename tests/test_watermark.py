@@ -171,7 +171,7 @@ def test_the_public_claim_does_not_say_what_the_triggers_are() -> None:
     sizes = set()
     for generator in (
         Cells(),
-        Cells(9),
+        Cells(5),
         Folder(IMAGES),
     ):
         n = 5 if isinstance(generator, Folder) else 100
