@@ -1,9 +1,11 @@
 """kill -9 at random moments: is every file the old or the new one, and no secret ever open to all?
 
-Making keys, claims (over own images too), timestamps and evidence, and a short training are killed
-200 times in all, half of them at random times, half at random steps that touch files.  After each
-kill every file has to be whole, the ledger has to know every evidence, no secret file, temporary
-ones among them, may ever have been open to others, and the same command has to work.
+Making keys, claims (over own images too), timestamps and evidence, short trainings, and all that
+replaces earlier files with --force are killed 200 times in all, half of them at random times, half
+at random steps that touch files.  After each kill every file has to be whole; of a set that was to
+be replaced the old files or the new ones have to be there, and never some of both; no key and no
+claim may be lost; the ledger has to know every evidence; no secret file, temporary ones among them,
+may ever have been open to others; and the same command has to work.
 
     python benchmarks/kill_nine.py
 """
@@ -18,56 +20,16 @@ from itertools import cycle
 from pathlib import Path
 
 import harness
-import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import killing
-from kill_operations import CLAIM_NEW, OPERATIONS, old_key, whole_claims
-from safetensors.numpy import load as load_tensors
+from kill_operations import EMBED, NOT_FIRM, OPERATIONS, trained, training, whole_run
 
-NOT_FIRM = 1  # so short a training leaves too few bits, and says so
-EMBED = "embed --data data.npz --model mlp --epochs 2 --batch-size 32 --recipe adi --key owner.pem"
-
-
-def own_images(folder: Path) -> None:
-    """A key, and a folder of pictures for triggers."""
-    from PIL import Image
-
-    old_key(folder)
-    (folder / "pictures").mkdir()
-    rng = np.random.default_rng(0)
-    for number in range(8):
-        pixels = rng.integers(0, 256, (8, 8), np.uint8)
-        Image.fromarray(pixels).save(folder / "pictures" / f"{number}.png")
-
-
-def training(folder: Path) -> None:
-    """A key, and data of three classes."""
-    old_key(folder)
-    rng = np.random.default_rng(0)
-    np.savez(folder / "data.npz", x=rng.integers(0, 256, (96, 8, 8), np.uint8), y=np.arange(96) % 3)
-
-
-def whole_run(folder: Path) -> None:
-    """Claims, weights, checkpoint and model are whole, or are not there."""
-    import onnx
-
-    whole_claims(folder)
-    out = folder / "out"
-    if out.exists():
-        whole_claims(out)
-    for path in out.glob("*.safetensors"):
-        load_tensors(path.read_bytes())
-    if (out / "model.onnx").exists():
-        onnx.checker.check_model(onnx.load(out / "model.onnx"), full_check=True)
-
-
+# those of the tests, and trainings in PyTorch beside the tests' own framework
 CAMPAIGN = OPERATIONS | {
-    "claim new --trigger-images": killing.Operation(
-        (*CLAIM_NEW.split(), "--trigger-images", "pictures"), own_images, whole_claims
-    ),
-    "embed": killing.Operation((*EMBED.split(), "-o", "out"), training, whole_run, (0, NOT_FIRM)),
+    "embed in torch": killing.Operation(tuple(EMBED.split()), training, whole_run, (0, NOT_FIRM)),
+    "embed --force in torch": trained("torch").operation("--resume"),
 }
 
 

@@ -1,21 +1,29 @@
 """Commands that are killed, what has to be there before, and what may be there after.
 
-Those here need no framework; ``benchmarks/kill_nine.py`` adds training.
+Those that train do so in the framework of the tests; ``benchmarks/kill_nine.py`` adds PyTorch.
 """
 
 import hashlib
+import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import killing
+import numpy as np
+import onnx
 import onnx_models
 from evidence_files import small_evidence, small_watermark
 from killing import Operation
+from PIL import Image
+from safetensors.numpy import load as load_tensors
 from tsa import Authority
 
-from wmx import Claim, OwnerKey
+from wmx import Claim, IntegrityError, OwnerKey, Watermark
+from wmx.checkpoint import load_identity
 from wmx.evidence import Evidence
 from wmx.ledger import Ledger
 from wmx.store import Store
@@ -30,8 +38,10 @@ def nothing(folder: Path) -> None:
 
 
 def old_key(folder: Path) -> None:
-    """A key that is to be replaced or kept."""
-    OwnerKey.generate().save(folder / "owner.pem")
+    """A key that is to be replaced or kept, and its public half."""
+    key = OwnerKey.generate()
+    key.save(folder / "owner.pem")
+    (folder / "public").write_bytes(key.public)
 
 
 def whole_key(folder: Path) -> None:
@@ -42,8 +52,10 @@ def whole_key(folder: Path) -> None:
 
 
 def replaced_key(folder: Path) -> None:
-    """The key is the old or the new one; it is never missing."""
+    """The key is the old or the new one, and the old one is never gone: claims hang on it."""
     OwnerKey.load(folder / "owner.pem")
+    keys = {OwnerKey.load(path).public for path in folder.glob("*.pem")}
+    assert (folder / "public").read_bytes() in keys, "the old key is gone for ever"
 
 
 def whole_claims(folder: Path) -> None:
@@ -57,6 +69,53 @@ def whole_claims(folder: Path) -> None:
     for claim in store.claims():
         if is_over_own_images(claim.family(OwnerKey.load(folder / "owner.pem"))):
             load_images(store.folder / "triggers" / f"{claim.digest}.safetensors")
+
+
+def old_claim(folder: Path) -> None:
+    """A claim of the key that no store knows, and that is to be replaced."""
+    old_key(folder)
+    claim = small_watermark(OwnerKey.load(folder / "owner.pem")).claim
+    claim.save(folder / "claim.json")
+    (folder / "digest").write_text(claim.digest)
+
+
+def replaced_claim(folder: Path) -> None:
+    """The claim is the old or the new one, and the old one is never gone."""
+    whole_claims(folder)
+    claims = [Claim.load(folder / "claim.json"), *Store(folder / "store").claims()]
+    assert (folder / "digest").read_text() in {claim.digest for claim in claims}
+
+
+def own_images(folder: Path) -> None:
+    """A key, and a folder of pictures for triggers."""
+    old_key(folder)
+    (folder / "pictures").mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        pixels = rng.integers(0, 256, (8, 8), np.uint8)
+        Image.fromarray(pixels).save(folder / "pictures" / f"{number}.png")
+
+
+def old_claim_over_images(folder: Path) -> None:
+    """A claim over other pictures, which no store knows, with its secret file."""
+    own_images(folder)
+    assert killing.run((*CLAIM_OVER_IMAGES.split(), "-n", "7"), folder) == 0
+    shutil.rmtree(folder / "store")
+    (folder / "digest").write_text(Claim.load(folder / "claim.json").digest)
+
+
+def replaced_claim_over_images(folder: Path) -> None:
+    """The same, and the pictures of either claim are at hand: its own, or those in the store."""
+    replaced_claim(folder)
+    key = OwnerKey.load(folder / "owner.pem")
+    claim, store = Claim.load(folder / "claim.json"), Store(folder / "store")
+    beside = load_images(folder / "claim.triggers.safetensors")
+    try:
+        Watermark.open(claim, key, images=beside)
+    except IntegrityError:
+        store.open(claim, key)
+    for kept in store.claims():
+        store.open(kept, key)
 
 
 def whole_store(folder: Path) -> None:
@@ -142,19 +201,151 @@ def whole_dates(folder: Path) -> None:
         assert copy.timestamps in ((), (stamp,))
 
 
-def _operation(
-    words: str, prepare: Callable[[Path], None], check: Callable[[Path], None]
-) -> Operation:
-    return Operation(tuple(words.split()), prepare, check)
+# sets of files that belong together: a run, a demonstration, the results of attacks
 
-
+NOT_FIRM = 1  # so short a training leaves too few bits, and says so
 CLAIM_NEW = "claim new --shape 8,8,1 --classes 10 -o claim.json --key owner.pem"
+CLAIM_OVER_IMAGES = f"{CLAIM_NEW} --trigger-images pictures"
+EMBED = (
+    "embed --data data.npz --model mlp --epochs 2 --batch-size 32 --recipe adi --key owner.pem "
+    "-o out"
+)
+DEMO = "demo --framework linear -o out --epochs"
+ATTACK = "attack model.onnx --claim claim.json --key owner.pem --data data.npz -o out --attacks"
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """A set of files in the folder ``out``, which a command with ``--force`` replaces.
+
+    Attributes:
+        words: of the command that made the set, and of one that replaces it.
+        start: makes what either needs.
+        names: of the files in the set.
+        kept: files beside them that no command may replace.
+    """
+
+    words: tuple[str, str]
+    start: Callable[[Path], None]
+    names: tuple[str, ...]
+    kept: tuple[str, ...] = ()
+
+    def prepare(self, folder: Path) -> None:
+        """Make a set that is to be replaced, and all that it was made from."""
+        shutil.copytree(_made_before(self), folder, dirs_exist_ok=True)
+
+    def check(self, folder: Path) -> None:
+        """The old set lies there, or what is there is of a new one; of one at least all is whole.
+
+        A new set that is whole may still lie below, as a whole or in part.
+        """
+        whole_run(folder)
+        before, out = _made_before(self) / "out", folder / "out"
+        assert _contents(out, self.kept) == _contents(before, self.kept)
+        old, found = _contents(before, self.names), _contents(out, self.names)
+        if old.items() <= found.items():
+            return
+        remaining = [name for name in found if found[name] == old.get(name)]
+        new = found.keys() - remaining
+        assert not (remaining and new), f"old {remaining} beside new {sorted(new)}"
+        below = {path.name for path in out.glob("*/*")}
+        assert old.keys() <= new | below, "neither set is whole"
+
+    def ending(self, folder: Path) -> None:
+        """A set is whole, and nothing lies below it."""
+        self.check(folder)
+        out = folder / "out"
+        assert _contents(out, self.names).keys() == set(self.names)
+        assert [path for path in out.iterdir() if path.is_dir()] == []
+
+    def operation(self, *more: str) -> Operation:
+        """Return the command that replaces, and with these words is repeated."""
+        words = (*self.words[1].split(), "--force")
+        codes = (0, NOT_FIRM)
+        return Operation(words, self.prepare, self.check, codes, more, self.ending)
+
+
+@cache
+def _made_before(replaced: Replaced) -> Path:
+    folder = Path(MODELS.name) / replaced.words[0].split()[0]
+    folder.mkdir()
+    replaced.start(folder)
+    assert killing.run(tuple(replaced.words[0].split()), folder) in (0, NOT_FIRM)
+    return folder
+
+
+def _contents(folder: Path, names: Iterable[str]) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in names if (folder / name).exists()}
+
+
+def whole_run(folder: Path) -> None:
+    """Keys, claims, weights, checkpoints, models and results are whole, or are not there."""
+    whole_key(folder)
+    for path in folder.rglob("claim.json"):
+        Claim.load(path)
+    list(Store(folder / "store").claims())
+    for path in folder.rglob("*.safetensors"):
+        load_tensors(path.read_bytes())
+    for path in folder.rglob("*.onnx"):
+        onnx.checker.check_model(onnx.load(path), full_check=True)
+    for path in folder.rglob("checkpoint.safetensors"):
+        assert load_identity(path).claim == Claim.load(path.with_name("claim.json")).digest
+    for path in folder.rglob("attacks.json"):
+        json.loads(path.read_bytes())
+    for path in folder.rglob("attacks.html"):
+        assert path.read_text().rstrip().endswith("</html>")
+
+
+def training(folder: Path) -> None:
+    """A key, and data of three classes."""
+    old_key(folder)
+    rng = np.random.default_rng(0)
+    np.savez(folder / "data.npz", x=rng.integers(0, 256, (96, 8, 8), np.uint8), y=np.arange(96) % 3)
+
+
+def marked_model_with_data(folder: Path) -> None:
+    """As :func:`marked_model`, with data of as many classes."""
+    marked_model(folder)
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (2000, 8, 8), np.uint8), np.arange(2000) % 1000
+    np.savez(folder / "data.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+
+
+def trained(framework: str) -> Replaced:
+    """A run of ``wmx embed`` in a framework."""
+    names = ("claim.json", "checkpoint.safetensors", "weights.safetensors", "model.onnx")
+    words = f"{EMBED} --framework {framework}"
+    return Replaced((words, words), training, names)
+
+
+DEMONSTRATION = Replaced(
+    (f"{DEMO} 1", f"{DEMO} 2"),
+    nothing,
+    ("claim.json", "model.onnx", "unmarked.onnx"),
+    kept=("owner.pem",),  # other claims may hang on it
+)
+ATTACKED = Replaced(
+    (f"{ATTACK} flip", f"{ATTACK} blur"), marked_model_with_data, ("attacks.json", "attacks.html")
+)
+
+
+def _operation(
+    words: str, prepare: Callable[[Path], None], check: Callable[[Path], None], *codes: int
+) -> Operation:
+    return Operation(tuple(words.split()), prepare, check, codes or (0,))
+
+
 EVIDENCE = "verify model.onnx --claim claim.json --key owner.pem --evidence evidence.json"
 OPERATIONS = {
     "keygen": _operation("keygen -o owner.pem", nothing, whole_key),
     "keygen in the store": _operation("keygen", nothing, whole_store),
     "keygen --force": _operation("keygen -o owner.pem --force", old_key, replaced_key),
     "claim new": _operation(CLAIM_NEW, old_key, whole_claims),
+    "claim new --force": _operation(f"{CLAIM_NEW} --force", old_claim, replaced_claim),
+    "claim new --trigger-images": _operation(CLAIM_OVER_IMAGES, own_images, whole_claims),
+    "claim new --trigger-images --force": _operation(
+        f"{CLAIM_OVER_IMAGES} --force", old_claim_over_images, replaced_claim_over_images
+    ),
     "claim timestamp": _operation(
         "claim timestamp claim.json --response stamp.tsr", stamped_claim, whole_dates
     ),
@@ -162,4 +353,8 @@ OPERATIONS = {
     "verify --evidence --force": _operation(
         f"{EVIDENCE} --force", earlier_evidence, replaced_evidence
     ),
+    "embed": _operation(f"{EMBED} --framework linear", training, whole_run, 0, NOT_FIRM),
+    "embed --force": trained("linear").operation("--resume"),
+    "demo --force": DEMONSTRATION.operation(),
+    "attack --force": ATTACKED.operation("--resume"),
 }

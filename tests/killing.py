@@ -51,6 +51,7 @@ sys.exit(code)
 NEVER = 0
 # in the path: the store has a folder triggers, and the ledger lies in owner.pem.spent
 SECRET = ("owner.pem", "triggers", ".safetensors", "evidence")
+FRAMEWORK = Path(__file__).with_name("linear_framework")  # for commands that train
 
 
 @dataclass(frozen=True)
@@ -62,17 +63,22 @@ class Operation:
         prepare: makes what has to be there before, in the folder.
         check: raises if a file is neither the old nor a new one.
         codes: with which it may end when nobody kills it.
+        more: words that a later run has beside these, which what was left must not hinder.
+        ending: raises if that later run has left anything but its own whole files; ``check`` if
+            not given.
     """
 
     words: tuple[str, ...]
     prepare: Callable[[Path], None]
     check: Callable[[Path], None]
     codes: tuple[int, ...] = (0,)
+    more: tuple[str, ...] = ("--force",)
+    ending: Callable[[Path], None] | None = None
 
     @property
     def again(self) -> tuple[str, ...]:
-        """The words of a later run, which what was left must not hinder."""
-        return self.words if "--force" in self.words else (*self.words, "--force")
+        """The words of a later run."""
+        return (*self.words, *(word for word in self.more if word not in self.words))
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,7 @@ def run_alone(operation: Operation, folder: Path) -> Length:
     process = _start(operation.words, folder)
     said, _ = process.communicate()
     assert process.returncode in operation.codes, operation.words
-    operation.check(folder)
+    (operation.ending or operation.check)(folder)
     return Length(time.monotonic() - began, int(said.split()[-1]))
 
 
@@ -136,13 +142,20 @@ def kill_once(operation: Operation, folder: Path, rng: random.Random, length: Le
                 operation.check(_with_leftovers_in_place(folder, Path(copy)))
         later = _start(operation.again, folder)
         later.communicate()
-        operation.check(folder)
+        (operation.ending or operation.check)(folder)
     except Exception as error:  # whatever a broken file leads to
         outcome.problems.append(f"{type(error).__name__}: {error}")
     else:
         if later.returncode not in operation.codes:
             outcome.problems.append(f"a later run ended with {later.returncode}")
     return outcome
+
+
+def run(words: tuple[str, ...], folder: Path) -> int:
+    """Run a command in a folder to its end and return its exit code."""
+    process = _start(words, folder)
+    process.communicate()
+    return process.returncode
 
 
 def _with_leftovers_in_place(folder: Path, copy: Path) -> Path:
@@ -159,10 +172,16 @@ def _start(
     """Start a command in a folder, which holds its store and its temporary files too."""
     temporary = folder / "tmp"
     temporary.mkdir(exist_ok=True)
+    places = [str(FRAMEWORK), *filter(None, [os.environ.get("PYTHONPATH")])]
+    own = {
+        "WMX_HOME": str(folder / "store"),
+        "TMPDIR": str(temporary),
+        "PYTHONPATH": os.pathsep.join(places),
+    }
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(at), naming, *words],
         cwd=folder,
-        env=os.environ | {"WMX_HOME": str(folder / "store"), "TMPDIR": str(temporary)},
+        env=os.environ | own,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

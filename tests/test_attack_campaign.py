@@ -219,7 +219,6 @@ def test_results_of_another_campaign_are_neither_mixed_in_nor_overwritten(
         attack_model(target, watermark, blur, path)
     with pytest.raises(UsageError, match="with seed 0, not 1"):
         attack_model(replace(target, seed=1), watermark, blur, path, resume=True)
-    attack_model(replace(target, seed=1), watermark, blur, path, force=True)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from wmx import IntegrityError, OwnerKey, UsageError, Watermark
 from wmx.errors import CannotRunError
-from wmx.files import publish, read_bytes, write_bytes
+from wmx.files import SECRET_MODE, keep_aside, publish, read_bytes, write_bytes
 from wmx.store import Store
 
 
@@ -25,6 +25,25 @@ def test_a_file_that_exists_is_kept_unless_forced(tmp_path: Path) -> None:
     assert path.read_bytes() == b"old"
     write_bytes(path, b"new", force=True)
     assert path.read_bytes() == b"new"
+
+
+def test_a_file_is_kept_aside_under_the_first_name_that_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "owner.pem"
+    write_bytes(path, b"first", mode=SECRET_MODE)
+    (tmp_path / "owner.old-1.pem").symlink_to("nowhere")
+    assert keep_aside(path) == tmp_path / "owner.old-2.pem"
+
+    def no_links(*_: object, **__: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)  # as on file systems that have none
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    aside = keep_aside(path)
+    assert aside == tmp_path / "owner.old-3.pem"
+    assert aside.read_bytes() == path.read_bytes() == b"first"
+    assert aside.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_dangling_link_is_not_written_through(tmp_path: Path) -> None:

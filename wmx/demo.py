@@ -1,6 +1,6 @@
 """The demonstration: a marked model of the digits verifies, its unmarked twin does not."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wmx.data import load_data
@@ -11,6 +11,23 @@ from wmx.run_files import RunFiles
 from wmx.suspect import open_suspect
 from wmx.training import Report, Training
 from wmx.verdict import Verdict, verify
+
+
+@dataclass(frozen=True)
+class DemoFiles(RunFiles):
+    """The files of a demonstration: those of a run, and behind them the unmarked model."""
+
+    names: tuple[str, ...] = (*RunFiles.names, "unmarked.onnx")
+
+    @property
+    def key(self) -> Path:
+        """The owner key, which no later demonstration replaces: other claims may need it."""
+        return self.folder / "owner.pem"
+
+    @property
+    def twin(self) -> Path:
+        """The unmarked model."""
+        return self.folder / "unmarked.onnx"
 
 
 @dataclass(frozen=True)
@@ -49,19 +66,22 @@ def run_demo(
     """Train two networks on scikit-learn's digits, one with a mark and one without.
 
     Args:
-        out: folder for a fresh owner key, the claim and both models.
+        out: folder for an owner key, the claim and both models.
         epochs: of both.
         framework: whose adapter trains.
-        force: replace the files of an earlier demonstration in ``out``.
+        force: replace the files of an earlier demonstration in ``out``, but for its key, once the
+            new ones are whole.
         report_marked, report_twin: called after every epoch.
 
     Raises:
         CannotRunError: ``out`` holds such files already.
+        IntegrityError: the key in ``out`` is damaged, or protected by a passphrase.
         MissingExtraError: the framework or scikit-learn is not installed.
     """
-    files = RunFiles(Path(out))
-    key, twin = files.folder / "owner.pem", files.folder / "unmarked.onnx"
-    found = [path for path in (key, twin, *files.existing()) if path.exists()]
+    files = DemoFiles(Path(out))
+    found = [
+        path for path in (files.key, *files.existing(), files.replacement.folder) if path.exists()
+    ]
     if found and not force:
         raise CannotRunError(
             f"{files.folder} holds files already: {', '.join(path.name for path in found)}",
@@ -73,23 +93,34 @@ def run_demo(
         files.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CannotRunError(f"cannot make the folder {files.folder}: {error.strerror}") from None
-    for path in found:
-        path.unlink()
+    owner = _owner(files.key)
+    with files.written() as target:
+        embedded = embed(
+            owner,
+            data,
+            target.folder,
+            training=training,
+            framework=framework,
+            note="wmx demo",
+            report=report_marked,
+        )
+        for path in (target.checkpoint, target.weights):  # of use to embed, not here
+            path.unlink()
+        twin_accuracy = train_unmarked(
+            data, target.twin, training=training, framework=framework, report=report_twin
+        )
+    watermark = embedded.watermark
+    verdict, twin_verdict = (
+        verify(open_suspect(path, "cpu", own=True), watermark) for path in (files.model, files.twin)
+    )
+    embedded = replace(embedded, files=files, verdict=verdict)
+    return DemoResult(files.key, embedded, files.twin, twin_accuracy, twin_verdict)
+
+
+def _owner(path: Path) -> OwnerKey:
+    """Return the key of an earlier demonstration, or make one."""
+    if path.exists():
+        return OwnerKey.load(path)
     owner = OwnerKey.generate()
-    owner.save(key)
-    embedded = embed(
-        owner,
-        data,
-        files.folder,
-        training=training,
-        framework=framework,
-        note="wmx demo",
-        report=report_marked,
-    )
-    for path in (files.checkpoint, files.weights):  # of use to embed, not to the demonstration
-        path.unlink()
-    twin_accuracy = train_unmarked(
-        data, twin, training=training, framework=framework, report=report_twin
-    )
-    twin_verdict = verify(open_suspect(twin, "cpu", own=True), embedded.watermark)
-    return DemoResult(key, embedded, twin, twin_accuracy, twin_verdict)
+    owner.save(path)
+    return owner

@@ -68,7 +68,8 @@ def embed(
         note: free text for the public claim.
         resume: go on with the run in ``out``, which was interrupted.  Its claim is kept, so ``n``,
             ``generator`` and ``note`` are not asked again.
-        force: replace the files of an earlier run in ``out``.
+        force: replace the files of an earlier run in ``out``.  They stay until the new run is
+            whole, which is made in a folder below ``out`` (:mod:`wmx.file_sets`).
         report: called after every epoch.
 
     Raises:
@@ -79,26 +80,29 @@ def embed(
     training = training or Training()
     adapter = load_adapter(framework)
     files = RunFiles(Path(out))
-    folder_is_new = not files.folder.exists()
     if resume:
         _check(adapter, data, data.task, training, resume=True)
-        watermark = _claimed(files, owner, data)
     else:
         family = _generator(training, data, n, generator)
         watermark = Watermark.for_task(owner, data.task, n=n, generator=family, note=note)
         _check(adapter, data, watermark.task, training, resume=False)
         _require_free(files, force)
-        _write_claim(files, watermark)
-    try:
-        model = _trained(adapter, data, watermark, training, files, resume, report)
-        adapter.export(model, files.model, watermark, force=resume)
-    except Exception:
-        if not files.checkpoint.exists():  # nothing was trained under this claim
-            files.remove()
-            if folder_is_new:
-                with contextlib.suppress(OSError):  # someone else has put something there
-                    files.folder.rmdir()
-        raise
+    with files.written(resume=resume) as target:
+        folder_is_new = not target.folder.exists()
+        if resume:
+            watermark = _claimed(target, owner, data)
+        else:
+            _write_claim(target, watermark)
+        try:
+            model = _trained(adapter, data, watermark, training, target, resume, report)
+            adapter.export(model, target.model, watermark, force=resume)
+        except Exception:
+            if not target.checkpoint.exists():  # nothing was trained under this claim
+                target.remove()
+                if folder_is_new:
+                    with contextlib.suppress(OSError):  # someone else has put something there
+                        target.folder.rmdir()
+            raise
     accuracy = evaluate(adapter, model, data.x_test, data.y_test, watermark.task)
     verdict = verify(open_suspect(files.model, "cpu", own=True), watermark)
     return Embedded(watermark, files, accuracy, verdict)
@@ -188,16 +192,17 @@ def _generator(
 
 
 def _require_free(files: RunFiles, force: bool) -> None:
-    found = files.existing()
-    if found and not force:
-        finished = files.model.exists()
-        raise CannotRunError(
-            f"{files.folder} holds {'a finished' if finished else 'an unfinished'} run: "
-            + ", ".join(path.name for path in found),
-            hint="choose another folder, or --force to replace it"
-            + ("" if finished else ", or --resume to go on with it"),
-        )
-    files.remove()
+    """Raise :class:`CannotRunError` if a run lies there and ``force`` is not set."""
+    found, begun = files.existing(), files.replacement.existing()
+    if force or not (found or begun):
+        return
+    finished = files.model.exists() and not begun
+    raise CannotRunError(
+        f"{files.folder} holds {'a finished' if finished else 'an unfinished'} run: "
+        + ", ".join(str(path.relative_to(files.folder)) for path in (*found, *begun)),
+        hint="choose another folder, or --force to replace it"
+        + ("" if finished else ", or --resume to go on with it"),
+    )
 
 
 def _write_claim(files: RunFiles, watermark: Watermark) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import stat
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
@@ -88,6 +89,30 @@ def refuse_overwrite(path: str | Path, force: bool) -> None:
         raise CannotRunError(
             f"{path} exists already", hint="choose another name, or --force to replace it"
         )
+
+
+def keep_aside(path: str | Path) -> Path:
+    """Give a file that is about to be replaced a second name, which it keeps, and return that.
+
+    It is ``STEM.old-N.SUFFIX`` beside it with the first N that is free.
+
+    Raises:
+        CannotRunError: the folder cannot be written, or the file cannot be read.
+    """
+    path = Path(path)
+    for number in count(1):
+        aside = path.with_name(f"{path.stem}.old-{number}{path.suffix}")
+        if os.path.lexists(aside):
+            continue
+        try:
+            os.link(path, aside)
+        except FileExistsError:  # made meanwhile
+            continue
+        except OSError:  # some file systems have no links
+            write_bytes(aside, read_bytes(path, "file"), mode=SECRET_MODE)
+        break
+    _flush_folder(path.parent)
+    return aside
 
 
 def require_folder(path: str | Path) -> None:

@@ -6,18 +6,27 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from wmx.file_sets import FileSet
 from wmx.trigger_file import load_images
 
 
 @dataclass(frozen=True)
-class RunFiles:
+class RunFiles(FileSet):
     """The files of a run, all in one folder.
 
     Attributes:
         folder: where.
+        names: of the files, in the order in which they are written.
     """
 
     folder: Path
+    names: tuple[str, ...] = (
+        "claim.json",
+        "triggers.safetensors",
+        "checkpoint.safetensors",
+        "weights.safetensors",
+        "model.onnx",
+    )
 
     @property
     def claim(self) -> Path:
@@ -47,13 +56,3 @@ class RunFiles:
     def images(self) -> NDArray[np.uint8] | None:
         """Return the images in :attr:`triggers`; ``None`` where the run has none."""
         return load_images(self.triggers) if self.triggers.exists() else None
-
-    def existing(self) -> list[Path]:
-        """Return those that are there."""
-        every = (self.claim, self.triggers, self.checkpoint, self.weights, self.model)
-        return [path for path in every if path.exists()]
-
-    def remove(self) -> None:
-        """Remove them, and nothing else."""
-        for path in self.existing():
-            path.unlink()

@@ -9,6 +9,7 @@ import pytest
 from commands import CLAIM_NEW
 
 from wmx import Claim, OwnerKey, Watermark
+from wmx.store import Store
 
 # keygen
 
@@ -32,6 +33,35 @@ def test_keygen_does_not_replace_a_key(wmx: Any) -> None:
     assert Path("owner.pem").read_bytes() == before
     assert wmx("keygen", "-o", "owner.pem", "--force").code == 0
     assert Path("owner.pem").read_bytes() != before
+
+
+def test_a_key_that_is_replaced_keeps_another_name(wmx: Any) -> None:
+    """Whatever was claimed with it could never be proved again."""
+    wmx("keygen", "-o", "owner.pem")
+    first = Path("owner.pem").read_bytes()
+    result = wmx("keygen", "-o", "owner.pem", "--force")
+    assert "the key that was there is now owner.old-1.pem" in result.out
+    second = Path("owner.pem").read_bytes()
+    result = wmx("keygen", "-o", "owner.pem", "--force", "--json")
+    assert result.json["kept"] == "owner.old-2.pem"
+    assert Path("owner.old-1.pem").read_bytes() == first
+    assert Path("owner.old-2.pem").read_bytes() == second
+    assert Path("owner.old-2.pem").stat().st_mode & 0o777 == 0o600
+    assert wmx("keygen", "-o", "new.pem", "--force", "--json").json["kept"] is None
+
+
+def test_a_claim_that_is_replaced_stays_in_the_store(wmx: Any, home: Path) -> None:
+    """A model may bear its mark; without the claim nobody could say so."""
+    wmx("keygen")
+    owner = OwnerKey.load(home / "owner.pem")
+    before = Watermark.new(owner, shape=(8, 8, 1), classes=10).claim
+    before.with_timestamps([b"stamp"]).save("claim.json")
+    assert wmx(*CLAIM_NEW, "-o", "claim.json", "--force").code == 0
+    after = Claim.load("claim.json")
+    kept = {claim.digest: claim.timestamps for claim in Store().claims()}
+    assert kept == {before.digest: (b"stamp",), after.digest: ()}
+    Path("claim.json").write_text("no claim")
+    assert wmx(*CLAIM_NEW, "-o", "claim.json", "--force").code == 0
 
 
 def test_keygen_without_a_name_fills_the_store(wmx: Any, home: Path) -> None:

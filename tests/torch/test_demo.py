@@ -42,6 +42,8 @@ def test_json_and_what_lies_there_already(capfd: pytest.CaptureFixture[str]) -> 
     Path("d/notes.txt").write_text("mine")
     assert run(["demo", "--out", "d", "--epochs", "1"]) == 4
     assert Path("d/owner.pem").read_bytes() == key
+    claim = Path("d/claim.json").read_bytes()
     assert run(["demo", "--out", "d", "--epochs", "1", "--force"]) in (0, 1)
-    assert Path("d/owner.pem").read_bytes() != key
+    assert Path("d/owner.pem").read_bytes() == key, "other claims may hang on it"
+    assert Path("d/claim.json").read_bytes() != claim
     assert Path("d/notes.txt").read_text() == "mine"

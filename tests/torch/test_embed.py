@@ -149,6 +149,39 @@ def test_a_finished_run_is_replaced_only_by_force(
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
+def test_the_old_run_stays_until_the_new_one_is_whole(
+    digits: LabelledData, owner: OwnerKey, tmp_path: Path
+) -> None:
+    embed(owner, digits, tmp_path, training=SHORT)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def stop(done: EpochDone) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        embed(owner, digits, tmp_path, training=SHORT, force=True, report=stop)
+    below = tmp_path / "replacement"
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path != below} == before
+    assert names(below) == {"claim.json", "checkpoint.safetensors"}
+    claim = (below / "claim.json").read_bytes()
+    with pytest.raises(CannotRunError, match=r"an unfinished run: .*replacement/claim") as caught:
+        embed(owner, digits, tmp_path, training=SHORT)
+    assert "--resume" in str(caught.value.hint)
+    assert resumed_epochs(owner, digits, tmp_path) == [2]
+    assert names(tmp_path) == set(before)
+    assert (tmp_path / "claim.json").read_bytes() == claim
+
+
+def test_a_run_that_cannot_replace_another_leaves_it_alone(
+    digits: LabelledData, owner: OwnerKey, tmp_path: Path
+) -> None:
+    embed(owner, digits, tmp_path, training=SHORT)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(CannotRunError, match="diverged"):
+        embed(owner, digits, tmp_path, training=replace(SHORT, lr=1e30), force=True)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 def test_a_run_that_cannot_begin_leaves_nothing(
     digits: LabelledData, owner: OwnerKey, tmp_path: Path
 ) -> None:

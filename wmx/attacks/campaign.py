@@ -53,7 +53,6 @@ def attack_model(
     *,
     min_bits: float | None = None,
     resume: bool = False,
-    force: bool = False,
     report: Report | None = None,
 ) -> Results:
     """Carry out attacks on a marked model and count the bits that are left after each.
@@ -68,7 +67,6 @@ def attack_model(
         path: of the results, JSON.
         min_bits: asked for instead of the default.
         resume: keep what ``path`` holds of these attacks, and carry out the rest.
-        force: replace ``path``.
         report: called before, during and after every attack.
 
     Raises:
@@ -77,10 +75,8 @@ def attack_model(
     """
     _require_means(attacks, target)
     about = _about(target, watermark, min_bits)
-    if path.exists() and not (resume or force):
-        raise CannotRunError(
-            f"{path} exists already", hint="--resume to go on with it, or --force to replace it"
-        )
+    if path.exists() and not resume:
+        raise exists_already(path)
     if resume and path.exists():
         results = Results.load(path, about)
     else:
@@ -107,6 +103,13 @@ def attack_model(
         results.save(path)
         tell(result=result)
     return results
+
+
+def exists_already(path: Path) -> CannotRunError:
+    """Return the error of a campaign that finds results of another."""
+    return CannotRunError(
+        f"{path} exists already", hint="--resume to go on with it, or --force to replace it"
+    )
 
 
 def _carried_out(

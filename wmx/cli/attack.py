@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from wmx.attacks.results import Results
     from wmx.watermark import Watermark
 
+RESULTS, PAGE = "attacks.json", "attacks.html"
+
 
 def attack(
     model: Annotated[
@@ -82,10 +84,11 @@ def attack(
             hint="wmx attack RUN_FOLDER --data DATA; or wmx attack --list",
         )
     prepare_training()
-    from wmx.attacks.campaign import attack_model
+    from wmx.attacks.campaign import attack_model, exists_already
     from wmx.attacks.catalogue import chosen_attacks
     from wmx.attacks.report import write_report
     from wmx.data import load_data
+    from wmx.file_sets import FileSet
     from wmx.report.page import require_engines
 
     chosen = chosen_attacks(attacks, settings or ())
@@ -93,22 +96,26 @@ def attack(
     watermark = _watermark(model, claim, key)
     labelled = load_data(data, image_size=image_size)
     other = None if transfer_data is None else load_data(transfer_data, image_size=image_size)
-    target = _target(model, watermark, labelled, other, seed, device.value, framework, network)
+    stolen = _target(model, watermark, labelled, other, seed, device.value, framework, network)
     folder = out or (model if model.is_dir() else model.parent) / "attacks"
     folder.mkdir(parents=True, exist_ok=True)
-    files = {"results": folder / "attacks.json", "report": folder / "attacks.html"}
+    files = FileSet(folder, (RESULTS, PAGE))
+    found = [*files.existing(), *files.replacement.existing()]
+    if found and not (resume or force):
+        raise exists_already(found[0])
     try:
-        with attack_progress(silent=json) as report:
+        with attack_progress(silent=json) as report, files.written(resume=resume) as target:
+            target.folder.mkdir(exist_ok=True)
             results = attack_model(
-                target,
+                stolen,
                 watermark,
                 chosen,
-                files["results"],
+                target.folder / RESULTS,
                 min_bits=min_bits,
                 resume=resume,
-                force=force,
                 report=report,
             )
+            write_report(results, target.folder / PAGE, title=str(model), force=True)
     except KeyboardInterrupt:
         print(  # noqa: T201
             f"wmx: the finished attacks are kept in {folder}; go on with the same command and "
@@ -116,9 +123,9 @@ def attack(
             file=sys.stderr,
         )
         raise
-    write_report(results, files["report"], title=str(model), force=True)
-    fields = {**results.to_json(), "paths": {name: str(path) for name, path in files.items()}}
-    answer("attack", _text(results, files), fields, as_json=json)
+    paths = {"results": folder / RESULTS, "report": folder / PAGE}
+    fields = {**results.to_json(), "paths": {name: str(path) for name, path in paths.items()}}
+    answer("attack", _text(results, paths), fields, as_json=json)
 
 
 def _watermark(model: Path, claim: Path | None, key: Path | None) -> "Watermark":
@@ -194,7 +201,7 @@ def _list_attacks(*, as_json: bool) -> None:
     answer("attack", "\n".join(filter(str.rstrip, lines)), fields, as_json=as_json)
 
 
-def _text(results: "Results", files: dict[str, Path]) -> str:
+def _text(results: "Results", paths: dict[str, Path]) -> str:
     before = results.before
     lines = [
         f"{'':<44} accuracy     hits   bits",
@@ -210,5 +217,5 @@ def _text(results: "Results", files: dict[str, Path]) -> str:
             lines.append(
                 f"{name[:44]:<44} {one.accuracy:8.1%} {one.hits:5d}/{one.n} {one.bits:6.0f}{gone}"
             )
-    lines += ["", *(f"{name:<8} {path}" for name, path in files.items())]
+    lines += ["", *(f"{name:<8} {path}" for name, path in paths.items())]
     return "\n".join(lines)

@@ -13,6 +13,8 @@ from wmx.cli.common import (
     RootsOption,
     answer,
     integers,
+    keep_in_store,
+    keep_replaced_claim,
     load_owner,
     numbers,
     prepare_output,
@@ -96,8 +98,9 @@ def new(
     if isinstance(generator, Folder):
         refuse_overwrite(images_path, force)
         n = len(generator.images)
+    owner = load_owner(key)
     watermark = Watermark.new(
-        load_owner(key),
+        owner,
         shape=dims,
         classes=classes,
         kind=kind.value,
@@ -108,11 +111,13 @@ def new(
         generator=generator,
         note=note,
     )
+    if force:
+        keep_replaced_claim(out, images_path, owner)
+    keep_in_store(watermark)  # first: whatever the next lines replace, it is there
     images = generator.images if isinstance(generator, Folder) else None
     if images is not None:
         save_images(images_path, images, force=force)
     watermark.claim.save(out, force=force)
-    store().add(watermark.claim, images)
     text = f"claim {out}\n{describe(watermark.claim, UNDATED)}"
     if images is not None:
         text += f"\nsecret images of the triggers, needed to verify: {images_path}"

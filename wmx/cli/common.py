@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wmx.sandbox.limits import Limits
     from wmx.store import Store
     from wmx.timestamp import Roots
+    from wmx.watermark import Watermark
 
 __all__ = [
     "DeviceChoice",
@@ -37,6 +38,8 @@ __all__ = [
     "SecondsOption",
     "answer",
     "integers",
+    "keep_in_store",
+    "keep_replaced_claim",
     "key_file",
     "load_owner",
     "null_stream",
@@ -100,6 +103,34 @@ def store() -> "Store":
     from wmx.store import Store
 
     return Store()
+
+
+def keep_in_store(watermark: "Watermark") -> None:
+    """Add a claim to the owner's store, with its images where no key can rebuild its triggers."""
+    store().add(watermark.claim, watermark.own_images)
+
+
+def keep_replaced_claim(path: Path, images: Path, owner: "OwnerKey") -> None:
+    """Add a claim to the store whose file is about to be replaced: a model may bear its mark.
+
+    Args:
+        path: of the claim, if there is one.
+        images: the secret images of its triggers, if there are any.
+        owner: whose claims are kept; with another key nothing can be proved by it.
+    """
+    from wmx.claim import Claim
+    from wmx.errors import WmxError
+    from wmx.trigger_file import load_images
+    from wmx.watermark import Watermark
+
+    try:
+        claim = Claim.load(path)
+        found = load_images(images) if images.exists() else None
+        watermark = Watermark.open(claim, owner, images=found)
+    except WmxError:  # there is none, or none that proves anything
+        return
+    keep_in_store(watermark)
+    store().keep_timestamps(claim)
 
 
 def key_file(path: Path | None) -> Path:

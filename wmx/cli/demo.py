@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 UNEXPECTED = 1
 INTRODUCTION = """\
 Two small networks learn scikit-learn's 1,438 handwritten digits on this machine.
-  marked    a fresh owner key signs a claim, then the network learns its 100 secret triggers too
+  marked    an owner key signs a claim, then the network learns its 100 secret triggers too
   unmarked  the same network with the same settings, without the triggers
 Then both files are asked for the labels of the triggers, which nobody without the key can know.
 """

@@ -12,9 +12,10 @@ from wmx.cli.common import (
     JsonOption,
     KeyOption,
     answer,
+    keep_in_store,
+    keep_replaced_claim,
     load_owner,
     prepare_training,
-    store,
     table,
 )
 from wmx.cli.output import NOT_VERIFIED, decision_fields
@@ -97,6 +98,7 @@ def embed(
     prepare_training()
     from wmx.data import load_data
     from wmx.embed import embed as embed_mark
+    from wmx.run_files import RunFiles
     from wmx.training import Training
 
     training = Training(
@@ -114,6 +116,9 @@ def embed(
     owner = load_owner(key)
     labelled = load_data(data, image_size=image_size)
     triggers = None if trigger_images is None else _own_images(trigger_images, labelled, n)
+    if force:
+        before = RunFiles(out)
+        keep_replaced_claim(before.claim, before.triggers, owner)
     try:
         with training_progress(silent=json) as report_as:
             embedded = embed_mark(
@@ -135,8 +140,7 @@ def embed(
             file=sys.stderr,
         )
         raise
-    watermark = embedded.watermark
-    store().add(watermark.claim, watermark.own_images)
+    keep_in_store(embedded.watermark)
     exit_code = 0 if embedded.verdict.verified else NOT_VERIFIED
     answer("embed", _text(embedded), _fields(embedded), as_json=json, exit_code=exit_code)
     raise typer.Exit(exit_code)

@@ -25,8 +25,13 @@ def keygen(
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Make an owner key (Ed25519, PKCS#8 PEM).  Keep a copy: without it nothing can be proved."""
-    from wmx.files import refuse_overwrite
+    """Make an owner key (Ed25519, PKCS#8 PEM).  Keep a copy: without it nothing can be proved.
+
+    With --force a key that is there keeps another name: claims may hang on it.
+    """
+    import os
+
+    from wmx.files import keep_aside, refuse_overwrite
     from wmx.keys import OwnerKey, fingerprint
 
     home = store()
@@ -36,12 +41,20 @@ def keygen(
     if out is None:
         home.open_for_writing()
     key = OwnerKey.generate()
+    kept = keep_aside(path) if os.path.lexists(path) else None
     key.save(path, words, force=force)
+    text = f"owner key {path}\npublic key {key.public.hex()}\n"
+    if kept is not None:
+        text += f"the key that was there is now {kept}\n"
     answer(
         "keygen",
-        f"owner key {path}\npublic key {key.public.hex()}\n"
-        "Keep this file secret and keep a copy: every watermark made with it hangs on it.",
-        {"path": str(path), "public": key.public.hex(), "fingerprint": fingerprint(key.public)},
+        text + "Keep this file secret and keep a copy: every watermark made with it hangs on it.",
+        {
+            "path": str(path),
+            "public": key.public.hex(),
+            "fingerprint": fingerprint(key.public),
+            "kept": None if kept is None else str(kept),
+        },
         as_json=json,
     )
 
