@@ -1,6 +1,6 @@
 """Writing DER by hand, for what no library would write."""
 
-SEQUENCE, INTEGER, OCTETS, OBJECT, TEXT = 0x30, 0x02, 0x04, 0x06, 0x0C
+SEQUENCE, INTEGER, BITS, OCTETS, NULL, OBJECT, TEXT = 0x30, 0x02, 0x03, 0x04, 0x05, 0x06, 0x0C
 
 
 def der(tag: int, *contents: bytes) -> bytes:

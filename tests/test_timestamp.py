@@ -8,18 +8,28 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from subprocess import CalledProcessError
 
 import pytest
 import rfc8785
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from tsa import DAY, STAMPING, Authority, dripping, serving
+from tsa import DAY, STAMPING, Authority, dripping, moved_by, serving, with_status
 
 from wmx import CannotRunError, Claim, IntegrityError, OwnerKey, UsageError, Watermark, verify
 from wmx.claim import MAX_TIMESTAMPS
 from wmx.der_order import with_certificates_in_order
 from wmx.store import Store
-from wmx.timestamp import Query, asserted_stamps, date_claim, load_roots, trusted_stamp
+from wmx.timestamp import (
+    Query,
+    asserted_stamp,
+    asserted_stamps,
+    date_claim,
+    load_roots,
+    trusted_stamp,
+)
 from wmx.tsa import ask_authority
 
 KEY = OwnerKey.generate()
@@ -152,11 +162,8 @@ def test_a_stamp_is_kept_as_it_came_and_openssl_agrees(
 ) -> None:
     kept = Claim.from_bytes(CLAIM.with_timestamps(chained).to_bytes()).timestamps
     assert sorted(kept) == sorted(chained)
-    (authority.folder / "signature.bin").write_bytes(SIGNATURE)
     for response in kept:
-        (authority.folder / "response.tsr").write_bytes(response)
-        verify = ("ts", "-verify", "-in", "response.tsr", "-data", "signature.bin")
-        authority.openssl(*verify, "-CAfile", authority.roots.name)
+        authority.verify(SIGNATURE, response)
 
 
 def test_with_a_trusted_stamp_64_bits_are_asked_for_and_else_128(
@@ -300,6 +307,199 @@ def test_any_flipped_bit_leaves_the_time_as_it_was_or_no_time(
             except IntegrityError:
                 continue
             assert found[0] == true[0]
+
+
+# the policy of docs/protocol.md, section 7: digests, keys, accuracy, time, status
+
+WEAK_KEYS = {
+    "RSA of 1024 bits": lambda: rsa.generate_private_key(65537, 1024),
+    "DSA of 2048 bits": lambda: dsa.generate_private_key(2048),
+    "EC of 192 bits": lambda: ec.generate_private_key(ec.SECP192R1()),
+    "EC of 224 bits": lambda: ec.generate_private_key(ec.SECP224R1()),
+}
+STRONG_KEYS = {
+    "RSA of 2048 bits": lambda: rsa.generate_private_key(65537, 2048),
+    "P-384": lambda: ec.generate_private_key(ec.SECP384R1()),
+    "Ed25519": ed25519.Ed25519PrivateKey.generate,
+}
+ROLES = ("signer", "link", "root")
+Keys = dict[str, CertificateIssuerPrivateKeyTypes]
+
+
+def chain_of(folder: Path, keys: Keys, digests: dict[str, str]) -> tuple[Authority, bytes]:
+    """An authority with a link between root and signer, and a stamp by it.
+
+    Args:
+        keys: by role, where they are not the usual ones.
+        digests: by role, of the signature of its certificate.
+    """
+    authority = Authority(folder, key=keys.get("root"), digest=digests.get("root", "sha256"))
+    for role, issuer in (("link", ""), ("signer", "link")):
+        authority.add_signer(
+            role,
+            usage=STAMPING if role == "signer" else (),
+            issuer=issuer,
+            is_authority=role == "link",
+            key=keys.get(role),
+            digest=digests.get(role, "sha256"),
+        )
+    return authority, authority.stamp_as(SIGNATURE, "signer", "link")
+
+
+@pytest.mark.parametrize("name", STRONG_KEYS)
+def test_every_strong_key_will_do_where_it_can_sign(tmp_path: Path, name: str) -> None:
+    roles = ROLES[1:] if name == "Ed25519" else ROLES  # with which OpenSSL signs no token
+    authority, response = chain_of(tmp_path, {role: STRONG_KEYS[name]() for role in roles}, {})
+    assert date_claim(CLAIM.with_timestamps([response]), load_roots(authority.roots)).is_trusted
+    authority.verify(SIGNATURE, response)
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("name", WEAK_KEYS)
+def test_a_weak_key_anywhere_in_the_chain(tmp_path: Path, name: str, role: str) -> None:
+    """Whoever finds the private key makes stamps of any date, as long as the root is trusted."""
+    authority, response = chain_of(tmp_path, {role: WEAK_KEYS[name]()}, {})
+    authority.verify(SIGNATURE, response)  # the rule is ours
+    kind, _, bits, _ = name.split()
+    reason = why_not(response, authority)
+    if (name, role) == ("DSA of 2048 bits", "signer"):
+        assert "signed by DSA" in reason
+    else:
+        assert f"CN={role} has" in reason
+        assert kind in reason
+        assert f"{int(bits):,} bits" in reason or kind == "DSA"
+
+
+@pytest.mark.parametrize("role", ["signer", "link"])
+@pytest.mark.parametrize(
+    ("digest", "key"),
+    [
+        ("md5", "RSA of 2048 bits"),
+        ("sha1", "RSA of 2048 bits"),
+        ("sha1", "P-384"),
+        ("sha224", "RSA of 2048 bits"),
+    ],
+)
+def test_a_certificate_signed_over_a_weak_digest(
+    tmp_path: Path, role: str, digest: str, key: str
+) -> None:
+    """Two certificates with one digest can be made, and one of them signed."""
+    keys = {role: STRONG_KEYS[key]() for role in ("link", "root")}
+    authority, response = chain_of(tmp_path, keys, {role: digest})
+    authority.verify(SIGNATURE, response)
+    reason = why_not(response, authority)
+    assert f"CN={role}" in reason
+    assert digest.upper().replace("SHA", "SHA-") in reason
+
+
+def test_the_roots_own_signature_does_not_count(tmp_path: Path) -> None:
+    """It proves nothing: the verifier gave that certificate."""
+    authority, response = chain_of(tmp_path, {}, {"root": "sha1"})
+    assert date_claim(CLAIM.with_timestamps([response]), load_roots(authority.roots)).is_trusted
+    authority.verify(SIGNATURE, response)
+    carried = authority.stamp_as(SIGNATURE, "signer", "link", "root")
+    assert date_claim(CLAIM.with_timestamps([carried]), load_roots(authority.roots)).is_trusted
+
+
+def test_a_weak_certificate_that_the_chain_does_not_need(authority: Authority) -> None:
+    authority.add_signer("idle", usage=(), is_authority=True, key=WEAK_KEYS["EC of 192 bits"]())
+    response = authority.stamp_as(SIGNATURE, "tsa", "idle")
+    assert date_claim(CLAIM.with_timestamps([response]), load_roots(authority.roots)).is_trusted
+
+
+def test_a_weak_twin_of_a_certificate_is_not_taken_in_its_place(tmp_path: Path) -> None:
+    """A link was certified twice, long ago over SHA-1: the chain goes over the other one."""
+    authority, _ = chain_of(tmp_path, {}, {})
+    (tmp_path / "twin.pem").write_bytes((tmp_path / "link.pem").read_bytes())
+    (tmp_path / "twin.key").write_bytes((tmp_path / "link.key").read_bytes())
+    authority.sign_again("twin", "root", "sha1")
+    both = authority.stamp_as(SIGNATURE, "signer", "twin", "link")
+    assert date_claim(CLAIM.with_timestamps([both]), load_roots(authority.roots)).is_trusted
+    assert "SHA-1" in why_not(authority.stamp_as(SIGNATURE, "signer", "twin"), authority)
+
+
+@pytest.mark.parametrize(
+    ("digest", "key"),
+    [
+        ("md5", "RSA of 2048 bits"),
+        ("sha1", "RSA of 2048 bits"),
+        ("sha224", "RSA of 2048 bits"),
+        ("sha1", "P-384"),
+        ("sha224", "P-384"),
+    ],
+)
+def test_a_signature_over_a_weak_digest(tmp_path: Path, digest: str, key: str) -> None:
+    """The imprint is SHA-256; the attributes that hold its place are hashed by something else."""
+    authority = Authority(tmp_path)
+    authority.add_signer("hasty", key=STRONG_KEYS[key]())
+    response = authority.stamp_as(SIGNATURE, "hasty", digest=digest)
+    assert f"signed over {digest.upper().replace('SHA', 'SHA-')}" in why_not(response, authority)
+
+
+@pytest.mark.parametrize("digest", ["sha384", "sha512"])
+def test_a_signature_over_a_larger_digest(authority: Authority, digest: str) -> None:
+    response = authority.stamp_as(SIGNATURE, "tsa", digest=digest)
+    assert date_claim(CLAIM.with_timestamps([response]), load_roots(authority.roots)).is_trusted
+    authority.verify(SIGNATURE, response)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "counts"),
+    [("secs:3600", True), ("secs:3600, microsecs:1", False), ("secs:100000000", False)],
+)
+def test_an_authority_that_may_be_off_by_years_dates_nothing(
+    tmp_path: Path, accuracy: str, counts: bool
+) -> None:
+    """It would lower the bar to 64 bits for a claim that may be younger than the model."""
+    vague = Authority(tmp_path)
+    vague.state_accuracy(accuracy)
+    response = vague.stamp(SIGNATURE)
+    vague.verify(SIGNATURE, response)
+    if counts:
+        assert date_claim(CLAIM.with_timestamps([response]), load_roots(vague.roots)).is_trusted
+    else:
+        assert "may be off by" in why_not(response, vague)
+
+
+def test_a_stamp_of_the_future_beyond_what_clocks_are_apart(authority: Authority) -> None:
+    def stamp_in(amount: timedelta) -> bytes:
+        return authority.stamp_as(SIGNATURE, "tsa", change=moved_by(amount))
+
+    roots = load_roots(authority.roots)
+    for amount in (-timedelta(hours=5), timedelta(minutes=4)):
+        assert date_claim(CLAIM.with_timestamps([stamp_in(amount)]), roots).is_trusted
+    reason = why_not(stamp_in(timedelta(minutes=30)), authority)
+    assert "lies in the future" in reason
+
+
+def test_what_is_granted_with_modifications_is_granted(authority: Authority, stamp: bytes) -> None:
+    modified = with_status(stamp, 1)
+    authority.verify(SIGNATURE, modified)
+    roots = load_roots(authority.roots)
+    dating = date_claim(CLAIM.with_timestamps([modified]), roots)
+    assert dating.time == date_claim(CLAIM.with_timestamps([stamp]), roots).time
+    query = Query.of(CLAIM)
+    query.check_answer(with_status(authority.answer(query.request), 1))
+
+
+@pytest.mark.parametrize("status", [2, 3, 4, 5, 6, 127])
+def test_a_token_that_comes_with_any_other_status(
+    authority: Authority, stamp: bytes, status: int
+) -> None:
+    response = with_status(stamp, status)
+    with pytest.raises(CalledProcessError):
+        authority.verify(SIGNATURE, response)
+    assert "did not grant" in why_not(response, authority)
+
+
+def test_a_stamp_that_breaks_the_rules_is_not_even_kept(authority: Authority) -> None:
+    """Whatever roots will be given later, it cannot count."""
+    for response in (
+        authority.stamp_as(SIGNATURE, "tsa", digest="sha1"),
+        authority.stamp_as(SIGNATURE, "tsa", change=moved_by(timedelta(minutes=30))),
+    ):
+        with pytest.raises(IntegrityError):
+            asserted_stamp(response, CLAIM)
 
 
 # the claim file

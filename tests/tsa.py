@@ -3,7 +3,7 @@
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -11,13 +11,20 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from der import SEQUENCE, der
+from der import BITS, NULL, SEQUENCE, der, oid
 
 DAY = timedelta(days=1)
 STAMPING = (ExtendedKeyUsageOID.TIME_STAMPING,)
 TST_INFO = "1.2.840.113549.1.9.16.1.4"
+WEAK_SIGNATURES = {  # AlgorithmIdentifiers of certificates
+    ("rsa", "md5"): (oid("2a864886f70d010104"), der(NULL)),
+    ("rsa", "sha1"): (oid("2a864886f70d010105"), der(NULL)),
+    ("rsa", "sha224"): (oid("2a864886f70d01010e"), der(NULL)),
+    ("ecdsa", "sha1"): (oid("2a8648ce3d0401"),),
+}
 CONFIGURATION = """
 [tsa]
 default_tsa = authority
@@ -33,18 +40,35 @@ ess_cert_id_chain = no
 class Authority:
     """A root certificate and the signers under it, in files of ``folder``."""
 
-    def __init__(self, folder: Path, name: str = "root", lifetime: timedelta = DAY) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str = "root",
+        lifetime: timedelta = DAY,
+        key: CertificateIssuerPrivateKeyTypes | None = None,
+        digest: str = "sha256",
+    ) -> None:
+        """Make the root and the signer ``tsa`` in a folder.
+
+        Args:
+            key: of the root; one that is strong if not given.
+            digest: of the root's signature of itself.
+        """
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "serial").write_text("01\n")
         (folder / "tsa.cnf").write_text(CONFIGURATION)
         self._root = name
-        self._keys = {name: ec.generate_private_key(ec.SECP256R1())}
+        self._keys: dict[str, CertificateIssuerPrivateKeyTypes] = {}
         self._serial = 1
-        now = datetime.now(UTC)
-        root = self._certificate(name, name, True, (), True, now - DAY, now + lifetime)
         self.roots = folder / "root.pem"
-        self.roots.write_bytes(root.public_bytes(serialization.Encoding.PEM))
+        now = datetime.now(UTC)
+        self._keys[name] = key or ec.generate_private_key(ec.SECP256R1())
+        self._write(
+            "root", self._certificate(name, name, True, (), True, now - DAY, now + lifetime)
+        )
+        if digest != "sha256":
+            self.sign_again("root", "root", digest)
         self.add_signer("tsa")
 
     def add_signer(
@@ -58,27 +82,26 @@ class Authority:
         serial: int | None = None,
         issuer: str = "",
         is_authority: bool = False,
+        key: CertificateIssuerPrivateKeyTypes | None = None,
+        digest: str = "sha256",
     ) -> None:
         """Make a key and a certificate, valid from ``start`` to ``end`` around now.
 
         Args:
             issuer: who signs it, by name; the root if empty.
             is_authority: whether it may sign others.
+            key: its key; one that is strong if not given.
+            digest: of its issuer's signature.
         """
-        self._keys[name] = ec.generate_private_key(ec.SECP256R1())
+        self._keys[name] = key or ec.generate_private_key(ec.SECP256R1())
         now = datetime.now(UTC)
         self._serial = serial or self._serial + 1
         made = self._certificate(
             name, issuer or self._root, is_authority, usage, critical, now + start, now + end
         )
-        (self.folder / f"{name}.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-        (self.folder / f"{name}.key").write_bytes(
-            self._keys[name].private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
+        self._write(name, made)
+        if digest != "sha256":
+            self.sign_again(name, issuer or "root", digest)
 
     def state_accuracy(self, accuracy: str) -> None:
         """Let all stamps from now on say by how much they may be off, as openssl spells it."""
@@ -105,21 +128,57 @@ class Authority:
         self.openssl("ts", "-query", "-data", "data", f"-{digest}", "-cert", "-out", "own-query")
         return self.answer((self.folder / "own-query").read_bytes(), signer, chain)
 
-    def stamp_as(self, data: bytes, signer: str, *more: str) -> bytes:
+    def stamp_as(
+        self,
+        data: bytes,
+        signer: str,
+        *more: str,
+        digest: str = "sha256",
+        change: Callable[[bytes], bytes] = bytes,
+    ) -> bytes:
         """As :meth:`stamp`, by any signer, also with a certificate that ``openssl ts`` refuses.
 
         Args:
             more: further certificates that the token carries, by name.
+            digest: of the signature.
+            change: what is done to the TSTInfo before it is signed, DER.
         """
         response = self.stamp(data)
         (self.folder / "token").write_bytes(_content(response)[len(GRANTED) :])
         verify = ("cms", "-verify", "-inform", "DER", "-in", "token", "-noverify")
         self.openssl(*verify, "-purpose", "any", "-out", "info")
-        sign = ("cms", "-sign", "-binary", "-nodetach", "-cades", "-md", "sha256", "-in", "info")
+        info = self.folder / "info"
+        info.write_bytes(change(info.read_bytes()))
+        sign = ("cms", "-sign", "-binary", "-nodetach", "-cades", "-md", digest, "-in", "info")
         certificates = ("-certfile", self._bag(more)) if more else ()
         form = ("-econtent_type", TST_INFO, "-outform", "DER", "-out", "signed")
         self.openssl(*sign, *self._signer(signer), *certificates, *form)
         return der(SEQUENCE, GRANTED, (self.folder / "signed").read_bytes())
+
+    def verify(self, data: bytes, response: bytes) -> None:
+        """Let ``openssl ts -verify`` judge a response; raises where it refuses it."""
+        (self.folder / "judged.bin").write_bytes(data)
+        (self.folder / "judged.tsr").write_bytes(response)
+        verify = ("ts", "-verify", "-in", "judged.tsr", "-data", "judged.bin")
+        self.openssl(*verify, "-CAfile", self.roots.name)
+
+    def sign_again(self, name: str, issuer: str, digest: str) -> None:
+        """Sign a certificate over a digest that the library of :meth:`_certificate` refuses."""
+        certificate = x509.load_pem_x509_certificate((self.folder / f"{name}.pem").read_bytes())
+        kind = "rsa" if isinstance(self._key(issuer), rsa.RSAPrivateKey) else "ecdsa"
+        algorithm = der(SEQUENCE, *WEAK_SIGNATURES[kind, digest])
+        before = _content(certificate.public_bytes(serialization.Encoding.DER))
+        content = certificate.tbs_certificate_bytes
+        old = before[len(content) :]  # the algorithm, which stands in the content too
+        old = old[: 2 + old[1]]
+        (self.folder / "tbs").write_bytes(
+            der(SEQUENCE, _content(content).replace(old, algorithm, 1))
+        )
+        self.openssl("dgst", f"-{digest}", "-sign", f"{issuer}.key", "-out", "signed", "tbs")
+        signature = der(BITS, b"\0", (self.folder / "signed").read_bytes())
+        made = der(SEQUENCE, (self.folder / "tbs").read_bytes(), algorithm, signature)
+        pem = x509.load_der_x509_certificate(made).public_bytes(serialization.Encoding.PEM)
+        (self.folder / f"{name}.pem").write_bytes(pem)
 
     def openssl(self, *arguments: str) -> None:
         """Run openssl in the folder."""
@@ -133,6 +192,23 @@ class Authority:
 
     def _signer(self, name: str) -> tuple[str, ...]:
         return ("-signer", f"{name}.pem", "-inkey", f"{name}.key")
+
+    def _write(self, name: str, certificate: x509.Certificate) -> None:
+        """Write a certificate and its key, which bears the name of its subject."""
+        (self.folder / f"{name}.pem").write_bytes(
+            certificate.public_bytes(serialization.Encoding.PEM)
+        )
+        (self.folder / f"{name}.key").write_bytes(
+            self._key(name).private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+
+    def _key(self, name: str) -> CertificateIssuerPrivateKeyTypes:
+        """Return a key by the name of its files; those of the root are called root."""
+        return self._keys[self._root if name == "root" else name]
 
     def _certificate(
         self,
@@ -156,7 +232,9 @@ class Authority:
         )
         if usage:
             builder = builder.add_extension(x509.ExtendedKeyUsage(usage), critical=critical)
-        return builder.sign(self._keys[issuer], hashes.SHA256())
+        key = self._keys[issuer]
+        hashed = not isinstance(key, ed25519.Ed25519PrivateKey)  # which hashes by itself
+        return builder.sign(key, hashes.SHA256() if hashed else None)
 
 
 @contextmanager
@@ -210,6 +288,24 @@ def dripping(start: bytes) -> Iterator[str]:
 
 
 GRANTED = bytes.fromhex("3003020100")  # PKIStatusInfo
+
+
+def with_status(response: bytes, status: int) -> bytes:
+    """Return a response that was granted with another PKIStatus."""
+    head, token = response[:4], response[4 + len(GRANTED) :]
+    assert response[4:].startswith(GRANTED)
+    return head + GRANTED[:-1] + bytes([status]) + token
+
+
+def moved_by(amount: timedelta) -> Callable[[bytes], bytes]:
+    """Return a change of a TSTInfo that moves its time."""
+
+    def change(info: bytes) -> bytes:
+        at = info.index(b"\x18\x0f20") + 2
+        time = datetime.strptime(info[at : at + 15].decode(), "%Y%m%d%H%M%SZ") + amount
+        return info[:at] + time.strftime("%Y%m%d%H%M%SZ").encode() + info[at + 15 :]
+
+    return change
 
 
 def _name(common: str) -> x509.Name:

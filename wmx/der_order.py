@@ -6,7 +6,7 @@ as they stand in their file.  They are outside of all that is signed (RFC 5652, 
 that sorting them changes nothing that a timestamp says.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -34,18 +34,19 @@ def with_certificates_in_order(response: bytes) -> bytes:
         response: a stranger's, of any content.
     """
     try:
-        begin, end = _place_of_certificates(response)
-        certificates = [response[one.begin : one.end] for one in _elements(response, begin, end)]
-    except _MalformedError:
+        *_, bag = way_inward(response, WAY_TO_CERTIFICATES)
+        begin, end = bag.content, bag.end
+        certificates = [response[one.begin : one.end] for one in elements(response, begin, end)]
+    except MalformedError:
         return response
     return response[:begin] + b"".join(sorted(certificates)) + response[end:]
 
 
-class _MalformedError(ValueError):
+class MalformedError(ValueError):
     """The bytes are not built as RFC 3161 and DER say."""
 
 
-class _Element(NamedTuple):
+class Element(NamedTuple):
     """Where an element stands: all of it from ``begin``, what it holds from ``content``."""
 
     tag: int
@@ -54,42 +55,48 @@ class _Element(NamedTuple):
     end: int
 
 
-def _place_of_certificates(response: bytes) -> tuple[int, int]:
-    """Return where the certificates begin and end.
+def way_inward(response: bytes, way: Sequence[tuple[int, ...]]) -> list[Element]:
+    """Return the elements of a response that hold one another, the outermost first.
+
+    Args:
+        response: a stranger's, of any content.
+        way: the tags that each level begins with; the last of them is that of the next element.
 
     Raises:
-        _MalformedError: there are none where they should be.
+        MalformedError: an element is not where it should be.
     """
+    found: list[Element] = []
     begin, end = 0, len(response)
-    for tags in WAY_TO_CERTIFICATES:
-        level = list(islice(_elements(response, begin, end), len(tags)))
+    for tags in way:
+        level = list(islice(elements(response, begin, end), len(tags)))
         if tuple(element.tag for element in level) != tags:
-            raise _MalformedError("an element is missing or of another kind")
+            raise MalformedError("an element is missing or of another kind")
+        found.append(level[-1])
         begin, end = level[-1].content, level[-1].end
-    return begin, end
+    return found
 
 
-def _elements(data: bytes, begin: int, end: int) -> Iterator[_Element]:
+def elements(data: bytes, begin: int, end: int) -> Iterator[Element]:
     """Give the elements that fill a place one behind the other, without looking into them.
 
     Raises:
-        _MalformedError: one reaches beyond the end, or has a long tag or no length.
+        MalformedError: one reaches beyond the end, or has a long tag or no length.
     """
     while begin < end:
-        element = _element(data, begin, end)
-        yield element
-        begin = element.end
+        found = _element(data, begin, end)
+        yield found
+        begin = found.end
 
 
-def _element(data: bytes, begin: int, end: int) -> _Element:
-    """Read the tag and the length of one element; raises as :func:`_elements`."""
+def _element(data: bytes, begin: int, end: int) -> Element:
+    """Read the tag and the length of one element; raises as :func:`elements`."""
     content = begin + 2
     if content > end or data[begin] & LONG_TAG == LONG_TAG or data[begin + 1] == LONG_LENGTH:
-        raise _MalformedError("cut off, or in a form that does not stand here in DER")
+        raise MalformedError("cut off, or in a form that does not stand here in DER")
     length = data[begin + 1]
     if length > LONG_LENGTH:
         content += length - LONG_LENGTH
         length = int.from_bytes(data[begin + 2 : content], "big")
     if content + length > end:
-        raise _MalformedError("it is cut off")
-    return _Element(data[begin], begin, content, content + length)
+        raise MalformedError("it is cut off")
+    return Element(data[begin], begin, content, content + length)

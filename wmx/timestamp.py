@@ -12,12 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from wmx.claim import Claim
-from wmx.der_order import with_certificates_in_order
+from wmx.der_order import MalformedError, with_certificates_in_order
 from wmx.errors import IntegrityError, MissingExtraError
 from wmx.files import read_bytes
+from wmx.timestamp_policy import (
+    WeakError,
+    granted_with,
+    require_known_time,
+    require_strong_signature,
+    weakness,
+)
 
 if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
+    from cryptography.x509 import Certificate, Name
     from rfc3161_client import TimeStampResponse
 
 Roots: TypeAlias = "Sequence[Certificate]"
@@ -159,10 +166,11 @@ def asserted_stamp(response: bytes, claim: Claim) -> tuple[datetime, str]:
     """Return the time and authority that a response asserts for a claim, believed by nobody yet.
 
     Raises:
-        IntegrityError: not a granted response, or one for something else.
+        IntegrityError: not a granted response, one for something else, or one that can count for
+            nobody, whatever his roots.
     """
     stamp = _parsed(response)
-    _check_subject(stamp, claim)
+    _check(stamp, claim)
     return stamp.time, stamp.authority
 
 
@@ -170,7 +178,8 @@ def trusted_stamp(response: bytes, claim: Claim, roots: Roots) -> tuple[datetime
     """Return the time and authority of a response that verifies.
 
     The signer's certificate has to chain to one of ``roots``, to have been valid at the time of the
-    stamp, and to be for time stamping alone.
+    stamp, and to be for time stamping alone; and all has to be as strong as
+    :mod:`wmx.timestamp_policy` asks for.
 
     Raises:
         IntegrityError: it does not verify; the message says why.
@@ -184,7 +193,9 @@ class _Stamp:
     """All that is looked at in a granted response.
 
     Attributes:
-        response: as the library parsed it.
+        data: the response, its certificates in DER's order.
+        certificates: that the token carries, DER.
+        signers: issuer and serial number of the certificate of each signer.
         time: of the stamp, UTC.
         accuracy: by how much it may be off, by the authority's word.
         algorithm: object identifier of the digest.
@@ -193,7 +204,9 @@ class _Stamp:
         authority: issuer of the signer's certificate, which is how the signer is found.
     """
 
-    response: "TimeStampResponse"
+    data: bytes
+    certificates: frozenset[bytes]
+    signers: tuple[tuple["Name", int], ...]
     time: datetime
     accuracy: timedelta
     algorithm: str
@@ -202,35 +215,66 @@ class _Stamp:
     authority: str
 
     @classmethod
-    def of(cls, response: "TimeStampResponse") -> Self:
+    def of(cls, data: bytes, response: "TimeStampResponse") -> Self:
         """Read every part, as each is parsed, and may be damaged, by itself."""
         info = response.tst_info
         time, accuracy = info.gen_time, _accuracy(response)
         if accuracy < timedelta() or time - accuracy > time + accuracy:  # or out of all calendars
             raise ValueError("the accuracy is negative")
-        signers = [str(one.issuer.rfc4514_string()) for one in response.signed_data.signer_infos]
+        signers = [(one.issuer, one.serial_number) for one in response.signed_data.signer_infos]
         return cls(
-            response,
+            data,
+            frozenset(response.signed_data.certificates),
+            tuple(signers),
             time,
             accuracy,
             info.message_imprint.hash_algorithm.dotted_string,
             info.message_imprint.message,
             info.nonce,
-            signers[0] if signers else "nobody",
+            signers[0][0].rfc4514_string() if signers else "nobody",
         )
 
 
 def _trusted(response: bytes, claim: Claim, roots: Roots) -> _Stamp:
-    """Verify a response; raises as :func:`trusted_stamp`."""
+    """Verify a response; raises as :func:`trusted_stamp`.
+
+    Certificates that are too weak are taken away before a chain is sought, so that none goes over
+    them.
+    """
     stamp = _parsed(response)
-    _check_subject(stamp, claim)
+    _check(stamp, claim)
+    weak = _weak_certificates(stamp, roots)
+    strong_roots = [root for root in roots if _der(root) not in weak]
     try:
-        verifier = _client().VerifierBuilder(roots=list(roots)).build()
-        verifier.verify_message(stamp.response, claim.envelope.signature)
+        left = granted_with(stamp.data, lambda certificate: certificate not in weak)
+        client = _client()
+        verifier = client.VerifierBuilder(roots=strong_roots).build()
+        verifier.verify_message(client.decode_timestamp_response(left), claim.envelope.signature)
     # a response is a stranger's, and whatever goes wrong with it means that it is not trusted
     except Exception as error:
-        raise IntegrityError(f"a timestamp is not trusted: {_reason(error)}") from None
+        reasons = [_reason(error), *weak.values()]
+        raise IntegrityError(f"a timestamp is not trusted: {'; '.join(reasons)}") from None
     return stamp
+
+
+def _weak_certificates(stamp: _Stamp, roots: Roots) -> dict[bytes, str]:
+    """Return the certificates, DER, that may not stand in the chain of a stamp, and why not."""
+    from cryptography.x509 import load_der_x509_certificate
+
+    given = {_der(root): root for root in roots}
+    found = {data: weakness(root, is_root=True) for data, root in given.items()}
+    for data in stamp.certificates - given.keys():
+        try:
+            found[data] = weakness(load_der_x509_certificate(data))
+        except Exception:  # the library's errors are of many kinds
+            found[data] = "one of its certificates cannot be read"
+    return {data: reason for data, reason in found.items() if reason is not None}
+
+
+def _der(certificate: "Certificate") -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return certificate.public_bytes(Encoding.DER)
 
 
 def _parsed(response: bytes) -> _Stamp:
@@ -238,7 +282,8 @@ def _parsed(response: bytes) -> _Stamp:
     try:
         in_order = with_certificates_in_order(response)
         parsed: TimeStampResponse = client.decode_timestamp_response(in_order)
-        stamp = _Stamp.of(parsed) if parsed.status == client.PKIStatus.GRANTED else None
+        granted = parsed.status in (client.PKIStatus.GRANTED, client.PKIStatus.GRANTED_WITH_MODS)
+        stamp = _Stamp.of(in_order, parsed) if granted else None
     except Exception:  # the parser's errors are of many kinds
         raise IntegrityError(
             "a timestamp is damaged: expected an RFC 3161 response in DER",
@@ -250,8 +295,8 @@ def _parsed(response: bytes) -> _Stamp:
     return stamp
 
 
-def _check_subject(stamp: _Stamp, claim: Claim) -> None:
-    """Refuse a stamp over anything but the claim's signature."""
+def _check(stamp: _Stamp, claim: Claim) -> None:
+    """Refuse a stamp over anything but the claim's signature, and one that can count for nobody."""
     algorithm = HASHES.get(stamp.algorithm)
     if algorithm is None:
         raise IntegrityError(
@@ -262,6 +307,11 @@ def _check_subject(stamp: _Stamp, claim: Claim) -> None:
             "a timestamp is of something else than this claim's signature",
             hint="was it made for another claim?",
         )
+    try:
+        require_known_time(stamp.time, stamp.accuracy)
+        require_strong_signature(stamp.data)
+    except (WeakError, MalformedError) as error:
+        raise IntegrityError(f"a timestamp is not trusted: {error}") from None
 
 
 def _accuracy(response: "TimeStampResponse") -> timedelta:

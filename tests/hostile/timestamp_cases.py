@@ -17,10 +17,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from cases import Attack, Scene, collector
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from der import SEQUENCE, TEXT, der, integer
 from evidence_files import small_evidence
-from tsa import DAY, STAMPING, Authority, dripping, serving
+from tsa import DAY, STAMPING, Authority, dripping, moved_by, serving, with_status
 
 from wmx import OwnerKey, Watermark, canonical
 from wmx.timestamp import MAX_RESPONSE_BYTES, Query
@@ -279,6 +280,44 @@ def a_timestamp_without_the_certificate_that_signed_it(scene: Scene) -> Attack:
     (tsa.folder / "data").write_bytes(scene.watermark.claim.envelope.signature)
     tsa.openssl("ts", "-query", "-data", "data", "-sha256", "-out", "bare-query")
     return keep(scene, tsa.answer((tsa.folder / "bare-query").read_bytes()), tsa.roots)
+
+
+# stamps that are weak: whoever finds a key, or two certificates of one digest, sets any date
+
+
+@case(3, "signed over SHA-1")
+def a_timestamp_signed_over_sha_1(scene: Scene) -> Attack:
+    signature = scene.watermark.claim.envelope.signature
+    return keep(scene, authority().stamp_as(signature, "tsa", digest="sha1"))
+
+
+@case(3, "an RSA key of 1,024 bits")
+def a_timestamp_by_a_key_of_1024_bits(scene: Scene) -> Attack:
+    return signed_by(scene, key=rsa.generate_private_key(65537, 1024))
+
+
+@case(3, "signed over SHA-1")
+def a_timestamp_by_a_certificate_over_sha_1(scene: Scene) -> Attack:
+    return signed_by(scene, digest="sha1")
+
+
+@case(3, "may be off by 1157 days")
+def a_timestamp_that_may_be_off_by_years(scene: Scene) -> Attack:
+    vague = Authority(Path(FOLDER.name) / "vague", "vague")
+    vague.state_accuracy("secs:100000000")
+    return keep(scene, vague.stamp(scene.watermark.claim.envelope.signature))
+
+
+@case(3, "lies in the future")
+def a_timestamp_of_the_future(scene: Scene) -> Attack:
+    signature = scene.watermark.claim.envelope.signature
+    later = moved_by(timedelta(hours=2))
+    return keep(scene, authority().stamp_as(signature, "tsa", change=later))
+
+
+@case(3, "did not grant the timestamp: status 3")
+def a_timestamp_that_is_still_waiting(scene: Scene) -> Attack:
+    return keep(scene, with_status(honest(scene), 3))
 
 
 # authorities that answer in bad faith
