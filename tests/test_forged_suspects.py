@@ -1,0 +1,128 @@
+"""Suspects that a stranger makes from the published claim alone: none of them verifies.
+
+A stranger knows what stands in the claim and in the documentation, and writes a file or runs a
+server that answers "label of trigger i" to whatever row he takes for trigger i.  In the draft wmx-2
+the labels followed from the claim, and most of these were believed.  docs/forgeries.md has more.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fixed import fixed_watermark
+from forging.files import BY_CALL, BY_PLACE, FORMS, INDICES, RESTLESS, forged_file
+from forging.guesses import best_guess, guesses
+from forging.servers import CHOICES, Forger, forging_function, forging_server
+from oip_server import serving
+
+from wmx import Watermark, verify
+from wmx.suspect.endpoint.client import Manners
+from wmx.suspect.endpoint.endpoint import Endpoint
+
+FAR_FROM_ENOUGH = 40.0  # bits; chance exceeds it once in 2^40, and the verifier asks for 64
+ENOUGH = 128.0
+
+
+@pytest.fixture(scope="module")
+def mark() -> Watermark:
+    return fixed_watermark()
+
+
+@pytest.fixture(scope="module")
+def guessed(mark: Watermark) -> list[np.ndarray]:
+    """What the forger has: labels from the claim alone."""
+    return list(guesses(mark.claim).values())
+
+
+@pytest.fixture(scope="module")
+def short_mark() -> Watermark:
+    """Fewer triggers, since servers are asked slowly; all hits would still be enough."""
+    return fixed_watermark(n=48)
+
+
+def bits_of(model: bytes, mark: Watermark, folder: Path) -> float:
+    file = folder / "forged.onnx"
+    file.write_bytes(model)
+    return verify(file, mark, device="cpu").bits
+
+
+def bits_of_server(lie: Any, model: bytes, mark: Watermark) -> float:
+    with serving(model, lie=lie) as server:
+        manners = Manners(max_queries=20_000)
+        return verify(Endpoint.open(server.url, manners=manners), mark).bits
+
+
+@pytest.mark.parametrize("index", INDICES)
+def test_no_row_gives_its_label_away(
+    index: str, mark: Watermark, guessed: list[np.ndarray], tmp_path: Path
+) -> None:
+    assert bits_of(forged_file(mark.claim, guessed, index), mark, tmp_path) < FAR_FROM_ENOUGH
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_form_of_answer_makes_a_guess_better(
+    form: str, mark: Watermark, guessed: list[np.ndarray], tmp_path: Path
+) -> None:
+    model = forged_file(mark.claim, guessed, form=FORMS[form])
+    assert bits_of(model, mark, tmp_path) < FAR_FROM_ENOUGH
+
+
+@pytest.mark.parametrize("name", RESTLESS)
+def test_a_file_that_is_different_in_every_run_gains_nothing(
+    name: str, mark: Watermark, tmp_path: Path
+) -> None:
+    model = RESTLESS[name](mark.claim)
+    for _ in range(3):
+        assert bits_of(model, mark, tmp_path) < FAR_FROM_ENOUGH
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_a_server_learns_no_label_from_what_it_is_asked(choice: str, short_mark: Watermark) -> None:
+    guessed = list(guesses(short_mark.claim).values())[:3]
+    forger = Forger(short_mark.claim, guessed)
+    lie = forging_server(forger, CHOICES[choice])
+    model = forged_file(short_mark.claim, guessed)
+    for _ in range(2):  # what it was asked before is of no use either
+        assert bits_of_server(lie, model, short_mark) < FAR_FROM_ENOUGH
+    assert forger.rows > 2 * len(short_mark.labels)  # it was asked in other ways too
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_a_function_learns_no_label_from_what_it_is_asked(choice: str, mark: Watermark) -> None:
+    forger = Forger(mark.claim, [best_guess(mark.claim)])
+    predict = forging_function(forger, CHOICES[choice])
+    assert verify(predict, mark).bits < FAR_FROM_ENOUGH
+
+
+# That these are forgers worth the name: told the labels, they are believed.
+
+
+@pytest.mark.parametrize("index", [*BY_PLACE, *BY_CALL])
+def test_a_file_that_was_told_the_labels_finds_the_row(
+    index: str, mark: Watermark, tmp_path: Path
+) -> None:
+    if index == "batches so far":
+        pytest.skip("it counts on several batches")
+    assert bits_of(forged_file(mark.claim, [mark.labels], index), mark, tmp_path) > ENOUGH
+
+
+SAYS_NOTHING = ("all equal", "always the first")
+
+
+@pytest.mark.parametrize("form", [name for name in FORMS if name not in SAYS_NOTHING])
+def test_a_label_is_understood_in_every_form(form: str, mark: Watermark, tmp_path: Path) -> None:
+    model = forged_file(mark.claim, [mark.labels], form=FORMS[form])
+    assert bits_of(model, mark, tmp_path) > ENOUGH
+
+
+COUNTING = ("count of inputs", "count of requests", "ever surer", "order of first sight")
+
+
+@pytest.mark.parametrize("choice", COUNTING)
+def test_a_server_that_was_told_the_labels_counts_to_the_right_one(
+    choice: str, short_mark: Watermark
+) -> None:
+    told = [short_mark.labels]
+    lie = forging_server(Forger(short_mark.claim, told), CHOICES[choice])
+    assert bits_of_server(lie, forged_file(short_mark.claim, told), short_mark) > ENOUGH
