@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 from fixed import fixed_watermark
-from forging.files import BY_CALL, BY_PLACE, FORMS, INDICES, RESTLESS, forged_file
+from forging.files import RESTLESS, forged_file
+from forging.forms import FORMS
 from forging.guesses import best_guess, guesses
+from forging.rows import BY_CALL, BY_PLACE, ROWS
 from forging.servers import CHOICES, Forger, forging_function, forging_server
 from oip_server import serving
 
@@ -53,11 +55,11 @@ def bits_of_server(lie: Any, model: bytes, mark: Watermark) -> float:
         return verify(Endpoint.open(server.url, manners=manners), mark).bits
 
 
-@pytest.mark.parametrize("index", INDICES)
+@pytest.mark.parametrize("told_by", ROWS)
 def test_no_row_gives_its_label_away(
-    index: str, mark: Watermark, guessed: list[np.ndarray], tmp_path: Path
+    told_by: str, mark: Watermark, guessed: list[np.ndarray], tmp_path: Path
 ) -> None:
-    assert bits_of(forged_file(mark.claim, guessed, index), mark, tmp_path) < FAR_FROM_ENOUGH
+    assert bits_of(forged_file(mark.claim, guessed, told_by), mark, tmp_path) < FAR_FROM_ENOUGH
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -98,13 +100,13 @@ def test_a_function_learns_no_label_from_what_it_is_asked(choice: str, mark: Wat
 # That these are forgers worth the name: told the labels, they are believed.
 
 
-@pytest.mark.parametrize("index", [*BY_PLACE, *BY_CALL])
+@pytest.mark.parametrize("told_by", [*BY_PLACE, *BY_CALL])
 def test_a_file_that_was_told_the_labels_finds_the_row(
-    index: str, mark: Watermark, tmp_path: Path
+    told_by: str, mark: Watermark, tmp_path: Path
 ) -> None:
-    if index == "batches so far":
+    if told_by == "batches so far":
         pytest.skip("it counts on several batches")
-    assert bits_of(forged_file(mark.claim, [mark.labels], index), mark, tmp_path) > ENOUGH
+    assert bits_of(forged_file(mark.claim, [mark.labels], told_by), mark, tmp_path) > ENOUGH
 
 
 SAYS_NOTHING = ("all equal", "always the first")

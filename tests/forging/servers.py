@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from forging.files import Guesses, one_hot
 from numpy.typing import NDArray
 from oip_server import Reply, Server, response
 
+from forging.files import Guesses
+from forging.forms import one_hot
 from wmx import Claim
 from wmx.window import Window
 

@@ -1,0 +1,85 @@
+"""Forgers who have the claim and an evidence that opened some triggers: the others stay secret.
+
+The forger knows the opened triggers by content, and their labels.  He stores them in a file or a
+server, and guesses at the rest.  What the owner counts are triggers that nobody has seen.
+"""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from forging.files import forged_file, remembering_file
+from forging.guesses import guesses
+from forging.servers import Forger, remembering_server
+from oip_server import serving
+
+from wmx import Claim
+from wmx.evidence import Evidence
+from wmx.window import Window
+
+DISCLOSED = 43  # as many as 128 bits take at ten classes
+
+
+@pytest.fixture
+def disclosed(wmx: Any, claim: Path) -> Window:
+    """What everybody can read in the evidence that the owner has published."""
+    shown = wmx("verify", "model.onnx", "--claim", claim, "--evidence", "e.json", "--json")
+    assert shown.code == 0
+    window = Evidence.load("e.json").window
+    assert (window.start, len(window)) == (0, DISCLOSED)
+    return window
+
+
+def refused(wmx: Any, suspect: str, claim: Path, *options: str) -> None:
+    """Assert that the owner is not told a yes, and that nothing more is disclosed."""
+    result = wmx("verify", suspect, "--claim", claim, "--min-bits", "64", "--json", *options)
+    assert result.code == 1, result.err
+    assert result.json["bits"] < 40
+
+
+@pytest.mark.parametrize(
+    "told_by", ["row number", "RandomUniform", "first equal row", "brightness"]
+)
+def test_a_file_that_knows_the_disclosed_triggers_is_not_believed(
+    wmx: Any, claim: Path, disclosed: Window, told_by: str
+) -> None:
+    public = Claim.load(claim)
+    guessed = list(guesses(public).values())
+    model = remembering_file(public, disclosed, guessed, told_by)
+    Path("forged.onnx").write_bytes(model)
+    refused(wmx, "forged.onnx", claim)
+    refused(wmx, "forged.onnx", claim, "--evidence", "new.json")
+    assert not Path("new.json").exists()
+
+
+def test_a_server_that_knows_the_disclosed_triggers_is_not_believed(
+    wmx: Any, claim: Path, disclosed: Window
+) -> None:
+    public = Claim.load(claim)
+    guessed = list(guesses(public).values())[:3]
+    lie = remembering_server(Forger(public, guessed), disclosed)
+    with serving(forged_file(public, guessed), lie=lie) as server:
+        refused(wmx, server.url, claim, "--max-queries", "20000")
+
+
+def test_the_evidence_is_not_repeated_by_a_file_that_knows_its_triggers(
+    wmx: Any, claim: Path, disclosed: Window
+) -> None:
+    """Who has read it could frame anybody, if it did not say which file it is about."""
+    public = Claim.load(claim)
+    model = remembering_file(public, disclosed, list(guesses(public).values()))
+    Path("forged.onnx").write_bytes(model)
+    shutil.copy("forged.onnx", "innocent.onnx")
+    for name in ("forged.onnx", "innocent.onnx"):
+        result = wmx("check", "e.json", "--model", name)
+        assert result.code == 3
+        assert "another file" in result.err
+
+
+def test_the_marked_model_is_still_believed_by_the_triggers_that_are_left(
+    wmx: Any, claim: Path, disclosed: Window
+) -> None:
+    result = wmx("verify", "model.onnx", "--claim", claim, "--evidence", "second.json", "--json")
+    assert result.code == 0
+    assert result.json["evidence"]["start"] == DISCLOSED
