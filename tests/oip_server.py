@@ -43,6 +43,7 @@ class Server:
         lie: answers instead, where it does not return ``None``.
         token: without which it refuses.
         log: of (path, headers, inputs asked).
+        keep: gets every request as it came, where it is a list.
     """
 
     session: onnxruntime.InferenceSession
@@ -51,6 +52,7 @@ class Server:
     lie: Lie | None = None
     token: str | None = None
     log: list[tuple[str, dict[str, str], int]] = field(default_factory=list)
+    keep: list[bytes] | None = None
     url: str = ""
 
     @property
@@ -59,6 +61,8 @@ class Server:
 
     def reply(self, path: str, headers: dict[str, str], body: bytes) -> Reply:
         self.log.append((path, headers, 0))
+        if self.keep is not None:
+            self.keep.append(f"{path}\n{headers}\n".encode() + body)
         if self.token and headers.get("authorization") != f"Bearer {self.token}":
             return 401, {}, b'{"error": "no token"}'
         if self.lie is not None:
