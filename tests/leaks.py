@@ -3,8 +3,10 @@
 import base64
 import binascii
 import io
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,11 @@ from numpy.typing import NDArray
 BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{32,}={0,2}")
 HEX = re.compile(rb"(?:[0-9a-f]{2}){24,}|(?:[0-9A-F]{2}){24,}")
 PNG = b"\x89PNG\r\n\x1a\n"
-DEPTH = 5  # evidence in base64, openings in base64 in that, a picture's pixels
-LABELS_IN_A_ROW = 10
+DEPTH = 5  # an evidence is base64, its openings are base64 in that, a picture is compressed
+ENTROPY = 48.0  # bits of labels in a row that do not stand there by chance
+ANCHOR = 8  # bytes by which a spelling is first looked for
+
+BETWEEN_NUMBERS = (",", ", ", " ", "\n", ";", "\t")
 
 
 def spellings(secret: bytes) -> Iterator[bytes]:
@@ -23,7 +28,7 @@ def spellings(secret: bytes) -> Iterator[bytes]:
     yield secret.hex().encode()
     yield secret.hex().upper().encode()
     yield repr(secret)[2:-1].encode()
-    for before in range(3):  # base64 of something that begins before the secret
+    for before in range(3):  # base64 of something that begins before the secret and ends behind it
         text = base64.b64encode(bytes(before) + secret)
         inner = text[4 if before else 0 : len(text) // 4 * 4 - 4]
         yield inner
@@ -32,8 +37,8 @@ def spellings(secret: bytes) -> Iterator[bytes]:
 
 
 def numbers(values: NDArray[Any]) -> Iterator[bytes]:
-    """Yield the ways in which integers are printed in a row."""
-    for between in (",", ", ", " ", "\n", ";", "\t"):
+    """Yield the ways in which numbers are printed in a row."""
+    for between in BETWEEN_NUMBERS:
         yield between.join(map(str, values.tolist())).encode()
 
 
@@ -46,30 +51,27 @@ def of_bytes(secret: bytes) -> set[bytes]:
 
 def of_input(trigger: NDArray[Any], seen: NDArray[Any]) -> set[bytes]:
     """Return what to look for of a trigger: as committed to, and as a model sees it."""
-    forms = [trigger]
-    for dtype in ("<f4", ">f4", "<f8", ">f8"):
-        forms += [seen.astype(dtype), np.moveaxis(seen, -1, 0).astype(dtype)]
+    forms = [trigger, *(seen.astype(dtype) for dtype in ("<f4", ">f4", "<f8", ">f8"))]
     if trigger.ndim == 3:
-        forms.append(np.moveaxis(trigger, -1, 0))
-    else:
-        forms += [trigger.astype(trigger.dtype.newbyteorder(order)) for order in "<>"]
+        forms += [np.moveaxis(form, -1, 0) for form in forms]
+    if trigger.dtype.itemsize > 1:
+        forms.append(trigger.astype(trigger.dtype.newbyteorder(">")))
     found = {spelled for form in forms for spelled in of_bytes(form.tobytes())}
-    return found | {text for text in numbers(seen.reshape(-1)[:12]) if text.count(b"0") < len(text)}
+    return found | set(numbers(seen.reshape(-1)))
 
 
 def of_labels(labels: NDArray[np.int64], classes: int) -> set[bytes]:
     """Return what to look for of a row of labels, and how often each of them occurs."""
-    found: set[bytes] = set()
-    for start in range(0, len(labels) - LABELS_IN_A_ROW + 1):
-        row = labels[start : start + LABELS_IN_A_ROW]
+    found = set(numbers(np.bincount(labels, minlength=classes))) if classes > 4 else set()
+    length = math.ceil(ENTROPY / math.log2(classes))
+    for start in range(len(labels) - length + 1):
+        row = labels[start : start + length]
         found |= set(numbers(row))
-        found.add(row.astype(np.uint8).tobytes())
-        for dtype in ("<i4", ">i4", "<i8", ">i8", "<f4", ">f4"):
+        for dtype in ("u1", "<i4", ">i4", "<i8", ">i8", "<f4", ">f4", "<f8", ">f8"):
             found.add(row.astype(dtype).tobytes())
-        if row.max() < 10:
+        if classes <= 10:
             found.add("".join(map(str, row)).encode())
-    counts = np.bincount(labels, minlength=classes)
-    return found | set(numbers(counts))
+    return found
 
 
 def unfolded(data: bytes, depth: int = DEPTH) -> Iterator[bytes]:
@@ -91,14 +93,42 @@ def unfolded(data: bytes, depth: int = DEPTH) -> Iterator[bytes]:
         yield bytes.fromhex(text.decode())
 
 
-def leaks(data: bytes, secrets: Mapping[str, set[bytes]]) -> set[str]:
-    """Return the names of the secrets that stand in ``data`` in any spelling."""
-    layers = list(unfolded(data))
-    return {
-        name
-        for name, spelled in secrets.items()
-        if any(one in layer for layer in layers for one in spelled)
-    }
+class Search:
+    """Looks for many spellings of many secrets at once.
+
+    Every spelling has an anchor, eight bytes somewhere in it; only where one of all anchors stands
+    is the whole spelling compared.
+    """
+
+    def __init__(self, secrets: Mapping[str, Iterable[bytes]]) -> None:
+        self._spelled: dict[int, list[tuple[int, bytes, str]]] = defaultdict(list)
+        for name, spelled in secrets.items():
+            for one in spelled:
+                assert len(one) >= ANCHOR, f"{name}: {one!r} is too short to mean anything"
+                at = max(range(len(one) - ANCHOR + 1), key=lambda at: _variety(one, at))
+                anchor = int.from_bytes(one[at : at + ANCHOR], "little")
+                self._spelled[anchor].append((at, one, name))
+        self._anchors = np.array(sorted(self._spelled), np.uint64)
+
+    def found(self, data: bytes) -> set[str]:
+        """Return the names of the secrets that stand in ``data`` in any spelling."""
+        return {name for layer in unfolded(data) for name in self._in_layer(layer)}
+
+    def _in_layer(self, layer: bytes) -> Iterator[str]:
+        if len(layer) < ANCHOR:
+            return
+        windows = np.lib.stride_tricks.sliding_window_view(np.frombuffer(layer, np.uint8), ANCHOR)
+        words = np.ascontiguousarray(windows).view("<u8").reshape(-1)
+        places = np.searchsorted(self._anchors, words)
+        places[places == len(self._anchors)] = 0
+        for place in np.flatnonzero(self._anchors[places] == words):
+            for at, one, name in self._spelled[int(words[place])]:
+                if place >= at and layer[place - at : place - at + len(one)] == one:
+                    yield name
+
+
+def _variety(text: bytes, at: int) -> int:
+    return len(set(text[at : at + ANCHOR]))
 
 
 def _pixels(png: bytes) -> Iterator[NDArray[np.uint8]]:

@@ -6,6 +6,7 @@ A suspect offers its :meth:`~Suspect.feedings` for a task and, fed in one of the
 
 from __future__ import annotations  # the child imports this package: nothing that it can do without
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from wmx.suspect.device import Device
     from wmx.suspect.feeding import Feeding
     from wmx.task import Task
+
+# from 1.31 on onnxruntime reports the machine it is imported on to its makers, in every process
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 Predict: TypeAlias = "Callable[[NDArray[Any]], Any]"
 
