@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from wmx.answers import Answers
 from wmx.asking import plain_answers, rescaled_answers, shifted_answers
 from wmx.asking_in_turn import answers_in_turn
+from wmx.claim import Claim
 from wmx.errors import CannotRunError, UsageError
 from wmx.settled import Settled
 from wmx.statistics import log10_fraction, required_bits
@@ -30,7 +31,8 @@ class Verdict:
         bits: the evidence; chance reaches b bits with probability at most 2**-b.
         required_bits: what the decision asks for.
         hits: triggers whose label is the top class, in the first plain way.
-        n, classes: number of triggers, and of classes K.
+        start: index of the first trigger that counts; those before it were disclosed.
+        n, classes: number of triggers that count, and of classes K.
         tail: P(that many hits or more by chance), exact.
         claims_tried: how many claims were held against this suspect; log2 of it is subtracted.
         claim: SHA-256 of the claim's payload.
@@ -51,6 +53,7 @@ class Verdict:
     bits: float
     required_bits: float
     hits: int
+    start: int
     n: int
     classes: int
     tail: Fraction
@@ -131,11 +134,20 @@ def best_match(
     *,
     min_bits: float | None = None,
     roots: Roots = (),
+    disclosed: Callable[[Claim], int] = lambda _: 0,
 ) -> tuple[Watermark, Verdict]:
     """Return the claim with the most evidence, and its verdict.
 
     Claims whose task the suspect cannot take are left out.  The N that are tried cost log2 N bits
     each.
+
+    Args:
+        suspect: what is asked.
+        watermarks: the claims and their triggers.
+        min_bits: asked for instead of the default.
+        roots: certificates of the timestamp authorities that are trusted.
+        disclosed: how many triggers of a claim, from the first on, do not count, since others know
+            them (:meth:`wmx.ledger.Ledger.next_start`).
 
     Raises:
         CannotRunError: no claim fits the suspect, or it cannot be run.
@@ -150,7 +162,15 @@ def best_match(
         )
     tried = len(fitting)
     verdicts = [
-        judge(suspect, one, min_bits=min_bits, roots=roots, claims_tried=tried) for one in fitting
+        judge(
+            suspect,
+            one,
+            min_bits=min_bits,
+            roots=roots,
+            claims_tried=tried,
+            start=disclosed(one.claim),
+        )
+        for one in fitting
     ]
     # a dated claim may verify with fewer bits than another has
     pairs = zip(fitting, verdicts, strict=True)
@@ -164,8 +184,9 @@ def judge(
     min_bits: float | None = None,
     roots: Roots = (),
     claims_tried: int = 1,
+    start: int = 0,
 ) -> Verdict:
-    """Measure an opened suspect by all triggers of a watermark; as :func:`verify`.
+    """Measure an opened suspect by the triggers of a watermark; as :func:`verify`.
 
     Args:
         suspect: what is asked.
@@ -173,11 +194,24 @@ def judge(
         min_bits: asked for instead of the default.
         roots: certificates of the timestamp authorities that are trusted.
         claims_tried: how many claims are held against this suspect, this one included.
+        start: index of the first trigger that counts.  It costs nothing, other than a start that is
+            chosen for a suspect: how many were disclosed before hangs on nothing that it answers.
+
+    Raises:
+        CannotRunError: no trigger is left, too.
     """
     dating = date_claim(watermark.claim, roots)
+    window = watermark.window(start)
+    if not len(window):
+        raise CannotRunError(
+            f"every trigger of the claim {watermark.claim.digest} was disclosed, and says nothing "
+            "about models that were made since",
+            hint="--disclosed counts them, for a model that was surely made before; "
+            "mark the next model under a new claim",
+        )
     return measure(
         suspect,
-        watermark.window(),
+        window,
         required=bits_to_ask(min_bits, trusted_timestamp=dating.is_trusted),
         dating=dating,
         claims_tried=claims_tried,
@@ -233,6 +267,7 @@ def measure(
         bits=weight.bits,
         required_bits=required,
         hits=weight.hits,
+        start=window.start,
         n=weight.n,
         classes=weight.classes,
         tail=weight.tail,

@@ -26,7 +26,7 @@ def test_the_owner_sees_what_was_disclosed(wmx: Any, claim: Path, home: Path) ->
     assert (home / "owner.pem.spent" / f"{Claim.load(claim).digest}.json").exists()
     again = wmx("verify", "model.onnx", "--evidence", "e2.json", "--json").json
     assert (again["evidence"]["start"], again["evidence"]["count"]) == (43, 43)
-    assert again["hits"] == 100  # the owner's own verdict is over all triggers
+    assert (again["start"], again["hits"], again["n"]) == (43, 57, 57)  # those never disclosed
 
 
 def test_anybody_can_check_it(wmx: Any, claim: Path, evidence: Path) -> None:
@@ -95,10 +95,31 @@ def test_when_the_triggers_are_spent_there_is_an_error_and_no_file(wmx: Any, cla
     for name in ("1.json", "2.json"):
         assert wmx("verify", "model.onnx", "--evidence", name).code == 0
     result = wmx("verify", "model.onnx", "--evidence", "3.json")
+    assert result.code == 1, "14 triggers are left"
+    assert "86 triggers that were disclosed" in result.out
+    result = wmx("verify", "model.onnx", "--disclosed", "--evidence", "3.json")
     assert result.code == 4
     assert "the 14 triggers from 86 give" in result.err
     assert not Path("3.json").exists()
-    assert wmx("verify", "model.onnx").code == 0
+
+
+def test_disclosed_triggers_say_nothing_unless_one_asks(wmx: Any, claim: Path) -> None:
+    """Whoever has read the evidence can make a model that answers them."""
+    assert wmx("verify", "model.onnx", "--evidence", "e.json", "--reveal", "all").code == 0
+    result = wmx("verify", "model.onnx")
+    assert result.code == 4
+    assert "every trigger of the claim" in result.err
+    assert "--disclosed" in result.err
+    counted = wmx("verify", "model.onnx", "--disclosed", "--json").json
+    assert (counted["verified"], counted["start"], counted["n"]) == (True, 0, 100)
+
+
+def test_a_page_of_a_later_verdict_is_about_the_triggers_that_are_left(
+    wmx: Any, claim: Path
+) -> None:
+    assert wmx("verify", "model.onnx", "--evidence", "e.json").code == 0
+    assert wmx("verify", "model.onnx", "--report", "later.html").code == 0
+    assert "57 of 57" in Path("later.html").read_text()
 
 
 @pytest.mark.parametrize(("reveal", "count"), [("all", 100), ("50", 50), ("enough", 43)])

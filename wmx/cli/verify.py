@@ -35,6 +35,7 @@ from wmx.odds import odds, scientific
 from wmx.settled import Settled
 
 if TYPE_CHECKING:
+    from wmx.claim import Claim
     from wmx.evidence import Evidence
     from wmx.keys import OwnerKey
     from wmx.proving import Reveal
@@ -76,6 +77,14 @@ def verify(
             metavar="enough|all|N", help="Triggers that the evidence discloses; enough if absent."
         ),
     ] = None,
+    disclosed: Annotated[
+        bool,
+        typer.Option(
+            "--disclosed",
+            help="Count triggers that earlier evidence disclosed too: right only for a model that "
+            "was made before.",
+        ),
+    ] = False,
     report: ReportOption = None,
     inputs: Annotated[
         list[str] | None,
@@ -135,9 +144,14 @@ def verify(
 
     limits = suspect_limits(seconds, memory)
     with getting_ready(named, device.value, limits, manners) as opened:
+        from wmx.ledger import Ledger
         from wmx.verdict import best_match
 
         owner = load_owner(key)
+
+        def spent(claim: "Claim") -> int:
+            return 0 if disclosed else Ledger(key_file(key), claim).next_start()
+
         watermarks = _watermarks(claim, owner, triggers)
         asked = opened()
         watermark, verdict = best_match(
@@ -145,10 +159,10 @@ def verify(
             watermarks,
             min_bits=min_bits,
             roots=trusted_roots(roots, (one.claim for one in watermarks)),
+            disclosed=spent,
         )
         text, fields, proof = verdict_text(verdict), verdict_fields(verdict), None
         if evidence is not None and verdict.verified:
-            from wmx.ledger import Ledger
             from wmx.proving import prove
 
             proof = prove(
@@ -188,6 +202,10 @@ def verdict_text(verdict: "Verdict") -> str:
     rows = {"evidence": f"{bits}: {odds(verdict.bits)}"}
     if verdict.claims_tried > 1:
         rows["scan"] = f"the best of {verdict.claims_tried} claims; their number is paid for"
+    if verdict.start:
+        rows["left out"] = (
+            f"{verdict.start} triggers that were disclosed; --disclosed counts them too"
+        )
     rows |= {
         "hits": f"{verdict.hits} of {verdict.n} triggers, {verdict.classes} classes: "
         f"by chance with probability {scientific(verdict.log10_tail)}",
@@ -208,6 +226,7 @@ def verdict_fields(verdict: "Verdict") -> dict[str, Any]:
 
     return {
         **decision_fields(verdict),
+        "start": verdict.start,
         "classes": verdict.classes,
         "tail": fraction_text(verdict.tail),
         "log10_tail": verdict.log10_tail,

@@ -122,7 +122,9 @@ def report_of_verdict(
         proof: the evidence that was made along with it; its triggers are shown.
         created: ``YYYY-MM-DDThh:mm:ssZ``; now if ``None``.
     """
-    window = watermark.window().first(verdict.n)  # an API was asked no more than it took
+    window = watermark.window(verdict.start).first(
+        verdict.n
+    )  # an API was asked no more than it took
     price = price_of(verdict.claims_tried, settled=verdict.settled)
     course = Course.of(
         verdict.answers, window, price=price, required=verdict.required_bits, stream=stream
