@@ -8,10 +8,10 @@ import numpy as np
 
 from wmx import OwnerKey, Watermark, canonical
 from wmx.answers import Answers
+from wmx.binomial import fraction_text
 from wmx.disclosure import answers_from_json, window_from_json
 from wmx.dsse import Envelope
 from wmx.evidence import PAYLOAD_TYPE, Evidence, Run
-from wmx.statistics import fraction_text
 from wmx.task import Task
 from wmx.ways import SHIFTS, Way, price_of, weigh
 

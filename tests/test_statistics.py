@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from wmx.answers import Answers
+from wmx.binomial import binomial_tail, fraction_text, log10_binomial_tail
 from wmx.statistics import (
     EXPERTS,
-    binomial_tail,
+    Experts,
     count_hits,
     evidence_bits,
     expert_bets,
-    fraction_text,
     log2_mean,
-    log10_fraction,
     required_bits,
 )
 
@@ -100,6 +99,34 @@ def test_the_first_bets_of_many_are_the_bets_of_the_first(cut: int) -> None:
     whole = expert_bets(answers, labels, 6)
     for name, bet in expert_bets(answers[:cut], labels[:cut], 6).items():
         np.testing.assert_allclose(bet, whole[name][:cut], rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize("columns", [1, 3, 6, 9])
+@pytest.mark.parametrize("sizes", [[1] * 700, [4] * 175, [699, 1], [256, 1, 255, 188]])
+def test_bets_are_the_same_to_the_bit_in_whatever_increments(
+    sizes: list[int], columns: int
+) -> None:
+    rng = np.random.default_rng(8)
+    scores, labels = rng.normal(size=(700, columns)), rng.integers(0, 6, 700)
+    scores[::50] = np.nan
+    scores[7::90] *= 1e120
+    answers = Answers.from_scores(scores)
+    experts, parts, start = Experts(6), [], 0
+    for size in sizes:
+        rows = slice(start, start + size)
+        parts.append(experts.update(answers[rows], labels[rows]))
+        start += size
+    for name, bets in expert_bets(answers, labels, 6).items():
+        found = np.concatenate([part[name] for part in parts])
+        np.testing.assert_array_equal(found, bets, err_msg=name)
+
+
+def test_increments_of_other_columns_are_refused() -> None:
+    experts = Experts(3)
+    experts.update(Answers.from_scores(np.zeros((0, 4))), np.zeros(0, np.int64))
+    experts.update(Answers.from_scores(np.zeros((2, 4))), np.zeros(2, np.int64))
+    with pytest.raises(ValueError, match="answers of 3 scores after answers of 4"):
+        experts.update(Answers.from_scores(np.zeros((2, 3))), np.zeros(2, np.int64))
 
 
 @given(classes=st.integers(2, 12), n=st.integers(1, 12), seed=st.integers(0, 2**32 - 1))
@@ -360,8 +387,10 @@ def test_the_binomial_tail_is_scipys(n: int, share: float, classes: int) -> None
     hits = round(share * n)
     expected = float(stats.binom.sf(hits - 1, n, 1 / classes))
     assume(expected > 1e-290)  # below, scipy's floats lose their digits
-    assert float(binomial_tail(hits, n, classes)) == pytest.approx(expected, rel=1e-9)
-    assert log10_fraction(binomial_tail(hits, n, classes)) == pytest.approx(
+    tail = binomial_tail(hits, n, classes)
+    assert tail is not None
+    assert float(tail) == pytest.approx(expected, rel=1e-9)
+    assert log10_binomial_tail(hits, n, classes) == pytest.approx(
         log10(expected), rel=1e-9, abs=1e-9
     )
 
@@ -376,11 +405,10 @@ def test_the_binomial_tail_is_exact() -> None:
     assert binomial_tail(99, 100, 10) == Fraction(1 + 100 * 9, 10**100)
     assert binomial_tail(0, 7, 4) == 1
     assert binomial_tail(1, 3, 2) == 1 - Fraction(comb(3, 0), 8)
-    assert log10_fraction(binomial_tail(100, 100, 1000)) == pytest.approx(-300)
-    assert log10_fraction(Fraction(1, 2)) == pytest.approx(log10(0.5))
     for wrong in (-1, 8):
-        with pytest.raises(ValueError, match="hits of 7"):
-            binomial_tail(wrong, 7, 4)
+        for count in (binomial_tail, log10_binomial_tail):
+            with pytest.raises(ValueError, match="hits of 7"):
+                count(wrong, 7, 4)
 
 
 # answers

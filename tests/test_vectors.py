@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
+from wmx.binomial import binomial_tail
 from wmx.claim import Claim
 from wmx.keys import OwnerKey
-from wmx.statistics import binomial_tail
 from wmx.trigger_file import load_images
 from wmx.watermark import Watermark
 

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from wmx import canonical
 from wmx.answers import Answers
+from wmx.binomial import fraction_text
 from wmx.claim import SCHEME, Claim, checked_time, now_text
 from wmx.commitment import Opening
 from wmx.disclosure import (
@@ -27,7 +28,6 @@ from wmx.files import read_bytes
 from wmx.keys import OwnerKey
 from wmx.printable import is_file_name, printable
 from wmx.settled import NOTHING_SETTLED, Settled
-from wmx.statistics import fraction_text
 from wmx.task import decimal_string
 from wmx.ways import Way, Weight, price_of, weigh
 from wmx.window import Window

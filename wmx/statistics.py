@@ -11,28 +11,26 @@ inequality ``P(ever W >= 2**b) <= 2**-b``, and ``bits = log2 W``.
 """
 
 from collections.abc import Callable, Iterable
-from decimal import Decimal
-from fractions import Fraction
-from math import comb, log, log2, log10
-from typing import TypeAlias
+from math import log, log2
+from typing import Protocol, TypeAlias
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from wmx.answers import Answers
-from wmx.standardising import BLOCK, standardised, unit_scale
+from wmx.likeness import WINDOW, Likeness
+from wmx.standardising import Standardiser
 
 BITS_WITH_TIMESTAMP = 64.0
 BITS_WITHOUT_TIMESTAMP = 128.0
 
-NEIGHBOUR_WINDOW = 256
-NEIGHBOUR_POWER = 4
 NEIGHBOUR_PRIOR = 0.25
 INVERSE_TEMPERATURES = (0.25, 0.5, 1.0, 2.0, 4.0)
+BLOCK_SCORES = 2**17  # scores that are weighed at a time, so that memory is bounded
 
 Labels: TypeAlias = NDArray[np.int64]
 Bets: TypeAlias = NDArray[np.float64]
-Expert: TypeAlias = Callable[[Answers, Labels, int], Bets]
 
 
 def required_bits(trusted_timestamp: bool) -> float:
@@ -45,114 +43,201 @@ def required_bits(trusted_timestamp: bool) -> float:
     return BITS_WITH_TIMESTAMP if trusted_timestamp else BITS_WITHOUT_TIMESTAMP
 
 
-# The experts.  Each returns float64 [n], the bets log2(K q_i(y_i)) in the order of the triggers.
+# The experts.  Each is told answers and their labels in the order of the triggers, as many at a
+# time as one likes, and returns float64 [n], the bets log2(K q_i(y_i)).
 
 
-def agreement(answers: Answers, labels: Labels, classes: int) -> Bets:
+class Expert(Protocol):
+    """Bets on labels, and learns from those that were settled."""
+
+    def update(self, answers: Answers, labels: Labels) -> Bets:
+        """Return the bets on the next triggers, at least one."""
+
+
+class Agreement:
     """Hit or miss of the top class: the paper's count, with a Krichevsky-Trofimov rate.
 
     After h hits in t answers a hit has probability ``(h + 1/2) / (t + 1)``; what is left is shared
     by the K - 1 other labels.  An answer outside ``0..K-1`` predicts nothing and teaches nothing.
     """
-    speaks = (answers.top >= 0) & (answers.top < classes)
-    hit = speaks & (answers.top == labels)
-    rate = (_before(hit) + 0.5) / (_before(speaks) + 1.0)
-    probability = np.where(hit, rate, (1.0 - rate) / (classes - 1))
-    return np.where(speaks, np.log2(classes * probability), 0.0)
+
+    def __init__(self, classes: int) -> None:
+        self._classes = classes
+        self._hits = self._answers = 0
+
+    def update(self, answers: Answers, labels: Labels) -> Bets:
+        """Return the bets on the next triggers."""
+        speaks = (answers.top >= 0) & (answers.top < self._classes)
+        hit = speaks & (answers.top == labels)
+        rate = (self._hits + _before(hit) + 0.5) / (self._answers + _before(speaks) + 1.0)
+        self._hits += int(hit.sum())
+        self._answers += int(speaks.sum())
+        probability = np.where(hit, rate, (1.0 - rate) / (self._classes - 1))
+        return np.where(speaks, np.log2(self._classes * probability), 0.0)
 
 
-def rank(answers: Answers, labels: Labels, classes: int) -> Bets:
+class Rank:
     """Rank of the label among the scores, in bins 1, 2, 3-4, 5-8, ...: labels pushed down, not out.
 
     Bin probabilities are Krichevsky-Trofimov estimates, uniform within a bin.  Only the scores of
     classes ``0..K-1`` count, a class without a score comes last; ties go to the lower class.
     """
-    bins = _rank_bin(_label_ranks(answers.scores, labels, classes))
-    sizes = np.bincount(_rank_bin(np.arange(classes)))
-    seen = np.zeros((len(labels), len(sizes)))
-    seen[np.arange(len(labels)), bins] = 1.0
-    counts = _before(seen)[np.arange(len(labels)), bins]
-    total = np.arange(len(labels))
-    probability = (counts + 0.5) / (total + 0.5 * len(sizes)) / sizes[bins]
-    return np.log2(classes * probability)
+
+    def __init__(self, classes: int) -> None:
+        self._classes = classes
+        self._sizes = np.bincount(_rank_bin(np.arange(classes)))
+        self._seen = np.zeros(len(self._sizes))
+
+    def update(self, answers: Answers, labels: Labels) -> Bets:
+        """Return the bets on the next triggers."""
+        bins = _rank_bin(_label_ranks(answers.scores, labels, self._classes))
+        seen = (bins[:, None] == np.arange(len(self._sizes))).astype(np.float64)
+        counts = self._seen + _before(seen)
+        rows = np.arange(len(labels))
+        total = self._seen.sum() + rows
+        self._seen = self._seen + seen.sum(axis=0)
+        probability = (counts[rows, bins] + 0.5) / (total + 0.5 * len(self._sizes))
+        bets: Bets = np.log2(self._classes * (probability / self._sizes[bins]))
+        return bets
 
 
-def softmax(answers: Answers, labels: Labels, classes: int) -> Bets:
+class Softmax:
     """Softmax of the standardised scores: how far a label stands out, not only in which place.
 
     ``q_i(y)`` is proportional to ``exp(b z_i[y])`` with the scores of :mod:`wmx.standardising`.
     The inverse temperatures b = 1/4, 1/2, 1, 2, 4 are betted on side by side, each with a fifth of
     the wealth.  A class without a score stands at 0, the average.
     """
-    log2_ratios: list[list[Bets]] = []
-    for known in standardised(answers.scores[:, :classes]):
-        own = labels[BLOCK * len(log2_ratios) :][: len(known)]
-        scores = np.pad(known, ((0, 0), (0, classes - known.shape[1])))
-        log2_ratios.append([_log2_softmax(b * scores, own) for b in INVERSE_TEMPERATURES])
-    if not log2_ratios:
-        return np.zeros(0)
-    bets = np.concatenate(log2_ratios, axis=1) + log2(classes)
-    wealth = np.logaddexp2.reduce(np.cumsum(bets, axis=1), axis=0)
-    return np.diff(wealth, prepend=log2(len(INVERSE_TEMPERATURES)))
+
+    def __init__(self, classes: int) -> None:
+        self._classes = classes
+        self._standardiser: Standardiser | None = None
+        self._log2_wealths = np.zeros((len(INVERSE_TEMPERATURES), 1))
+
+    def update(self, answers: Answers, labels: Labels) -> Bets:
+        """Return the bets on the next triggers."""
+        known = answers.scores[:, : self._classes]
+        if self._standardiser is None:
+            self._standardiser = Standardiser(known.shape[1])
+        missing = self._classes - known.shape[1]
+        scores = np.pad(self._standardiser.update(known), ((0, 0), (0, missing)))
+        bets = np.stack([_log2_softmax(b * scores, labels) for b in INVERSE_TEMPERATURES])
+        bets += log2(self._classes)
+        wealths = np.cumsum(np.hstack([self._log2_wealths, bets]), axis=1)
+        self._log2_wealths = wealths[:, -1:]
+        return np.diff(np.logaddexp2.reduce(wealths, axis=0))
 
 
-def mapping(answers: Answers, labels: Labels, classes: int) -> Bets:
+class Mapping:
     """A table from predicted class to label: classes permuted, merged, renamed or added.
 
     Each row starts from a Dirichlet prior of 1/K per label: ``(n[c, y] + 1/K) / (n[c] + 1)``.
     """
-    pairs = np.stack([answers.top, labels], axis=1)
-    probability = (_earlier_equals(pairs) + 1.0 / classes) / (
-        _earlier_equals(answers.top[:, None]) + 1.0
-    )
-    return np.log2(classes * probability)
+
+    def __init__(self, classes: int) -> None:
+        self._classes = classes
+        self._pairs: dict[tuple[int, int], int] = {}
+        self._tops: dict[int, int] = {}
+
+    def update(self, answers: Answers, labels: Labels) -> Bets:
+        """Return the bets on the next triggers."""
+        probability = np.empty(len(labels))
+        for i, pair in enumerate(zip(answers.top.tolist(), labels.tolist(), strict=True)):
+            of_pair, of_top = self._pairs.get(pair, 0), self._tops.get(pair[0], 0)
+            probability[i] = (of_pair + 1.0 / self._classes) / (of_top + 1.0)
+            self._pairs[pair], self._tops[pair[0]] = of_pair + 1, of_top + 1
+        return np.log2(self._classes * probability)
 
 
-def neighbours(answers: Answers, labels: Labels, classes: int) -> Bets:
+class Neighbours:
     """Earlier labels weighted by the likeness of the answers: replaced heads, embeddings.
 
     Likeness of answers i and j < i is ``max(0, cos)**4`` of the score vectors, both centred on the
     mean of the answers up to i; only the last 256 earlier answers are looked at.  On top of the
     summed weights lies a prior mass of 1/4, uniform over the labels.
     """
-    vectors = unit_scale(answers.scores)
-    running = np.cumsum(vectors, axis=0) / np.arange(1, len(labels) + 1)[:, None]
-    bets = np.zeros(len(labels))
-    for start in range(0, len(labels), NEIGHBOUR_WINDOW):
-        rows = slice(start, min(start + NEIGHBOUR_WINDOW, len(labels)))
-        seen = slice(max(0, start - NEIGHBOUR_WINDOW), rows.stop)
-        weights = _likeness(vectors[rows], vectors[seen], running[rows])
-        ages = np.arange(rows.start, rows.stop)[:, None] - np.arange(seen.start, seen.stop)
-        weights[(ages < 1) | (ages > NEIGHBOUR_WINDOW)] = 0.0
-        same = labels[rows, None] == labels[None, seen]
-        for_label = (weights * same).sum(axis=1) + NEIGHBOUR_PRIOR / classes
-        bets[rows] = np.log2(classes * for_label / (weights.sum(axis=1) + NEIGHBOUR_PRIOR))
-    return bets
+
+    def __init__(self, classes: int) -> None:
+        self._classes = classes
+        self._likeness = Likeness()
+        self._labels = np.zeros(WINDOW, dtype=np.int64)  # of the last answers
+
+    def update(self, answers: Answers, labels: Labels) -> Bets:
+        """Return the bets on the next triggers."""
+        weights = self._likeness.update(answers.scores)
+        known = np.concatenate([self._labels, labels])
+        self._labels = known[-WINDOW:]
+        same = sliding_window_view(known[:-1], WINDOW) == labels[:, None]
+        total = weights.sum(axis=1) + NEIGHBOUR_PRIOR
+        for_label = (weights * same).sum(axis=1) + NEIGHBOUR_PRIOR / self._classes
+        bets: Bets = np.log2(self._classes * (for_label / total))
+        return bets
 
 
-EXPERTS: dict[str, Expert] = {
-    "agreement": agreement,
-    "rank": rank,
-    "softmax": softmax,
-    "mapping": mapping,
-    "neighbours": neighbours,
+EXPERTS: dict[str, Callable[[int], Expert]] = {
+    "agreement": Agreement,
+    "rank": Rank,
+    "softmax": Softmax,
+    "mapping": Mapping,
+    "neighbours": Neighbours,
 }
 
 
 # The mixture.
 
 
+class Experts:
+    """The five experts, told answers and labels in increments.
+
+    What they bet does not hang on how the triggers were divided into increments, to the last bit.
+    An increment of n triggers takes work and memory in proportion to n, however many came before::
+
+        experts = Experts(classes=10)
+        first = experts.update(answers[:4], labels[:4])
+        later = experts.update(answers[4:], labels[4:])
+
+    Args:
+        classes: K, at least 2.
+    """
+
+    def __init__(self, classes: int) -> None:
+        self._experts = {name: expert(classes) for name, expert in EXPERTS.items()}
+        self._columns: int | None = None
+
+    def update(self, answers: Answers, labels: Labels) -> dict[str, Bets]:
+        """Bet on the next triggers, and learn from their labels.
+
+        Args:
+            answers: to the next n triggers, with as many scores per row as all before them.
+            labels: int64 [n], values ``0..K-1``.
+
+        Returns:
+            each expert's bets log2(K q_i(y_i)), float64 [n], in the order of the triggers.
+        """
+        if len(answers) != len(labels):
+            raise ValueError(f"{len(answers)} answers to {len(labels)} labels")
+        columns = answers.scores.shape[1]
+        if self._columns not in (None, columns):
+            raise ValueError(f"answers of {columns} scores after answers of {self._columns}")
+        self._columns = columns
+        block = max(1, BLOCK_SCORES // columns)
+        bets: dict[str, list[Bets]] = {name: [] for name in self._experts}
+        for start in range(0, len(labels), block):
+            rows = slice(start, start + block)
+            for name, expert in self._experts.items():
+                bets[name].append(expert.update(answers[rows], labels[rows]))
+        return {name: np.concatenate([np.zeros(0), *parts]) for name, parts in bets.items()}
+
+
 def expert_bets(answers: Answers, labels: Labels, classes: int) -> dict[str, Bets]:
-    """Return every expert's bets, log2(K q_i(y_i)), in the order of the triggers.
+    """Return every expert's bets on all triggers at once; as :meth:`Experts.update`.
 
     Args:
         answers: n answers.
         labels: int64 [n], values ``0..classes-1``.
         classes: K, at least 2.
     """
-    if len(answers) != len(labels):
-        raise ValueError(f"{len(answers)} answers to {len(labels)} labels")
-    return {name: expert(answers, labels, classes) for name, expert in EXPERTS.items()}
+    return Experts(classes).update(answers, labels)
 
 
 def log2_mean(log2_wealths: Iterable[float], log2_weights: Iterable[float] | None = None) -> float:
@@ -178,37 +263,9 @@ def evidence_bits(answers: Answers, labels: Labels, classes: int) -> float:
     return log2_mean(float(bet.sum()) for bet in bets.values())
 
 
-# The count, for those who know the paper.
-
-
 def count_hits(answers: Answers, labels: Labels) -> int:
-    """Return how often the top class is the label."""
+    """Return how often the top class is the label, which is what the paper counts."""
     return int((answers.top == labels).sum())
-
-
-def binomial_tail(hits: int, n: int, classes: int) -> Fraction:
-    """Return P(X >= hits) for X ~ Binomial(n, 1/K), exactly.
-
-    ``sum over i >= hits of C(n, i) (K-1)**(n-i) / K**n``.
-    """
-    if not 0 <= hits <= n:
-        raise ValueError(f"{hits} hits of {n}")
-    favourable = 0
-    power = 1  # (K - 1) ** (n - i), built up while i runs down from n
-    for i in range(n, hits - 1, -1):
-        favourable += comb(n, i) * power
-        power *= classes - 1
-    return Fraction(favourable, classes**n)
-
-
-def log10_fraction(value: Fraction) -> float:
-    """Return log10 of a positive fraction whose parts may be far beyond a float."""
-    return log10(value.numerator) - log10(value.denominator)
-
-
-def fraction_text(value: Fraction) -> list[str]:
-    """Return numerator and denominator in decimal digits, however long they are."""
-    return [f"{Decimal(part):f}" for part in (value.numerator, value.denominator)]
 
 
 # Parts of the experts.
@@ -228,22 +285,6 @@ def _before(events: NDArray[np.generic]) -> NDArray[np.float64]:
     return np.cumsum(values, axis=0) - values
 
 
-def _earlier_equals(rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return, for each i, how many earlier rows are the same as row i.
-
-    Args:
-        rows: int64 [n, columns].
-    """
-    group = np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
-    order = np.argsort(group, kind="stable")
-    ordered = group[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    position = np.arange(len(group)) - np.repeat(starts, np.diff(np.r_[starts, len(group)]))
-    earlier = np.empty(len(group))
-    earlier[order] = position
-    return earlier
-
-
 def _label_ranks(scores: NDArray[np.float64], labels: Labels, classes: int) -> NDArray[np.int64]:
     """Return the place of each label, 0 for the highest score; ties go to the lower class."""
     known = scores[:, :classes]
@@ -257,23 +298,3 @@ def _label_ranks(scores: NDArray[np.float64], labels: Labels, classes: int) -> N
 def _rank_bin(ranks: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the bin of 0-based ranks: 0 | 1 | 2-3 | 4-7 | ... are bins 0, 1, 2, 3, ..."""
     return np.frexp(ranks.astype(np.float64))[1].astype(np.int64)
-
-
-def _likeness(
-    rows: NDArray[np.float64], seen: NDArray[np.float64], means: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return ``max(0, cos(row_i - mean_i, seen_j - mean_i))**4``, [rows, seen]; 0 without a norm.
-
-    The centred products are expanded, so that no [rows, seen, C] array is ever made.
-    """
-    centre = (means * means).sum(axis=1)[:, None]
-    offset = means @ seen.T
-    products = rows @ seen.T - (rows * means).sum(axis=1)[:, None] - offset + centre
-    seen_squared = (seen * seen).sum(axis=1)[None, :] - 2.0 * offset + centre
-    row_squared = ((rows - means) ** 2).sum(axis=1)[:, None]
-    scale = (seen * seen).sum(axis=1)[None, :] + centre
-    norms = np.sqrt(row_squared) * np.sqrt(np.maximum(seen_squared, 0.0))
-    usable = (seen_squared > 1e-12 * scale) & (row_squared > 0.0)
-    cosine = np.divide(products, norms, out=np.zeros_like(products), where=usable & (norms > 0.0))
-    likeness: NDArray[np.float64] = np.clip(cosine, 0.0, 1.0) ** NEIGHBOUR_POWER
-    return likeness

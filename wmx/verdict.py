@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from wmx.answers import Answers
 from wmx.asking import plain_answers, rescaled_answers, shifted_answers
 from wmx.asking_in_turn import answers_in_turn
+from wmx.binomial import log10_binomial_tail
 from wmx.claim import Claim
 from wmx.errors import CannotRunError, UsageError
 from wmx.settled import Settled
-from wmx.statistics import log10_fraction, required_bits
+from wmx.statistics import required_bits
 from wmx.suspect import Suspect, opened
 from wmx.suspect.device import Device
 from wmx.timestamp import UNDATED, Dating, Roots, date_claim
@@ -33,7 +34,7 @@ class Verdict:
         hits: triggers whose label is the top class, in the first plain way.
         start: index of the first trigger that counts; those before it were disclosed.
         n, classes: number of triggers that count, and of classes K.
-        tail: P(that many hits or more by chance), exact.
+        tail: P(that many hits or more by chance), exact; ``None`` for n above 4,096.
         claims_tried: how many claims were held against this suspect; log2 of it is subtracted.
         claim: SHA-256 of the claim's payload.
         owner: the owner's raw public key.
@@ -56,7 +57,7 @@ class Verdict:
     start: int
     n: int
     classes: int
-    tail: Fraction
+    tail: Fraction | None
     claims_tried: int
     claim: str
     owner: bytes
@@ -78,8 +79,8 @@ class Verdict:
 
     @property
     def log10_tail(self) -> float:
-        """log10 of :attr:`tail`."""
-        return log10_fraction(self.tail)
+        """log10 of P(that many hits or more by chance)."""
+        return log10_binomial_tail(self.hits, self.n, self.classes)
 
 
 def verify(

@@ -12,15 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx.answers import Answers
+from wmx.binomial import binomial_tail, log10_binomial_tail
 from wmx.settled import NOTHING_SETTLED, Settled
 from wmx.statistics import (
     Bets,
     Labels,
-    binomial_tail,
     count_hits,
     expert_bets,
     log2_mean,
-    log10_fraction,
 )
 from wmx.task import Task
 from wmx.window import Window
@@ -175,14 +174,14 @@ class Weight:
         return max(self.results, key=lambda result: result.bits)
 
     @property
-    def tail(self) -> Fraction:
-        """P(that many hits or more by chance), exact."""
+    def tail(self) -> Fraction | None:
+        """P(that many hits or more by chance), exact; ``None`` for n above 4,096."""
         return binomial_tail(self.hits, self.n, self.classes)
 
     @property
     def log10_tail(self) -> float:
-        """log10 of :attr:`tail`."""
-        return log10_fraction(self.tail)
+        """log10 of P(that many hits or more by chance)."""
+        return log10_binomial_tail(self.hits, self.n, self.classes)
 
 
 def weigh(answers: Mapping[Way, Answers], window: Window, *, price: float) -> Weight:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from wmx.binomial import binomial_tail
 from wmx.claim import PAYLOAD_TYPE, Claim
 from wmx.commitment import commitment_root, draw_blinds
 from wmx.dsse import pre_authentication_encoding
@@ -19,7 +20,6 @@ from wmx.encoding import encode_array
 from wmx.keys import OwnerKey
 from wmx.labels import label_key
 from wmx.merkle import leaf_hash
-from wmx.statistics import binomial_tail
 from wmx.stream import shake
 from wmx.task import Task
 from wmx.trigger_file import save_images

@@ -222,7 +222,7 @@ def verdict_text(verdict: "Verdict") -> str:
 
 def verdict_fields(verdict: "Verdict") -> dict[str, Any]:
     """Return the verdict for programs."""
-    from wmx.statistics import fraction_text
+    from wmx.binomial import fraction_text
 
     return {
         **decision_fields(verdict),

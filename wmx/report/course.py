@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx.answers import Answers
+from wmx.likeness import WINDOW
 from wmx.report.plot import colour, inline_svg
-from wmx.statistics import NEIGHBOUR_WINDOW
 from wmx.ways import Way, weigh
 from wmx.window import Window
 
@@ -150,7 +150,7 @@ def simulated_nulls(
         bits after each trigger, float64 [count, n]; 200 nulls, or fewer where each takes long.
     """
     scores = sum(given.scores.size for given in answers.values())
-    work_of_one = scores * min(len(window), NEIGHBOUR_WINDOW)
+    work_of_one = scores * min(len(window), WINDOW)
     count = min(MOST_NULLS, max(LEAST_NULLS, NULL_WORK // work_of_one))
     labels = stream.integers(0, window.task.classes, (count, len(window)), dtype=np.int64)
     return np.stack(
