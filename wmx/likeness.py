@@ -5,14 +5,18 @@ share much, as embeddings do.  The differences are the same to the bit everywher
 answer lies exactly on the mean is no matter of rounding, and the cosine is as exact as its sums.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from wmx.answers import are_numbers
 from wmx.reproducible import of_ordinary_size, running
 
 WINDOW = 256
-BLOCK_ELEMENTS = 2**16  # differences in memory at a time, unless one row alone has more
+COLUMNS = 64  # that are multiplied at a time
+BLOCK_ELEMENTS = 2**17  # differences in memory at a time: they stay in the cache
 
 Floats = NDArray[np.float64]
 
@@ -24,61 +28,90 @@ class Likeness:
         self._count = 0
         self._origin: Floats | None = None
         self._total: Floats  # [C], of all answers
-        self._window: Floats  # [256, C], the last of them; 0 before the first
+        self._latest: Floats  # [256 or fewer, C]
 
     def update(self, scores: Floats) -> Floats:
         """Return ``max(0, cos)**4`` of each answer with the 256 before it.
 
         Args:
-            scores: float64 [n, C], finite.
+            scores: float64 [n, C], finite; those that are no numbers count as 0.
 
         Returns:
             float64 [n, 256], the latest of the earlier answers last; 0 where there is none, and
             where one of the two lies on the mean.
         """
-        rows = of_ordinary_size(scores)
+        rows = of_ordinary_size(np.where(are_numbers(scores), scores, 0.0))
         if self._origin is None:
             self._origin = rows[0].copy()
             self._total = np.zeros(rows.shape[1])
-            self._window = np.zeros((WINDOW, rows.shape[1]))
+            self._latest = np.zeros((0, rows.shape[1]))
         values = rows - self._origin
         totals = running(self._total, values)
-        counts = np.arange(self._count + 1, self._count + 1 + len(values))[:, None]
-        means = totals / counts
-        known = np.concatenate([self._window, values])
-        earlier = sliding_window_view(np.ascontiguousarray(known[:-1].T), WINDOW, axis=1)
-        weights = _weights(earlier.transpose(1, 0, 2), means, values - means)
-        ages = WINDOW - np.arange(WINDOW)
-        weights[ages >= counts] = 0.0  # before the first answer
+        earlier = np.arange(self._count, self._count + len(values))
+        means = totals / (earlier + 1)[:, None]
+        own = values - means
+        weights = np.zeros((len(values), WINDOW))
+        windows = _windows(self._latest, values, _width(earlier[-1]))
+        for block in _blocks(earlier, min(COLUMNS, rows.shape[1])):
+            slots = slice(-_width(earlier[block][-1]), None)
+            weights[block, slots] = _weights(windows[block, :, slots], means[block], own[block])
+        weights[WINDOW - np.arange(WINDOW) > earlier[:, None]] = 0.0
         self._count += len(values)
         self._total = totals[-1]
-        self._window = known[-WINDOW:]
+        self._latest = np.concatenate([self._latest, values])[-WINDOW:]
         return weights
 
 
-def _weights(earlier: Floats, means: Floats, own: Floats) -> Floats:
-    """Return ``max(0, cos(own_i, earlier_ij - mean_i))**4``, 0 where a vector has no length.
+def _width(earlier: np.int64) -> int:
+    """Return the least power of two, up to 256, that has room for all earlier answers.
+
+    It hangs on an answer's place alone, so that increments do not change the order of sums.
+    """
+    return min(WINDOW, 1 << max(0, int(earlier) - 1).bit_length())
+
+
+def _windows(latest: Floats, values: Floats, width: int) -> Floats:
+    """Return a view [n, C, width] of the answers before each of ``values``, 0 before the first."""
+    columns = np.zeros((values.shape[1], width + len(values) - 1))
+    known = np.concatenate([latest, values[:-1]])
+    columns[:, columns.shape[1] - len(known) :] = known.T
+    return sliding_window_view(columns, width, axis=1).transpose(1, 0, 2)
+
+
+def _blocks(earlier: NDArray[np.int64], columns: int) -> Iterator[slice]:
+    """Yield slices of answers with windows of one width, whose differences fit the cache."""
+    start = 0
+    while start < len(earlier):
+        width = _width(earlier[start])
+        rows = max(1, BLOCK_ELEMENTS // (width * columns))
+        if width < WINDOW:
+            rows = min(rows, width - int(earlier[start]) + 1)
+        yield slice(start, start + rows)
+        start += rows
+
+
+def _weights(seen: Floats, means: Floats, own: Floats) -> Floats:
+    """Return ``max(0, cos(own_i, seen_ij - mean_i))**4``, 0 where a vector has no length.
 
     Args:
-        earlier: float64 [n, C, 256].
+        seen: float64 [n, C, width].
         means: float64 [n, C].
         own: float64 [n, C], already without the mean.
 
     Returns:
-        float64 [n, 256].
+        float64 [n, width].
     """
-    weights = np.zeros((len(own), WINDOW))
-    own_squares = np.einsum("ic,ic->i", own, own)[:, None]
-    block = max(1, BLOCK_ELEMENTS // (WINDOW * own.shape[1]))
-    for start in range(0, len(own), block):
-        rows = slice(start, start + block)
-        parts = earlier[rows] - means[rows, :, None]
-        products = np.maximum(np.matmul(own[rows, None, :], parts)[:, 0, :], 0.0)
-        squares = np.einsum("ica,ica->ia", parts, parts)
-        own_square = own_squares[rows]
-        # a product above 0 needs two lengths above 0
-        np.divide(products, own_square, out=weights[rows], where=products > 0.0)
-        np.divide(products, squares, out=products, where=products > 0.0)
-        weights[rows] *= products  # the squared cosine
-    np.minimum(weights, 1.0, out=weights)
-    return np.square(weights, out=weights)
+    products, squares = np.zeros((2, len(own), seen.shape[2]))
+    own_squares = np.zeros((len(own), 1))
+    for start in range(0, own.shape[1], COLUMNS):
+        columns = slice(start, start + COLUMNS)
+        parts, own_parts = seen[:, columns] - means[:, columns, None], own[:, columns]
+        products += np.matmul(own_parts[:, None, :], parts)[:, 0, :]
+        squares += np.einsum("icj,icj->ij", parts, parts)
+        own_squares += np.einsum("ic,ic->i", own_parts, own_parts)[:, None]
+    own_squares[own_squares == 0.0] = 1.0  # what has no length has no products either
+    squares[squares == 0.0] = 1.0
+    ahead = np.maximum(products, 0.0)
+    squared_cosines = ahead / own_squares * ahead / squares
+    weights: Floats = np.square(np.minimum(squared_cosines, 1.0))
+    return weights

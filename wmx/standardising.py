@@ -11,6 +11,7 @@ Order and rounding of every operation are part of the protocol (:mod:`wmx.reprod
 import numpy as np
 from numpy.typing import NDArray
 
+from wmx.answers import are_numbers
 from wmx.reproducible import logarithm, of_ordinary_size, running, sum_of_each
 
 SPREAD_PRIOR = 10.0
@@ -50,7 +51,7 @@ class Standardiser:
             float64 [n, columns]; 0, the average, where there is no number and where nothing has
             varied.
         """
-        speaks = np.abs(scores) < np.finfo(np.float64).max
+        speaks = are_numbers(scores)
         values = self._from_origin(_centred(self._logarithms(scores, speaks), speaks), speaks)
         counts = running(self._count, speaks)
         totals = running(self._total, values)

@@ -27,7 +27,7 @@ BITS_WITHOUT_TIMESTAMP = 128.0
 
 NEIGHBOUR_PRIOR = 0.25
 INVERSE_TEMPERATURES = (0.25, 0.5, 1.0, 2.0, 4.0)
-BLOCK_SCORES = 2**17  # scores that are weighed at a time, so that memory is bounded
+BLOCK_SCORES, BLOCK_ROWS = 2**17, 2**11  # that are weighed at a time: memory is bounded
 
 Labels: TypeAlias = NDArray[np.int64]
 Bets: TypeAlias = NDArray[np.float64]
@@ -119,9 +119,9 @@ class Softmax:
         known = answers.scores[:, : self._classes]
         if self._standardiser is None:
             self._standardiser = Standardiser(known.shape[1])
-        missing = self._classes - known.shape[1]
-        scores = np.pad(self._standardiser.update(known), ((0, 0), (0, missing)))
-        bets = np.stack([_log2_softmax(b * scores, labels) for b in INVERSE_TEMPERATURES])
+        scores = self._standardiser.update(known)
+        silent = self._classes - known.shape[1]
+        bets = np.stack([_log2_softmax(b * scores, labels, silent) for b in INVERSE_TEMPERATURES])
         bets += log2(self._classes)
         wealths = np.cumsum(np.hstack([self._log2_wealths, bets]), axis=1)
         self._log2_wealths = wealths[:, -1:]
@@ -216,11 +216,10 @@ class Experts:
         """
         if len(answers) != len(labels):
             raise ValueError(f"{len(answers)} answers to {len(labels)} labels")
-        columns = answers.scores.shape[1]
-        if self._columns not in (None, columns):
-            raise ValueError(f"answers of {columns} scores after answers of {self._columns}")
-        self._columns = columns
-        block = max(1, BLOCK_SCORES // columns)
+        if self._columns not in (None, answers.columns):
+            raise ValueError(f"answers of {answers.columns} scores after some of {self._columns}")
+        self._columns = answers.columns
+        block = min(BLOCK_ROWS, max(1, BLOCK_SCORES // answers.columns))
         bets: dict[str, list[Bets]] = {name: [] for name in self._experts}
         for start in range(0, len(labels), block):
             rows = slice(start, start + block)
@@ -271,11 +270,18 @@ def count_hits(answers: Answers, labels: Labels) -> int:
 # Parts of the experts.
 
 
-def _log2_softmax(scores: NDArray[np.float64], labels: Labels) -> Bets:
-    """Return log2 of the probability that the softmax of each row gives to its label."""
-    above = scores - scores.max(axis=1, keepdims=True)
-    own = above[np.arange(len(labels)), labels]
-    bets: Bets = (own - np.log(np.exp(above).sum(axis=1))) / log(2.0)
+def _log2_softmax(scores: NDArray[np.float64], labels: Labels, silent: int) -> Bets:
+    """Return log2 of the probability that the softmax of each row gives to its label.
+
+    Args:
+        scores: float64 [n, C].
+        labels: int64 [n], values ``0..C+silent-1``.
+        silent: number of classes that stand at 0, after the C that have a score.
+    """
+    own, columns = _own_scores(scores, labels), scores.shape[1]
+    highest = scores.max(axis=1, initial=-np.inf if silent == 0 else 0.0)
+    powers = np.exp(scores - highest[:, None]).sum(axis=1) + silent * np.exp(-highest)
+    bets: Bets = (np.where(labels < columns, own, 0.0) - highest - np.log(powers)) / log(2.0)
     return bets
 
 
@@ -289,10 +295,17 @@ def _label_ranks(scores: NDArray[np.float64], labels: Labels, classes: int) -> N
     """Return the place of each label, 0 for the highest score; ties go to the lower class."""
     known = scores[:, :classes]
     columns = known.shape[1]
-    has_score = labels < columns
-    own = known[np.arange(len(labels)), np.where(has_score, labels, 0)][:, None]
+    own = _own_scores(known, labels)[:, None]
     ahead = (known > own) | ((known == own) & (np.arange(columns) < labels[:, None]))
-    return np.where(has_score, ahead.sum(axis=1), labels).astype(np.int64)
+    return np.where(labels < columns, ahead.sum(axis=1), labels).astype(np.int64)
+
+
+def _own_scores(scores: NDArray[np.float64], labels: Labels) -> NDArray[np.float64]:
+    """Return each row's score of its label; of the first class where the label has none."""
+    own: NDArray[np.float64] = scores[
+        np.arange(len(labels)), np.where(labels < scores.shape[1], labels, 0)
+    ]
+    return own
 
 
 def _rank_bin(ranks: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -149,7 +149,7 @@ def simulated_nulls(
     Returns:
         bits after each trigger, float64 [count, n]; 200 nulls, or fewer where each takes long.
     """
-    scores = sum(given.scores.size for given in answers.values())
+    scores = sum(given.size for given in answers.values())
     work_of_one = scores * min(len(window), WINDOW)
     count = min(MOST_NULLS, max(LEAST_NULLS, NULL_WORK // work_of_one))
     labels = stream.integers(0, window.task.classes, (count, len(window)), dtype=np.int64)
