@@ -196,7 +196,8 @@ def modes_watched(folder: Path) -> Iterator[set[str]]:
     done = threading.Event()
 
     def look() -> None:
-        for path in folder.rglob("*"):
+        names = ((where, name) for where, _, files in os.walk(folder) for name in files)
+        for path in (Path(where) / name for where, name in names):  # folders may go meanwhile
             try:
                 mode = path.stat().st_mode
             except OSError:
