@@ -9,8 +9,9 @@
 
    The commitment stays, so no trigger is hashed again.  scrypt is written for the vector unit here,
    since a forger would not take the slower one of OpenSSL, against which it is checked first.
+   Counted are seconds of the processor.
 
-       cc -O3 -march=native -o price_of_a_try benchmarks/price_of_a_try.c -lcrypto
+       gcc -O3 -march=native -o price_of_a_try benchmarks/price_of_a_try.c -lcrypto
        ./price_of_a_try [seconds for each measurement, 5] */
 
 #include <openssl/evp.h>
@@ -35,7 +36,9 @@ static void need(int ok) {
     }
 }
 
-static void digest_of(const EVP_MD *hash, const uint8_t *in, size_t size, uint8_t *out, size_t wanted) {
+static void digest_of(
+    const EVP_MD *hash, const uint8_t *in, size_t size, uint8_t *out, size_t wanted
+) {
     need(EVP_DigestInit_ex(context, hash, NULL));
     need(EVP_DigestUpdate(context, in, size));
     if (hash == shake256) need(EVP_DigestFinalXOF(context, out, wanted));
@@ -89,7 +92,10 @@ static void in_diagonals(uint32_t *words, int back) {
 static void stretched(const uint8_t digest[32], const char *salt, uint8_t key[KEY], v4 *table) {
     static v4 x[2 * LANES], y[2 * LANES], zeros[2 * LANES];
     uint8_t *bytes = (uint8_t *)x;
-    need(PKCS5_PBKDF2_HMAC((const char *)digest, 32, (const uint8_t *)salt, strlen(salt), 1, sha256, BLOCK, bytes));
+    const char *password = (const char *)digest;
+    need(PKCS5_PBKDF2_HMAC(
+        password, 32, (const uint8_t *)salt, strlen(salt), 1, sha256, BLOCK, bytes
+    ));
     in_diagonals((uint32_t *)x, 0);
     for (int i = 0; i < N; i++) {
         memcpy(table + (size_t)i * 2 * LANES, x, BLOCK);
@@ -102,7 +108,7 @@ static void stretched(const uint8_t digest[32], const char *salt, uint8_t key[KE
         memcpy(x, y, BLOCK);
     }
     in_diagonals((uint32_t *)x, 1);
-    need(PKCS5_PBKDF2_HMAC((const char *)digest, 32, bytes, BLOCK, 1, sha256, KEY, key));
+    need(PKCS5_PBKDF2_HMAC(password, 32, bytes, BLOCK, 1, sha256, KEY, key));
 }
 
 /* The tries. */
@@ -145,11 +151,16 @@ static void try_wmx_3(v4 *table) {
     labels_in_turn(key);
 }
 
+static void by_openssl(const uint8_t digest[32], uint8_t key[KEY]) {
+    const uint8_t *salt = (const uint8_t *)"wmx-3 labels";
+    need(EVP_PBE_scrypt((const char *)digest, 32, salt, 12, N, R, 1, 1 << 26, key, KEY));
+}
+
 static void try_wmx_3_by_openssl(v4 *table) {
     uint8_t digest[32], key[KEY];
     (void)table;
     digest_of(sha256, note, sizeof note, digest, 32);
-    need(EVP_PBE_scrypt((char *)digest, 32, (const uint8_t *)"wmx-3 labels", 12, N, R, 1, 1 << 26, key, KEY));
+    by_openssl(digest, key);
     labels_in_turn(key);
 }
 
@@ -175,7 +186,8 @@ static void measure(const char *name, void (*one)(v4 *), v4 *table, double secon
         tries++;
         taken = now() - began;
     } while (taken < seconds);
-    printf("%-44s %12.1f tries a second, %8.3f us each\n", name, tries / taken, 1e6 * taken / tries);
+    printf("%-44s %12.1f tries a second, %9.3f us each\n", name, tries / taken,
+           1e6 * taken / tries);
 }
 
 int main(int count, char **words) {
@@ -188,7 +200,7 @@ int main(int count, char **words) {
     if (!table || !context || !sha256 || !shake256) return 1;
     memset(table, 0, (size_t)N * BLOCK);
     stretched(digest, "wmx-3 labels", key, table);
-    need(EVP_PBE_scrypt((char *)digest, 32, (const uint8_t *)"wmx-3 labels", 12, N, R, 1, 1 << 26, expected, KEY));
+    by_openssl(digest, expected);
     if (memcmp(key, expected, KEY) != 0) {
         fprintf(stderr, "this scrypt is not OpenSSL's\n");
         return 1;
