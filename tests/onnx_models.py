@@ -101,15 +101,17 @@ def two_outputs(watermark: Watermark) -> bytes:
     return proto.SerializeToString()
 
 
-def image_output(watermark: Watermark) -> bytes:
-    """A model without a classifier output: it gives its input back."""
-    nodes = [helper.make_node("Identity", ["x"], ["y"])]
-    shape = _input_shape(watermark, "NCHW", None)
+def one_number(watermark: Watermark) -> bytes:
+    """A model without a classifier output: it gives the mean of its input."""
     graph = helper.make_graph(
-        nodes,
-        "identity",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
+        [helper.make_node("ReduceMean", ["x"], ["y"], axes=[1, 2, 3], keepdims=0)],
+        "mean",
+        [
+            helper.make_tensor_value_info(
+                "x", TensorProto.FLOAT, _input_shape(watermark, "NCHW", None)
+            )
+        ],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n"])],
     )
     return _serialised(graph, OPSET)
 

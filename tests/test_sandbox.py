@@ -299,7 +299,7 @@ PORT = "['x', 'tensor(float)', [None, 1, 8, 8]]"
         ({"run": "Message('answers', {}, (np.zeros((99, 10)),))"}, "no classifier output"),
         ({"run": "Message('answers', {}, (None,))"}, "no classifier output"),
         ({"run": "Message('answers', {}, (np.zeros((100, 0)),))"}, "no classifier output"),
-        ({"run": "Message('answers', {}, (np.zeros(100, bool),))"}, "no classifier output"),
+        ({"run": "Message('answers', {}, (np.full(100, 0.5),))"}, "no classifier output"),
     ],
 )
 def test_a_child_that_lies_is_an_error_and_no_verdict(

@@ -94,7 +94,7 @@ def test_another_input_shape_names_both(model: bytes, tmp_path: Path) -> None:
 
 def test_no_classifier_output(watermark: Watermark, tmp_path: Path) -> None:
     path = tmp_path / "suspect.onnx"
-    path.write_bytes(onnx_models.image_output(watermark))
+    path.write_bytes(onnx_models.one_number(watermark))
     assert "no classifier output" in str(refused(path, watermark))
 
 

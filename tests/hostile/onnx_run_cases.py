@@ -203,7 +203,7 @@ def answers_without_columns(scene: Scene) -> Attack:
     )
 
 
-@case(4, "has no classifier output")
+@case(1, "NOT VERIFIED")
 def its_input_as_an_answer(scene: Scene) -> Attack:
     return graph(scene, [op("Identity", "x", "y")])
 

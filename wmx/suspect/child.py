@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from numpy.typing import NDArray
 
-from wmx.errors import CannotRunError, WmxError
+from wmx.errors import WmxError
 from wmx.sandbox import wire
 from wmx.sandbox.limits import limit_this_process
 from wmx.sandbox.locks import CHANGING_FILES, NETWORK, OTHER_PROCESSES, READING_FILES
@@ -19,6 +19,7 @@ from wmx.sandbox.seccomp import filter_this_process
 from wmx.sandbox.wire import MAX_ANSWER_BYTES, Message
 from wmx.suspect import runtime
 from wmx.suspect.port import Port
+from wmx.suspect.tables import may_be_a_table
 
 MAX_REQUEST_BYTES = 2**33  # more than all files of a model have together
 OVERTIME = 5  # seconds after which a child whose parent is gone ends itself
@@ -125,12 +126,7 @@ class Child:
         fed = {name: array for name, array in inputs.items() if array is not None}
         rows = {len(array) for array in fed.values() if array.ndim}
         values = [value if _may_answer(value, rows) else None for value in self.values(fed)]
-        size = sum(value.nbytes for value in values if value is not None)
-        if size > MAX_ANSWER_BYTES:
-            raise CannotRunError(
-                f"the model answers {size:,} bytes at once, expected at most {MAX_ANSWER_BYTES:,}"
-            )
-        return Message("answers", {}, tuple(values))
+        return Message("answers", {}, tuple(_narrowest(values)))
 
     def values(self, inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any] | None]:
         """Return the model's outputs."""
@@ -144,6 +140,22 @@ def _port(port: Port) -> list[Any]:
 
 def _may_answer(value: NDArray[Any] | None, rows: set[int]) -> bool:
     """Say whether a value may be scores or class numbers of the inputs; no more is sent."""
-    if value is None or not wire.fits(value) or value.ndim < 1 or len(value) not in rows:
+    if value is None or not wire.fits(value):
         return False
-    return len([dim for dim in value.shape[1:] if dim != 1]) <= 1
+    return any(may_be_a_table(value, count) for count in rows)
+
+
+def _narrowest(values: list[NDArray[Any] | None]) -> list[NDArray[Any] | None]:
+    """Leave out the largest values, until one message can hold the others.
+
+    An output without end, beside the scores, would else hide them.
+    """
+    left = MAX_ANSWER_BYTES
+    sent = set()
+    sizes = {place: value.nbytes for place, value in enumerate(values) if value is not None}
+    for place in sorted(sizes, key=lambda place: sizes[place]):
+        left -= sizes[place]
+        if left < 0:
+            break
+        sent.add(place)
+    return [value if place in sent else None for place, value in enumerate(values)]

@@ -13,11 +13,12 @@ from wmx.settled import NOTHING_SETTLED
 from wmx.suspect.feeding import Feeding
 from wmx.suspect.layouts import Layout
 from wmx.suspect.reading import readings
+from wmx.suspect.values import Texts
 from wmx.task import Task
 
 
 class FunctionSuspect:
-    """Wraps ``predict``: [n, *task.shape] -> scores [n, C] or class numbers [n]."""
+    """Wraps ``predict``: [n, *task.shape] -> scores [n, C], class numbers [n] or names [n]."""
 
     engine = "python function"
     sha256: str | None = None
@@ -27,6 +28,7 @@ class FunctionSuspect:
 
     def __init__(self, predict: Callable[[NDArray[Any]], Any]) -> None:
         self._predict = predict
+        self._texts = Texts()
         self.name = getattr(predict, "__name__", type(predict).__name__)
 
     def feedings(self, task: Task) -> list[Feeding]:
@@ -39,11 +41,13 @@ class FunctionSuspect:
     ) -> dict[str, Answers]:
         """Call the function once with all inputs, normalised as the claim says."""
         result = np.asarray(self._predict(task.model_input(inputs)))
+        if result.dtype.kind in "OUST":
+            result = self._texts.numbered(result)
         found = readings({"result": result}, len(inputs), task.classes)
         if not found:
             raise CannotRunError(
                 f"{self.name} returned {result.dtype} {result.shape} for {len(inputs)} inputs, "
-                "expected scores [n, C] or class numbers [n]"
+                "expected scores [n, C], or class numbers or names [n]"
             )
         return found
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
-import numpy as np
 from numpy.typing import NDArray
 
 from wmx.answers import Answers
@@ -16,9 +15,9 @@ from wmx.suspect.device import Device, require_device
 from wmx.suspect.feeding import Feeding, cannot_be_fed, feedings, filled_up
 from wmx.suspect.model_files import ModelFiles
 from wmx.suspect.reading import readings
+from wmx.suspect.tables import Joined
 from wmx.task import Task
 
-MAX_ANSWER_BYTES = 2**29  # of all outputs to all inputs
 Fed: TypeAlias = Callable[[int, int], dict[str, NDArray[Any]]]
 
 
@@ -117,19 +116,18 @@ class OnnxFile:
             return feeding.fed(inputs[start:stop], task, scaling)
 
         try:
-            outputs = self._run(fed, len(inputs), rows, feeding.batch)
+            outputs = self._run(fed, len(inputs), rows, feeding.batch, task.classes)
         except CannotRunError:
             if feeding.batch is not None or rows == 1:
                 raise
-            outputs = self._run(fed, len(inputs), 1, None)  # a free batch in name only
-        if self.settled.output is not None:
-            outputs = {name: outputs[name] for name in outputs if name == self.settled.output}
+            # a free batch in name only
+            outputs = self._run(fed, len(inputs), 1, None, task.classes)
         found = readings(outputs, len(inputs), task.classes)
         if not found:
             declared = "; ".join(map(str, self.session.outputs))
             raise CannotRunError(
-                f"{self.name} has no classifier output: it gives {declared}, expected float "
-                "scores [N, C] with C >= 2, or integer class numbers [N]",
+                f"{self.name} has no classifier output: it gives {declared}, expected scores "
+                "[N, C] with C >= 2, or class numbers or names [N]",
                 hint="export the model with its logits, probabilities or classes as an output",
             )
         return found
@@ -146,33 +144,22 @@ class OnnxFile:
                         f"{self.name} has no {role} {name!r}; it has {', '.join(known)}"
                     )
 
-    def _run(self, fed: Fed, n: int, rows: int, batch: int | None) -> dict[str, NDArray[Any]]:
-        """Return each output that is an array over the inputs, joined over the chunks."""
-        left = MAX_ANSWER_BYTES
-        parts: dict[str, list[NDArray[Any]]] = {}
+    def _run(
+        self, fed: Fed, n: int, rows: int, batch: int | None, classes: int
+    ) -> dict[str, NDArray[Any]]:
+        """Return each output that is a table over the inputs, joined over the calls."""
+        joined = Joined(n, classes)
+        names = [port.name for port in self.session.outputs]
         for start in range(0, n, rows):
             stop = min(start + rows, n)
             wanted = stop - start
             chunk = fed(start, stop)
             if batch is not None and wanted < rows:
                 chunk = {name: filled_up(array, wanted, rows) for name, array in chunk.items()}
-            asked = wanted if batch is None else rows
-            results = self.session.run(chunk)
-            for port, array in zip(self.session.outputs, results, strict=True):
-                if array is not None and array.ndim and len(array) == asked:
-                    left -= array.nbytes
-                    if left < 0:
-                        raise CannotRunError(
-                            f"{self.name} answers {n} inputs with more than "
-                            f"{MAX_ANSWER_BYTES:,} bytes, which no classifier needs"
-                        )
-                    parts.setdefault(port.name, []).append(array[:wanted])
-        calls = -(-n // rows)
-        joined = {
-            name: np.concatenate(arrays)
-            for name, arrays in parts.items()
-            if len(arrays) == calls and len({array.shape[1:] for array in arrays}) == 1
-        }
-        if not joined and rows > 1 and batch is None:
+            results = zip(names, self.session.run(chunk), strict=True)
+            read = [one for one in results if self.settled.output in (None, one[0])]
+            joined.add(read, wanted if batch is None else rows, wanted)
+        found = joined.tables()
+        if not found and rows > 1 and batch is None:
             raise CannotRunError(f"{self.name} does not answer {rows} inputs with {rows} rows")
-        return joined
+        return found

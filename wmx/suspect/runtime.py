@@ -23,7 +23,14 @@ from wmx.suspect.device import Device
 from wmx.suspect.external_data import ONE_FILE_HINT
 from wmx.suspect.onnx_rules import require_harmless
 from wmx.suspect.port import Port
-from wmx.suspect.values import Texts, from_bfloat16, from_maps, to_bfloat16
+from wmx.suspect.values import (
+    BFLOAT16,
+    UNKNOWN_TO_NUMPY,
+    Texts,
+    from_ort_value,
+    from_sequence,
+    to_bfloat16,
+)
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
@@ -31,7 +38,6 @@ TENSORRT = "TensorrtExecutionProvider"
 PROVIDER_OF = {"cpu": CPU, "cuda": CUDA, "tensorrt": TENSORRT}
 PROVIDER_OPTIONS: dict[str, dict[str, str]] = {CUDA: {"use_tf32": "0"}, TENSORRT: {}}
 
-BFLOAT16 = "tensor(bfloat16)"
 BFLOAT16_IN_ONNX = 16  # onnx.TensorProto.BFLOAT16
 
 FATAL_ONLY = 4
@@ -73,24 +79,20 @@ class Session:
         self.provider: str = session.get_providers()[0]
         self._texts = Texts()
         self._halves = {port.name for port in self.inputs if port.type == BFLOAT16}
-        self._gives_halves = any(port.type == BFLOAT16 for port in self.outputs)
+        self._unknown = [port.name for port in self.outputs if _is_unknown(port)]
 
     def run(self, inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any] | None]:
         """Return the value of every output, in the order of :attr:`outputs`.
 
-        A map from classes to scores becomes an array of scores, names of classes become numbers;
-        ``None`` stands for any other sequence or map.
+        Maps from classes to scores and sequences of arrays become one array, texts become numbers
+        (:mod:`wmx.suspect.values`); ``None`` stands for what cannot.
 
         Raises:
             CannotRunError: the model failed on these inputs.
         """
         try:
             fed = {name: self._as_declared(name, array) for name, array in inputs.items()}
-            if self._gives_halves:
-                values = self._run_in_halves(fed)
-            else:
-                values = self._session.run(None, fed)
-            return [self._as_array(value) for value in values]
+            return list(map(self._as_array, self._values(fed)))
         except MemoryError:
             raise CannotRunError("the model needs more memory than there is", ROOM_HINT) from None
         except RUNTIME_ERRORS as error:
@@ -106,28 +108,34 @@ class Session:
             to_bfloat16(array), BFLOAT16_IN_ONNX
         )
 
-    def _run_in_halves(self, fed: dict[str, Any]) -> list[Any]:
-        """Run a model with outputs that the runtime cannot hand to numpy."""
+    def _values(self, fed: dict[str, Any]) -> list[Any]:
+        """Return all outputs; those that the runtime cannot hand to numpy are run for alone."""
+        if not self._unknown:
+            return list(self._session.run(None, fed))
         given = {
             name: onnxruntime.OrtValue.ortvalue_from_numpy(value)
             if isinstance(value, np.ndarray)
             else value
             for name, value in fed.items()
         }
-        values = self._session.run_with_ort_values(None, given)
-        return [
-            from_bfloat16(value)
-            if value.is_tensor() and value.data_type() == BFLOAT16
-            else (value.numpy() if value.is_tensor() else None)
-            for value in values
-        ]
+        unknown = self._session.run_with_ort_values(self._unknown, given)
+        values = dict(zip(self._unknown, map(from_ort_value, unknown), strict=True))
+        known = [port.name for port in self.outputs if port.name not in values]
+        if known:
+            values |= zip(known, self._session.run(known, fed), strict=True)
+        return [values[port.name] for port in self.outputs]
 
     def _as_array(self, value: Any) -> NDArray[Any] | None:
         if isinstance(value, list):
-            return from_maps(value)
+            value = from_sequence(value)
         if not isinstance(value, np.ndarray):
             return None
-        return self._texts.numbered(value) if value.dtype.kind in "OUS" else value
+        return self._texts.numbered(value) if value.dtype.kind in "OUST" else value
+
+
+def _is_unknown(port: Port) -> bool:
+    """Say whether an output is of a type that numpy does not know, or may be."""
+    return port.type.removeprefix("optional(").rstrip(")") + ")" in UNKNOWN_TO_NUMPY
 
 
 def load(

@@ -1,24 +1,154 @@
-"""What a model gives that is no plain array, turned into one: maps, texts, bfloat16.
+"""What a model gives that numpy has no array for, turned into one.
 
-This runs beside the model, in the child: its texts never leave the process, only numbers do.
+Maps, sequences and texts, and numbers of types that numpy does not know.  This runs beside the
+model, in the child: its texts never leave the process, only numbers do.
 """
 
 import ctypes
+import re
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_CLASSES = 2**16  # keys of a map
+MAX_CLASSES = 2**16  # keys of a map, and parts of a sequence
+FIRST_NAME = 10**9  # numbers of classes that have a name; those in digits are below
+NUMBER = re.compile(
+    r"[-+]?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40})(e[-+]?[0-9]{1,4})?|nan|[-+]?inf",
+    re.IGNORECASE | re.ASCII,
+)
+BFLOAT16 = "tensor(bfloat16)"
+INTEGERS = {  # bits of each, several to a byte, the lowest first; and whether they have a sign
+    "tensor(int4)": (4, True),
+    "tensor(uint4)": (4, False),
+    "tensor(int2)": (2, True),
+    "tensor(uint2)": (2, False),
+}
+FLOATS = {  # bits of the fraction, bias of the exponent
+    "tensor(float8e4m3fn)": (3, 7),
+    "tensor(float8e4m3fnuz)": (3, 8),
+    "tensor(float8e5m2)": (2, 15),
+    "tensor(float8e5m2fnuz)": (2, 16),
+}
+EXPONENTS = "tensor(float8e8m0)"
+UNKNOWN_TO_NUMPY = {BFLOAT16, EXPONENTS, *INTEGERS, *FLOATS}
 
 
-def from_maps(rows: list[Any]) -> NDArray[np.float64] | None:
-    """Return the scores [n, C] that a ZipMap gives as one map from class to score for each input.
+def from_sequence(values: list[Any]) -> NDArray[Any] | None:
+    """Return a sequence as one array; ``None`` if its parts do not fit together.
 
-    The columns are the classes in ascending order, numbers as numbers; ``None`` if the rows are no
-    maps to numbers over the same classes.
+    Maps from class to score, one for each input (what a ZipMap gives), become scores [n, C].
+    Arrays of one shape are stacked along a new first axis, others joined along their last one.
     """
-    if not rows or not all(isinstance(row, dict) for row in rows):
+    if not 0 < len(values) <= MAX_CLASSES:
+        return None
+    if all(isinstance(value, np.ndarray) for value in values):
+        try:
+            alike = len({value.shape for value in values}) == 1
+            return np.stack(values) if alike else np.concatenate(values, axis=-1)
+        except ValueError:
+            return None
+    return _from_maps(values)
+
+
+class Texts:
+    """Numbers for the texts that a model has answered so far."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def numbered(self, texts: NDArray[Any]) -> NDArray[np.int64] | NDArray[np.float64]:
+        """Return what texts stand for, in their shape.
+
+        Numbers with a point, a sign or an exponent among them, and nothing but numbers, are the
+        scores that they spell.  Else texts are names of classes: one of digits is its number, and
+        the others count up from :data:`FIRST_NAME`.  So a name is told from every other name and
+        from every number, whatever the names are, and keeps its number from call to call.
+        """
+        flat = [str(text) for text in texts.reshape(-1)]
+        if all(map(NUMBER.fullmatch, flat)) and not all(map(_is_digits, flat)):
+            return np.array(list(map(float, flat)), np.float64).reshape(texts.shape)
+        return np.array(list(map(self._number, flat)), np.int64).reshape(texts.shape)
+
+    def _number(self, text: str) -> int:
+        if _is_digits(text):
+            return int(text)
+        return self._numbers.setdefault(text, FIRST_NAME + len(self._numbers))
+
+
+def to_bfloat16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Round to the nearest bfloat16, ties to even, and return its bits."""
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    rounded = bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
+    return (rounded >> np.uint32(16)).astype(np.uint16)
+
+
+def from_bfloat16(bits: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """Return the numbers whose bits are given."""
+    numbers: NDArray[np.float32] = (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    return numbers
+
+
+def from_ort_value(value: Any) -> NDArray[Any] | None:
+    """Return the array of an OrtValue, of whatever numeric type; ``None`` if it is no tensor."""
+    if not value.has_value() or not value.is_tensor():
+        return None
+    kind = value.data_type()
+    if kind not in UNKNOWN_TO_NUMPY:
+        array: NDArray[Any] = value.numpy()
+        return array
+    shape = tuple(value.shape())
+    count = int(np.prod(shape))
+    bits = 16 if kind == BFLOAT16 else INTEGERS[kind][0] if kind in INTEGERS else 8
+    size = -(-count * bits // 8)
+    data = np.frombuffer(ctypes.string_at(value.data_ptr(), size) if size else b"", np.uint8)
+    numbers: NDArray[Any] = _decoded(kind, data)[:count].reshape(shape)
+    return numbers
+
+
+def _decoded(kind: str, data: NDArray[np.uint8]) -> NDArray[Any]:
+    """Return the numbers of one of the types of :data:`UNKNOWN_TO_NUMPY`, from their bytes."""
+    if kind == BFLOAT16:
+        return from_bfloat16(data.view(np.uint16))
+    if kind == EXPONENTS:
+        return np.where(data == 255, np.nan, np.exp2(data - 127.0))
+    if kind in FLOATS:
+        return _float8(kind)[data]
+    bits, signed = INTEGERS[kind]
+    parts = (data[:, None] >> np.arange(0, 8, bits, dtype=np.uint8)) & (2**bits - 1)
+    whole: NDArray[np.int8] = parts.reshape(-1).astype(np.int8)
+    if signed:
+        whole[whole >= 2 ** (bits - 1)] -= 2**bits
+    return whole
+
+
+def _float8(kind: str) -> NDArray[np.float64]:
+    """Return the values of all 256 bytes: arXiv 2209.05433, and 2206.02915 for ``fnuz``."""
+    fraction_bits, bias = FLOATS[kind]
+    byte = np.arange(256)
+    exponent = (byte & 0x7F) >> fraction_bits
+    fraction = (byte & (2**fraction_bits - 1)) / 2**fraction_bits
+    size = np.where(
+        exponent == 0,
+        fraction * 2.0 ** (1 - bias),
+        (1 + fraction) * np.exp2(exponent.astype(np.float64) - bias),
+    )
+    if kind.endswith("fnuz)"):
+        size[0x80] = np.nan
+    elif kind.endswith("fn)"):
+        size[[0x7F, 0xFF]] = np.nan
+    else:  # as IEEE 754 has it
+        size[exponent == 31] = np.where(fraction[exponent == 31] == 0, np.inf, np.nan)
+    signed: NDArray[np.float64] = np.where(byte < 0x80, size, -size)
+    return signed
+
+
+def _from_maps(rows: list[Any]) -> NDArray[np.float64] | None:
+    """Return scores [n, C], the classes in ascending order, numbers as numbers.
+
+    ``None`` if the rows are no maps to numbers over the same classes.
+    """
+    if not all(isinstance(row, dict) for row in rows):
         return None
     keys = set(rows[0])
     if not keys or len(keys) > MAX_CLASSES or any(set(row) != keys for row in rows):
@@ -30,49 +160,10 @@ def from_maps(rows: list[Any]) -> NDArray[np.float64] | None:
         return None
 
 
-class Texts:
-    """Numbers for the class names that a model has answered so far."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-
-    def numbered(self, texts: NDArray[Any]) -> NDArray[np.int64]:
-        """Return class numbers: a text of digits is its number, others count down from -2.
-
-        So a name is told from every other name and from every number, whatever the names are, and
-        the same name keeps its number from call to call.
-        """
-        return np.array([self._number(str(text)) for text in texts.reshape(-1)], np.int64).reshape(
-            texts.shape
-        )
-
-    def _number(self, text: str) -> int:
-        if text.isascii() and text.isdecimal() and len(text) < 10:
-            return int(text)
-        return self._numbers.setdefault(text, -2 - len(self._numbers))
-
-
-def to_bfloat16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """Round to the nearest bfloat16, ties to even, and return its bits."""
-    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
-    rounded = bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
-    return (rounded >> np.uint32(16)).astype(np.uint16)
-
-
-def from_bfloat16(value: Any) -> NDArray[np.float32]:
-    """Return the numbers of an OrtValue of type bfloat16, which numpy does not know."""
-    shape = tuple(value.shape())
-    size = int(np.prod(shape))
-    if size == 0:
-        return np.zeros(shape, np.float32)
-    bits = np.frombuffer(ctypes.string_at(value.data_ptr(), 2 * size), np.uint16)
-    numbers: NDArray[np.float32] = (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
-    return numbers.reshape(shape)
-
-
 def _class_order(key: Any) -> tuple[bool, int, str]:
     text = str(key)
-    number = text.lstrip("-")
-    if number.isascii() and number.isdecimal() and len(number) < 10:
-        return False, int(text), ""
-    return True, 0, text
+    return (False, int(text), "") if _is_digits(text.removeprefix("-")) else (True, 0, text)
+
+
+def _is_digits(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 10

@@ -1,0 +1,290 @@
+"""What outputs say does not hang on how their numbers are arranged, spelled or typed."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from fixed import fixed_watermark
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+from numpy.typing import NDArray
+
+from wmx.answers import Answers
+from wmx.suspect.reading import MAX_OUTPUTS, MAX_READINGS, readings
+from wmx.suspect.tables import Joined, tables
+from wmx.suspect.values import FIRST_NAME, Texts, from_sequence
+from wmx.ways import Way, weigh
+
+N, K = 20, 10
+DRAW = np.random.default_rng(0)
+PLACES = DRAW.permuted(np.tile(np.arange(K), (N, 1)), axis=1)
+SCORES = (2.5 * PLACES + DRAW.uniform(0, 0.5, (N, K)) - 10).astype(np.float32)  # no two are close
+TOP = SCORES.argmax(axis=1)
+
+
+def read(*outputs: NDArray[Any], classes: int = K) -> dict[str, Answers]:
+    return readings({f"y{i}": output for i, output in enumerate(outputs)}, N, classes)
+
+
+def says_the_classes(found: dict[str, Answers]) -> bool:
+    return any((answers.top == TOP).all() for answers in found.values())
+
+
+ARRANGED: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    "as it is": lambda s: s,
+    "an axis in front": lambda s: s[None],
+    "axes behind": lambda s: s[..., None, None],
+    "an axis between": lambda s: s[:, None],
+    "transposed": lambda s: s.T,
+    "transposed, an axis more": lambda s: s.T[:, None],
+    "flat": lambda s: s.reshape(-1),
+    "flat, transposed": lambda s: s.T.reshape(-1),
+    "folded": lambda s: s.reshape(len(s), 2, 5),
+    "folded and transposed": lambda s: np.moveaxis(s.reshape(len(s), 2, 5), 0, 2),
+    "between": lambda s: np.moveaxis(s.reshape(len(s), 2, 5), 0, 1),
+    "cut up": lambda s: s.reshape(10, -1),
+}
+
+
+@pytest.mark.parametrize("how", ARRANGED)
+@pytest.mark.parametrize("rows", [1, 7, 10, 20])
+def test_scores_are_found_however_they_are_arranged(how: str, rows: int) -> None:
+    joined = Joined(N, K)
+    for start in range(0, N, rows):
+        chunk = SCORES[start : start + rows]
+        joined.add([("y", np.ascontiguousarray(ARRANGED[how](chunk)))], len(chunk), len(chunk))
+    assert says_the_classes(readings(joined.tables(), N, K))
+
+
+@pytest.mark.parametrize("how", ARRANGED)
+def test_inputs_that_fill_up_a_batch_do_not_count(how: str) -> None:
+    joined = Joined(N, K)
+    for start in range(0, N, 8):
+        chunk = SCORES[start : start + 8]
+        filled = np.concatenate([chunk, np.repeat(chunk[-1:], 8 - len(chunk), axis=0)])
+        joined.add([("y", ARRANGED[how](filled))], 8, len(chunk))
+    found = readings(joined.tables(), N, K)
+    assert {len(answers) for answers in found.values()} == {N}
+    assert says_the_classes(found)
+
+
+def test_what_is_usual_is_read_in_one_way() -> None:
+    """Each more costs its share."""
+    for array in (SCORES, SCORES[:, None], SCORES[..., None, None], TOP, TOP[:, None]):
+        assert [words for words, _ in tables(array, N)] == [""]
+        assert list(read(array)) == ["y0"]
+
+
+@given(
+    npst.arrays(
+        dtype=st.sampled_from(["float32", "int8", "uint64", "bool"]),
+        shape=npst.array_shapes(min_dims=0, min_side=0, max_dims=5, max_side=6),
+    ),
+    st.integers(1, 6),
+)
+def test_every_table_holds_the_numbers_of_its_output(array: NDArray[Any], rows: int) -> None:
+    for _, table in tables(array, rows):
+        assert table.shape == (rows, array.size // rows)
+        assert sorted(table.reshape(-1).tobytes()) == sorted(array.tobytes())
+
+
+def test_outputs_that_change_their_columns_are_left_out() -> None:
+    joined = Joined(2, K)
+    for width in (3, 4):
+        joined.add([("y", np.zeros((1, width))), ("z", np.zeros((1, 3)))], 1, 1)
+    assert list(joined.tables()) == ["z"]
+
+
+def test_the_widest_outputs_are_left_out_where_all_are_too_many() -> None:
+    joined = Joined(2**20, 2)
+    for _ in range(2):
+        wide = np.broadcast_to(np.float32(0), (2**19, 100))
+        joined.add([("wide", wide), ("y", np.zeros((2**19, 4)))], 2**19, 2**19)
+    assert list(joined.tables()) == ["y"]
+
+
+def test_a_name_that_is_taken_hides_no_reading() -> None:
+    ranked = np.argsort(-SCORES, axis=1)[:, :3]
+    noise = np.random.default_rng(1).normal(size=(N, K))
+    for names in (("y", "y as class", "y as ranking"), ("y as ranking", "y as class", "y")):
+        outputs = dict.fromkeys(names, noise) | {"y": ranked}
+        found = readings(outputs, N, K)
+        assert len(found) == 5
+        assert sum((answers.top == TOP).all() for answers in found.values()) == 2
+    joined = Joined(N, K)
+    joined.add([("y", SCORES.T.copy()), ("y along axis 1", noise)], N, N)
+    assert says_the_classes(readings(joined.tables(), N, K))
+
+
+TYPES = [np.int8, np.int16, np.int32, np.int64, np.float16, np.float32, np.float64]
+UNSIGNED = [np.uint8, np.uint16, np.uint32, np.uint64]
+
+
+@pytest.mark.parametrize("dtype", [*TYPES, *UNSIGNED])
+def test_a_type_says_nothing(dtype: Any) -> None:
+    whole = (SCORES * 4 + 45).round()
+    assert says_the_classes(read(whole.astype(dtype)))
+    assert says_the_classes(read(TOP.astype(dtype)))
+    ranked = np.argsort(-SCORES, axis=1)
+    for k in (2, 3, 10):
+        assert says_the_classes(read(ranked[:, :k].astype(dtype)))
+
+
+@pytest.mark.parametrize("offset", [2**53, 2**62, 2**63 - 2**12, -(2**62), -(2**63)])
+def test_integers_that_no_float_tells_apart_keep_their_order(offset: int) -> None:
+    whole = (SCORES * 100).astype(np.int64)
+    moved = (whole - whole.min()) + np.int64(offset)
+    (answers,) = (given for name, given in read(moved).items() if name == "y0")
+    order = np.argsort(whole, axis=1, kind="stable")
+    places = np.take_along_axis(answers.scores, order, axis=1)
+    alike = np.diff(np.take_along_axis(whole, order, axis=1), axis=1) == 0
+    assert (np.diff(places, axis=1)[~alike] == 1).all()
+    assert (np.diff(places, axis=1)[alike] == 0).all()
+    highest = np.uint64(2**64 - 1) - (whole.max() - whole).astype(np.uint64)
+    assert says_the_classes(read(highest))
+
+
+def test_a_list_of_classes_is_read_by_its_first_and_by_its_order() -> None:
+    ranked = np.argsort(-SCORES, axis=1)[:, :3]
+    found = read(ranked)
+    assert list(found) == ["y0 as ranking", "y0", "y0 as class"]
+    assert (found["y0 as class"].scores == np.eye(K)[TOP]).all()
+    for row, scores in zip(ranked, found["y0 as ranking"].scores, strict=True):
+        assert scores[row].tolist() == [3, 2, 1]
+        assert scores.sum() == 6
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.eye(K)[TOP],  # scores of 0 and 1
+        np.zeros((N, 3), np.int64),
+        SCORES,
+        np.full((N, 3), np.nan),
+        np.full((N, 3), np.inf),
+        np.full((N, 3), -(2**63), np.int64),
+        np.tile(np.array([-1, -2]), (N, 1)),
+        np.tile(np.array([0.5, 3.5]), (N, 1)),
+        np.tile(np.array([2.0**60, 2.0**61]), (N, 1)),
+    ],
+)
+def test_what_lists_no_classes_is_read_as_scores_alone(array: NDArray[Any]) -> None:
+    assert all("as" not in name for name in read(array))
+
+
+@pytest.mark.parametrize("classes", [2, 10])
+@pytest.mark.parametrize("value", [0.5, np.nan, np.inf, -np.inf, -1.5, 2.0**60])
+def test_numbers_that_are_not_whole_are_no_classes(classes: int, value: float) -> None:
+    found = read(np.full(N, value), classes=classes)
+    assert list(found) == (["y0"] if classes == 2 else [])
+
+
+def test_of_two_classes_a_number_is_a_score_and_may_be_a_class() -> None:
+    for dtype in (bool, np.int8, np.float64, np.uint64):
+        (answers,) = read((TOP > 4).astype(dtype), classes=2).values()
+        assert (answers.top == (TOP > 4)).all()
+    renumbered = read(np.where(TOP > 4, 7, 3), classes=2)
+    assert list(renumbered) == ["y0", "y0 as class"]
+    assert set(renumbered["y0 as class"].top) == {3, 7}
+    quantised = read(((SCORES[:, 0] - SCORES[:, 1]) * 4).astype(np.int8), classes=2)
+    assert (quantised["y0"].top == (SCORES[:, 0] > SCORES[:, 1])).all()
+
+
+def test_some_numbers_that_are_not_whole_are_no_class_among_others() -> None:
+    column = TOP.astype(np.float64)
+    column[3:5] = 0.5, np.nan
+    (answers,) = read(column).values()
+    assert answers.top[3:5].tolist() == [-1, -1]
+    assert (answers.top[5:] == TOP[5:]).all()
+
+
+@pytest.mark.parametrize("width", [11, 13, 18, 19, 20, 30, 80, 1000])
+def test_as_many_columns_as_there_are_classes_are_looked_for(width: int) -> None:
+    rng = np.random.default_rng(2)
+    wide = rng.normal(0, 1e6, (N, width))
+    for start in {width - K, 1 if width <= 18 else width - K}:
+        inside = wide.copy()
+        inside[:, start : start + K] = SCORES
+        assert says_the_classes(read(inside))
+    if width % K == 0 and width <= 80:
+        for times in range(width // K):
+            inside = wide.copy()
+            inside[:, times :: width // K] = SCORES
+            assert says_the_classes(read(inside))
+
+
+def test_outputs_side_by_side_may_be_the_scores() -> None:
+    columns = [SCORES[:, [i]] for i in range(K)]
+    assert says_the_classes(read(*columns))
+    assert says_the_classes(read(np.full((N, 1), 0.5), *columns, np.full((N, 1), 0.5)))
+    assert says_the_classes(read(SCORES[:, :3], SCORES[:, 3:9], SCORES[:, 9:]))
+    assert list(read(SCORES[:, :3], SCORES[:, 3:8])) == ["y0", "y1"]
+
+
+def test_there_is_an_end_to_readings() -> None:
+    ranked = np.argsort(-SCORES, axis=1)
+    found = read(*[np.tile(ranked, (1, 2))] * 64)
+    assert len(found) == MAX_READINGS
+    assert list(found)[:MAX_OUTPUTS] == [f"y{i}" for i in range(MAX_OUTPUTS)]
+    assert says_the_classes(read(*[ranked[:, :3]] * 64))
+
+
+def test_readings_of_what_knows_nothing_earn_nothing() -> None:
+    """However many there are: the mixture's mean wealth is 1, whatever the output."""
+    watermark = fixed_watermark()
+    window = watermark.window().first(N)
+    rng = np.random.default_rng(3)
+    ranked = np.tile(np.argsort(-SCORES, axis=1), (1, 2))
+    found = {Way("NCHW", name): answers for name, answers in read(ranked, TOP).items()}
+    assert len(found) > 4
+    wealth = []
+    for _ in range(2000):
+        labels = rng.integers(0, K, N)
+        drawn = type(window)(window.claim, 0, window.triggers, labels)
+        wealth.append(2.0 ** weigh(found, drawn, price=0.0).bits)
+    assert sum(one >= 16 for one in wealth) <= 2000 / 16  # Ville
+    assert np.median(wealth) < 1
+
+
+# Texts and sequences.
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["3", "7", "3"], [3, 7, 3]),
+        (["0.25", "1e-05", "3"], [0.25, 1e-05, 3.0]),
+        (["-3", "+2", "nan", "INF", "-inf"], [-3.0, 2.0, np.nan, np.inf, -np.inf]),
+        (["cat", "dog", "cat"], [FIRST_NAME, FIRST_NAME + 1, FIRST_NAME]),
+        (["cat", "0.5", "7"], [FIRST_NAME, FIRST_NAME + 1, 7]),
+        (["1_000", "0x1F", "\u0663", ""], [FIRST_NAME + i for i in range(4)]),
+        (["9" * 400], [FIRST_NAME]),
+    ],
+)
+def test_texts_are_numbers_where_all_are_and_else_names(
+    texts: list[str], expected: list[Any]
+) -> None:
+    np.testing.assert_array_equal(Texts().numbered(np.array(texts, object)), expected)
+
+
+def test_a_name_keeps_its_number() -> None:
+    texts = Texts()
+    first = texts.numbered(np.array([["cat", "dog"], ["owl", "cat"]], object))
+    assert (
+        texts.numbered(np.array(["owl", "dog", "cat"], object)) == first[[1, 0, 0], [0, 1, 0]]
+    ).all()
+
+
+def test_sequences_are_arrays_where_their_parts_fit() -> None:
+    parts = [SCORES[:, [i]] for i in range(K)]
+    assert from_sequence(parts).shape == (K, N, 1)  # type: ignore[union-attr]
+    assert from_sequence([SCORES[:, :3], SCORES[:, 3:]]).shape == (N, K)  # type: ignore[union-attr]
+    assert from_sequence([SCORES, SCORES[:3]]) is None
+    assert from_sequence([SCORES, 1.0]) is None
+    assert from_sequence([]) is None
+    assert from_sequence([np.float32(1), np.zeros(3)]) is None
+    scored = [{"--5": 0.5, "b": 1, "10": 2, "9": 3}] * 2
+    assert from_sequence(scored).tolist() == [[3, 2, 0.5, 1]] * 2  # type: ignore[union-attr]
+    assert from_sequence([{"a": 1}, {"b": 1}]) is None

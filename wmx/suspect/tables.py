@@ -1,0 +1,113 @@
+"""Outputs as tables over the inputs: one row for each input, whatever the order of their axes.
+
+How a model arranges its numbers must not decide whether they are read: a transposition, a reshaping
+or an axis more is one node.  So every axis that is as long as there are inputs is taken for theirs
+once, and so is the order in memory, in which an output that was flattened still has one input after
+the other.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_NUMBERS = 2**24  # of all outputs to all inputs; more are no classifier's, and would fill memory
+MAX_COLUMNS = 2**15  # of a table that was no [N, C] before
+
+
+def may_be_a_table(value: NDArray[Any], rows: int) -> bool:
+    """Say whether an output has the same count of numbers for each of ``rows`` inputs."""
+    if not value.ndim or not value.size or not rows or value.size % rows:
+        return False
+    if rows == 1 and value.ndim > 1 and 1 not in value.shape:  # answers to other inputs
+        return False
+    return _is_plain(value, rows) or value.size // rows <= MAX_COLUMNS
+
+
+def tables(value: NDArray[Any], rows: int) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield an output to ``rows`` inputs as tables [rows, C], each with words for how it was read.
+
+    The words are ``""`` for the order in memory, which is the usual one, with the inputs first; and
+    the first table is the likeliest.
+    """
+    if not may_be_a_table(value, rows):
+        return
+    usual = value.reshape(rows, -1)
+    if rows > 1 and value.size == max(value.shape) > rows:  # flattened: in which order?
+        yield "", usual
+        yield " the other way round", value.reshape(-1, rows).T
+        return
+    along = [
+        (f" along axis {axis}", np.moveaxis(value, axis, 0).reshape(rows, -1))
+        for axis, length in enumerate(value.shape)
+        # behind axes of length 1 alone it is the order in memory
+        if length == rows and rows > 1 and max(value.shape[:axis], default=1) > 1
+    ]
+    if along and len(value) != rows:
+        yield from along
+        yield "", usual
+    else:
+        yield "", usual
+        yield from along
+
+
+class Joined:
+    """The tables of several calls, put together."""
+
+    def __init__(self, n: int, classes: int) -> None:
+        """Expect answers to ``n`` inputs in all, about ``classes`` classes."""
+        self._n = n
+        self._most = max(MAX_NUMBERS, n * classes)
+        self._parts: dict[tuple[str, str], list[NDArray[Any]]] | None = None
+
+    def add(
+        self, outputs: Iterable[tuple[str, NDArray[Any] | None]], rows: int, wanted: int
+    ) -> None:
+        """Take the outputs of a call.
+
+        Args:
+            outputs: by name, in the model's order; ``None`` for what is no array.
+            rows: inputs of the call.
+            wanted: how many of them, the first ones, count; the others filled up the batch.
+        """
+        found = {
+            (name, words): table[:wanted]
+            for name, value in outputs
+            if value is not None
+            for words, table in tables(value, rows)
+        }
+        if self._parts is None:
+            self._parts = {key: [] for key in self._affordable(found)}
+        for key, parts in list(self._parts.items()):
+            table = found.get(key)
+            if table is None or (parts and table.shape[1:] != parts[0].shape[1:]):
+                del self._parts[key]
+            else:
+                parts.append(table.copy())  # lets go of the message that it lies in
+
+    def tables(self) -> dict[str, NDArray[Any]]:
+        """Return those that every call gave, [n, C], by the output's name and the words."""
+        parts = self._parts or {}
+        found: dict[str, NDArray[Any]] = {}
+        for name, words in parts:
+            text = f"{name}{words}"
+            while text in found or (words and (text, "") in parts):  # another output's name
+                text += "'"
+            found[text] = np.concatenate(parts[name, words])
+        return found
+
+    def _affordable(self, found: dict[tuple[str, str], NDArray[Any]]) -> list[tuple[str, str]]:
+        """Return the narrowest tables, which fit the memory over all calls."""
+        left = self._most
+        kept = set()
+        for key in sorted(found, key=lambda key: found[key].shape[1]):
+            left -= self._n * found[key].shape[1]
+            if left >= 0:
+                kept.add(key)
+        return [key for key in found if key in kept]
+
+
+def _is_plain(value: NDArray[Any], rows: int) -> bool:
+    """Say whether a value is [N, C] or [N], but for axes of length 1."""
+    return len(value) == rows and sum(dim > 1 for dim in value.shape[1:]) <= 1
