@@ -44,6 +44,7 @@ class Server:
         token: without which it refuses.
         log: of (path, headers, inputs asked).
         keep: gets every request as it came, where it is a list.
+        url, port: of the model, and of the server.
     """
 
     session: onnxruntime.InferenceSession
@@ -54,6 +55,7 @@ class Server:
     log: list[tuple[str, dict[str, str], int]] = field(default_factory=list)
     keep: list[bytes] | None = None
     url: str = ""
+    port: int = 0
 
     @property
     def asked(self) -> int:
@@ -198,6 +200,7 @@ def serving(
         context.load_cert_chain(*certified)
         http.socket = context.wrap_socket(http.socket, server_side=True)
     scheme = "http" if certified is None else "https"
+    server.port = http.server_port
     server.url = f"{scheme}://127.0.0.1:{http.server_port}/v2/models/mine"
     threading.Thread(target=http.serve_forever, daemon=True).start()
     try:

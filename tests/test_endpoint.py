@@ -6,21 +6,17 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx_models
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from certificates import self_signed
 from oip_server import Server, dripping, response, serving
 
-from wmx import CannotRunError, OwnerKey, UsageError, Watermark, verify
+import wmx
+from wmx import CannotRunError, OwnerKey, UsageError, Watermark, open_suspect, verify
 from wmx.suspect.endpoint.client import Client, Manners, read_token
 from wmx.suspect.endpoint.endpoint import Endpoint
 from wmx.suspect.endpoint.messages import HEADER_LENGTH
@@ -50,6 +46,39 @@ def test_an_intact_mark_is_verified_and_few_inputs_are_asked(
     assert server.asked == verdict.n <= 24
     assert verdict.suspect_sha256 is None
     assert verdict.engine == "Open Inference Protocol 2, onnxruntime_onnx"
+
+
+@pytest.mark.parametrize("address", ["{}", "{}/", "HTTP://{host}"])
+def test_the_library_takes_an_address_where_it_takes_a_file(
+    watermark: Watermark, model: bytes, address: str
+) -> None:
+    with serving(model) as server:
+        address = address.format(server.url, host=server.url.removeprefix("http://"))
+        verdict = verify(address, watermark, min_bits=64)
+        assert verdict.verified
+        assert verdict.suspect == address
+    with serving(model, token="abc") as server:
+        with pytest.raises(CannotRunError, match="refused access"):
+            verify(server.url, watermark)
+        suspect = open_suspect(server.url, token="abc", manners=wmx.Manners(max_queries=40))
+        assert verify(suspect, watermark, min_bits=64).verified
+        assert suspect.queries_left == 40 - verdict.n
+
+
+@pytest.mark.parametrize(
+    ("suspect", "options"),
+    [
+        ("model.onnx", {"token": "abc"}),
+        (np.asarray, {"token": "abc"}),
+        ("model.onnx", {"manners": MANNERS}),
+        ("https://example.org/v2/models/mine", {"own": True}),
+        ("https://example.org/models/mine", {}),
+        ("http://example.org/v2/models/mine", {}),
+    ],
+)
+def test_what_is_for_another_kind_of_suspect_is_refused(suspect: Any, options: Any) -> None:
+    with pytest.raises(UsageError):
+        open_suspect(suspect, **options)
 
 
 def test_a_server_that_says_nothing_of_the_inputs_is_asked_as_images_are_usually_given(
@@ -126,6 +155,24 @@ LIES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a binary size in JSON": output(parameters={"binary_data_size": 160}),
     "a negative binary size": output(parameters={"binary_data_size": -1}, data=None),
     "rows of other inputs": lambda _: json.loads(response({"y": np.zeros((7, 10), np.float32)})[2]),
+    "an object with a name twice": lambda said: (
+        json.dumps(said).encode()[:-1] + b', "outputs": []}'
+    ),
+    "a name twice further in": lambda said: json.dumps(said).replace('"shape"', '"name"').encode(),
+    "numbers in quotes": output(data=["1.5"] * 40),
+    "truth values as numbers": output(data=[True] * 40),
+    "numbers as truth values": output(datatype="BOOL", data=[1] * 40),
+    "fractions as integers": output(datatype="INT64", data=[1.5] * 40),
+    "whole floats as integers": output(datatype="INT32", data=[1.0] * 40),
+    "no number as an integer": output(datatype="INT32", data=[float("nan")] * 40),
+    "an infinite integer": output(datatype="UINT64", data=[float("inf")] * 40),
+    "an integer beyond its type": output(datatype="INT64", data=[2**63] * 40),
+    "a negative unsigned integer": output(datatype="UINT8", data=[-1] * 40),
+    "an integer beyond every float": output(data=[10**400] * 40),
+    "an integer of 5,000 digits": lambda said: json.dumps(said).replace("0.0", "9" * 5000).encode(),
+    "no number as a shape": output(shape=[float("nan"), 10]),
+    "lists of lists without end": lambda _: b'{"outputs": [' + b"[]," * 2**22 + b"0]}",
+    "objects without end": lambda _: b'{"outputs": [' + b"{}," * 2**22 + b"0]}",
     "one number": lambda _: json.loads(response({"y": np.zeros(1, np.float32)})[2]),
 }
 
@@ -138,6 +185,31 @@ def test_a_lying_server_is_refused_in_one_line(
         verify(Endpoint.open(server.url, manners=MANNERS), watermark)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 500
+
+
+def test_a_name_that_stands_twice_is_refused_wherever_it_stands(
+    watermark: Watermark, model: bytes
+) -> None:
+    """In what is said of the server, of the model, and in the header before binary tensors."""
+    header = b'{"outputs": [{"name": "y", "name": "z", "shape": [4], "datatype": "INT64"}]}'
+    headers = {HEADER_LENGTH: str(len(header))}
+    for place, answer in (
+        ("/v2", (200, {}, b'{"extensions": [], "extensions": ["binary_tensor_data"]}')),
+        ("/v2/models/mine", (200, {}, b'{"platform": "a", "platform": "b"}')),
+        ("/v2/models/mine", (200, {}, b'{"inputs": [{"name": "x", "name": "y"}]}')),
+        ("/v2/models/mine/infer", (200, headers, header + bytes(32))),
+    ):
+
+        def lie(
+            server: Server, path: str, _: bytes, place: str = place, answer: Any = answer
+        ) -> Any:
+            return answer if path == place else None
+
+        with (
+            serving(model, lie=lie, binary=True) as server,
+            pytest.raises(CannotRunError, match="a name stands twice in one object"),
+        ):
+            verify(Endpoint.open(server.url, manners=MANNERS), watermark)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e300, 0.0])
@@ -271,36 +343,6 @@ def test_what_is_no_token_is_refused(text: str, tmp_path: Path) -> None:
 def test_what_is_no_address_of_a_model_is_refused(address: str) -> None:
     with pytest.raises(UsageError):
         Endpoint.open(address, manners=MANNERS)
-
-
-def self_signed(folder: Path) -> tuple[Path, Path]:
-    """Write a certificate of 127.0.0.1 that signs itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "here")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    paths = folder / "certificate.pem", folder / "key.pem"
-    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    paths[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return paths
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(model: bytes, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from wmx.sandbox.limits import Limits
     from wmx.sandbox.process import Sandbox
     from wmx.suspect import open_suspect
+    from wmx.suspect.endpoint.client import Manners
     from wmx.task import Task
     from wmx.verdict import Verdict, verify
     from wmx.watermark import Watermark
@@ -36,6 +37,7 @@ _HOMES = {
     "Claim": "wmx.claim",
     "IntegrityError": "wmx.errors",
     "Limits": "wmx.sandbox.limits",
+    "Manners": "wmx.suspect.endpoint.client",
     "MissingExtraError": "wmx.errors",
     "OwnerKey": "wmx.keys",
     "Sandbox": "wmx.sandbox.process",
@@ -54,6 +56,7 @@ __all__ = [
     "Claim",
     "IntegrityError",
     "Limits",
+    "Manners",
     "MissingExtraError",
     "OwnerKey",
     "Sandbox",

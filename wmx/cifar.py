@@ -7,26 +7,27 @@ red, 1,024 green, 1,024 blue, row by row.  Format and checksums: https://www.cs.
 import hashlib
 import os
 import tarfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import urlopen
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wmx.errors import CannotRunError, IntegrityError
 from wmx.files import open_regular, publish, read_head
+from wmx.http import FAILURES, failure, fetched
 from wmx.store import default_folder
 
 SIDE = 32
 PIXELS = 3 * SIDE * SIDE
 SITE = "https://www.cs.toronto.edu/~kriz/"
+OK = 200
 CHUNK_BYTES = 2**20
 SILENCE_SECONDS = 60.0
+MOST_SECONDS = 4 * 3600.0  # for all of it: 12 kB a second
 MAX_ARCHIVE_BYTES = 2**28
 
 
@@ -112,35 +113,40 @@ def download(cifar: Cifar, path: Path, site: str = SITE) -> None:
         CannotRunError: the site cannot be reached, or breaks off.
         IntegrityError: what came is not the archive that the authors published.
     """
+    url = site + cifar.archive
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     digest, size = hashlib.md5(usedforsecurity=False), 0
+    end = time.monotonic() + MOST_SECONDS
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            urlopen(site + cifar.archive, timeout=SILENCE_SECONDS) as answer,  # noqa: S310 - fixed
-            partial.open("wb") as file,
-        ):
-            while chunk := answer.read(CHUNK_BYTES):
+        with fetched(url, seconds=SILENCE_SECONDS) as answer, partial.open("wb") as file:
+            if answer.status != OK:
+                raise _no_download(url, f"it answered with HTTP {answer.status}")
+            while chunk := answer.read1(CHUNK_BYTES):
                 size += len(chunk)
                 if size > MAX_ARCHIVE_BYTES:
                     break
+                if time.monotonic() > end:
+                    raise _no_download(url, f"it took more than {MOST_SECONDS:g} seconds")
                 digest.update(chunk)
                 file.write(chunk)
         if digest.hexdigest() != cifar.md5:
             raise IntegrityError(
-                f"{site}{cifar.archive} has the MD5 sum {digest.hexdigest()}, expected {cifar.md5}",
+                f"{url} has the MD5 sum {digest.hexdigest()}, expected {cifar.md5}",
                 hint="the download was damaged or is of another version; try again",
             )
         publish(partial, path, force=True)
-    except (OSError, HTTPException) as error:
-        if isinstance(error, HTTPError):
-            error.close()
-        raise CannotRunError(
-            f"cannot download {site}{cifar.archive}: {error}",
-            hint="download it by other means, and name the file: cifar10:FILE or cifar100:FILE",
-        ) from None
+    except FAILURES as error:
+        raise _no_download(url, failure(error)) from None
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _no_download(url: str, reason: str) -> CannotRunError:
+    return CannotRunError(
+        f"cannot download {url}: {reason}",
+        hint="download it by other means, and name the file: cifar10:FILE or cifar100:FILE",
+    )
 
 
 def _size(cifar: Cifar, name: str) -> int:

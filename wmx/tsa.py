@@ -1,10 +1,7 @@
 """Asking a timestamp authority over HTTP (RFC 3161, section 3.4)."""
 
-from urllib.parse import urlsplit
-from urllib.request import Request
-
-from wmx.errors import CannotRunError, UsageError
-from wmx.http import FAILURES, exchange
+from wmx.errors import CannotRunError
+from wmx.http import FAILURES, checked_address, exchange, failure
 from wmx.timestamp import MAX_RESPONSE_BYTES
 
 OK = 200
@@ -15,22 +12,27 @@ OTHER_WAY_HINT = "or send the request yourself: wmx claim timestamp CLAIM --requ
 def ask_authority(url: str, request: bytes, *, seconds: float = DEADLINE_SECONDS) -> bytes:
     """Send a request and return the response, both DER.
 
+    It may go in the clear, as most authorities are asked: it holds a digest and a random number,
+    neither of them secret, and the answer is signed.
+
     Args:
         url: of the authority.
         request: what to send.
         seconds: for all of it, from finding the authority to the last byte of its answer.
 
     Raises:
-        UsageError: the address is not HTTP or HTTPS.
+        UsageError: the address is not HTTP or HTTPS, or holds a password.
         CannotRunError: no answer, an error, or too long an answer.
     """
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise UsageError(f"--tsa is {url!r}, expected an http:// or https:// address")
-    query = Request(  # noqa: S310 - the scheme was checked
-        url, data=request, headers={"Content-Type": "application/timestamp-query"}
-    )
+    checked_address(url, "--tsa")
     try:
-        response = exchange(query, seconds=seconds, max_bytes=MAX_RESPONSE_BYTES)
+        response = exchange(
+            url,
+            body=request,
+            headers={"Content-Type": "application/timestamp-query"},
+            seconds=seconds,
+            max_bytes=MAX_RESPONSE_BYTES,
+        )
     except TimeoutError:
         raise CannotRunError(
             f"the timestamp authority {url} did not answer in full within {seconds:g} seconds",
@@ -38,7 +40,7 @@ def ask_authority(url: str, request: bytes, *, seconds: float = DEADLINE_SECONDS
         ) from None
     except FAILURES as error:
         raise CannotRunError(
-            f"the timestamp authority {url} did not answer: {error}", hint=OTHER_WAY_HINT
+            f"the timestamp authority {url} did not answer: {failure(error)}", hint=OTHER_WAY_HINT
         ) from None
     if response.status != OK:
         raise CannotRunError(

@@ -94,9 +94,10 @@ def verify(
     """Measure how well a suspect knows the labels of a watermark.
 
     Args:
-        suspect: path of an ONNX file, which is run in a process of its own; a function of float32
-            [n, *task.shape] (channels last, normalised) that returns scores [n, C] or class
-            numbers [n]; or what :func:`wmx.open_suspect` returned.
+        suspect: path of an ONNX file, which is run in a process of its own;
+            ``"https://HOST/v2/models/NAME"``; a function of float32 [n, *task.shape] (channels
+            last, normalised) that returns scores [n, C], or class numbers or names [n]; or what
+            :func:`wmx.open_suspect` returned.
         watermark: the claim and its triggers.
         min_bits: asked for instead of the default: 128, or 64 with a trusted timestamp.
         roots: certificates of the timestamp authorities that are trusted

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from wmx.errors import UsageError
 from wmx.settled import Settled
+from wmx.suspect import is_address
 
 if TYPE_CHECKING:
     from wmx.sandbox.limits import Limits
@@ -46,7 +47,7 @@ class Named:
     @property
     def is_address(self) -> bool:
         """Whether it is asked over the network."""
-        return self.text is not None and self.text.startswith(("http://", "https://"))
+        return self.text is not None and is_address(self.text)
 
     @property
     def words(self) -> list[str]:
@@ -93,11 +94,11 @@ def getting_ready(
         address = str(named.text)
 
         def opened() -> "Suspect":
+            from wmx.suspect import open_suspect
             from wmx.suspect.endpoint.client import read_token
-            from wmx.suspect.endpoint.endpoint import Endpoint
 
             token = None if named.token is None else read_token(named.token)
-            return Endpoint.open(address, token=token, manners=manners(), settled=named.settled)
+            return open_suspect(address, settled=named.settled, token=token, manners=manners())
 
         yield opened
     else:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wmx.sandbox.process import Sandbox
     from wmx.settled import Settled
     from wmx.suspect.device import Device
+    from wmx.suspect.endpoint.client import Manners
     from wmx.suspect.feeding import Feeding
     from wmx.task import Task
 
@@ -86,31 +87,56 @@ def open_suspect(
     sandbox: Sandbox | None = None,
     own: bool = False,
     settled: Settled | None = None,
+    token: str | None = None,
+    manners: Manners | None = None,
 ) -> Suspect:
-    """Open an ONNX file, or wrap a callable ``inputs -> scores``.  To be closed after use.
+    """Open an ONNX file or a model behind an API, or wrap a callable.  To be closed after use.
 
     Args:
-        suspect: path of an ONNX file; or a function that takes float32 [n, *task.shape], channels
-            last and normalised, and returns scores [n, C] or class numbers [n].
+        suspect: path of an ONNX file; or ``"https://HOST/v2/models/NAME"``, a text, which is asked
+            by the Open Inference Protocol v2; or a function that takes float32 [n, *task.shape],
+            channels last and normalised, and returns scores [n, C], or class numbers or names [n].
         device: ``auto``, ``cpu``, ``cuda`` or ``tensorrt``; for files only.
         sandbox: the process to run a file in, with limits of one's own; a new one if ``None``.
             It is closed with the suspect.
         own: the file is one's own work, to be run in this process.
-        settled: what is known of its inputs and outputs beside what the file says.
+        settled: what is known of inputs and outputs beside what the file or the server says.
+        token: sent to an address as a bearer token.
+        manners: how an address is asked, and how much.
 
     Raises:
-        CannotRunError: the file cannot be read or loaded, or is refused.
+        CannotRunError: the file cannot be read or loaded, or is refused; the server does not answer
+            or has no such model.
+        UsageError: triggers or token would go to the address in the clear; or what is given is not
+            for a suspect of this kind.
     """
+    from wmx.errors import UsageError
+    from wmx.settled import NOTHING_SETTLED
+
+    if isinstance(suspect, str) and is_address(suspect):
+        if own or sandbox is not None:
+            raise UsageError(f"{suspect} is an address: nothing of it runs on this machine")
+        from wmx.suspect.endpoint.endpoint import Endpoint
+
+        return Endpoint.open(
+            suspect, token=token, manners=manners, settled=settled or NOTHING_SETTLED
+        )
+    if token is not None or manners is not None:
+        raise UsageError("a token and manners are for an address")
     if callable(suspect):
         from wmx.suspect.function import FunctionSuspect
 
         return FunctionSuspect(suspect)
-    from wmx.settled import NOTHING_SETTLED
     from wmx.suspect.onnx_file import OnnxFile
 
     if own:
         return OnnxFile.open_own(suspect, device)
     return OnnxFile.open(suspect, device, sandbox, settled or NOTHING_SETTLED)
+
+
+def is_address(suspect: str) -> bool:
+    """Say whether a text is meant as an address, and not as a file's name."""
+    return suspect.lower().startswith(("http://", "https://"))
 
 
 @contextmanager

@@ -1,21 +1,31 @@
-"""Asking a server: pace, patience and a budget."""
+"""Asking a server: pace, patience and a budget, and nothing secret in the clear.
+
+Triggers and token are secrets.  They go over TLS or to this machine (:mod:`wmx.http`), and no word
+that a server says after it has seen some is ever shown: it could repeat them.
+"""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import Request
 
 from wmx.errors import CannotRunError, UsageError
 from wmx.files import read_bytes
-from wmx.http import FAILURES, Response, exchange
+from wmx.http import (
+    FAILURES,
+    Response,
+    checked_address,
+    exchange,
+    failure,
+    require_no_eavesdropper,
+)
 from wmx.printable import printable
 from wmx.suspect.endpoint.messages import ProtocolError, parsed
 
 MAX_BODY_BYTES = 2**26
 MAX_TOKEN_BYTES = 2**16
+MAX_REASON_BYTES = 2**16
+UNSAID = "its words are not shown, since they may repeat triggers; see the server's log"
 TRIED_AGAIN = (429, 502, 503, 504)
 LONGEST_WAIT = 60.0
 
@@ -63,17 +73,14 @@ class Client:
     _free_at: float = 0.0
 
     def __post_init__(self) -> None:
-        address = urlsplit(self.base)
-        if address.scheme not in ("http", "https") or not address.hostname:
-            raise UsageError(f"{self.base!r} is no http:// or https:// address")
-        if address.username or address.query or address.fragment:
+        address = checked_address(self.base, "the model's address")
+        if address.query or address.fragment:
             raise UsageError(
                 "the address holds more than host and path", hint="a token is given by --token-file"
             )
-        if self.token is not None and address.scheme != "https" and not _here(address.hostname):
-            raise UsageError(
-                f"a token would go to {address.hostname} in the clear", hint="use https://"
-            )
+        require_no_eavesdropper(address, "triggers" if self.token is None else "a token")
+        if self.token is not None and not _is_token(self.token):
+            raise UsageError("the token is none: expected one word of ASCII characters")
 
     @property
     def left(self) -> int:
@@ -81,7 +88,7 @@ class Client:
         return self.manners.max_queries - self.asked
 
     def get(self, path: str) -> Response:
-        """Fetch something; raises as :meth:`post`."""
+        """Fetch something, before any trigger is sent; raises as :meth:`post`."""
         return self._send(path, None, {}, 0)
 
     def post(self, path: str, body: bytes, headers: dict[str, str], *, inputs: int) -> Response:
@@ -93,10 +100,13 @@ class Client:
         """
         return self._send(path, body, headers, inputs)
 
+    def shown(self, said: str, most: int = 200) -> str:
+        """Return what the server said as one printable line, without the token."""
+        return printable(said if self.token is None else said.replace(self.token, "..."), most)
+
     def _send(
         self, path: str, body: bytes | None, headers: dict[str, str], inputs: int
     ) -> Response:
-        address = f"{self.base}{path}"
         sent = {"Accept": "application/json, application/octet-stream", **headers}
         if self.token is not None:
             sent["Authorization"] = f"Bearer {self.token}"
@@ -105,7 +115,9 @@ class Client:
             last = attempt == self.manners.retries
             try:
                 response = exchange(
-                    Request(address, data=body, headers=sent),  # noqa: S310 - http or https
+                    f"{self.base}{path}",
+                    body=body,
+                    headers=sent,
                     seconds=self.manners.seconds,
                     max_bytes=MAX_BODY_BYTES,
                 )
@@ -119,15 +131,13 @@ class Client:
                 continue
             except FAILURES as error:
                 if last:
-                    raise CannotRunError(
-                        f"{self.base} did not answer: {printable(str(error), 200)}"
-                    ) from None
+                    raise CannotRunError(f"{self.base} did not answer: {failure(error)}") from None
                 self.sleep(_pause(attempt, None))
                 continue
             if response.status in TRIED_AGAIN and not last:
                 self.sleep(_pause(attempt, response.headers.get("Retry-After")))
                 continue
-            return self._accepted(response)
+            return self._accepted(response, in_words=body is None)
         raise AssertionError("the last attempt returns or raises")
 
     def _wait_for(self, inputs: int) -> None:
@@ -145,13 +155,15 @@ class Client:
         if self.manners.per_second is not None:
             self._free_at = max(now, self._free_at) + inputs / self.manners.per_second
 
-    def _accepted(self, response: Response) -> Response:
+    def _accepted(self, response: Response, *, in_words: bool) -> Response:
+        """Return an answer of status 200; else raise, with the server's words if they are safe."""
         if len(response.body) > MAX_BODY_BYTES:
             raise CannotRunError(f"{self.base} answered more than {MAX_BODY_BYTES:,} bytes")
         if 300 <= response.status < 400:
-            where = printable(response.headers.get("Location") or "", 200)
+            where = response.headers.get("Location") or "" if in_words else ""
             raise CannotRunError(
-                f"{self.base} sends on to {where!r}, where wmx does not follow",
+                f"{self.base} sends on to {self.shown(where) or 'elsewhere'}, where wmx does not "
+                "follow",
                 hint="name the address where the model really is",
             )
         if response.status in (401, 403):
@@ -160,9 +172,8 @@ class Client:
                 hint="give it a token: --token-file FILE",
             )
         if response.status != 200:
-            raise CannotRunError(
-                f"{self.base} answered with HTTP {response.status}: {_reason(response.body)}"
-            )
+            reason = self.shown(_reason(response.body)) if in_words else UNSAID
+            raise CannotRunError(f"{self.base} answered with HTTP {response.status}: {reason}")
         return response
 
 
@@ -174,7 +185,7 @@ def read_token(path: Path) -> str:
         UsageError: it holds no token.
     """
     text = read_bytes(path, "token", MAX_TOKEN_BYTES).decode("utf-8", "replace").strip()
-    if not text or not text.isascii() or not text.isprintable() or " " in text:
+    if not _is_token(text):
         raise UsageError(f"{path} holds no token: expected one word of ASCII characters")
     return text
 
@@ -187,17 +198,13 @@ def _pause(attempt: int, retry_after: str | None) -> float:
 
 
 def _reason(body: bytes) -> str:
-    """Return what an error says, in one printable line."""
+    """Return what an error says."""
     try:
-        said = parsed(body[:MAX_TOKEN_BYTES]).get("error")
+        said = parsed(body[:MAX_REASON_BYTES]).get("error")
     except ProtocolError:
         said = None
-    return printable(said if isinstance(said, str) else body[:200].decode("utf-8", "replace"), 200)
+    return said if isinstance(said, str) else body[:MAX_REASON_BYTES].decode("utf-8", "replace")
 
 
-def _here(host: str) -> bool:
-    """Say whether a host is this machine."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _is_token(text: str) -> bool:
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text

@@ -5,14 +5,12 @@ from collections import defaultdict
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
-import numpy as np
 from numpy.typing import NDArray
 
 from wmx.answers import Answers
 from wmx.errors import CannotRunError, UsageError
-from wmx.printable import printable
+from wmx.http import checked_address
 from wmx.settled import NOTHING_SETTLED, Settled
 from wmx.suspect.endpoint.client import Client, Manners
 from wmx.suspect.endpoint.messages import (
@@ -26,6 +24,7 @@ from wmx.suspect.endpoint.messages import (
 from wmx.suspect.feeding import Feeding, cannot_be_fed, feedings, filled_up
 from wmx.suspect.port import Port
 from wmx.suspect.reading import readings
+from wmx.suspect.tables import Joined
 from wmx.suspect.values import Texts
 from wmx.task import Task
 
@@ -67,11 +66,12 @@ class Endpoint:
             self._inputs = ports_of(model.get("inputs"))
             self._outputs = ports_of(model.get("outputs"))
         except ProtocolError as error:
-            raise CannotRunError(f"{address} does not speak the protocol: {error}") from None
+            said = client.shown(str(error))
+            raise CannotRunError(f"{address} does not speak the protocol: {said}") from None
         extensions = server.get("extensions")
         self._binary = isinstance(extensions, list) and BINARY in extensions
         platform = model.get("platform")
-        said = printable(platform, 60) if isinstance(platform, str) and platform else "model"
+        said = client.shown(platform, 60) if isinstance(platform, str) and platform else "model"
         self.engine = f"Open Inference Protocol 2, {said}"
 
     @classmethod
@@ -83,20 +83,21 @@ class Endpoint:
         manners: Manners | None = None,
         settled: Settled = NOTHING_SETTLED,
     ) -> Self:
-        """Open ``http(s)://HOST/.../v2/models/NAME``.
+        """Open ``https://HOST/.../v2/models/NAME``, or ``http://`` on this machine.
 
         Args:
             address: of the model.
-            token: sent as a bearer token, over TLS or to this machine only.
+            token: sent as a bearer token.
             manners: how the server is asked.
             settled: what is known of inputs and outputs beside what the server says.
 
         Raises:
-            UsageError: not such an address.
+            UsageError: not such an address, or one to which triggers would go in the clear.
             CannotRunError: as the constructor.
         """
+        checked_address(address, "the model's address")
         found = MODEL_PATH.fullmatch(address)
-        if found is None or not urlsplit(address).hostname:
+        if found is None:
             raise UsageError(
                 f"{address!r} is no model's address, expected http(s)://HOST/v2/models/NAME",
                 hint="other APIs are asked by --callable package.module:function",
@@ -131,43 +132,39 @@ class Endpoint:
     ) -> dict[str, Answers]:
         """Ask about all inputs, a batch at a time."""
         rows = feeding.batch or MAX_BATCH
-        parts: list[dict[str, NDArray[Any]]] = []
+        joined = Joined(len(inputs), task.classes)
         for start in range(0, len(inputs), rows):
             chunk = inputs[start : start + rows]
             wanted = len(chunk)
             if feeding.batch is not None and wanted < rows:
                 chunk = filled_up(chunk, wanted, rows)
             outputs = self._infer(feeding.fed(chunk, task, scaling), len(chunk))
-            parts.append(
-                {
-                    name: array[:wanted]
-                    for name, array in outputs.items()
-                    if array.ndim and len(array) == len(chunk)
-                }
-            )
-        joined = {
-            name: np.concatenate([part[name] for part in parts])
-            for name in parts[0]
-            if all(name in part for part in parts)
-            and len({part[name].shape[1:] for part in parts}) == 1
-        }
-        found = readings(joined, len(inputs), task.classes)
+            joined.add(outputs.items(), len(chunk), wanted)
+        found = readings(joined.tables(), len(inputs), task.classes)
         if not found:
             given = "; ".join(map(str, self._outputs)) or "nothing that it describes"
             raise CannotRunError(
-                f"{self.name} has no classifier output: it gives {given}, expected scores [N, C] "
-                "with C >= 2, class numbers [N] or class names [N]"
+                f"{self.name} has no classifier output: it gives {self.client.shown(given, 1000)}, "
+                "expected scores [N, C] with C >= 2, or class numbers or names [N]"
             )
         return found
 
     def _infer(self, fed: dict[str, NDArray[Any]], count: int) -> dict[str, NDArray[Any]]:
-        wanted = [self.settled.output] if self.settled.output is not None else []
-        body, headers = request_body(fed, wanted, binary=self._binary)
+        """Return the outputs; those of names that were not said before are numbered.
+
+        A name that comes with the answers could spell the triggers, and reports show names.
+        """
+        chosen = self.settled.output
+        body, headers = request_body(fed, [] if chosen is None else [chosen], binary=self._binary)
         response = self.client.post(f"{self._path}/infer", body, headers, inputs=count)
+        known = [port.name for port in self._outputs] if chosen is None else [chosen]
         try:
-            return outputs_of(response.body, response.headers.get(HEADER_LENGTH), self._texts)
+            found = outputs_of(
+                response.body, response.headers.get(HEADER_LENGTH), self._texts, known
+            )
         except ProtocolError as error:
             raise CannotRunError(f"{self.name} gave an answer that is none: {error}") from None
+        return found if chosen is None else {chosen: found[chosen]} if chosen in found else {}
 
 
 def _guessed(task: Task) -> list[Port]:

@@ -1,10 +1,13 @@
 """Requests and responses of the Open Inference Protocol v2, in JSON and with binary tensors.
 
 https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol
+
+What is wrong with an answer is said in words of this module: the server's own could be the triggers
+that it was asked.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,27 +15,28 @@ from numpy.typing import NDArray
 
 from wmx.printable import printable
 from wmx.suspect.port import Port
-from wmx.suspect.values import Texts
+from wmx.suspect.values import Texts, from_bfloat16
 
 MAX_PORTS = 64
 MAX_RANK = 8
+MAX_VALUES = 2**22  # of a JSON document: in memory each takes many times its text
 MAX_NAME = 1024
 HEADER_LENGTH = "Inference-Header-Content-Length"
 
 DTYPES: dict[str, tuple[str, str]] = {  # datatype: numpy's name, onnxruntime's
     "BOOL": ("bool", "tensor(bool)"),
-    "UINT8": ("uint8", "tensor(uint8)"),
-    "INT8": ("int8", "tensor(int8)"),
-    "INT32": ("int32", "tensor(int32)"),
-    "INT64": ("int64", "tensor(int64)"),
+    **{
+        f"{sign}INT{bits}": (f"{sign}int{bits}".lower(), f"tensor({sign}int{bits})".lower())
+        for sign in ("U", "")
+        for bits in (8, 16, 32, 64)
+    },
     "FP16": ("float16", "tensor(float16)"),
     "FP32": ("float32", "tensor(float)"),
     "FP64": ("float64", "tensor(double)"),
 }
-ANSWERS = {
-    **{name: numpy for name, (numpy, _) in DTYPES.items()},
-    **{"UINT16": "uint16", "UINT32": "uint32", "UINT64": "uint64", "INT16": "int16"},
-}
+BFLOAT16 = "BF16"  # of answers; two bytes each
+ANSWERS = {**{name: numpy for name, (numpy, _) in DTYPES.items()}, BFLOAT16: "float32"}
+SPELLED = {"b": (bool,), "i": (int,), "u": (int,), "f": (int, float)}  # in JSON, by numpy's kind
 TEXTS = "BYTES"
 NAME_OF = {numpy: name for name, (numpy, _) in DTYPES.items()}
 
@@ -94,7 +98,7 @@ def request_body(
 
 
 def outputs_of(
-    body: bytes, header_length: str | None, texts: Mapping[str, Texts]
+    body: bytes, header_length: str | None, texts: Mapping[str, Texts], known: Collection[str]
 ) -> dict[str, NDArray[Any]]:
     """Return the arrays of a response by name; texts become numbers.
 
@@ -102,6 +106,7 @@ def outputs_of(
         body: of the response.
         header_length: the value of its header of that name; ``None`` where there is none.
         texts: keeps the numbers of each output's texts from call to call; makes what is missing.
+        known: names that outputs may have; one of another name is called by its number.
 
     Raises:
         ProtocolError: it is no inference response, or says two things.
@@ -118,10 +123,13 @@ def outputs_of(
     if not isinstance(outputs, list) or len(outputs) > MAX_PORTS:
         raise ProtocolError(f"outputs are not a list of at most {MAX_PORTS}")
     found: dict[str, NDArray[Any]] = {}
-    for output in outputs:
-        name, datatype, shape = _described(output)
-        if name in found:
-            raise ProtocolError(f"the output {printable(name, 80)!r} is there twice")
+    names = set()
+    for number, output in enumerate(outputs, 1):
+        said, datatype, shape = _described(output, number)
+        name = said if said in known else f"output {number}"
+        if said in names or name in found:
+            raise ProtocolError(f"output {number} is of a name that was there before")
+        names.add(said)
         count = int(np.prod(shape, dtype=object))
         size = _binary_size(output)
         if size is None:
@@ -142,16 +150,31 @@ def outputs_of(
 def parsed(data: bytes) -> dict[str, Any]:
     """Parse a JSON object.
 
+    A name that stands twice in one object is refused: readers differ in which value they take.
+    ``NaN`` and ``Infinity``, which JSON does not know and many servers write, are read as floats;
+    where scores are expected they count as what they are, and elsewhere nothing accepts them.
+
     Raises:
-        ProtocolError: it is none.
+        ProtocolError: it is none, or holds more values than any answer that is read.
     """
+    if sum(map(data.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise ProtocolError(f"more than {MAX_VALUES:,} values")
     try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
+        document = json.loads(data, object_pairs_hook=_without_doubles)
+    except ProtocolError:
+        raise
+    except (ValueError, RecursionError):  # also an integer of more digits than Python reads
         raise ProtocolError("no JSON") from None
     if not isinstance(document, dict):
         raise ProtocolError("no JSON object")
     return document
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ProtocolError("a name stands twice in one object")
+    return found
 
 
 def _port(described: Any) -> Port:
@@ -171,18 +194,18 @@ def _port(described: Any) -> Port:
     return Port(name, kind, dims)
 
 
-def _described(output: Any) -> tuple[str, str, tuple[int, ...]]:
+def _described(output: Any, number: int) -> tuple[str, str, tuple[int, ...]]:
     if not isinstance(output, dict):
-        raise ProtocolError("an output is not an object")
+        raise ProtocolError(f"output {number} is not an object")
     name, datatype, shape = output.get("name"), output.get("datatype"), output.get("shape")
     if not isinstance(name, str) or not 1 <= len(name) <= MAX_NAME:
-        raise ProtocolError("an output without a name")
+        raise ProtocolError(f"output {number} has no name")
     if not isinstance(datatype, str) or (datatype != TEXTS and datatype not in ANSWERS):
-        raise ProtocolError(f"the output {printable(name, 80)!r} is of an unknown datatype")
+        raise ProtocolError(f"output {number} is of an unknown datatype")
     if not isinstance(shape, list) or len(shape) > MAX_RANK:
-        raise ProtocolError(f"the output {printable(name, 80)!r} has no shape")
+        raise ProtocolError(f"output {number} has no shape")
     if not all(type(dim) is int and 0 <= dim < 2**31 for dim in shape):
-        raise ProtocolError(f"the output {printable(name, 80)!r} has an absurd shape")
+        raise ProtocolError(f"output {number} has an absurd shape")
     return name, datatype, tuple(shape)
 
 
@@ -197,29 +220,41 @@ def _binary_size(output: dict[str, Any]) -> int | None:
 
 
 def _from_json(data: Any, datatype: str, count: int) -> NDArray[Any]:
+    """Return an output's elements, of which each is spelled as its datatype asks for.
+
+    What is beyond a float is infinite, and counts as that; an integer that does not fit is none.
+    """
     if not isinstance(data, list):
         raise ProtocolError("an output without data")
+    dtype = np.dtype(object if datatype == TEXTS else ANSWERS[datatype])
     try:
-        with np.errstate(over="ignore"):  # what does not fit is infinite, and counts as that
-            values = np.array(data, dtype=object if datatype == TEXTS else ANSWERS[datatype])
+        values = np.array(data, dtype=object).reshape(-1)
+        kinds = (str,) if datatype == TEXTS else SPELLED[dtype.kind]
+        if not all(type(value) in kinds for value in values):
+            raise ProtocolError(f"data that are not {datatype}")
+        with np.errstate(over="ignore"):
+            values = values.astype(dtype)
     except (ValueError, TypeError, OverflowError, RecursionError):
         raise ProtocolError(f"data that are not {datatype}") from None
     if values.size != count:
         raise ProtocolError(f"{values.size} values, and its shape says {count}")
-    if datatype == TEXTS and not all(isinstance(text, str) for text in values.reshape(-1)):
-        raise ProtocolError("texts that are none")
-    return values.reshape(-1)
+    return values
 
 
 def _from_bytes(data: bytes, datatype: str, count: int) -> NDArray[Any]:
     if datatype == TEXTS:
         return _texts(data, count)
-    dtype = np.dtype(ANSWERS[datatype]).newbyteorder("<")
+    if datatype == BFLOAT16:
+        return from_bfloat16(_elements(data, np.dtype("<u2"), count))
+    if datatype == "BOOL":
+        truths: NDArray[Any] = _elements(data, np.dtype(np.uint8), count) != 0
+        return truths
+    return _elements(data, np.dtype(ANSWERS[datatype]).newbyteorder("<"), count)
+
+
+def _elements(data: bytes, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
     if len(data) != count * dtype.itemsize:
         raise ProtocolError(f"{len(data)} bytes, and its shape says {count * dtype.itemsize}")
-    if datatype == "BOOL":
-        truths: NDArray[Any] = np.frombuffer(data, np.uint8) != 0
-        return truths
     values: NDArray[Any] = np.frombuffer(data, dtype).astype(dtype.newbyteorder("="))
     return values
 
