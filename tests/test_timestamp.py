@@ -19,8 +19,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from tsa import DAY, STAMPING, Authority, dripping, moved_by, serving, with_status
 
 from wmx import CannotRunError, Claim, IntegrityError, OwnerKey, UsageError, Watermark, verify
-from wmx.claim import MAX_TIMESTAMPS
 from wmx.der_order import with_certificates_in_order
+from wmx.stamped import MAX_TIMESTAMPS
 from wmx.store import Store
 from wmx.timestamp import (
     Query,

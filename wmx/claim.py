@@ -1,12 +1,10 @@
 """The claim: the signed public file made before training (docs/protocol.md)."""
 
-import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +12,10 @@ from numpy.typing import NDArray
 from wmx import canonical
 from wmx.dsse import Envelope
 from wmx.encoding import decode_base64, decode_hex32, encode_base64
-from wmx.errors import CannotRunError, IntegrityError, UsageError
-from wmx.files import read_bytes, write_bytes
+from wmx.errors import IntegrityError
 from wmx.keys import OwnerKey
 from wmx.labels import derive_labels, label_key
-from wmx.locking import locked
+from wmx.stamped import Stamped, envelope_and_timestamps
 from wmx.task import Task
 from wmx.triggers.sealing import has_sealed_form, seal_family, unseal_family
 
@@ -29,12 +26,11 @@ FORGEABLE_HINT = "claims of this draft could be forged (docs/protocol.md): embed
 NEWER_HINT = "a newer wmx may read it: pip install --upgrade wmx"
 MAX_CLAIM_BYTES = 64 * 1024**2
 MAX_TRIGGERS = 1_000_000
-MAX_TIMESTAMPS = 16
 CREATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 
 @dataclass(frozen=True, repr=False)
-class Claim:
+class Claim(Stamped):
     """What an owner commits to, and the envelope that proves it.
 
     Attributes:
@@ -47,10 +43,10 @@ class Claim:
         owner: 32 bytes, raw Ed25519 public key.
         created: the owner's own word on the time, ``YYYY-MM-DDThh:mm:ssZ``; proves nothing.
         note: free text.
-        envelope: what was signed.
-        timestamps: RFC 3161 responses over the signature, as their authorities gave them
-            (:mod:`wmx.timestamp`); worth nothing before they are verified.
     """
+
+    KIND: ClassVar[str] = "claim"
+    MAX_BYTES: ClassVar[int] = MAX_CLAIM_BYTES
 
     task: Task
     sealed_family: bytes
@@ -60,8 +56,6 @@ class Claim:
     owner: bytes
     created: str
     note: str
-    envelope: Envelope
-    timestamps: tuple[bytes, ...] = ()
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.task.shape))
@@ -103,16 +97,7 @@ class Claim:
         return cls.from_json(Envelope.seal(PAYLOAD_TYPE, payload, key).to_json())
 
     @classmethod
-    def from_bytes(cls, data: bytes, what: str = "claim") -> Self:
-        """Parse and verify a claim file; as :meth:`from_json`.
-
-        Raises:
-            IntegrityError: not canonical JSON too.
-        """
-        return cls.from_json(canonical.loads(data, what), what)
-
-    @classmethod
-    def from_json(cls, file: Any, what: str = "claim") -> Self:
+    def from_json(cls, file: Any, what: str = "") -> Self:
         """Verify the object that a claim file holds.
 
         The owner's public key is read from the payload, the signature is checked under it, and
@@ -121,7 +106,8 @@ class Claim:
         Raises:
             IntegrityError: not a claim, changed after signing, or of an unknown scheme.
         """
-        envelope, timestamps = _parts(file, what)
+        what = what or cls.KIND
+        envelope, timestamps = envelope_and_timestamps(file, what)
         document = canonical.loads(envelope.payload, f"payload of {what}")
         try:
             owner = decode_hex32(document["owner"])
@@ -152,79 +138,6 @@ class Claim:
                 f"{what} holds a malformed field: {error}", hint=canonical.UNCHANGED_HINT
             ) from None
 
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a claim file.  Raises :class:`CannotRunError` or as :meth:`from_bytes`."""
-        return cls.from_bytes(read_bytes(path, "claim", MAX_CLAIM_BYTES), f"claim {path}")
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the object that the file holds: the envelope, and timestamps if there are any."""
-        stamps = [
-            {"response": encode_base64(response), "sha256": hashlib.sha256(response).hexdigest()}
-            for response in self.timestamps
-        ]
-        return self.envelope.to_json() | ({"timestamps": stamps} if stamps else {})
-
-    def to_bytes(self) -> bytes:
-        """Return the file."""
-        return canonical.dumps(self.to_json())
-
-    def with_timestamps(self, responses: Iterable[bytes]) -> Self:
-        """Return this claim with these RFC 3161 responses too, each kept once.
-
-        Raises:
-            UsageError: more than :data:`MAX_TIMESTAMPS`.
-        """
-        timestamps = tuple(dict.fromkeys([*self.timestamps, *responses]))
-        if len(timestamps) > MAX_TIMESTAMPS:
-            raise UsageError(f"a claim holds at most {MAX_TIMESTAMPS} timestamps")
-        return replace(self, timestamps=timestamps)
-
-    def dated_by_both(self, copy: "Claim") -> Self:
-        """Return this claim with the timestamps of a copy of it too, to be dated and not written.
-
-        So without the limit of a file: whoever fills one copy with junk takes none from the other.
-        """
-        return replace(self, timestamps=tuple(dict.fromkeys(self.timestamps + copy.timestamps)))
-
-    def keep_timestamps(self, path: str | Path, responses: Iterable[bytes]) -> Self:
-        """Add RFC 3161 responses to the file of this claim; return the claim as it is there then.
-
-        Read, changed and written under a lock, in the file ``.NAME.lock`` beside it: of several
-        processes that add to it at once, none loses what another has added.
-
-        Raises:
-            CannotRunError: the file cannot be read or written.
-            IntegrityError: it is damaged, or holds another claim by now.
-            UsageError: more than :data:`MAX_TIMESTAMPS`.
-        """
-        lock = Path(path).with_name(f".{Path(path).name}.lock")
-        try:
-            with locked(lock):
-                kept = type(self).load(path)
-                if kept.envelope != self.envelope:
-                    raise IntegrityError(
-                        f"{path} holds the claim {kept.digest} by now, expected {self.digest}",
-                        hint="repeat the command if that is the claim that is meant",
-                    )
-                dated = kept.with_timestamps(responses)
-                dated.save(path, force=True)
-        except OSError as error:
-            raise CannotRunError(
-                f"cannot lock {path}: {error.strerror}",
-                hint=f"its folder has to be writable, and so has the file {lock.name} in it",
-            ) from None
-        return dated
-
-    def save(self, path: str | Path, *, force: bool = False) -> None:
-        """Write the signed file; raises :class:`CannotRunError` if it exists."""
-        write_bytes(path, self.to_bytes(), force=force)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the signed payload in hexadecimal: the claim's name everywhere."""
-        return hashlib.sha256(self.envelope.payload).hexdigest()
-
     def family(self, key: OwnerKey) -> Any:
         """Return what the claim says of its trigger family, which its owner alone can read.
 
@@ -252,38 +165,6 @@ class Claim:
 def now_text() -> str:
     """Return the present time, UTC, ``YYYY-MM-DDThh:mm:ssZ``."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _parts(file: Any, what: str) -> tuple[Envelope, tuple[bytes, ...]]:
-    """Take the timestamps of a claim file from its envelope.
-
-    No signature of the owner covers them, and CMS leaves some of their bytes free; the SHA-256
-    beside each makes a damaged timestamp a broken file, not a date that is gone in silence.
-    """
-    if not isinstance(file, dict) or "timestamps" not in file:
-        return Envelope.from_json(file, what), ()
-    stamps = file["timestamps"]
-    try:
-        if not 1 <= len(stamps) <= MAX_TIMESTAMPS:
-            raise ValueError(f"expected 1 to {MAX_TIMESTAMPS}")
-        responses = tuple(_stamp(stamp) for stamp in stamps)
-        if len(set(responses)) < len(responses):
-            raise ValueError("one is there twice")
-    except (TypeError, ValueError, KeyError) as error:
-        raise IntegrityError(
-            f"a timestamp of {what} is damaged: {error}", hint=canonical.UNCHANGED_HINT
-        ) from None
-    envelope = {field: value for field, value in file.items() if field != "timestamps"}
-    return Envelope.from_json(envelope, what), responses
-
-
-def _stamp(value: Any) -> bytes:
-    response = decode_base64(value["response"])
-    if set(value) != {"response", "sha256"}:
-        raise ValueError("unknown fields")
-    if hashlib.sha256(response).hexdigest() != value["sha256"]:
-        raise ValueError("its SHA-256 is another")
-    return response
 
 
 def _trigger_count(value: Any) -> int:

@@ -1,6 +1,8 @@
-"""Trusted timestamps: when a claim existed at the latest (RFC 3161, docs/protocol.md).
+"""Trusted timestamps: when a claim or a release record existed at the latest.
 
-What is stamped are the bytes of the claim's signature.  A stamp counts only if it verifies against
+RFC 3161, docs/protocol.md.
+
+What is stamped are the bytes of the file's signature.  A stamp counts only if it verifies against
 root certificates that the *verifier* gives; any other changes nothing, and is said.
 """
 
@@ -11,10 +13,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from wmx.claim import Claim
 from wmx.der_order import MalformedError, with_certificates_in_order
 from wmx.errors import IntegrityError, MissingExtraError
 from wmx.files import read_bytes
+from wmx.stamped import Stamped
 from wmx.timestamp_policy import (
     WeakError,
     granted_with,
@@ -42,7 +44,7 @@ HASHES = {  # object identifiers of the digests that are accepted
 
 @dataclass(frozen=True)
 class Dating:
-    """What the timestamps of a claim are worth to somebody who trusts certain roots.
+    """What the timestamps of a file are worth to somebody who trusts certain roots.
 
     Attributes:
         time: of the trusted stamp whose latest possible time is the earliest, UTC; ``None`` without
@@ -91,27 +93,27 @@ def load_roots(path: str | Path) -> Roots:
         raise IntegrityError(f"{path} does not hold certificates in PEM form") from None
 
 
-def date_claim(claim: Claim, roots: Roots) -> Dating:
-    """Return the trusted timestamp of a claim whose latest possible time is the earliest.
+def date_claim(file: Stamped, roots: Roots) -> Dating:
+    """Return the trusted timestamp of a file whose latest possible time is the earliest.
 
-    A stamp proves that the claim existed at its time plus its accuracy, and no more: an earlier
+    A stamp proves that the file existed at its time plus its accuracy, and no more: an earlier
     time that may be off by much can prove less than a later one that is exact.
 
     Args:
-        claim: with its timestamps.
+        file: with its timestamps.
         roots: certificates of authorities that the verifier trusts.
 
     Raises:
         MissingExtraError: there are timestamps and roots, and rfc3161-client is not installed.
     """
-    if not claim.timestamps:
+    if not file.timestamps:
         return UNDATED
     if not roots:
         return Dating(refused=("not checked: no root certificates were given (--roots)",))
     found, refused = [], []
-    for response in claim.timestamps:
+    for response in file.timestamps:
         try:
-            found.append(_trusted(response, claim, roots))
+            found.append(_trusted(response, file, roots))
         except IntegrityError as error:
             refused.append(str(error))
     if not found:
@@ -122,7 +124,7 @@ def date_claim(claim: Claim, roots: Roots) -> Dating:
 
 @dataclass(frozen=True)
 class Query:
-    """A request for a stamp over a claim's signature: SHA-256 and a nonce.
+    """A request for a stamp over a file's signature: SHA-256 and a nonce.
 
     Attributes:
         request: RFC 3161, DER.
@@ -133,10 +135,10 @@ class Query:
     nonce: int
 
     @classmethod
-    def of(cls, claim: Claim) -> Self:
-        """Make a fresh request for ``claim``."""
+    def of(cls, file: Stamped) -> Self:
+        """Make a fresh request for ``file``."""
         client = _client()
-        builder = client.TimestampRequestBuilder().data(claim.envelope.signature)
+        builder = client.TimestampRequestBuilder().data(file.envelope.signature)
         request = builder.hash_algorithm(client.HashAlgorithm.SHA256).build()
         return cls(request.as_bytes(), request.nonce)
 
@@ -150,31 +152,31 @@ class Query:
             raise IntegrityError("the authority answered another request: the nonce is another")
 
 
-def asserted_stamps(claim: Claim) -> list[str]:
-    """Say what each timestamp of a claim asserts, without a word on whether it is to be trusted."""
+def asserted_stamps(file: Stamped) -> list[str]:
+    """Say what each timestamp of a file asserts, without a word on whether it is to be trusted."""
     found = []
-    for response in claim.timestamps:
+    for response in file.timestamps:
         try:
-            time, authority = asserted_stamp(response, claim)
+            time, authority = asserted_stamp(response, file)
             found.append(f"{time:%Y-%m-%dT%H:%M:%SZ} by an authority under {authority}")
         except (IntegrityError, MissingExtraError) as error:
             found.append(str(error))
     return found
 
 
-def asserted_stamp(response: bytes, claim: Claim) -> tuple[datetime, str]:
-    """Return the time and authority that a response asserts for a claim, believed by nobody yet.
+def asserted_stamp(response: bytes, file: Stamped) -> tuple[datetime, str]:
+    """Return the time and authority that a response asserts for a file, believed by nobody yet.
 
     Raises:
         IntegrityError: not a granted response, one for something else, or one that can count for
             nobody, whatever his roots.
     """
     stamp = _parsed(response)
-    _check(stamp, claim)
+    _check(stamp, file)
     return stamp.time, stamp.authority
 
 
-def trusted_stamp(response: bytes, claim: Claim, roots: Roots) -> tuple[datetime, str]:
+def trusted_stamp(response: bytes, file: Stamped, roots: Roots) -> tuple[datetime, str]:
     """Return the time and authority of a response that verifies.
 
     The signer's certificate has to chain to one of ``roots``, to have been valid at the time of the
@@ -184,7 +186,7 @@ def trusted_stamp(response: bytes, claim: Claim, roots: Roots) -> tuple[datetime
     Raises:
         IntegrityError: it does not verify; the message says why.
     """
-    stamp = _trusted(response, claim, roots)
+    stamp = _trusted(response, file, roots)
     return stamp.time, stamp.authority
 
 
@@ -235,21 +237,21 @@ class _Stamp:
         )
 
 
-def _trusted(response: bytes, claim: Claim, roots: Roots) -> _Stamp:
+def _trusted(response: bytes, file: Stamped, roots: Roots) -> _Stamp:
     """Verify a response; raises as :func:`trusted_stamp`.
 
     Certificates that are too weak are taken away before a chain is sought, so that none goes over
     them.
     """
     stamp = _parsed(response)
-    _check(stamp, claim)
+    _check(stamp, file)
     weak = _weak_certificates(stamp, roots)
     strong_roots = [root for root in roots if _der(root) not in weak]
     try:
         left = granted_with(stamp.data, lambda certificate: certificate not in weak)
         client = _client()
         verifier = client.VerifierBuilder(roots=strong_roots).build()
-        verifier.verify_message(client.decode_timestamp_response(left), claim.envelope.signature)
+        verifier.verify_message(client.decode_timestamp_response(left), file.envelope.signature)
     # a response is a stranger's, and whatever goes wrong with it means that it is not trusted
     except Exception as error:
         reasons = [_reason(error), *weak.values()]
@@ -295,17 +297,17 @@ def _parsed(response: bytes) -> _Stamp:
     return stamp
 
 
-def _check(stamp: _Stamp, claim: Claim) -> None:
-    """Refuse a stamp over anything but the claim's signature, and one that can count for nobody."""
+def _check(stamp: _Stamp, file: Stamped) -> None:
+    """Refuse a stamp over anything but the file's signature, and one that can count for nobody."""
     algorithm = HASHES.get(stamp.algorithm)
     if algorithm is None:
         raise IntegrityError(
             f"a timestamp uses the digest {stamp.algorithm}, expected SHA-256, SHA-384 or SHA-512"
         )
-    if algorithm(claim.envelope.signature).digest() != stamp.imprint:
+    if algorithm(file.envelope.signature).digest() != stamp.imprint:
         raise IntegrityError(
-            "a timestamp is of something else than this claim's signature",
-            hint="was it made for another claim?",
+            f"a timestamp is of something else than this {file.KIND}'s signature",
+            hint=f"was it made for another {file.KIND}?",
         )
     try:
         require_known_time(stamp.time, stamp.accuracy)

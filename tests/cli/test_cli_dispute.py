@@ -9,7 +9,7 @@ import pytest
 from disputed_models import Side, carries_both, side
 from tsa import Authority
 
-from wmx.claim import MAX_TIMESTAMPS
+from wmx.stamped import MAX_TIMESTAMPS
 
 PARTIES = ("--claim", "owner.json", "--claim", "thief.json")
 KEYS = ("--key", "thief.pem", "--key", "owner.pem")

@@ -9,8 +9,8 @@ from commands import CLAIM_NEW
 from tsa import Authority, serving
 
 from wmx import Claim
-from wmx.claim import MAX_TIMESTAMPS
 from wmx.cli import timestamp
+from wmx.stamped import MAX_TIMESTAMPS
 
 
 @pytest.fixture(scope="module")
