@@ -11,7 +11,8 @@ from wmx.answers import Answers
 from wmx.binomial import fraction_text
 from wmx.disclosure import answers_from_json, window_from_json
 from wmx.dsse import Envelope
-from wmx.evidence import PAYLOAD_TYPE, Evidence, Run
+from wmx.evidence import Evidence, Run
+from wmx.statement import PAYLOAD_TYPE
 from wmx.task import Task
 from wmx.ways import SHIFTS, Way, price_of, weigh
 

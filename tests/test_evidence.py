@@ -28,7 +28,8 @@ from wmx import Claim, IntegrityError, canonical
 from wmx.answers import Answers
 from wmx.disclosure import way_to_json
 from wmx.dsse import Envelope, pre_authentication_encoding
-from wmx.evidence import BITS_TOLERANCE, PAYLOAD_TYPE, Evidence
+from wmx.evidence import BITS_TOLERANCE, Evidence
+from wmx.statement import PAYLOAD_TYPE
 from wmx.ways import SHIFTS, Way
 
 KEY = OWNER

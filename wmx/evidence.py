@@ -22,23 +22,19 @@ from wmx.disclosure import (
     window_from_json,
 )
 from wmx.dsse import Envelope
-from wmx.encoding import decode_hex32
 from wmx.errors import IntegrityError, UsageError
 from wmx.files import read_bytes
 from wmx.keys import OwnerKey
-from wmx.printable import is_file_name, printable
 from wmx.settled import NOTHING_SETTLED, Settled
+from wmx.statement import PAYLOAD_TYPE, STATEMENT_TYPE, statement, subjects_from_json
 from wmx.task import decimal_string
 from wmx.ways import Way, Weight, price_of, weigh
 from wmx.window import Window
 
-PAYLOAD_TYPE = "application/vnd.in-toto+json"
-STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:wmx:evidence:5"
 MAX_EVIDENCE_BYTES = 256 * 1024**2
 MAX_CLAIMS_TRIED = 1_000_000
 MAX_INPUTS = 64  # of a model
-MAX_SUBJECTS = 1001  # as many files of weights as a model may have, and its own
 BITS_TOLERANCE = 1e-5  # between stated bits, six decimals, and those of another machine
 
 
@@ -130,19 +126,12 @@ class Evidence:
             "ways": [way_to_json(way, given, window.task) for way, given in answers.items()],
             "window": {"count": len(window), "start": window.start},
         }
-        payload = canonical.dumps(
-            {
-                "_type": STATEMENT_TYPE,
-                "predicate": predicate,
-                "predicateType": PREDICATE_TYPE,
-                "subject": [
-                    {"digest": {"sha256": sha256}, "name": name}
-                    for name, sha256 in (
-                        (suspect, suspect_sha256),
-                        *sorted((suspect_external or {}).items()),
-                    )
-                ],
-            }
+        payload = statement(
+            PREDICATE_TYPE,
+            predicate,
+            model=suspect,
+            sha256=suspect_sha256,
+            external=suspect_external or {},
         )
         return cls.from_bytes(Envelope.seal(PAYLOAD_TYPE, payload, key).to_bytes())
 
@@ -155,11 +144,11 @@ class Evidence:
                 opening does not belong to the commitment, or a number is not what the answers give.
         """
         envelope = Envelope.from_bytes(data, what)
-        statement = canonical.loads(envelope.payload, f"payload of {what}")
+        stated = canonical.loads(envelope.payload, f"payload of {what}")
         try:
-            claim = Claim.from_json(statement["predicate"]["claim"]["file"], f"claim in {what}")
+            claim = Claim.from_json(stated["predicate"]["claim"]["file"], f"claim in {what}")
             envelope.verified_payload(PAYLOAD_TYPE, claim.owner, what)
-            return cls._from_statement(statement, claim, envelope, what)
+            return cls._from_statement(stated, claim, envelope, what)
         except KeyError as error:
             raise IntegrityError(
                 f"{what} lacks the field {error}", hint=canonical.UNCHANGED_HINT
@@ -179,10 +168,10 @@ class Evidence:
         return self.envelope.to_bytes()
 
     @classmethod
-    def _from_statement(cls, statement: Any, claim: Claim, envelope: Envelope, what: str) -> Self:
+    def _from_statement(cls, stated: Any, claim: Claim, envelope: Envelope, what: str) -> Self:
         """Read a statement whose signature was verified; raises as :meth:`from_bytes`."""
-        predicate = statement["predicate"]
-        kind = [statement["_type"], statement["predicateType"], predicate["scheme"]]
+        predicate = stated["predicate"]
+        kind = [stated["_type"], stated["predicateType"], predicate["scheme"]]
         if kind != [STATEMENT_TYPE, PREDICATE_TYPE, SCHEME]:
             raise IntegrityError(
                 f"{what} is a statement of a kind that this version does not know: {kind}",
@@ -190,7 +179,7 @@ class Evidence:
             )
         if predicate["claim"]["digest"]["sha256"] != claim.digest:
             raise IntegrityError(f"{what} names another claim than the one it holds")
-        (suspect, suspect_sha256), *external = _subjects(statement["subject"])
+        (suspect, suspect_sha256), *external = subjects_from_json(stated["subject"])
         run = predicate["run"]
         window = window_from_json(predicate["window"], predicate["openings"], claim)
         answers = answers_from_json(predicate["ways"], window)
@@ -254,28 +243,6 @@ def _compare(stated: Any, counted: dict[str, Any], what: str) -> None:
             f"{what} states {stated['hits']} hits and {stated['bits']} bits; its own answers give "
             f"{counted['hits']} hits and {counted['bits']} bits"
         )
-
-
-def _subjects(subjects: Any) -> list[tuple[str, str]]:
-    """Return names and SHA-256: of the ONNX file, then of those beside it with its weights.
-
-    A name is a file's and nothing else: readers show it, and it must not be a sentence in a verdict
-    over many lines, or a path that leads elsewhere.  No second digest may stand beside the one that
-    is compared.
-    """
-    if not isinstance(subjects, list) or not 1 <= len(subjects) <= MAX_SUBJECTS:
-        raise ValueError(f"the subject is no list of 1 to {MAX_SUBJECTS} files")
-    found = []
-    for subject in subjects:
-        name, digest = _text(subject["name"]), subject["digest"]
-        if not is_file_name(name):
-            raise ValueError(f"a subject's name is no file name: {printable(name, 60)!r}")
-        if set(digest) != {"sha256"}:
-            raise ValueError("a subject's digest is not exactly one SHA-256")
-        found.append((name, decode_hex32(digest["sha256"]).hex()))
-    if len(dict(found)) < len(found):
-        raise ValueError("a file stands twice among the subjects")
-    return found
 
 
 def _claims_tried(value: Any) -> int:

@@ -22,13 +22,13 @@ from wmx.der_order import with_certificates_in_order
 from wmx.dsse import Envelope
 from wmx.encoding import ARRAY_DTYPES, encode_array
 from wmx.errors import CannotRunError, IntegrityError, SuspectDiedError, UsageError
-from wmx.evidence import PAYLOAD_TYPE as EVIDENCE_TYPE
 from wmx.evidence import Evidence
 from wmx.model_header import read_header
 from wmx.pictures import read_picture
 from wmx.printable import is_file_name
 from wmx.readers import read_npz, read_table
 from wmx.sandbox import wire
+from wmx.statement import PAYLOAD_TYPE as EVIDENCE_TYPE
 from wmx.suspect.confined import ports_of
 from wmx.suspect.endpoint.messages import ProtocolError, outputs_of, parsed
 from wmx.suspect.endpoint.messages import ports_of as served

@@ -16,7 +16,8 @@ from evidence_files import signed, statement_of
 
 from wmx import OwnerKey, Watermark
 from wmx.dsse import Envelope
-from wmx.evidence import MAX_EVIDENCE_BYTES, PAYLOAD_TYPE
+from wmx.evidence import MAX_EVIDENCE_BYTES
+from wmx.statement import PAYLOAD_TYPE
 
 CASES, case = collector()
 

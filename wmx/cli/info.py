@@ -61,8 +61,9 @@ def _key(file: Path) -> tuple[str, dict[str, Any]]:
 def _signed(file: Path) -> tuple[str, dict[str, Any]]:
     """Show a claim or an evidence, whichever the payload is said to be."""
     from wmx import canonical
-    from wmx.evidence import MAX_EVIDENCE_BYTES, PAYLOAD_TYPE
+    from wmx.evidence import MAX_EVIDENCE_BYTES
     from wmx.files import read_bytes
+    from wmx.statement import PAYLOAD_TYPE
 
     document = canonical.loads(read_bytes(file, "file", MAX_EVIDENCE_BYTES), str(file))
     if isinstance(document, dict) and document.get("payloadType") == PAYLOAD_TYPE:

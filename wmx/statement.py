@@ -1,0 +1,71 @@
+"""In-toto Statements v1 about a model: what evidence and release records have in common.
+
+Specification: https://github.com/in-toto/attestation/tree/main/spec/v1.  The subjects are the files
+of the model: its ONNX file, then those beside it that hold its weights.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from wmx import canonical
+from wmx.encoding import decode_hex32
+from wmx.printable import is_file_name, printable
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+MAX_SUBJECTS = 1001  # as many files of weights as a model may have, and its own
+
+
+def statement(
+    predicate_type: str,
+    predicate: Mapping[str, Any],
+    *,
+    model: str,
+    sha256: str,
+    external: Mapping[str, str],
+) -> bytes:
+    """Return the payload of a statement in RFC 8785 form.
+
+    Args:
+        predicate_type: what kind of statement it is.
+        predicate: what is stated.
+        model: name of the ONNX file.
+        sha256: of it, hexadecimal.
+        external: SHA-256 of the files beside it that hold its weights, by name.
+    """
+    files = ((model, sha256), *sorted(external.items()))
+    return canonical.dumps(
+        {
+            "_type": STATEMENT_TYPE,
+            "predicate": dict(predicate),
+            "predicateType": predicate_type,
+            "subject": [{"digest": {"sha256": digest}, "name": name} for name, digest in files],
+        }
+    )
+
+
+def subjects_from_json(subjects: Any) -> list[tuple[str, str]]:
+    """Return names and SHA-256: of the ONNX file, then of those beside it with its weights.
+
+    A name is a file's and nothing else: readers show it, and it must not be a sentence in a verdict
+    over many lines, or a path that leads elsewhere.  No second digest may stand beside the one that
+    is compared.
+
+    Raises:
+        KeyError, TypeError, ValueError: anything else stands there.
+    """
+    if not isinstance(subjects, list) or not 1 <= len(subjects) <= MAX_SUBJECTS:
+        raise ValueError(f"the subject is no list of 1 to {MAX_SUBJECTS} files")
+    found = []
+    for subject in subjects:
+        name, digest = subject["name"], subject["digest"]
+        if not isinstance(name, str):
+            raise TypeError(f"found {type(name).__name__}, expected a string")
+        if not is_file_name(name):
+            raise ValueError(f"a subject's name is no file name: {printable(name, 60)!r}")
+        if set(digest) != {"sha256"}:
+            raise ValueError("a subject's digest is not exactly one SHA-256")
+        found.append((name, decode_hex32(digest["sha256"]).hex()))
+    if len(dict(found)) < len(found):
+        raise ValueError("a file stands twice among the subjects")
+    return found
