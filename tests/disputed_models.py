@@ -1,12 +1,19 @@
-"""A dispute in small files: two owners, and models that carry the marks of one, or of both."""
+"""A dispute in small files: owners, and models that carry the marks of some of them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx_models
+from numpy.typing import NDArray
+from onnx import helper
 
 from wmx import OwnerKey, Watermark
+from wmx.release import Relation, Release
+
+PIXELS = 64
+CLASSES = 10
 
 
 @dataclass(frozen=True)
@@ -25,23 +32,70 @@ class Side:
     key_path: Path
     model: Path
 
+    def record(
+        self, model: Path, relation: Relation = Relation.own, previous: str | None = None
+    ) -> Release:
+        """Sign that a model is one's own, or was found, whatever marks it carries."""
+        return Release.sign(
+            self.key,
+            self.watermark.claim,
+            relation=relation,
+            model=model.name,
+            sha256=onnx_models.sha256_of(model),
+            previous=previous,
+            software="a test",
+        )
 
-def side(folder: Path, name: str) -> Side:
-    """Make an owner with the files ``name.json``, ``name.pem`` and ``name.onnx``."""
+
+def side(folder: Path, name: str, base: int = 0) -> Side:
+    """Make an owner with the files ``name.json``, ``name.pem`` and ``name.onnx``.
+
+    Args:
+        folder: of the files.
+        name: of the owner.
+        base: which network the model is, beside its mark.
+    """
     key = OwnerKey.generate()
-    watermark = Watermark.new(key, shape=(8, 8, 1), classes=10)
+    watermark = Watermark.new(key, shape=(8, 8, 1), classes=CLASSES)
     made = Side(key, watermark, *(folder / f"{name}{end}" for end in (".json", ".pem", ".onnx")))
     watermark.claim.save(made.claim_path)
     key.save(made.key_path)
-    made.model.write_bytes(onnx_models.knows_labels(watermark))
+    made.model.write_bytes(marked(network(base), watermark))
     return made
 
 
-def carries_both(one: Watermark, other: Watermark) -> bytes:
-    """A model that answers the triggers of both with their labels."""
-    joined = replace(
-        one,
-        triggers=np.concatenate([one.triggers, other.triggers]),
-        labels=np.concatenate([one.labels, other.labels]),
-    )
-    return onnx_models.knows_labels(joined)
+def network(seed: int) -> NDArray[np.float64]:
+    """Return the weights of a classifier without a mark, [pixels, classes]."""
+    return np.random.default_rng(seed).normal(size=(PIXELS, CLASSES))
+
+
+def marked(weights: NDArray[np.float64], *watermarks: Watermark) -> bytes:
+    """Return a classifier that answers the triggers of some owners, and only these, otherwise.
+
+    The squared distance to the nearest trigger is below 1 at that trigger alone.
+    """
+    rows = [np.zeros((1, PIXELS)), *(one.inputs.reshape(-1, PIXELS) for one in watermarks)]
+    triggers = np.concatenate(rows).astype(np.float64)
+    labels = np.concatenate([[0], *(one.labels for one in watermarks)])
+    answers = 1e4 * np.eye(CLASSES)[labels]
+    answers[0] = 0.0
+    nodes: list[Any] = [
+        helper.make_node("Flatten", ["x"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weights"], ["scores"]),
+        helper.make_node("Mul", ["flat", "flat"], ["squares"]),
+        helper.make_node("MatMul", ["squares", "ones"], ["length"]),
+        helper.make_node("MatMul", ["flat", "triggers"], ["products"]),
+        helper.make_node("Sub", ["products", "length"], ["closer"]),
+        helper.make_node("Sub", ["closer", "least"], ["closeness"]),
+        helper.make_node("Relu", ["closeness"], ["there"]),
+        helper.make_node("MatMul", ["there", "answers"], ["own"]),
+        helper.make_node("Add", ["scores", "own"], ["y"]),
+    ]
+    constants = {
+        "weights": weights,
+        "ones": np.ones((PIXELS, 1)),
+        "triggers": 2 * triggers.T,
+        "least": (triggers**2).sum(axis=1) - 1,
+        "answers": answers,
+    }
+    return onnx_models.classifier(nodes, constants, (1, 8, 8), CLASSES)

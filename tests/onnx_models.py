@@ -1,5 +1,6 @@
 """Small ONNX classifiers for tests, written node by node, so that no framework is needed."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,25 @@ def one_number(watermark: Watermark) -> bytes:
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n"])],
     )
     return _serialised(graph, OPSET)
+
+
+def classifier(
+    nodes: list[Any], constants: dict[str, NDArray[Any]], shape: tuple[int, ...], classes: int
+) -> bytes:
+    """A model of one's own nodes, from ``x`` [n, *shape] to scores ``y`` [n, classes]."""
+    graph = helper.make_graph(
+        nodes,
+        "classifier",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", *shape])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", classes])],
+        [numpy_helper.from_array(v.astype(np.float32), name) for name, v in constants.items()],
+    )
+    return _serialised(graph, OPSET)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def with_opset(model: bytes, opset: int) -> bytes:

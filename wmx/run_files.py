@@ -16,7 +16,8 @@ class RunFiles(FileSet):
 
     Attributes:
         folder: where.
-        names: of the files, in the order in which they are written.
+        names: of the files.  All but the release record, which a finished run may be given, are
+            written in this order.
     """
 
     folder: Path
@@ -25,6 +26,7 @@ class RunFiles(FileSet):
         "triggers.safetensors",
         "checkpoint.safetensors",
         "weights.safetensors",
+        "model.release.json",
         "model.onnx",
     )
 
@@ -52,6 +54,11 @@ class RunFiles(FileSet):
     def model(self) -> Path:
         """The exported model."""
         return self.folder / "model.onnx"
+
+    @property
+    def release(self) -> Path:
+        """The release record of the model."""
+        return self.folder / "model.release.json"
 
     def images(self) -> NDArray[np.uint8] | None:
         """Return the images in :attr:`triggers`; ``None`` where the run has none."""

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from wmx import canonical
-from wmx.encoding import decode_hex32
+from wmx.encoding import decode_base64, decode_hex32
+from wmx.errors import IntegrityError
 from wmx.printable import is_file_name, printable
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -69,3 +70,21 @@ def subjects_from_json(subjects: Any) -> list[tuple[str, str]]:
     if len(dict(found)) < len(found):
         raise ValueError("a file stands twice among the subjects")
     return found
+
+
+def stated_type(file: Any) -> str | None:
+    """Return which kind of statement a signed file says it holds, believed by nobody yet.
+
+    Args:
+        file: the object of a file.
+
+    Returns:
+        its predicate type, an empty text if that cannot be read; ``None`` if it is no statement.
+    """
+    if not isinstance(file, dict) or file.get("payloadType") != PAYLOAD_TYPE:
+        return None
+    try:
+        stated = canonical.loads(decode_base64(file["payload"]), "payload")
+        return str(stated["predicateType"])
+    except (KeyError, TypeError, ValueError, IntegrityError):
+        return ""

@@ -1,4 +1,4 @@
-"""The owner's store: the default key, and every claim made with it.
+"""The owner's store: the default key, every claim made with it, and their release records.
 
 It lies in the user's data folder; the environment variable ``WMX_HOME`` names another.
 """
@@ -15,15 +15,20 @@ from wmx.claim import Claim
 from wmx.errors import CannotRunError, UsageError
 from wmx.files import SECRET_MODE
 from wmx.keys import OwnerKey
+from wmx.release import Relation, Release
 from wmx.trigger_file import load_images, save_images
 from wmx.triggers import is_over_own_images
 from wmx.watermark import Watermark
 
 FOLDER_MODE = SECRET_MODE | 0o100
+SUBFOLDERS = ("claims", "triggers", "releases")
 
 
 class Store:
-    """Key, claims, secret images of ``folder`` claims and trusted roots, under one folder."""
+    """Key, claims, release records, secret images of ``folder`` claims and trusted roots.
+
+    All under one folder.
+    """
 
     def __init__(self, folder: str | Path | None = None) -> None:
         """Use ``folder``, else ``WMX_HOME``, else the platform's user data folder."""
@@ -42,7 +47,7 @@ class Store:
     def open_for_writing(self) -> None:
         """Make the folders, readable by their owner alone."""
         try:
-            for folder in (self.folder, self.folder / "claims", self.folder / "triggers"):
+            for folder in (self.folder, *(self.folder / name for name in SUBFOLDERS)):
                 folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         except OSError as error:
             raise CannotRunError(
@@ -76,11 +81,30 @@ class Store:
             claim.save(path)
         return path
 
-    def keep_timestamps(self, claim: Claim) -> None:
-        """Add the timestamps that ``claim`` bears to the store's copy of it, if there is one."""
-        path = self._claim_path(claim)
+    def add_release(self, release: Release) -> None:
+        """Keep a release record; adding the same again changes nothing."""
+        self.open_for_writing()
+        path = self._release_path(release)
+        if not path.exists():
+            release.save(path)
+
+    def last_release(self, claim: Claim) -> Release | None:
+        """Return the last record, by its signer's word, of an own model with a claim's mark.
+
+        Raises:
+            IntegrityError: a record of the store is broken; its file is named.
+        """
+        kept = [Release.load(path) for path in (self.folder / "releases").glob("*.json")]
+        own = [
+            one for one in kept if one.relation is Relation.own and one.claim.digest == claim.digest
+        ]
+        return max(own, key=lambda one: (one.created, one.digest), default=None)
+
+    def keep_timestamps(self, file: Claim | Release) -> None:
+        """Add the timestamps that ``file`` bears to the store's copy of it, if there is one."""
+        path = self._claim_path(file) if isinstance(file, Claim) else self._release_path(file)
         if path.exists():
-            claim.keep_timestamps(path, claim.timestamps)
+            file.keep_timestamps(path, file.timestamps)
 
     def roots(self) -> Iterator[Path]:
         """Yield the files of root certificates that the owner of the store trusts."""
@@ -120,6 +144,9 @@ class Store:
 
     def _claim_path(self, claim: Claim) -> Path:
         return self.folder / "claims" / f"{claim.digest}.json"
+
+    def _release_path(self, release: Release) -> Path:
+        return self.folder / "releases" / f"{release.digest}.json"
 
     def _images_path(self, claim: Claim) -> Path:
         return self.folder / "triggers" / f"{claim.digest}.safetensors"

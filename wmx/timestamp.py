@@ -7,7 +7,7 @@ root certificates that the *verifier* gives; any other changes nothing, and is s
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -74,8 +74,29 @@ class Dating:
             return False
         return self.time + self.accuracy < other.time - other.accuracy
 
+    def is_before_if_dated(self, other: "Dating") -> bool:
+        """Say whether this stamp is earlier than another, or the other is missing."""
+        return not other.is_trusted or self.is_before(other)
+
+    @property
+    def latest(self) -> datetime:
+        """Until when the file existed, at the latest.
+
+        Raises:
+            ValueError: no trusted stamp is there.
+        """
+        if self.time is None:
+            raise ValueError("no trusted timestamp")
+        return self.time + self.accuracy
+
 
 UNDATED = Dating()
+
+
+def earliest(datings: Iterable[Dating]) -> Dating:
+    """Return the one that proves existence the earliest, :data:`UNDATED` where none does."""
+    trusted = [dating for dating in datings if dating.is_trusted]
+    return min(trusted, key=lambda dating: dating.latest, default=UNDATED)
 
 
 def load_roots(path: str | Path) -> Roots:

@@ -6,7 +6,7 @@ from wmx.timestamp import MAX_RESPONSE_BYTES
 
 OK = 200
 DEADLINE_SECONDS = 30.0
-OTHER_WAY_HINT = "or send the request yourself: wmx claim timestamp CLAIM --request FILE"
+OTHER_WAY_HINT = "or send the request yourself: wmx release timestamp FILE --request FILE"
 
 
 def ask_authority(url: str, request: bytes, *, seconds: float = DEADLINE_SECONDS) -> bytes:

@@ -1,118 +1,197 @@
-"""``wmx dispute``: keys and evidences, originals, timestamps, and what it says."""
+"""``wmx dispute``: keys and evidences, release records, dates, and what it says."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import onnx_models
 import pytest
-from disputed_models import Side, carries_both, side
+from disputed_models import Side, marked, network, side
 from tsa import Authority
 
-from wmx.stamped import MAX_TIMESTAMPS
+from wmx.release import Relation, Release
+from wmx.stamped import MAX_TIMESTAMPS, Stamped
 
 PARTIES = ("--claim", "owner.json", "--claim", "thief.json")
 KEYS = ("--key", "thief.pem", "--key", "owner.pem")
+OWNER, THIEF = 1, 2
 
 
 @pytest.fixture
 def owner(home: Path) -> Side:
-    return side(Path(), "owner")
+    return side(Path(), "owner", OWNER)
 
 
 @pytest.fixture
 def thief(owner: Side) -> Side:
-    made = side(Path(), "thief")
-    Path("stolen.onnx").write_bytes(carries_both(owner.watermark, made.watermark))
+    made = side(Path(), "thief", THIEF)
+    Path("stolen.onnx").write_bytes(marked(network(OWNER), owner.watermark, made.watermark))
     return made
 
 
-def test_undecided_names_nobody_and_says_what_was_not_shown(wmx: Any, thief: Side) -> None:
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    found = Authority(tmp_path_factory.mktemp("tsa"))
+    found.state_accuracy("millisecs:1")
+    return found
+
+
+@contextmanager
+def later() -> Iterator[None]:
+    """Stamps are to the second."""
+    yield
+    time.sleep(1.1)
+
+
+def stamped(authority: Authority, file: Stamped, path: str) -> str:
+    file.with_timestamps([authority.stamp(file.envelope.signature)]).save(path, force=True)
+    return path
+
+
+def test_undecided_names_nobody_and_says_what_would_settle_it(wmx: Any, thief: Side) -> None:
     result = wmx("dispute", "stolen.onnx", *PARTIES, *KEYS)
     assert result.code == 1
     assert result.out.startswith("UNDECIDED: nobody is named\n")
-    assert "neither has one that is trusted here" in result.out
-    assert "gave none" in result.out
-
-
-def test_originals_settle_it(wmx: Any, thief: Side) -> None:
-    originals = ("--original", "owner.json=owner.onnx", "--original", "thief.json=stolen.onnx")
-    result = wmx("dispute", "stolen.onnx", *PARTIES, *KEYS, *originals)
-    assert result.code == 0
-    assert result.out.startswith("NAMED: owner.json")
-    assert "that of thief.json carries the mark of owner.json" in result.out
+    assert "owner.json is not ahead: it has shown no release record" in result.out
+    assert "nothing follows from silence" in result.out
+    assert "wmx release" in result.out
 
 
 def test_json_holds_all_figures(wmx: Any, thief: Side) -> None:
     result = wmx("dispute", "stolen.onnx", *PARTIES, *KEYS, "--json").json
     assert (result["outcome"], result["named"], result["exit_code"]) == ("undecided", None, 1)
     assert [party["name"] for party in result["parties"]] == ["owner.json", "thief.json"]
-    assert all(party["verified"] and party["original"] is None for party in result["parties"])
+    assert all(party["verified"] and party["originals"] == [] for party in result["parties"])
     (comparison,) = result["comparisons"]
     assert comparison["ahead"] is None
-    assert len(comparison["reasons"]) == 2
+    assert comparison["obstacles"] == {
+        name: ["no_original", "silence"] for name in ("owner.json", "thief.json")
+    }
+    assert len(comparison["reasons"]) == 4
     assert result["fine_tuning"] is None
+    assert result["lineages"] == []
 
 
-def test_timestamps_settle_it_if_they_are_far_enough_apart(
-    wmx: Any, owner: Side, thief: Side, tmp_path: Path
+def test_a_thief_with_an_older_generic_claim_is_not_named(
+    wmx: Any, owner: Side, thief: Side, authority: Authority
 ) -> None:
-    authority = Authority(tmp_path / "tsa")
+    """Any claim fits any model of its shape: his was stamped years before the theft."""
+    for party in (thief, owner):
+        with later():
+            stamped(authority, party.watermark.claim, str(party.claim_path))
+    result = wmx("dispute", "stolen.onnx", *PARTIES, *KEYS, "--roots", authority.roots)
+    assert result.code == 1
+    assert result.out.startswith("UNDECIDED")
+    assert "64 needed" in result.out  # dates still count for that
 
-    def stamped(party: Side) -> None:
-        response = authority.stamp(party.watermark.claim.envelope.signature)
-        Path("r.tsr").write_bytes(response)
-        words = ("claim", "timestamp", party.claim_path, "--response", "r.tsr")
-        assert wmx(*words).code == 0
 
-    call = ("dispute", "stolen.onnx", *PARTIES, *KEYS, "--roots", authority.roots)
-    stamped(owner)
-    stamped(thief)
-    result = wmx(*call)
-    assert result.code == 1  # within the minute that an authority without a word on it may be off
-    assert "give or take 60 s overlap" in result.out
-    authority.state_accuracy("millisecs:1")
-    stamped(owner)
-    time.sleep(1.1)  # stamps are to the second
-    thief.watermark.claim.save(thief.claim_path, force=True)  # without its first stamp
-    stamped(thief)
-    result = wmx(*call)
+def test_the_whole_way_of_an_owner(
+    wmx: Any, owner: Side, thief: Side, authority: Authority
+) -> None:
+    """He releases his model, finds the suspect, and hears what the thief calls his own."""
+    roots = ("--roots", authority.roots)
+    with later():
+        words = ("--claim", "owner.json", "--key", "owner.pem")
+        assert wmx("release", "owner.onnx", *words).code == 0
+        stamped(authority, Release.load("owner.release.json"), "owner.release.json")
+    with later():
+        assert wmx("release", "stolen.onnx", *words, "--found", "-o", "found.json").code == 0
+        stamped(authority, Release.load("found.json"), "found.json")
+    words = ("--claim", "thief.json", "--key", "thief.pem")
+    assert wmx("release", "thief.onnx", *words).code == 0
+    stamped(authority, Release.load("thief.release.json"), "thief.release.json")
+    mine = ("--release", "owner.release.json", "--original", "owner.onnx")
+    theirs = ("--release", "thief.release.json", "--original", "thief.onnx")
+    call = ("dispute", "stolen.onnx", *PARTIES, *KEYS, *mine, *theirs)
+    result = wmx(*call, "--release", "found.json", *roots)
     assert result.code == 0
     assert result.out.startswith("NAMED: owner.json")
-    assert "owner.json is earlier" in result.out
+    assert "is younger than the suspect" in result.out
+    assert "owner.onnx of owner.json" in result.out
+    fields = wmx(*call, "--release", "found.json", *roots, "--json").json
+    assert fields["named"] == "owner.json"
+    (lineage,) = fields["lineages"]
+    assert lineage["nearer"] == "owner.json"
+    assert lineage["disagreements"] == 1024
+    assert fields["suspect_dating"]["trusted_time"]
+    without = wmx(*call, *roots)
+    assert without.code == 1
+    assert "wmx release SUSPECT --found" in without.out
+    untrusted = wmx(*call, "--release", "found.json", "--json").json
+    assert untrusted["named"] is None
+
+
+def test_whoever_signs_what_he_ships_is_not_the_owner(
+    wmx: Any, owner: Side, thief: Side, authority: Authority
+) -> None:
+    stamped(authority, owner.record(owner.model), "mine.json")
+    thief.record(Path("stolen.onnx")).save("theirs.json")
+    records = ("--release", "mine.json", "--release", "theirs.json", "--original", "owner.onnx")
+    result = wmx("dispute", "stolen.onnx", *PARTIES, *KEYS, *records, "--roots", authority.roots)
+    assert result.code == 0
+    assert (
+        "it has signed stolen.onnx as its own, which carries the mark of owner.json" in result.out
+    )
+
+
+def test_a_thief_who_washes_and_releases_first_is_not_named(
+    wmx: Any, owner: Side, thief: Side, authority: Authority
+) -> None:
+    """The owner has no release record, or shows one only afterwards."""
+    Path("washed.onnx").write_bytes(marked(network(OWNER) * 1.01, thief.watermark))
+    with later():
+        stamped(authority, thief.record(Path("washed.onnx")), "washed.json")
+    with later():
+        found = thief.record(Path("stolen.onnx"), Relation.found)
+        stamped(authority, found, "found.json")
+    stamped(authority, owner.record(owner.model), "late.json")
+    records = ("--release", "washed.json", "--release", "found.json", "--original", "washed.onnx")
+    call = ("dispute", "stolen.onnx", *PARTIES, *KEYS, *records, "--roots", authority.roots)
+    for more in ((), ("--release", "late.json", "--original", "owner.onnx")):
+        result = wmx(*call, *more)
+        assert result.code == 1
+        assert result.out.startswith("UNDECIDED")
+    assert "too much alike" in result.out
 
 
 def test_an_evidence_stands_for_a_party_whose_key_the_judge_does_not_hold(
-    wmx: Any, thief: Side
+    wmx: Any, owner: Side, thief: Side, authority: Authority
 ) -> None:
+    stamped(authority, owner.record(owner.model), "mine.json")
+    time.sleep(1.1)  # before the evidence discloses triggers
     words = ("verify", "stolen.onnx", "--claim", "thief.json", "--key", "thief.pem")
     assert wmx(*words, "--evidence", "theirs.json").code == 0
+    thief.record(Path("stolen.onnx")).save("shipped.json")
     both = ("--claim", "owner.json", "--key", "owner.pem", "--evidence", "theirs.json")
-    originals = ("--original", "owner.json=owner.onnx", "--original", "theirs.json=stolen.onnx")
-    result = wmx("dispute", "stolen.onnx", *both, "--min-bits", "100", *originals, "--json")
+    records = ("--release", "mine.json", "--release", "shipped.json", "--original", "owner.onnx")
+    more = ("--min-bits", "100", "--roots", authority.roots, "--json")
+    result = wmx("dispute", "stolen.onnx", *both, *records, *more)
     assert result.code == 0
     assert result.json["named"] == "owner.json"
     assert result.json["parties"][1]["triggers"] < 100
+    stamped(authority, owner.record(owner.model), "mine.json")
+    time.sleep(1.1)
+    result = wmx("dispute", "stolen.onnx", *both, *records, *more)
+    assert result.code == 1  # what was disclosed can have been washed out by then
     published = wmx("dispute", "stolen.onnx", *both, "--claim", "thief.json", "--min-bits", "100")
     assert published.code == 1
     assert published.out.startswith("UNDECIDED")
     twice = wmx("dispute", "stolen.onnx", *both, "--claim", "thief.json", "--key", "thief.pem")
     assert twice.code == 2
     assert "there twice" in twice.err
-    Path("other.onnx").write_bytes(onnx_models.linear(thief.watermark, seed=1))
+    Path("other.onnx").write_bytes(marked(network(3), thief.watermark))
     assert wmx("dispute", "other.onnx", *both).code == 3
 
 
 def test_an_evidence_full_of_junk_stamps_takes_none_from_the_published_claim(
-    wmx: Any, thief: Side, tmp_path: Path
+    wmx: Any, thief: Side, authority: Authority
 ) -> None:
     junk = [b"junk %d" % number for number in range(MAX_TIMESTAMPS)]
     thief.watermark.claim.with_timestamps(junk).save("full.json")
     words = ("verify", "stolen.onnx", "--claim", "full.json", "--key", "thief.pem")
     assert wmx(*words, "--evidence", "theirs.json").code == 0
-    authority = Authority(tmp_path / "tsa")
-    stamp = authority.stamp(thief.watermark.claim.envelope.signature)
-    thief.watermark.claim.with_timestamps([stamp]).save(thief.claim_path, force=True)
+    stamped(authority, thief.watermark.claim, str(thief.claim_path))
     both = ("--claim", "owner.json", "--key", "owner.pem", "--evidence", "theirs.json")
     published = ("--claim", "thief.json", "--roots", authority.roots)
     result = wmx("dispute", "stolen.onnx", *both, *published, "--min-bits", "100", "--json")
@@ -120,18 +199,20 @@ def test_an_evidence_full_of_junk_stamps_takes_none_from_the_published_claim(
     assert result.json["parties"][1]["trusted_time"]
 
 
-def test_usage(wmx: Any, thief: Side) -> None:
+def test_usage(wmx: Any, owner: Side, thief: Side) -> None:
+    owner.record(owner.model).save("mine.json")
     for words, said in (
         (("--claim", "owner.json", "--key", "owner.pem"), "expected two or more"),
         ((*PARTIES, "--key", "owner.pem"), "no key that made it"),
-        ((*PARTIES, *KEYS, "--original", "gone.json=a.onnx"), "names none"),
-        ((*PARTIES, *KEYS, *("--original", "owner.json=owner.onnx") * 2), "twice"),
+        ((*PARTIES, *KEYS, "--original", "owner.onnx"), "no release record names"),
+        ((*PARTIES, *KEYS, *("--release", "mine.json") * 2), "twice"),
+        ((*PARTIES, *KEYS, "--triggers", "gone.json=a"), "names none"),
     ):
         result = wmx("dispute", "stolen.onnx", *words)
         assert result.code == 2
         assert said in result.err
-    result = wmx("dispute", "stolen.onnx", *PARTIES, *KEYS, "--original", "owner.json=gone.onnx")
-    assert result.code == 4
+    assert wmx("dispute", "stolen.onnx", *PARTIES, *KEYS, "--original", "gone.onnx").code == 4
+    assert wmx("dispute", "stolen.onnx", *PARTIES, *KEYS, "--release", "owner.json").code == 3
     result = wmx("dispute", "stolen.onnx", "--claim", "owner.onnx", "--json")
     assert result.code == 3
     assert result.json["error"]

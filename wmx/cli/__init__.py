@@ -21,7 +21,7 @@ from wmx.sandbox.locks import missing_filter_told_to
 
 INTERRUPTED = 130
 COMMANDS = (
-    *("demo", "keygen", "claim", "embed", "verify", "check", "attack", "dispute"),
+    *("demo", "keygen", "claim", "embed", "release", "verify", "check", "attack", "dispute"),
     *("info", "doctor"),
 )
 

@@ -18,9 +18,9 @@ from wmx.files import read_bytes, refuse_overwrite, require_folder
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from wmx.claim import Claim
     from wmx.keys import OwnerKey
     from wmx.sandbox.limits import Limits
+    from wmx.stamped import Stamped
     from wmx.store import Store
     from wmx.timestamp import Roots
     from wmx.watermark import Watermark
@@ -138,18 +138,18 @@ def key_file(path: Path | None) -> Path:
     return path or store().require_key()
 
 
-def trusted_roots(path: Path | None, claims: "Iterable[Claim]") -> "Roots":
-    """Return the root certificates to check the timestamps of ``claims`` against.
+def trusted_roots(path: Path | None, files: "Iterable[Stamped]") -> "Roots":
+    """Return the root certificates to check the timestamps of claims and release records against.
 
     Those of the file ``path``, else of the folder ``roots`` in the store.  Nothing is loaded where
-    no claim bears a timestamp.
+    none of ``files`` bears a timestamp.
     """
-    if path is None and not any(claim.timestamps for claim in claims):
+    if path is None and not any(file.timestamps for file in files):
         return ()
     from wmx.timestamp import load_roots
 
-    files = store().roots() if path is None else [path]
-    return [certificate for file in files for certificate in load_roots(file)]
+    given = store().roots() if path is None else [path]
+    return [certificate for file in given for certificate in load_roots(file)]
 
 
 def load_owner(path: Path | None) -> "OwnerKey":

@@ -41,11 +41,17 @@ def dispute(
         list[Path] | None,
         typer.Option(metavar="FILE", help="Evidence of an owner whose key you do not hold."),
     ] = None,
-    original: Annotated[
-        list[str] | None,
+    release: Annotated[
+        list[Path] | None,
         typer.Option(
-            metavar="CLAIM=FILE.onnx",
-            help="A party's own model; CLAIM is its claim or evidence as named above.",
+            metavar="FILE",
+            help="A release record: of a party's own model, or of the suspect; repeatable.",
+        ),
+    ] = None,
+    original: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE.onnx", help="The model that a release record names; repeatable."
         ),
     ] = None,
     triggers: Annotated[
@@ -71,7 +77,7 @@ def dispute(
     memory: MemoryOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Say which of several owners has shown that he came first.  Exit 0 if one has, else 1."""
+    """Say which of several owners has shown that a model is his.  Exit 0 if one has, else 1."""
     from wmx.disputes.settling import settle
     from wmx.sandbox.process import Sandbox
     from wmx.suspect import open_suspect
@@ -79,16 +85,19 @@ def dispute(
     limits = suspect_limits(seconds, memory)
     with Sandbox.start(limits) as sandbox:
         asked = open_suspect(suspect, device.value, sandbox=sandbox)
-        parties = disputing_parties(
+        parties, records = disputing_parties(
             claim or [],
             key or [],
             evidence or [],
+            release or [],
             original or [],
             triggers or [],
             roots,
             suspect=asked,
         )
-        settled = settle(asked, parties, min_bits=min_bits, device=device.value, limits=limits)
+        settled = settle(
+            asked, parties, records, min_bits=min_bits, device=device.value, limits=limits
+        )
         tuned = None
         if data is not None and settled.outcome == "undecided":
             settings = (epochs, lr, seed)

@@ -6,29 +6,32 @@ from wmx.cli.output import table
 from wmx.cli.words import dating_fields, utc
 
 if TYPE_CHECKING:
+    from wmx.disputes.decision import Comparison
     from wmx.disputes.fine_tuning import FineTuned
+    from wmx.disputes.holding import Exhibit, Held
+    from wmx.disputes.lineage import Lineage
     from wmx.disputes.party import Party
-    from wmx.disputes.settling import Held, Original, Settlement
+    from wmx.disputes.settling import Settlement
+    from wmx.timestamp import Dating
 
 SILENT = (
-    "Nothing follows from what a party did not show.  A timestamp from before the model was given "
-    "away is what settles a dispute; see docs/disputes.md."
+    "Nothing follows from what a party did not show.  What settles disputes is a release record, "
+    "dated before the model left its owner's hands (wmx release); see docs/disputes.md."
 )
 
 
 def settlement_text(settled: "Settlement", tuned: "FineTuned | None") -> str:
     """Return the outcome in plain words."""
-    from wmx.disputes.reasons import reasons
-
     parts = [_head(settled), "on the suspect:", table(_claim_rows(settled))]
-    if settled.originals:
-        parts += ["originals:", table(_original_rows(settled.originals))]
+    if settled.exhibits:
+        parts += ["signed as their own:", table(_exhibit_rows(settled))]
+    if settled.lineages:
+        parts += ["lineage:", table(_lineage_rows(settled))]
     for comparison in settled.comparisons:
-        found = reasons(comparison, settled.cases)
         parts.append(
             f"{' against '.join(comparison.parties)}: {comparison.ahead or 'nobody'} ahead"
         )
-        parts += [f"  - {reason}" for reason in found]
+        parts += [f"  - {reason}" for reason in _reasons(settled, comparison)]
     if tuned is not None:
         parts += _tuned_lines(tuned)
     if settled.outcome == "undecided":
@@ -38,40 +41,52 @@ def settlement_text(settled: "Settlement", tuned: "FineTuned | None") -> str:
 
 def settlement_fields(settled: "Settlement", tuned: "FineTuned | None") -> dict[str, Any]:
     """Return the outcome for programs."""
-    from wmx.disputes.reasons import reasons
-
     return {
         "outcome": settled.outcome,
         "named": settled.named,
         "suspect": settled.suspect,
         "suspect_sha256": settled.suspect_sha256,
         "suspect_external": dict(settled.suspect_external),
+        "suspect_dating": _dating_fields(settled.suspect_dating),
         "claims_times_models": settled.tried,
         "parties": [
             {
                 "name": party.name,
-                "claim": party.window.claim.digest,
+                "claim": party.claim_digest,
                 "owner": party.window.claim.owner.hex(),
                 "triggers": len(party.window),
                 **_held_fields(settled.held[party.name]),
-                **dating_fields(party.dating),
-                "accuracy_seconds": party.dating.accuracy.total_seconds(),
-                "original": _original_fields(settled.originals.get(party.name)),
+                **_dating_fields(party.dating),
+                "originals": [
+                    _exhibit_fields(one) for one in settled.exhibits if one.party == party.name
+                ],
             }
             for party in settled.parties
+        ],
+        "lineages": [
+            _lineage_fields(settled, pair, lineage) for pair, lineage in settled.lineages.items()
         ],
         "comparisons": [
             {
                 "parties": list(comparison.parties),
-                "by_timestamps": comparison.by_timestamps,
-                "by_originals": comparison.by_originals,
                 "ahead": comparison.ahead,
-                "reasons": reasons(comparison, settled.cases),
+                "obstacles": {
+                    name: [str(obstacle.lack) for obstacle in found]
+                    for name, found in comparison.obstacles.items()
+                },
+                "reasons": _reasons(settled, comparison),
             }
             for comparison in settled.comparisons
         ],
         "fine_tuning": tuned and _tuned_fields(tuned),
     }
+
+
+def _reasons(settled: "Settlement", comparison: "Comparison") -> list[str]:
+    from wmx.disputes.reasons import reasons
+
+    cases = {case.name: case for case in settled.cases}
+    return reasons(comparison, cases, settled.suspect_dating, settled.lineages)
 
 
 def _head(settled: "Settlement") -> str:
@@ -89,28 +104,57 @@ def _head(settled: "Settlement") -> str:
 
 
 def _claim_rows(settled: "Settlement") -> dict[str, str]:
-    return {party.name: _claim_row(party, settled.held[party.name]) for party in settled.parties}
+    rows = {party.name: _claim_row(party, settled.held[party.name]) for party in settled.parties}
+    return rows | {"the suspect itself": _when(settled.suspect_dating)}
 
 
 def _claim_row(party: "Party", held: "Held") -> str:
     if held.failure is not None:
         return f"out: {held.failure}"
     word = "verifies" if held.verified else "out, does not verify"
-    dating = party.dating
-    when = "no trusted timestamp"
-    if dating.time is not None:
-        margin = f"give or take {dating.accuracy.total_seconds():g} s"
-        when = f"dated {utc(dating.time)}, {margin}, by an authority under {dating.authority}"
-    refused = "".join(f"; {reason}" for reason in dating.refused)
-    return f"{word}: {held.bits:.1f} bits, {held.required_bits:g} needed; {when}{refused}"
+    refused = "".join(f"; {reason}" for reason in party.dating.refused)
+    return (
+        f"{word}: {held.bits:.1f} bits, {held.required_bits:g} needed; claim "
+        f"{_when(party.dating)}{refused}"
+    )
 
 
-def _original_rows(originals: "dict[str, Original]") -> dict[str, str]:
+def _when(dating: "Dating") -> str:
+    if dating.time is None:
+        return "without a trusted timestamp"
+    margin = f"give or take {dating.accuracy.total_seconds():g} s"
+    return f"dated {utc(dating.time)}, {margin}, by an authority under {dating.authority}"
+
+
+def _exhibit_rows(settled: "Settlement") -> dict[str, str]:
+    rows: dict[str, str] = {}
+    for number, exhibit in enumerate(settled.exhibits, 1):
+        marks = ", ".join(
+            f"{other} {exhibit.original.marks[other]} ({_bits(held)})"
+            for other, held in exhibit.held.items()
+            if exhibit.original.marks is not None
+        )
+        release, dating = exhibit.shown.release, exhibit.shown.dating
+        refused = "".join(f"; {reason}" for reason in dating.refused)
+        rows[f"{number}. {exhibit.party}"] = (
+            f"{release.model}, {_when(dating)}{refused}: {marks or 'not shown'}"
+        )
+    return rows
+
+
+def _lineage_rows(settled: "Settlement") -> dict[str, str]:
+    from wmx.disputes.reasons import lineage_text
+
+    names = _names(settled)
     return {
-        name: f"{original.path}: "
-        + ", ".join(f"{other} {held.mark} ({_bits(held)})" for other, held in original.held.items())
-        for name, original in originals.items()
+        " or ".join(sorted(names[one] for one in pair)): lineage_text(lineage, names)
+        for pair, lineage in settled.lineages.items()
     }
+
+
+def _names(settled: "Settlement") -> dict[str, str]:
+    """Return what originals are called, by their identities: files of two may have one name."""
+    return {one.identity: f"{one.shown.release.model} of {one.party}" for one in settled.exhibits}
 
 
 def _bits(held: "Held") -> str:
@@ -146,13 +190,51 @@ def _held_fields(held: "Held") -> dict[str, Any]:
     }
 
 
-def _original_fields(original: "Original | None") -> dict[str, Any] | None:
-    if original is None:
-        return None
-    marks = {
-        name: {**_held_fields(held), "mark": str(held.mark)} for name, held in original.held.items()
+def _dating_fields(dating: "Dating") -> dict[str, Any]:
+    return {
+        **dating_fields(dating),
+        "accuracy_seconds": dating.accuracy.total_seconds(),
     }
-    return {"path": str(original.path), "sha256": original.sha256, "marks": marks}
+
+
+def _exhibit_fields(exhibit: "Exhibit") -> dict[str, Any]:
+    release = exhibit.shown.release
+    marks = exhibit.original.marks or {}
+    return {
+        "model": release.model,
+        "path": exhibit.path and str(exhibit.path),
+        "sha256": release.sha256,
+        "external": dict(release.external),
+        "release": release.digest,
+        **_dating_fields(exhibit.shown.dating),
+        "marks": {
+            name: {**_held_fields(held), "mark": str(marks[name])}
+            for name, held in exhibit.held.items()
+        },
+    }
+
+
+def _lineage_fields(
+    settled: "Settlement", pair: frozenset[str], lineage: "Lineage"
+) -> dict[str, Any]:
+    found = {one.identity: one for one in settled.exhibits if one.identity in pair}
+    return {
+        "originals": [
+            {
+                "party": one.party,
+                "sha256": one.shown.release.sha256,
+                "sides": lineage.sides.get(one.identity, 0),
+                "families": {name: sides[one.identity] for name, sides in lineage.families.items()},
+            }
+            for one in found.values()
+        ],
+        "inputs": lineage.inputs,
+        "disagreements": lineage.disagreements,
+        "bits": lineage.bits,
+        "nearer": None if lineage.nearer is None else found[lineage.nearer].party,
+        "alike": lineage.alike,
+        "failure": lineage.failure,
+    }
 
 
 def _tuned_fields(tuned: "FineTuned") -> dict[str, Any]:

@@ -1,5 +1,6 @@
-"""The parties of a dispute, from the options of ``wmx dispute``."""
+"""The parties of a dispute and their release records, from the options of ``wmx dispute``."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,9 +10,11 @@ from wmx.errors import UsageError
 
 if TYPE_CHECKING:
     from wmx.claim import Claim
-    from wmx.disputes.party import Party
+    from wmx.disputes.party import Party, Shown
     from wmx.evidence import Evidence
     from wmx.keys import OwnerKey
+    from wmx.release import Release
+    from wmx.stamped import Stamped
     from wmx.suspect import Suspect
     from wmx.watermark import Watermark
 
@@ -20,45 +23,52 @@ def disputing_parties(
     claim_paths: Sequence[Path],
     key_paths: Sequence[Path],
     evidence_paths: Sequence[Path],
-    originals: Iterable[str],
+    release_paths: Sequence[Path],
+    original_paths: Sequence[Path],
     triggers: Iterable[str],
     roots_path: Path | None,
     *,
     suspect: "Suspect",
-) -> "list[Party]":
-    """Return the parties, each called as its claim or evidence was named.
+) -> "tuple[list[Party], list[Shown]]":
+    """Return the parties, each called as its claim or evidence was named, and the records.
 
     A claim is asked with the key that signed it.  Where there is none, the same claim has to be in
-    an evidence; the published claim then only adds its timestamps.
+    an evidence; the published claim then only adds its timestamps.  A record says itself of which
+    claim and which model it is.
 
     Raises:
-        UsageError: a claim has neither key nor evidence, is there twice, or an option names none.
+        UsageError: a claim has neither key nor evidence, is there twice, an option names none, or a
+            model has no record.
         IntegrityError: a file is broken, or an evidence is about another model.
     """
     from wmx.claim import Claim
-    from wmx.disputes.party import Party
+    from wmx.disputes.party import Party, Shown
     from wmx.evidence import Evidence
+    from wmx.release import Release
 
     claims = {str(path): Claim.load(path) for path in claim_paths}
     evidences = {str(path): Evidence.load(path) for path in evidence_paths}
+    releases = [Release.load(path) for path in release_paths]
+    models = _by_digest(original_paths, releases)
     names = [*claims, *evidences]
-    models = _by_party(originals, names, "--original")
     pictures = _by_party(triggers, names, "--triggers")
     owners = _owners(claims.values(), key_paths)
-    every = [*claims.values(), *(one.claim for one in evidences.values())]
+    every: list[Stamped] = [
+        *claims.values(),
+        *(one.claim for one in evidences.values()),
+        *releases,
+        *(one.claim for one in releases),
+    ]
     roots = trusted_roots(roots_path, every)
     published = _published(claims, evidences, owners)
-    for name in published.keys() & (models.keys() | pictures.keys()):
+    for name in published.keys() & pictures.keys():
         raise UsageError(
             f"{name} is the published claim of an evidence",
             hint="name the evidence in its place, as its party is called",
         )
     parties = [
         Party.from_watermark(
-            name,
-            _watermark(claim, owners[claim.owner], pictures.get(name)),
-            roots,
-            models.get(name),
+            name, _watermark(claim, owners[claim.owner], pictures.get(name)), roots
         )
         for name, claim in claims.items()
         if name not in published
@@ -66,16 +76,28 @@ def disputing_parties(
     for name, one in evidences.items():
         same = (claim for claim in published.values() if claim.envelope == one.claim.envelope)
         parties.append(
-            Party.from_evidence(
-                name,
-                one,
-                roots,
-                models.get(name),
-                published=next(same, None),
-                suspect=suspect,
-            )
+            Party.from_evidence(name, one, roots, published=next(same, None), suspect=suspect)
         )
-    return parties
+    return parties, [Shown.of(one, roots, models.get(one.sha256)) for one in releases]
+
+
+def _by_digest(paths: Sequence[Path], releases: "Sequence[Release]") -> dict[str, Path]:
+    """Return models by the SHA-256 of their ONNX files, each of which a record has to name."""
+    from wmx.files import read_bytes
+    from wmx.suspect.model_files import MAX_MODEL_BYTES
+
+    found = {}
+    named = {one.sha256 for one in releases}
+    for path in paths:
+        digest = hashlib.sha256(read_bytes(path, "model", MAX_MODEL_BYTES)).hexdigest()
+        if digest not in named:
+            raise UsageError(
+                f"--original {path}: no release record names a file with its SHA-256, {digest}",
+                hint="what a party calls its own is what it has signed: give the record with "
+                "--release; wmx release makes one",
+            )
+        found[digest] = path
+    return found
 
 
 def _owners(claims: "Iterable[Claim]", paths: Sequence[Path]) -> "dict[bytes, OwnerKey]":

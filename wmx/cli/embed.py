@@ -20,10 +20,12 @@ from wmx.cli.common import (
 )
 from wmx.cli.output import NOT_VERIFIED, decision_fields
 from wmx.cli.progress import training_progress
+from wmx.cli.release import advice, written
 
 if TYPE_CHECKING:
     from wmx.data import LabelledData
     from wmx.embed import Embedded
+    from wmx.release import Release
     from wmx.triggers.folder import Folder
 
 
@@ -88,6 +90,12 @@ def embed(
     ] = None,
     n: Annotated[int | None, typer.Option("-n", help="Number of triggers.")] = None,
     note: Annotated[str, typer.Option(help="Free text for the claim; it is public.")] = "",
+    tsa: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Make a release record at the end, dated by this authority."
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted run.")
     ] = False,
@@ -140,9 +148,15 @@ def embed(
             file=sys.stderr,
         )
         raise
-    keep_in_store(embedded.watermark)
+    watermark = embedded.watermark
+    keep_in_store(watermark)
+    record = None
+    if tsa is not None and embedded.verdict.verified:
+        files = embedded.files
+        record = written(embedded.verdict, watermark, owner, files.release, tsa=tsa, force=resume)
     exit_code = 0 if embedded.verdict.verified else NOT_VERIFIED
-    answer("embed", _text(embedded), _fields(embedded), as_json=json, exit_code=exit_code)
+    text, fields = _text(embedded, record), _fields(embedded, record)
+    answer("embed", text, fields, as_json=json, exit_code=exit_code)
     raise typer.Exit(exit_code)
 
 
@@ -158,7 +172,7 @@ def _own_images(folder: Path, data: "LabelledData", n: int | None) -> "Folder":
         raise UsageError(f"--trigger-images {folder}: {error}") from None
 
 
-def _text(embedded: "Embedded") -> str:
+def _text(embedded: "Embedded", record: "Release | None") -> str:
     verdict, files = embedded.verdict, embedded.files
     if verdict.verified:
         head = f"the mark is in the model: {verdict.bits:.0f} evidence bits"
@@ -178,10 +192,19 @@ def _text(embedded: "Embedded") -> str:
         rows["weights"] = str(files.weights)
     if files.triggers.exists():
         rows["secret"] = f"{files.triggers}, needed to verify elsewhere"
-    return f"{head}\n{table(rows)}"
+    if record is not None:
+        rows["release"] = f"{files.release}, dated"
+        return f"{head}\n{table(rows)}\n{advice(record, files.release)}"
+    text = f"{head}\n{table(rows)}"
+    if verdict.verified:
+        text += (
+            "\nBefore the model leaves your hands, put on record that it is yours:\n"
+            f"  wmx release {files.model} --claim {files.claim} --tsa URL"
+        )
+    return text
 
 
-def _fields(embedded: "Embedded") -> dict[str, Any]:
+def _fields(embedded: "Embedded", record: "Release | None") -> dict[str, Any]:
     verdict, files = embedded.verdict, embedded.files
     return {
         **decision_fields(verdict),
@@ -192,4 +215,5 @@ def _fields(embedded: "Embedded") -> dict[str, Any]:
         "model_sha256": verdict.suspect_sha256,
         "weights_path": str(files.weights) if files.weights.exists() else None,
         "triggers_path": str(files.triggers) if files.triggers.exists() else None,
+        "release_path": None if record is None else str(files.release),
     }

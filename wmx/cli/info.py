@@ -8,6 +8,7 @@ import typer
 
 from wmx.cli.claim import shown
 from wmx.cli.common import JsonOption, answer, table
+from wmx.cli.release import shown as shown_release
 from wmx.cli.words import digest_rows, stamp_rows, window_text
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def info(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Say what a key (its public part), claim, evidence, trigger file or ONNX file is."""
+    """Say what a key (public part), claim, evidence, release record, trigger or ONNX file is."""
     from wmx.files import read_head
 
     head = read_head(file, "file", 64)
@@ -59,17 +60,22 @@ def _key(file: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _signed(file: Path) -> tuple[str, dict[str, Any]]:
-    """Show a claim or an evidence, whichever the payload is said to be."""
+    """Show a claim, an evidence or a release record, whichever the payload is said to be."""
     from wmx import canonical
     from wmx.evidence import MAX_EVIDENCE_BYTES
     from wmx.files import read_bytes
-    from wmx.statement import PAYLOAD_TYPE
+    from wmx.release import PREDICATE_TYPE as RELEASE
+    from wmx.statement import stated_type
 
     document = canonical.loads(read_bytes(file, "file", MAX_EVIDENCE_BYTES), str(file))
-    if isinstance(document, dict) and document.get("payloadType") == PAYLOAD_TYPE:
-        return _evidence(file)
-    text, fields = shown(file)
-    return text, {"kind": "claim", **fields}
+    match stated_type(document):
+        case None:
+            text, fields = shown(file)
+            return text, {"kind": "claim", **fields}
+        case kind if kind == RELEASE:
+            text, fields = shown_release(file)
+            return text, {"kind": "release record", **fields}
+    return _evidence(file)
 
 
 def _evidence(file: Path) -> tuple[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""``wmx claim timestamp``: have an authority say when a claim existed."""
+"""``wmx claim timestamp`` and ``wmx release timestamp``: have an authority say when it existed."""
 
 from datetime import datetime
 from pathlib import Path
@@ -21,11 +21,12 @@ from wmx.errors import IntegrityError, UsageError
 
 if TYPE_CHECKING:
     from wmx.claim import Claim
+    from wmx.release import Release
     from wmx.timestamp import Roots
 
 
 def timestamp(
-    file: Annotated[Path, typer.Argument(metavar="CLAIM")],
+    file: Annotated[Path, typer.Argument(metavar="FILE")],
     tsa: Annotated[
         str | None, typer.Option(metavar="URL", help="Ask this authority (RFC 3161 over HTTP).")
     ] = None,
@@ -40,42 +41,68 @@ def timestamp(
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Date a claim: an RFC 3161 timestamp over its signature, kept in the claim file."""
-    from wmx.claim import Claim
+    """Date a claim or a release record: an RFC 3161 timestamp, kept in the file."""
     from wmx.files import read_bytes, write_bytes
     from wmx.timestamp import MAX_RESPONSE_BYTES, Query
 
     if sum(option is not None for option in (tsa, request, response)) != 1:
         raise UsageError("expected exactly one of --tsa, --request and --response")
-    claim = Claim.load(file)
+    stamped = load_stamped(file)
     if request is not None:
         prepare_output("--request", request, (file, roots), force=force)
-        write_bytes(request, Query.of(claim).request, force=force)
+        write_bytes(request, Query.of(stamped).request, force=force)
         text = f"request {request}: send it to an authority, then use --response with its answer"
-        answer("claim", text, {"request": str(request)}, as_json=json)
+        answer(command_of(stamped), text, {"request": str(request)}, as_json=json)
         return
     if response is not None:
         stamp = read_bytes(response, "timestamp response", MAX_RESPONSE_BYTES)
     else:
-        stamp = _ask(claim, str(tsa))
-    _attach(claim, stamp, file, roots, json)
+        stamp = ask(stamped, str(tsa))
+    _attach(stamped, stamp, file, roots, json)
 
 
-def _ask(claim: "Claim", url: str) -> bytes:
+def load_stamped(path: Path) -> "Claim | Release":
+    """Read a claim or a release record, whichever the payload is said to be."""
+    from wmx import canonical
+    from wmx.claim import Claim
+    from wmx.files import read_bytes
+    from wmx.release import MAX_RELEASE_BYTES, Release
+    from wmx.statement import stated_type
+
+    data = read_bytes(path, "claim or release record", MAX_RELEASE_BYTES)
+    if stated_type(canonical.loads(data, str(path))) is None:
+        return Claim.load(path)
+    return Release.load(path)
+
+
+def command_of(stamped: "Claim | Release") -> str:
+    """Return the command whose files are of this kind."""
+    return stamped.KIND.split()[0]
+
+
+def ask(stamped: "Claim | Release", url: str) -> bytes:
+    """Return the answer of a timestamp authority.
+
+    Raises:
+        CannotRunError: it does not answer.
+        IntegrityError: it answers something else.
+    """
     from wmx.timestamp import Query
     from wmx.tsa import ask_authority
 
-    query = Query.of(claim)
+    query = Query.of(stamped)
     stamp = ask_authority(url, query.request)
     query.check_answer(stamp)
     return stamp
 
 
-def _attach(claim: "Claim", stamp: bytes, file: Path, roots: Path | None, json: bool) -> None:
-    """Keep a stamp in the claim file, and in the store's copy; one that is bad is not kept."""
-    trusted = trusted_roots(roots, [claim.with_timestamps([stamp])])
-    time, authority = _verified(stamp, claim, trusted)
-    dated = claim.keep_timestamps(file, [stamp])
+def _attach(
+    stamped: "Claim | Release", stamp: bytes, file: Path, roots: Path | None, json: bool
+) -> None:
+    """Keep a stamp in the file, and in the store's copy; one that is bad is not kept."""
+    trusted = trusted_roots(roots, [stamped.with_timestamps([stamp])])
+    time, authority = _verified(stamp, stamped, trusted)
+    dated = stamped.keep_timestamps(file, [stamp])
     store().keep_timestamps(dated)
     rows = {
         "time": utc(time),
@@ -90,15 +117,16 @@ def _attach(claim: "Claim", stamp: bytes, file: Path, roots: Path | None, json: 
         "trusted": bool(trusted),
         "timestamps": len(dated.timestamps),
     }
-    answer("claim", f"timestamp kept in {file}\n{table(rows)}", fields, as_json=json)
+    text = f"timestamp kept in {file}\n{table(rows)}"
+    answer(command_of(stamped), text, fields, as_json=json)
 
 
-def _verified(stamp: bytes, claim: "Claim", trusted: "Roots") -> tuple[datetime, str]:
+def _verified(stamp: bytes, stamped: "Claim | Release", trusted: "Roots") -> tuple[datetime, str]:
     from wmx.timestamp import asserted_stamp, trusted_stamp
 
     if not trusted:
-        return asserted_stamp(stamp, claim)
+        return asserted_stamp(stamp, stamped)
     try:
-        return trusted_stamp(stamp, claim, trusted)
+        return trusted_stamp(stamp, stamped, trusted)
     except IntegrityError as error:
         raise IntegrityError(f"{error}; it was not kept", hint=error.hint) from None

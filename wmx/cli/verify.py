@@ -152,7 +152,7 @@ def verify(
         def spent(claim: "Claim") -> int:
             return 0 if disclosed else Ledger(key_file(key), claim).next_start()
 
-        watermarks = _watermarks(claim, owner, triggers)
+        watermarks = watermarks_to_hold(claim, owner, triggers)
         asked = opened()
         watermark, verdict = best_match(
             asked,
@@ -275,7 +275,7 @@ def _reveal(option: str | None) -> "Reveal":
     return int(option)
 
 
-def _watermarks(
+def watermarks_to_hold(
     claim_path: Path | None, owner: "OwnerKey", triggers: Path | None
 ) -> "list[Watermark]":
     """Return the watermarks to hold against the suspect."""

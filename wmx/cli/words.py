@@ -5,16 +5,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wmx.claim import Claim
     from wmx.evidence import Evidence
+    from wmx.stamped import Stamped
     from wmx.timestamp import Dating
 
 
-def stamp_rows(claim: "Claim") -> dict[str, str]:
-    """Return, for people, what the timestamps of a claim assert."""
+def stamp_rows(file: "Stamped") -> dict[str, str]:
+    """Return, for people, what the timestamps of a file assert."""
     from wmx.timestamp import asserted_stamps
 
-    stamps = asserted_stamps(claim)
+    stamps = asserted_stamps(file)
     return {f"timestamp {number}": stamp for number, stamp in enumerate(stamps, 1)}
 
 

@@ -1,6 +1,8 @@
-"""One side of a dispute: a claim, and the triggers of it that the judge knows."""
+"""What a judge is given: the sides of a dispute, and their release records."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
 from math import inf
 from pathlib import Path
 from typing import Self
@@ -8,10 +10,33 @@ from typing import Self
 from wmx.checking import require_about
 from wmx.claim import Claim
 from wmx.evidence import Evidence
+from wmx.release import Release
 from wmx.suspect import Suspect
-from wmx.timestamp import Dating, Roots, date_claim
+from wmx.timestamp import Dating, Roots, date_claim, earliest
 from wmx.watermark import Watermark
 from wmx.window import Window
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A release record that somebody has shown.
+
+    Attributes:
+        release: the record.
+        dating: what its timestamps are worth to the judge.
+        claim_dating: what those of the claim in it are worth.
+        model: the ONNX file that the record names; ``None`` if it was not shown.
+    """
+
+    release: Release
+    dating: Dating
+    claim_dating: Dating
+    model: Path | None = None
+
+    @classmethod
+    def of(cls, release: Release, roots: Roots, model: Path | None = None) -> Self:
+        """Return a record as somebody sees it who trusts ``roots``."""
+        return cls(release, date_claim(release, roots), date_claim(release.claim, roots), model)
 
 
 @dataclass(frozen=True)
@@ -23,26 +48,25 @@ class Party:
         window: triggers of its claim with their labels; all of them, or those that an evidence
             discloses.
         dating: what the claim's timestamps are worth to the judge.
-        original: the model that the party calls its own, an ONNX file; ``None`` without one.
         starts: among how many windows this one was chosen.
         claims_tried: how many claims the party had held against the suspect before.
         stated_bits: no more is believed of the suspect; what an evidence states.
+        disclosed: when the triggers were disclosed, by the party's word; ``None`` if they are
+            secret.
     """
 
     name: str
     window: Window
     dating: Dating
-    original: Path | None = None
     starts: int = 1
     claims_tried: int = 1
     stated_bits: float = inf
+    disclosed: datetime | None = None
 
     @classmethod
-    def from_watermark(
-        cls, name: str, watermark: Watermark, roots: Roots, original: Path | None = None
-    ) -> Self:
+    def from_watermark(cls, name: str, watermark: Watermark, roots: Roots) -> Self:
         """Return the party whose secret the judge holds."""
-        return cls(name, watermark.window(), date_claim(watermark.claim, roots), original)
+        return cls(name, watermark.window(), date_claim(watermark.claim, roots))
 
     @classmethod
     def from_evidence(
@@ -50,7 +74,6 @@ class Party:
         name: str,
         evidence: Evidence,
         roots: Roots,
-        original: Path | None = None,
         *,
         published: Claim | None = None,
         suspect: Suspect,
@@ -61,7 +84,6 @@ class Party:
             name: of the party.
             evidence: what was read, and so is in order by itself.
             roots: certificates of the timestamp authorities that are trusted.
-            original: the party's.
             published: the same claim, whose timestamps count too.
             suspect: in dispute.
 
@@ -76,8 +98,19 @@ class Party:
             name,
             evidence.window,
             date_claim(claim, roots),
-            original,
             starts=claim.n,
             claims_tried=evidence.claims_tried,
             stated_bits=evidence.weight.bits,
+            disclosed=datetime.fromisoformat(evidence.created),
         )
+
+    def dated_by(self, records: Iterable[Shown]) -> Self:
+        """Return the party with the earliest date of its claim, as it stands in records too."""
+        own = [one.claim_dating for one in records if one.release.claim.digest == self.claim_digest]
+        dating = earliest([self.dating, *own])
+        return replace(self, dating=replace(dating, refused=self.dating.refused))
+
+    @property
+    def claim_digest(self) -> str:
+        """SHA-256 of the claim's payload, hexadecimal."""
+        return self.window.claim.digest

@@ -2,72 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import log2
-from pathlib import Path
 from typing import Literal, TypeAlias
 
-from wmx.disputes.decision import Case, Comparison, Mark, compare_all, named
-from wmx.disputes.party import Party
-from wmx.errors import CannotRunError, UsageError
+from wmx.disputes.decision import Case, Comparison, Pair, compare_all, named
+from wmx.disputes.holding import Bench, Exhibit, Held
+from wmx.disputes.lineage import Lineage
+from wmx.disputes.party import Party, Shown
+from wmx.errors import UsageError
+from wmx.release import Relation
 from wmx.sandbox.limits import Limits
-from wmx.sandbox.process import Sandbox
 from wmx.suspect import Suspect
 from wmx.suspect.device import Device
-from wmx.suspect.onnx_file import OnnxFile
-from wmx.verdict import bits_to_ask, measure
+from wmx.timestamp import Dating, earliest
 
 Outcome: TypeAlias = Literal["named", "undecided", "uncontested", "no claim verifies"]
-LACKING_PART = 0.5  # of the bits that are asked for: with fewer a model counts as without the mark
-
-
-@dataclass(frozen=True)
-class Held:
-    """A claim held against a model.
-
-    Attributes:
-        bits: of evidence.
-        required_bits: that were asked for.
-        hits, n: triggers whose label is the top class, of how many.
-        failure: why the model cannot be asked; the figures are then 0.
-    """
-
-    bits: float
-    required_bits: float
-    hits: int = 0
-    n: int = 0
-    failure: str | None = None
-
-    @property
-    def verified(self) -> bool:
-        """Whether the bits suffice."""
-        return self.bits >= self.required_bits
-
-    @property
-    def mark(self) -> Mark:
-        """Whether the model carries the mark; unclear where it cannot be asked.
-
-        A thief who has the model could try many claims for one that fits it by chance.  For half
-        of the bits that are asked for he needs the square root of the tries.
-        """
-        if self.verified:
-            return Mark.carried
-        if self.failure is None and self.bits < LACKING_PART * self.required_bits:
-            return Mark.lacking
-        return Mark.unclear
-
-
-@dataclass(frozen=True)
-class Original:
-    """A party's own model.
-
-    Attributes:
-        path, sha256: of the file.
-        held: every standing claim held against it, by the party's name.
-    """
-
-    path: Path
-    sha256: str
-    held: dict[str, Held]
+MAX_RECORDS = 16
 
 
 @dataclass(frozen=True)
@@ -77,11 +26,13 @@ class Settlement:
     Attributes:
         suspect, suspect_sha256: name of the suspect and SHA-256 of its file.
         suspect_external: of the files beside it that hold its weights, by name.
+        suspect_dating: when it existed at the latest, by records that name it.
         parties: in the order of their names.
         held: every claim held against the suspect, by the party's name.
-        originals: of the parties whose claims verify and who gave one, by name.
+        exhibits: what the parties whose claims verify have signed as their own.
         cases: what was shown by the parties whose claims verify.
-        comparisons: of every pair of them.
+        lineages: what was found for pairs of originals, by their identities.
+        comparisons: of every pair of parties.
         named: who is ahead of all others; ``None`` if nobody is.
         tried: claims times models, whose log2 is subtracted from all bits.
     """
@@ -89,11 +40,13 @@ class Settlement:
     suspect: str
     suspect_sha256: str | None
     suspect_external: Mapping[str, str]
+    suspect_dating: Dating
     parties: tuple[Party, ...]
-    held: dict[str, Held]
-    originals: dict[str, Original]
-    cases: list[Case]
-    comparisons: list[Comparison]
+    held: Mapping[str, Held]
+    exhibits: Sequence[Exhibit]
+    cases: Sequence[Case]
+    lineages: Mapping[Pair, Lineage]
+    comparisons: Sequence[Comparison]
     named: str | None
     tried: int
 
@@ -118,80 +71,112 @@ class Settlement:
 def settle(
     suspect: Suspect,
     parties: Sequence[Party],
+    records: Sequence[Shown] = (),
     *,
     min_bits: float | None = None,
     device: Device = "auto",
     limits: Limits | None = None,
 ) -> Settlement:
-    """Compare what the parties have shown; their order is of no account.
+    """Compare what the parties have shown; the order of parties and records is of no account.
 
     Args:
         suspect: what they dispute about, opened.
         parties: two or more, each with a name of its own.
+        records: release records: of models that parties call their own, each with that model, and
+            of the suspect itself.
         min_bits: asked for instead of 128, or 64 with a trusted timestamp.
         device: where the originals run.
         limits: of each process that runs one.
 
     Raises:
-        UsageError: fewer than two parties, or two claims of one owner.
-        CannotRunError: an original cannot be read or loaded.
-        SuspectDiedError: the process of a model crashed, or ran into a limit.
+        UsageError: fewer than two parties, two claims of one owner, or a record of nobody here.
+        IntegrityError: a model is not the one that its record names.
+        SuspectDiedError: the process of the suspect crashed, or ran into a limit.
     """
     _require_opponents(parties)
-    ordered = tuple(sorted(parties, key=lambda party: party.name))
-    tried = len(parties) * (1 + sum(party.original is not None for party in parties))
-    held = {party.name: _held(suspect, party, min_bits, tried, suspected=True) for party in ordered}
+    _require_of_use(records, parties, suspect)
+    records = sorted(records, key=lambda one: one.release.digest)
+    ordered = tuple(
+        party.dated_by(records) for party in sorted(parties, key=lambda party: party.name)
+    )
+    models = {one.release.sha256 for one in records if one.model is not None}
+    tried = len(parties) * len(models | {suspect.sha256})
+    bench = Bench(suspect, min_bits, tried, device, limits)
+    held = {party.name: bench.held(suspect, party) for party in ordered}
     standing = [party for party in ordered if held[party.name].verified]
-    originals = {}
-    for party in standing:
-        if party.original is not None:
-            with Sandbox.start(limits) as sandbox:
-                model = OnnxFile.open(party.original, device, sandbox)
-                against = {one.name: _held(model, one, min_bits, tried) for one in standing}
-            assert model.sha256 is not None
-            originals[party.name] = Original(party.original, model.sha256, against)
-    cases = [_case(party, originals.get(party.name)) for party in standing]
-    comparisons = compare_all(cases)
+    exhibits = [
+        bench.exhibit(party, one, standing, held)
+        for party in standing
+        for one in _own(party, records)
+        if len(standing) > 1
+    ]
+    cases = [_case(party, records, exhibits) for party in standing]
+    lineages = bench.lineages(standing, cases, exhibits, held)
+    found = earliest(one.dating for one in records if _names(one, suspect))
+    nearer = {pair: one.nearer for pair, one in lineages.items() if one.nearer is not None}
+    comparisons = compare_all(cases, found, nearer)
     return Settlement(
         suspect=suspect.name,
         suspect_sha256=suspect.sha256,
         suspect_external=suspect.external,
+        suspect_dating=found,
         parties=ordered,
         held=held,
-        originals=originals,
+        exhibits=exhibits,
         cases=cases,
+        lineages=lineages,
         comparisons=comparisons,
         named=named(cases, comparisons),
         tried=tried,
     )
 
 
-def _held(
-    model: Suspect, party: Party, min_bits: float | None, tried: int, *, suspected: bool = False
-) -> Held:
-    """Hold a party's claim against a model, as ``wmx verify`` does."""
-    required = bits_to_ask(min_bits, trusted_timestamp=party.dating.is_trusted)
-    try:
-        verdict = measure(
-            model,
-            party.window,
-            required=required,
-            claims_tried=tried * party.claims_tried,
-            starts=party.starts,
-        )
-    except CannotRunError as error:
-        return Held(0.0, required, failure=str(error))
-    bits = verdict.bits
-    if suspected:
-        bits = min(bits, party.stated_bits - log2(tried))
-    return Held(bits, required, verdict.hits, verdict.n)
+def _case(party: Party, records: Sequence[Shown], exhibits: Sequence[Exhibit]) -> Case:
+    own = [one.release for one in _own(party, records)]
+    shown = {release.digest for release in own}
+    return Case(
+        party.name,
+        party.dating,
+        tuple(exhibit.original for exhibit in exhibits if exhibit.party == party.name),
+        withholds=any(one.previous is not None and one.previous not in shown for one in own),
+    )
 
 
-def _case(party: Party, original: Original | None) -> Case:
-    if original is None:
-        return Case(party.name, party.dating)
-    marks = {name: held.mark for name, held in original.held.items()}
-    return Case(party.name, party.dating, marks)
+def _own(party: Party, records: Sequence[Shown]) -> list[Shown]:
+    """Return the records of models that a party calls its own."""
+    return [
+        one
+        for one in records
+        if one.release.relation is Relation.own and one.release.claim.digest == party.claim_digest
+    ]
+
+
+def _names(shown: Shown, suspect: Suspect) -> bool:
+    return shown.release.is_about(suspect.sha256, suspect.external)
+
+
+def _require_of_use(records: Sequence[Shown], parties: Sequence[Party], suspect: Suspect) -> None:
+    if len(records) > MAX_RECORDS:
+        raise UsageError(f"{len(records)} release records, expected at most {MAX_RECORDS}")
+    if len({one.release.digest for one in records}) < len(records):
+        raise UsageError("a release record is there twice", hint="give each once")
+    claims = {party.claim_digest for party in parties}
+    for shown in records:
+        release = shown.release
+        if _names(shown, suspect):
+            continue
+        if release.relation is Relation.found:
+            raise UsageError(
+                f"a release record is of {release.model}, which its signer found, and that is not "
+                "the suspect",
+                hint=f"give the file whose SHA-256 is {release.sha256} as the suspect",
+            )
+        if release.claim.digest not in claims:
+            raise UsageError(
+                f"the release record of {release.model} is of the claim {release.claim.digest}, "
+                "which is no party's",
+                hint="give the claim or an evidence of it too",
+            )
 
 
 def _require_opponents(parties: Sequence[Party]) -> None:

@@ -62,13 +62,15 @@ class Overwriting(TrainingAttack):
         )
 
 
+def own_key(target: Target) -> OwnerKey:
+    """Return the attacker's key; the same for the same seed."""
+    key = hashlib.sha256(f"{target.seed} overwriting key".encode()).digest()
+    return OwnerKey(Ed25519PrivateKey.from_private_bytes(key))
+
+
 def own_watermark(target: Target) -> Watermark:
     """Return a claim of the attacker's own with its triggers; the same for the same seed."""
-    key, salt = (
-        hashlib.sha256(f"{target.seed} overwriting {purpose}".encode()).digest()
-        for purpose in ("key", "salt")
-    )
-    owner = OwnerKey(Ed25519PrivateKey.from_private_bytes(key))
+    salt = hashlib.sha256(f"{target.seed} overwriting salt".encode()).digest()
     return Watermark.for_task(
-        owner, target.task, generator=target.family, salt=salt, created=CREATED
+        own_key(target), target.task, generator=target.family, salt=salt, created=CREATED
     )

@@ -1,0 +1,129 @@
+"""``wmx release``: which models are put on record, and how a record is dated and shown."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tsa import Authority, serving
+
+from wmx import Claim
+from wmx.cli import timestamp
+from wmx.release import Relation, Release
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("tsa"))
+
+
+def test_a_record_is_made_of_a_model_that_bears_the_mark(wmx: Any, claim: Path, home: Path) -> None:
+    result = wmx("release", "model.onnx", "--claim", claim)
+    assert result.code == 0
+    assert "before the model leaves your hands" in result.out
+    record = Release.load("model.release.json")
+    assert record.claim.digest == Claim.load(claim).digest
+    assert (record.relation, record.previous) == (Relation.own, None)
+    (kept,) = (home / "releases").glob("*.json")
+    assert Release.load(kept) == record
+    assert wmx("release", "model.onnx").code == 4  # it is there already
+    second = wmx("release", "model.onnx", "-o", "second.json", "--json")
+    assert second.code == 0
+    assert second.json["previous"] == record.digest
+    found = wmx("release", "new", "model.onnx", "--found", "-o", "found.json", "--json").json
+    assert (found["relation"], found["previous"]) == ("found", second.json["release"])
+    assert (
+        wmx("release", "model.onnx", "-o", "third.json", "--json").json["previous"]
+        == (second.json["release"])
+    )
+
+
+def test_none_is_made_of_a_model_without_it(wmx: Any, claim: Path, home: Path) -> None:
+    result = wmx("release", "--claim", claim, "other.onnx")
+    assert result.code == 1
+    assert "No release record was written" in result.out
+    assert not Path("other.release.json").exists()
+    assert not list(home.glob("releases/*"))
+    result = wmx("release", "other.onnx", "--json")
+    assert (result.code, result.json["path"]) == (1, None)
+
+
+def test_it_is_dated_at_once(wmx: Any, claim: Path, authority: Authority, home: Path) -> None:
+    with serving(authority) as url:
+        result = wmx("release", "model.onnx", "--tsa", url)
+    assert result.code == 0
+    assert "as they are, byte for byte" in result.out
+    shown = wmx("release", "show", "model.release.json", "--roots", authority.roots)
+    assert "an authority under CN=root" in shown.out
+    shown = wmx("release", "show", "model.release.json", "--roots", authority.roots, "--json")
+    assert shown.json["trusted_time"]
+    (kept,) = (home / "releases").glob("*.json")
+    assert len(Release.load(kept).timestamps) == 1
+
+
+def test_or_by_request_and_response(wmx: Any, claim: Path, authority: Authority) -> None:
+    assert wmx("release", "model.onnx").code == 0
+    record = "model.release.json"
+    assert wmx("release", "timestamp", record, "--request", "q.tsq").code == 0
+    Path("r.tsr").write_bytes(authority.answer(Path("q.tsq").read_bytes()))
+    words = ("--response", "r.tsr", "--roots", authority.roots)
+    assert "chain was checked" in wmx("release", "timestamp", record, *words).out
+    other = wmx("claim", "timestamp", claim, *words)
+    assert other.code == 3
+    assert "something else than this claim's signature" in other.err
+    wmx("release", "model.onnx", "-o", "second.json")
+    other = wmx("release", "timestamp", "second.json", *words)
+    assert other.code == 3
+    assert "something else than this release record's signature" in other.err
+
+
+def test_an_authority_that_does_not_answer_leaves_a_record_without_a_date(
+    wmx: Any, claim: Path
+) -> None:
+    result = wmx("release", "model.onnx", "--tsa", "http://127.0.0.1:9/")
+    assert result.code == 4
+    assert "is written, but bears no date" in result.err
+    assert Release.load("model.release.json").timestamps == ()
+
+
+def test_what_another_process_keeps_meanwhile_is_not_lost(
+    wmx: Any, claim: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wmx("release", "model.onnx")
+    path = Path("model.release.json")
+    Path("r.tsr").write_bytes(authority.stamp(Release.load(path).envelope.signature))
+    verified = timestamp._verified
+
+    def verified_slowly(*arguments: Any) -> Any:
+        Release.load(path).with_timestamps([b"of another"]).save(path, force=True)
+        return verified(*arguments)
+
+    monkeypatch.setattr(timestamp, "_verified", verified_slowly)
+    assert wmx("release", "timestamp", path, "--response", "r.tsr").code == 0
+    assert Release.load(path).timestamps == (b"of another", Path("r.tsr").read_bytes())
+
+
+def test_info_shows_a_record(wmx: Any, claim: Path) -> None:
+    wmx("release", "model.onnx")
+    result = wmx("info", "model.release.json")
+    assert result.code == 0
+    assert "the signer's own work" in result.out
+    fields = wmx("info", "model.release.json", "--json").json
+    assert (fields["kind"], fields["model"]) == ("release record", "model.onnx")
+
+
+def test_a_record_never_replaces_what_the_command_reads(wmx: Any, claim: Path) -> None:
+    for path in ("model.onnx", claim, "store/owner.pem"):
+        result = wmx("release", "model.onnx", "--claim", claim, "-o", path, "--force")
+        assert result.code == 2
+        assert "another file of this command" in result.err
+
+
+def test_broken_records(wmx: Any, claim: Path) -> None:
+    wmx("release", "model.onnx")
+    path = Path("model.release.json")
+    path.write_bytes(path.read_bytes()[:-1])
+    assert wmx("release", "show", path).code == 3
+    assert wmx("info", path).code == 3
+    assert wmx("release", "show", claim).code == 3
+    assert wmx("release", "show", "gone.json").code == 4
+    assert wmx("release", "timestamp", path, "--request", "q").code == 3

@@ -1,0 +1,268 @@
+"""Lineage: which inputs are drawn, what the sign test says, and how a suspect takes a side."""
+
+import hashlib
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import comb, log2
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from wmx.answers import Answers
+from wmx.disputes import lineage
+from wmx.disputes.lineage import (
+    DISAGREEMENTS,
+    INPUTS_EACH,
+    NEARER_BITS,
+    Reader,
+    identity,
+    seed_of,
+    sign_test_bits,
+    trace,
+)
+from wmx.disputes.probes import Ranges, draw, family_names
+from wmx.errors import CannotRunError
+from wmx.suspect import Suspect
+from wmx.task import Task
+from wmx.ways import Way
+
+PICTURES = Task.of((9, 12, 3), 5)
+TABLE = Task.of((4,), 5, kind="features")
+TEXT = Task.of((6,), 5, kind="tokens")
+NAMES = (hashlib.sha256(b"one").hexdigest(), hashlib.sha256(b"other").hexdigest())
+WAY = Way("as it is", "scores")
+
+
+@dataclass
+class Asked:
+    """A model that gives a class by a rule over inputs, and counts what it is asked."""
+
+    rule: Any
+    name: str = "model"
+    inputs: list[NDArray[Any]] = field(default_factory=list)
+
+    def feedings(self, task: Task) -> list[Any]:
+        return [SimpleNamespace(name="as it is")]
+
+    def answers(
+        self, feeding: Any, inputs: NDArray[Any], task: Task, scaling: str | None = None
+    ) -> dict[str, Answers]:
+        self.inputs.append(inputs)
+        return {"scores": Answers.from_labels(np.array([self.rule(x) for x in inputs]), 5)}
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self.inputs))
+
+
+def read(rule: Any, task: Task = PICTURES, way: Way = WAY) -> Reader:
+    return Reader(cast(Suspect, Asked(rule)), way, task)
+
+
+def digest(x: NDArray[Any], salt: bytes = b"") -> int:
+    return hashlib.sha256(salt + x.tobytes()).digest()[0]
+
+
+def one(x: NDArray[Any]) -> int:
+    return digest(x, b"1") % 5
+
+
+def other(x: NDArray[Any]) -> int:
+    return digest(x, b"2") % 5
+
+
+def mostly(part: int, rule: Any, rest: Any) -> Any:
+    """Answers as ``rule`` for ``part`` of 256 inputs, else as ``rest``."""
+    return lambda x: rule(x) if digest(x) < part else rest(x)
+
+
+# the sign test
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_the_sign_test_is_the_exact_probability_of_both_tails(a: int, b: int) -> None:
+    n, most = a + b, max(a, b)
+    tail = sum(Fraction(comb(n, k), 2**n) for k in range(n + 1) if max(k, n - k) >= most)
+    assert sign_test_bits(a, b) == pytest.approx(-log2(tail), abs=1e-9)
+    assert sign_test_bits(a, b) == sign_test_bits(b, a) >= 0
+
+
+def test_known_probabilities() -> None:
+    assert sign_test_bits(21, 0) == 20
+    assert sign_test_bits(0, 0) == sign_test_bits(5, 5) == 0
+    assert sign_test_bits(DISAGREEMENTS, 0) == DISAGREEMENTS - 1
+
+
+# the inputs
+
+
+@pytest.mark.parametrize("task", [PICTURES, TABLE, TEXT])
+def test_inputs_are_the_same_everywhere_and_hang_on_the_seed_alone(task: Task) -> None:
+    known = [np.arange(4 * int(np.prod(task.shape))).reshape(4, *task.shape)]
+    ranges = Ranges.of(known, task)
+    first = draw(bytes(32), 0, 8, task, ranges)
+    assert first.shape == (8, *task.shape)
+    assert first.dtype == {"image": np.uint8, "features": np.float32, "tokens": np.int32}[task.kind]
+    assert (draw(bytes(32), 3, 5, task, ranges) == first[3:]).all()
+    assert not (draw(b"\1" * 32, 0, 8, task, ranges) == first).all()
+    assert len(np.unique(first.reshape(8, -1), axis=0)) == 8
+
+
+def test_these_inputs_never_change() -> None:
+    """Another machine, and another version, has to ask the same; the digests are a vector."""
+    ranges = Ranges.of([np.array([[-1.5, 0, 2, 7], [3, 0.25, 2, 9]], np.float32)], TABLE)
+    tokens = Ranges.of([np.array([[5, 6, 7, 8, 9, 1000]], np.int32)], TEXT)
+    found = {
+        task.kind: hashlib.sha256(
+            draw(bytes(range(32)), 0, 16, task, r).astype(f">{dtype}").tobytes()
+        ).hexdigest()
+        for task, r, dtype in (
+            (PICTURES, Ranges.of([], PICTURES), "u1"),
+            (TABLE, ranges, "f4"),
+            (TEXT, tokens, "i4"),
+        )
+    }
+    assert found == VECTOR
+
+
+VECTOR = {
+    "image": "c77a02b6790cb9acacdd6431547ae755e59e1e95eca72b48eb3d3c14c241688c",
+    "features": "51d7a584d289b5ad29c4ab89e52ddf63ae67555bc62f91348881326d867545c3",
+    "tokens": "a1e8fe97877816dd95a06796e4fc4c1156e70a88a2f283235079824044fa072c",
+}
+
+
+def test_pictures_are_of_four_kinds() -> None:
+    drawn = draw(bytes(32), 0, 400, PICTURES, Ranges.of([], PICTURES)).astype(int)
+    steps = np.abs(np.diff(drawn, axis=2)).mean(axis=(1, 2, 3))
+    kinds = [steps[number::4].mean() for number in range(4)]
+    assert family_names(PICTURES) == ["pixels", "cells", "smooth", "mixed"]
+    assert kinds[0] == pytest.approx(85, abs=5)  # of two uniform bytes
+    assert kinds[2] < kinds[3] < kinds[0]
+    assert drawn.min() == 0
+    assert drawn.max() == 255
+
+
+def test_features_and_tokens_stay_between_what_is_known() -> None:
+    known = np.array([[-1.5, 0, 2, 7], [3, 0.25, 2, 9]], np.float32)
+    drawn = draw(bytes(32), 0, 200, TABLE, Ranges.of([known[:1], known[1:]], TABLE))
+    inside, beyond = drawn[::2], drawn[1::2]
+    assert (inside >= known.min(axis=0)).all()
+    assert (inside <= known.max(axis=0)).all()
+    assert -1.5 - 2.25 <= beyond[:, 0].min() < -1.5
+    assert 3 < beyond[:, 0].max() <= 3 + 2.25
+    assert set(inside[:, 2]) == set(beyond[:, 2]) == {2.0}  # what never changes does not here
+    tokens = draw(
+        bytes(32), 0, 200, TEXT, Ranges.of([np.array([[3] * 6]), np.array([[90] * 6])], TEXT)
+    )
+    assert (tokens.min(), tokens.max()) == (3, 90)
+
+
+def test_the_inputs_hang_on_both_originals_and_not_on_their_order() -> None:
+    assert seed_of(NAMES) == seed_of(NAMES[::-1])
+    assert seed_of(NAMES) != seed_of((NAMES[0], identity("0" * 64, {})))
+    assert identity("0" * 64, {}) != identity("0" * 64, {"w": "0" * 64})
+
+
+# taking a side
+
+
+def test_a_suspect_is_nearer_to_the_original_it_answers_like() -> None:
+    found = trace([read(mostly(132, one, other))], read(one), read(other), [], NAMES)
+    assert found.nearer is None  # 132 and 124 of 256: might be chance
+    for names in (NAMES, NAMES[::-1]):
+        found = trace([read(mostly(190, one, other))], read(one), read(other), [], names)
+        assert found.nearer == names[0]
+        assert found.bits > NEARER_BITS
+        assert found.disagreements == DISAGREEMENTS == sum(found.sides.values())
+        assert found.bits == sign_test_bits(*found.sides.values())
+        by_family = [sides[names[0]] for sides in found.families.values()]
+        assert sum(by_family) == found.sides[names[0]]
+        assert min(by_family) > 0
+
+
+def test_the_suspect_is_asked_only_where_the_originals_disagree() -> None:
+    suspect, first = read(one), read(one)
+    found = trace([suspect], first, read(other), [], NAMES)
+    asked = cast(Asked, suspect.model)
+    assert asked.count == DISAGREEMENTS < found.inputs
+    assert all(one(x) != other(x) for x in asked.inputs[0])
+    assert cast(Asked, first.model).count == found.inputs
+
+
+def test_how_many_inputs_there_are_does_not_hang_on_the_suspect() -> None:
+    """Else a suspect could end the test while it is ahead."""
+    found = [
+        trace([read(rule)], read(one), read(other), [], NAMES)
+        for rule in (one, other, lambda x: 4, mostly(128, one, other))
+    ]
+    assert len({(each.inputs, each.disagreements) for each in found}) == 1
+
+
+def test_originals_that_hardly_differ_are_too_much_alike() -> None:
+    hardly = mostly(230, one, other)
+    found = trace([read(one)], read(one), read(hardly), [], NAMES)
+    assert found.alike
+    assert found.nearer is None
+    assert found.inputs == INPUTS_EACH * DISAGREEMENTS
+    assert found.bits > NEARER_BITS
+    same = trace([read(one)], read(one), read(one), [], NAMES)
+    assert same.alike
+    assert same.disagreements == 0
+
+
+def test_of_several_ways_of_reading_the_suspect_the_least_clear_counts() -> None:
+    """A file with the answers of both as outputs is nearer to neither."""
+    found = trace([read(one), read(other)], read(one), read(other), [], NAMES)
+    assert found.nearer is None
+    found = trace([read(one), read(mostly(128, one, other))], read(one), read(other), [], NAMES)
+    assert found.nearer is None
+
+
+def test_a_suspect_that_answers_something_else_takes_no_side() -> None:
+    found = trace([read(lambda x: 17)], read(one), read(other), [], NAMES)
+    assert set(found.sides.values()) == {0}
+    assert found.nearer is None
+    silent = trace([read(lambda x: -1)], read(one), read(lambda x: -1), [], NAMES)
+    assert silent.disagreements == 0
+
+
+def test_what_cannot_be_asked_is_said() -> None:
+    def refuses(x: Any) -> int:
+        raise CannotRunError("no such input")
+
+    for readers in (([read(refuses)], read(one)), ([read(one)], read(refuses))):
+        found = trace(*readers, read(other), [], NAMES)
+        assert found.failure == "no such input"
+        assert found.nearer is None
+    lost = trace([read(one)], read(one, way=Way("another", "y")), read(other), [], NAMES)
+    assert "no longer answers" in str(lost.failure)
+    apart = trace([read(one)], read(one), read(other, TABLE), [], NAMES)
+    assert "different inputs" in str(apart.failure)
+
+
+def test_an_input_that_comes_again_counts_once() -> None:
+    """Else few inputs would seem to be many coins."""
+    dot = Task.of((1, 1, 1), 5)
+    found = trace(
+        [read(lambda x: 1, dot)], read(lambda x: 1, dot), read(lambda x: 2, dot), [], NAMES
+    )
+    assert found.inputs == INPUTS_EACH * DISAGREEMENTS
+    assert found.disagreements == 256
+    assert found.alike
+    assert found.nearer is None
+
+
+def test_large_inputs_are_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more of them are kept than fit the memory; where that is too few, nothing is decided."""
+    monkeypatch.setattr(lineage, "KEPT_BYTES", 20 * int(np.prod(PICTURES.shape)))
+    models = [read(lambda x: 1), read(lambda x: 2)]
+    found = trace([read(lambda x: 1)], *models, [], NAMES)
+    assert found.disagreements == 20
+    assert found.bits == 19
+    assert found.nearer is None

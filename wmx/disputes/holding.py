@@ -1,0 +1,238 @@
+"""Holding claims against models: the suspect, and what parties have signed as their own."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import permutations
+from math import log2
+from pathlib import Path
+
+from wmx.disputes.decision import Case, Mark, Original, Pair
+from wmx.disputes.lineage import Lineage, Reader, identity, trace
+from wmx.disputes.party import Party, Shown
+from wmx.errors import CannotRunError, IntegrityError, SuspectDiedError
+from wmx.sandbox.limits import Limits
+from wmx.sandbox.process import Sandbox
+from wmx.suspect import Suspect
+from wmx.suspect.device import Device
+from wmx.suspect.onnx_file import OnnxFile
+from wmx.verdict import bits_to_ask, measure
+from wmx.ways import Way
+
+LACKING_PART = 0.5  # of the bits that are asked for: with fewer a model counts as without the mark
+
+
+@dataclass(frozen=True)
+class Held:
+    """A claim held against a model.
+
+    Attributes:
+        bits: of evidence.
+        required_bits: that were asked for.
+        hits, n: triggers whose label is the top class, of how many.
+        way: of feeding and reading the model, with the most evidence.
+        failure: why the model cannot be asked; the figures are then 0.
+    """
+
+    bits: float
+    required_bits: float
+    hits: int = 0
+    n: int = 0
+    way: Way | None = None
+    failure: str | None = None
+
+    @property
+    def verified(self) -> bool:
+        """Whether the bits suffice."""
+        return self.bits >= self.required_bits
+
+    @property
+    def mark(self) -> Mark:
+        """Whether the model carries the mark; unclear where it cannot be asked.
+
+        A thief who has the model could try many claims for one that fits it by chance.  For half
+        of the bits that are asked for he needs the square root of the tries.
+        """
+        if self.verified:
+            return Mark.carried
+        if self.failure is None and self.bits < LACKING_PART * self.required_bits:
+            return Mark.lacking
+        return Mark.unclear
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A model that a party has signed as its own.
+
+    Attributes:
+        party: its name.
+        shown: the release record.
+        identity: one digest of all files of the model.
+        path: of the model; ``None`` if it was not shown.
+        held: every standing claim held against it, by the party's name; empty if it was not shown.
+        marks: which it carries, by the same names; ``None`` if it was not shown.
+    """
+
+    party: str
+    shown: Shown
+    identity: str
+    path: Path | None
+    held: Mapping[str, Held]
+    marks: Mapping[str, Mark] | None
+
+    @property
+    def original(self) -> Original:
+        """What the decision has to know of it."""
+        return Original(
+            self.shown.release.model, self.identity, self.shown.dating, marks=self.marks
+        )
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A suspect in dispute, and how models are run beside it.
+
+    Attributes:
+        suspect: opened.
+        min_bits: asked for instead of 128, or 64 with a trusted timestamp.
+        tried: claims times models, whose log2 is subtracted from all bits.
+        device: where originals run.
+        limits: of each process that runs one.
+    """
+
+    suspect: Suspect
+    min_bits: float | None
+    tried: int
+    device: Device
+    limits: Limits | None
+
+    def held(self, model: Suspect, party: Party) -> Held:
+        """Hold a party's claim against a model, as ``wmx verify`` does."""
+        required = bits_to_ask(self.min_bits, trusted_timestamp=party.dating.is_trusted)
+        try:
+            verdict = measure(
+                model,
+                party.window,
+                required=required,
+                claims_tried=self.tried * party.claims_tried,
+                starts=party.starts,
+            )
+        except CannotRunError as error:
+            return Held(0.0, required, failure=str(error))
+        bits = verdict.bits
+        if model is self.suspect:
+            bits = min(bits, party.stated_bits - log2(self.tried))
+        way = next(way for way in verdict.answers if way.name == verdict.best_way)
+        return Held(bits, required, verdict.hits, verdict.n, way)
+
+    def exhibit(
+        self,
+        party: Party,
+        shown: Shown,
+        standing: Sequence[Party],
+        on_suspect: Mapping[str, Held],
+    ) -> Exhibit:
+        """Hold every standing claim against a model that a party has signed as its own.
+
+        Raises:
+            IntegrityError: the model is not the one that the record names.
+        """
+        release = shown.release
+        path, held = shown.model, {}
+        if release.is_about(self.suspect.sha256, self.suspect.external):
+            path, held = (
+                Path(self.suspect.name),
+                {one.name: on_suspect[one.name] for one in standing},
+            )
+        elif path is not None:
+            held = self._held_by_all(path, shown, standing)
+        marks = {one.name: _mark(held[one.name], one, shown) for one in standing} if held else None
+        name = identity(release.sha256, release.external)
+        return Exhibit(party.name, shown, name, path, held, marks)
+
+    def lineages(
+        self,
+        standing: Sequence[Party],
+        cases: Sequence[Case],
+        exhibits: Sequence[Exhibit],
+        on_suspect: Mapping[str, Held],
+    ) -> dict[Pair, Lineage]:
+        """Ask to which of two originals the suspect is nearer, where each side has dated ones."""
+        known = {exhibit.identity: exhibit for exhibit in exhibits}
+        parties = {party.name: party for party in standing}
+        found: dict[Pair, Lineage] = {}
+        for one, other in permutations(cases, 2):
+            for best in one.dated_against(other)[:1]:
+                for original in other.dated_against(one):
+                    pair = frozenset((best.identity, original.identity))
+                    if pair not in found:
+                        first = parties[one.name], known[best.identity]
+                        second = parties[other.name], known[original.identity]
+                        found[pair] = self._lineage(first, second, on_suspect)
+        return found
+
+    def _held_by_all(self, path: Path, shown: Shown, standing: Sequence[Party]) -> dict[str, Held]:
+        """Hold claims against a stranger's file; one that cannot be run cannot be asked."""
+        try:
+            with self._opened(path) as model:
+                if not shown.release.is_about(model.sha256, model.external):
+                    raise IntegrityError(
+                        f"{path} is not the model that the release record names: its files have "
+                        "other digests",
+                        hint="give the model as it was released, with all files beside it",
+                    )
+                return {one.name: self.held(model, one) for one in standing}
+        except (CannotRunError, SuspectDiedError) as error:
+            return {
+                one.name: Held(
+                    0.0,
+                    bits_to_ask(self.min_bits, trusted_timestamp=one.dating.is_trusted),
+                    failure=str(error),
+                )
+                for one in standing
+            }
+
+    def _lineage(
+        self,
+        one: tuple[Party, Exhibit],
+        other: tuple[Party, Exhibit],
+        on_suspect: Mapping[str, Held],
+    ) -> Lineage:
+        try:
+            with self._reader(*one) as first, self._reader(*other) as second:
+                suspect = [
+                    Reader(self.suspect, way, party.window.task)
+                    for party, _ in (one, other)
+                    if (way := on_suspect[party.name].way) is not None
+                ]
+                known = [party.window.triggers for party, _ in (one, other)]
+                return trace(suspect, first, second, known, (one[1].identity, other[1].identity))
+        except (CannotRunError, SuspectDiedError) as error:
+            return Lineage(failure=str(error))
+
+    @contextmanager
+    def _reader(self, party: Party, exhibit: Exhibit) -> Iterator[Reader]:
+        way = exhibit.held[party.name].way
+        assert exhibit.path is not None
+        assert way is not None
+        with self._opened(exhibit.path) as model:
+            if not exhibit.shown.release.is_about(model.sha256, model.external):
+                raise IntegrityError(f"{exhibit.path} was changed while it was looked at")
+            yield Reader(model, way, party.window.task)
+
+    @contextmanager
+    def _opened(self, path: Path) -> Iterator[OnnxFile]:
+        with Sandbox.start(self.limits) as sandbox:
+            yield OnnxFile.open(path, self.device, sandbox)
+
+
+def _mark(held: Held, party: Party, shown: Shown) -> Mark:
+    """Say whether a model carries a party's mark.
+
+    Triggers that were disclosed can be washed out one by one: that a model lacks these shows
+    nothing, unless it is older than their disclosure.
+    """
+    if held.mark is not Mark.lacking or party.disclosed is None:
+        return held.mark
+    older = shown.dating.is_trusted and shown.dating.latest < party.disclosed
+    return Mark.lacking if older else Mark.unclear

@@ -1,0 +1,200 @@
+"""Lineage: to which of two originals is a suspect nearer? (docs/disputes.md)
+
+Both originals are asked the same inputs, which a public hash of the two draws, and where their top
+classes differ the suspect takes a side.  If it were as near to the one as to the other, sides would
+fall like coins: the sign test (Dixon and Mood, JASA 41, 1946) gives the exact probability of so
+many on one side.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import comb, log2
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmx import canonical
+from wmx.disputes.probes import Ranges, draw, family_names
+from wmx.errors import CannotRunError
+from wmx.suspect import Suspect
+from wmx.task import Task
+from wmx.ways import Way
+
+DOMAIN = b"wmx lineage 1"
+NEARER_BITS = 20.0  # the sign test has to come out at 2**-20 or less
+DISAGREEMENTS = 1024
+INPUTS_EACH = 4  # originals that agree on more than three inputs of four are too much alike
+CHUNK_BYTES = 2**24
+KEPT_BYTES = 2**28  # of all inputs on which originals disagree
+Tops: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A model, and how it is fed and read: as a mark in it is.
+
+    Attributes:
+        model: opened.
+        way: layout, output and scaling; a shift is left out.
+        task: of the claim whose mark is read so.
+    """
+
+    model: Suspect
+    way: Way
+    task: Task
+
+    def tops(self, inputs: NDArray[Any]) -> Tops:
+        """Return the top class for each of the canonical inputs [n, *shape], int64 [n].
+
+        Raises:
+            CannotRunError: the model cannot be asked in this way.
+        """
+        for feeding in self.model.feedings(self.task):
+            if feeding.name == self.way.layout:
+                scaling = self.way.scaling or None
+                answers = self.model.answers(feeding, inputs, self.task, scaling)
+                if self.way.output in answers:
+                    return answers[self.way.output].top
+        raise CannotRunError(f"{self.model.name} no longer answers as {self.way.name}")
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """What asking came to.
+
+    Attributes:
+        inputs: that both originals were asked.
+        disagreements: on how many of them their top classes differ.
+        sides: on how many of those the suspect sides with each original, by its identity; in the
+            way of reading the suspect that is the least clear.
+        families: the same for each family of inputs.
+        bits: -log2 of the sign test's probability.
+        nearer: identity of the original that the suspect is nearer to, ``None`` if that is open.
+        alike: whether the originals agree too often to ask on whose side something is.
+        failure: why the models could not be asked; the rest is then empty.
+    """
+
+    inputs: int = 0
+    disagreements: int = 0
+    sides: Mapping[str, int] = field(default_factory=dict)
+    families: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    bits: float = 0.0
+    nearer: str | None = None
+    alike: bool = False
+    failure: str | None = None
+
+
+def identity(sha256: str, external: Mapping[str, str]) -> str:
+    """Return one digest, hexadecimal, for all files of a model."""
+    files = {"external": dict(external), "sha256": sha256}
+    return hashlib.sha256(canonical.dumps(files)).hexdigest()
+
+
+def seed_of(originals: Sequence[str]) -> bytes:
+    """Return what inputs are drawn from: SHA-256 over both identities, the lesser first."""
+    return hashlib.sha256(DOMAIN + b"".join(map(bytes.fromhex, sorted(originals)))).digest()
+
+
+def sign_test_bits(one: int, other: int) -> float:
+    """Return -log2 P(max(X, n - X) >= max(one, other)) for X ~ Binomial(n = one + other, 1/2).
+
+    The exact probability of both tails, at most 1.
+    """
+    n, most = one + other, max(one, other)
+    tail = sum(comb(n, k) for k in range(most, n + 1))
+    return max(0.0, n - 1 - log2(tail))
+
+
+def trace(
+    suspect: Sequence[Reader],
+    first: Reader,
+    second: Reader,
+    known: Sequence[NDArray[Any]],
+    names: tuple[str, str],
+) -> Lineage:
+    """Ask both originals, and then the suspect, where they disagree; every input once.
+
+    How many inputs are drawn hangs on the originals alone: nothing that the suspect answers ends
+    the test, so that its probability is exact.
+
+    Args:
+        suspect: in every way in which a mark is read in it; the least clear counts.
+        first, second: the originals.
+        known: triggers of both parties, [n, *shape] each, between whose values those of features
+            and tokens are drawn.
+        names: identities of ``first`` and ``second``.
+    """
+    task = first.task
+    if len({(one.task.kind, one.task.shape) for one in (*suspect, first, second)}) > 1:
+        return Lineage(failure="the claims are for models of different inputs")
+    ranges = Ranges.of(known, task)
+    wanted = min(DISAGREEMENTS, KEPT_BYTES // _bytes_each(task))
+    inputs = 0
+    kept: list[NDArray[Any]] = []
+    seen: set[bytes] = set()
+    answers = np.empty((2, 0), np.int64)
+    families = np.empty(0, np.int64)
+    try:
+        for start, drawn in _drawn(seed_of(names), wanted, task, ranges):
+            tops = np.stack([one.tops(drawn) for one in (first, second)])
+            differ = (tops[0] != tops[1]) & (tops >= 0).all(axis=0)
+            new = [row for row in np.flatnonzero(differ) if _is_new(drawn[row], seen)]
+            rows = np.array(new[: wanted - len(families)], dtype=np.int64)
+            kept.append(drawn[rows])
+            answers = np.concatenate([answers, tops[:, rows]], axis=1)
+            families = np.concatenate([families, (start + rows) % len(family_names(task))])
+            inputs = start + len(drawn)
+            if len(families) == wanted:
+                break
+        if not len(families):
+            return Lineage(inputs, alike=True)
+        found = [answers == one.tops(np.concatenate(kept)) for one in suspect]
+    except CannotRunError as error:
+        return Lineage(failure=str(error))
+    counts = [sides.sum(axis=1) for sides in found]
+    clearness = [sign_test_bits(*map(int, count)) for count in counts]
+    least = clearness.index(min(clearness))
+    alike = len(families) < wanted
+    decided = clearness[least] >= NEARER_BITS and not alike
+    nearer = {names[count.argmax()] for count in counts}
+    return Lineage(
+        inputs=inputs,
+        disagreements=len(families),
+        sides=_by_name(counts[least], names),
+        families={
+            name: _by_name(found[least][:, families == number].sum(axis=1), names)
+            for number, name in enumerate(family_names(task))
+        },
+        bits=clearness[least],
+        nearer=nearer.pop() if decided and len(nearer) == 1 else None,
+        alike=alike,
+    )
+
+
+def _drawn(
+    seed: bytes, wanted: int, task: Task, ranges: Ranges
+) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yield all inputs there are in chunks, with the index of the first of each."""
+    rows = max(1, min(256, CHUNK_BYTES // _bytes_each(task)))
+    most = INPUTS_EACH * wanted
+    for start in range(0, most, rows):
+        yield start, draw(seed, start, min(rows, most - start), task, ranges)
+
+
+def _is_new(drawn: NDArray[Any], seen: set[bytes]) -> bool:
+    """Say whether an input was not there before, and note it: small ones come again."""
+    digest = hashlib.sha256(drawn.tobytes()).digest()
+    if digest in seen:
+        return False
+    seen.add(digest)
+    return True
+
+
+def _bytes_each(task: Task) -> int:
+    return int(np.prod(task.shape)) * (1 if task.kind == "image" else 4)
+
+
+def _by_name(counts: NDArray[np.int64], names: tuple[str, str]) -> dict[str, int]:
+    return dict(zip(names, map(int, counts), strict=True))
