@@ -1,20 +1,16 @@
 """Evidence bits: laws that hold exactly, and figures that are known."""
 
 import warnings
-from fractions import Fraction
 from itertools import product
-from math import comb, log10
 
 import numpy as np
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
-from scipy import stats
 
 from wmx.answers import Answers
-from wmx.binomial import binomial_tail, fraction_text, log10_binomial_tail
 from wmx.statistics import (
     EXPERTS,
     Experts,
@@ -378,39 +374,6 @@ def test_the_thresholds() -> None:
     assert required_bits(trusted_timestamp=False) == 128
 
 
-# the count
-
-
-@given(n=st.integers(1, 200), share=st.floats(0, 1), classes=st.sampled_from([2, 3, 10, 1000]))
-@example(n=100, share=1.0, classes=10)
-def test_the_binomial_tail_is_scipys(n: int, share: float, classes: int) -> None:
-    hits = round(share * n)
-    expected = float(stats.binom.sf(hits - 1, n, 1 / classes))
-    assume(expected > 1e-290)  # below, scipy's floats lose their digits
-    tail = binomial_tail(hits, n, classes)
-    assert tail is not None
-    assert float(tail) == pytest.approx(expected, rel=1e-9)
-    assert log10_binomial_tail(hits, n, classes) == pytest.approx(
-        log10(expected), rel=1e-9, abs=1e-9
-    )
-
-
-def test_the_binomial_tail_is_exact() -> None:
-    for hits in range(6):
-        brute = sum(
-            sum(guess == 0 for guess in guesses) >= hits for guesses in product(range(3), repeat=5)
-        )
-        assert binomial_tail(hits, 5, 3) == Fraction(brute, 3**5)
-    assert binomial_tail(100, 100, 10) == Fraction(1, 10**100)
-    assert binomial_tail(99, 100, 10) == Fraction(1 + 100 * 9, 10**100)
-    assert binomial_tail(0, 7, 4) == 1
-    assert binomial_tail(1, 3, 2) == 1 - Fraction(comb(3, 0), 8)
-    for wrong in (-1, 8):
-        for count in (binomial_tail, log10_binomial_tail):
-            with pytest.raises(ValueError, match="hits of 7"):
-                count(wrong, 7, 4)
-
-
 # answers
 
 
@@ -432,9 +395,3 @@ def test_answers_from_class_numbers_keep_numbers_beyond_the_task() -> None:
     assert len(answers[:2]) == 2
     with pytest.raises(ValueError, match="expected"):
         Answers.from_labels(np.zeros((2, 2)), 3)
-
-
-def test_a_fraction_of_more_digits_than_python_prints_of_an_integer() -> None:
-    numerator, denominator = fraction_text(Fraction(3, 10**5000))
-    assert numerator == "3"
-    assert denominator == "1" + "0" * 5000

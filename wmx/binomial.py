@@ -44,14 +44,16 @@ def log10_binomial_tail(hits: int, n: int, classes: int) -> float:
     if hits == 0:
         return 0.0
     i = np.arange(n, dtype=np.float64)
-    below = (i + 1.0) * (classes - 1)
-    log_ratios = np.log1p((n - i - below) / below)
+    above, below = n - i, (i + 1.0) * (classes - 1)
+    ratios = above / below
+    near_1 = (ratios > 0.5) & (ratios < 2.0)
+    log_ratios = np.where(near_1, np.log1p((above - below) / below), np.log(ratios))
     mode = (n + 1) // classes
     logs = np.concatenate(
         [-np.cumsum(log_ratios[:mode][::-1])[::-1], [0.0], np.cumsum(log_ratios[mode:])]
     )
     odds_against = _log_sum(logs[:hits]) - _log_sum(logs[hits:])
-    return float(-np.logaddexp(0.0, odds_against) / log(10.0))
+    return 0.0 - float(np.logaddexp(0.0, odds_against)) / log(10.0)
 
 
 def fraction_text(value: Fraction | None) -> list[str] | None:
