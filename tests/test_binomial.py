@@ -1,15 +1,19 @@
 """The count of hits: exact odds where they are short, their logarithm everywhere."""
 
+import json
 from decimal import Context, Decimal, localcontext
 from fractions import Fraction
 from itertools import product
 from math import comb
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from wmx import OwnerKey, Watermark, verify
 from wmx.binomial import MAX_EXACT, binomial_tail, fraction_text, log10_binomial_tail
+from wmx.cli.verify import verdict_fields
 
 WIDE = Context(prec=60, Emin=-(10**8), Emax=10**8)
 
@@ -116,3 +120,11 @@ def test_a_fraction_of_more_digits_than_python_prints_of_an_integer() -> None:
     assert numerator == "3"
     assert denominator == "1" + "0" * 5000
     assert fraction_text(None) is None
+
+
+def test_a_verdict_on_more_triggers_states_the_logarithm_alone() -> None:
+    mark = Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=10, n=MAX_EXACT + 4)
+    verdict = verify(lambda images: np.eye(10)[mark.labels], mark)
+    fields = json.loads(json.dumps(verdict_fields(verdict)))
+    assert fields["tail"] is None
+    assert fields["log10_tail"] == pytest.approx(-(MAX_EXACT + 4), rel=1e-12)

@@ -31,10 +31,10 @@ class Answers:
         NaN and minus infinity become the lowest float64, and infinity the highest.
         """
         with np.errstate(invalid="ignore"):  # a signalling NaN is as silent as any
-            values = np.asarray(scores, dtype=np.float64)
+            values = np.array(scores, dtype=np.float64)
         if values.ndim != 2 or values.shape[1] < 1:
             raise ValueError(f"scores of shape {values.shape}, expected [n, C]")
-        values = np.nan_to_num(values, nan=-NO_NUMBER, posinf=NO_NUMBER, neginf=-NO_NUMBER)
+        np.nan_to_num(values, False, nan=-NO_NUMBER, posinf=NO_NUMBER, neginf=-NO_NUMBER)
         top = values.argmax(axis=1).astype(np.int64)
         silent = values.max(axis=1, initial=-NO_NUMBER) == -NO_NUMBER
         return cls(np.where(silent, NO_CLASS, top), values.shape[1], values)

@@ -36,9 +36,10 @@ Bets: TypeAlias = NDArray[np.float64]
 def required_bits(trusted_timestamp: bool) -> float:
     """Return the bits at which a suspect counts as verified.
 
-    64 when the claim bears a timestamp that is trusted, else 128: a forger who has the suspect may
-    try many commitments, and T tries buy log2 T bits.  A timestamp takes the tries away only if the
-    suspect was made after it, which nobody can see here: whoever relies on 64 has to know that.
+    64 when the claim bears a timestamp that is trusted, else 128: T claims that a forger tries buy
+    him log2 T bits, each at the price of one scrypt.  With the suspect before him every try counts
+    in full; where the claim is older, he has to foresee what the suspect will answer.  That it is
+    older nobody can see here: whoever relies on 64 has to know it.
     """
     return BITS_WITH_TIMESTAMP if trusted_timestamp else BITS_WITHOUT_TIMESTAMP
 
