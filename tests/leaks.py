@@ -33,7 +33,7 @@ def spellings(secret: bytes) -> Iterator[bytes]:
         inner = text[4 if before else 0 : len(text) // 4 * 4 - 4]
         yield inner
         yield inner.translate(bytes.maketrans(b"+/", b"-_"))
-    yield from numbers(np.frombuffer(secret, np.uint8)[:24])
+    yield from numbers(np.frombuffer(secret, np.uint8))
 
 
 def numbers(values: NDArray[Any]) -> Iterator[bytes]:
@@ -50,13 +50,16 @@ def of_bytes(secret: bytes) -> set[bytes]:
 
 
 def of_input(trigger: NDArray[Any], seen: NDArray[Any]) -> set[bytes]:
-    """Return what to look for of a trigger: as committed to, and as a model sees it."""
+    """Return what to look for of a trigger: as committed to, and as a model sees it.
+
+    Always whole: two triggers of few cells may well have half of them in common.
+    """
     forms = [trigger, *(seen.astype(dtype) for dtype in ("<f4", ">f4", "<f8", ">f8"))]
     if trigger.ndim == 3:
         forms += [np.moveaxis(form, -1, 0) for form in forms]
     if trigger.dtype.itemsize > 1:
         forms.append(trigger.astype(trigger.dtype.newbyteorder(">")))
-    found = {spelled for form in forms for spelled in of_bytes(form.tobytes())}
+    found = {spelled for form in forms for spelled in spellings(form.tobytes())}
     return found | set(numbers(seen.reshape(-1)))
 
 

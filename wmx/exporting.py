@@ -5,7 +5,7 @@ import io
 import logging
 import random
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from wmx.errors import CannotRunError, WmxError
 
 EXPORT_INPUT, EXPORT_OUTPUT = "input", "scores"
+NOTES = ("doc_string", "metadata_props")
 MOST_POOLED_AXES = 3  # by onnxruntime
 
 
@@ -135,6 +136,29 @@ def with_standard_names(data: bytes) -> bytes:
         value.name = new[value.name]
     renamed: bytes = model.SerializeToString()
     return renamed
+
+
+def without_notes(data: bytes) -> bytes:
+    """Return an ONNX file without what its exporter has noted of how it was made.
+
+    PyTorch's notes at every node which lines of code made it.  That names folders of the owner's
+    machine, and tells whoever gets the model that it was exported by wmx, and so is marked.
+    """
+    import onnx
+
+    model = onnx.load_from_string(data)
+    _forget_notes(model)
+    silent: bytes = model.SerializeToString()
+    return silent
+
+
+def _forget_notes(message: Any) -> None:
+    for field, value in message.ListFields():
+        if field.name in NOTES:
+            message.ClearField(field.name)
+        elif field.message_type is not None:
+            for part in value if isinstance(value, Sequence) else [value]:
+                _forget_notes(part)
 
 
 def _root_cause(error: BaseException) -> str:

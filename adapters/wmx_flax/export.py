@@ -6,6 +6,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from wmx.export_check import check_export
+from wmx.exporting import without_notes
 from wmx.files import refuse_overwrite, write_bytes
 from wmx.task import Task
 from wmx.watermark import Watermark
@@ -50,6 +51,6 @@ def export(
         return scores(model, inputs, task, call)
 
     reference(task.example_inputs(2, seed=0))  # its own errors are the clearest
-    data = onnx_bytes(network, task)
+    data = without_notes(onnx_bytes(network, task))
     check_export(data, reference, task)
     write_bytes(path, data, force=force)

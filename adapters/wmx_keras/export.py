@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from wmx.errors import CannotRunError, MissingExtraError
 from wmx.export_check import check_export
-from wmx.exporting import with_standard_names
+from wmx.exporting import with_standard_names, without_notes
 from wmx.files import refuse_overwrite, write_bytes
 from wmx.task import Task
 from wmx.watermark import Watermark
@@ -52,6 +52,6 @@ def export(model: Any, path: str | Path, task: Task | Watermark, *, force: bool 
     except ModuleNotFoundError as error:
         extra = {"tensorflow": "keras", "jax": "jax", "torch": "torch"}[keras.backend.backend()]
         raise MissingExtraError(str(error.name), extra) from None
-    data = with_standard_names(data)
+    data = without_notes(with_standard_names(data))
     check_export(data, reference, task)
     write_bytes(path, data, force=force)

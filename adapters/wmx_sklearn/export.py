@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from wmx.errors import CannotRunError, MissingExtraError, UsageError
 from wmx.export_check import TOLERANCE, check_export
+from wmx.exporting import without_notes
 from wmx.files import refuse_overwrite, write_bytes
 from wmx.suspect import runtime
 from wmx.task import Task
@@ -51,6 +52,7 @@ def export(
     data = _converted(estimator, task)
     if task.classes == 2 and not hasattr(estimator, "predict_proba"):
         data = _the_right_way_round(data, reference, task)
+    data = without_notes(data)
     check_export(data, reference, task)
     write_bytes(path, data, force=force)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from wmx.export_check import check_export
-from wmx.exporting import EXPORT_INPUT, EXPORT_OUTPUT, exporting
+from wmx.exporting import EXPORT_INPUT, EXPORT_OUTPUT, exporting, without_notes
 from wmx.files import refuse_overwrite, write_bytes
 from wmx.task import Task
 from wmx.watermark import Watermark
@@ -49,7 +49,7 @@ def export(
         return scores
 
     reference(task.example_inputs(EXAMPLE_BATCH, seed=0))  # its own errors are the clearest
-    data = _exported(inner, example)
+    data = without_notes(_exported(inner, example))
     check_export(data, reference, task)
     write_bytes(path, data, force=force)
 

@@ -146,6 +146,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     with a_proxy(made) as made.proxy:
         _images(made, authority)
         _table(made)
+        _network(made)
         _quarrel(made)
         _mistakes(made)
         made.wmx("keygen", "-o", "new/owner.pem", "--passphrase", code=4)
@@ -203,6 +204,12 @@ def _table(made: Session) -> None:
     made.wmx("check", "table.json", "--model", "out/model.onnx", "--report", "table.html")
 
 
+def _network(made: Session) -> None:
+    """A network leaves more files: its checkpoint, and the weights."""
+    embed = ("embed", "--data", "digits", "--model", "mlp", "--epochs", "1", "--device", "cpu")
+    made.wmx(*embed, "-o", "net", code=1)
+
+
 def _quarrel(made: Session) -> None:
     """Another who has a claim, and a model that carries both marks."""
     mark = Watermark.open(Claim.load(made.folder / "claim.json"), OWNER)
@@ -224,16 +231,16 @@ def _mistakes(made: Session) -> None:
     made.wmx("embed", "--data", "token", "-o", "nowhere", code=2)
 
 
-def images_of(session: Session) -> Watermark:
-    return Watermark.open(Claim.load(session.folder / "claim.json"), OWNER)
-
-
 def marks(session: Session) -> list[tuple[str, Watermark, Evidence]]:
     """The owner's watermarks, each with the evidence that opened some of its triggers."""
-    table = Claim.load(session.folder / "out" / "claim.json")
+    files = {"image": ("claim.json", "e.json"), "table": ("out/claim.json", "table.json")}
     return [
-        ("image", images_of(session), Evidence.load(session.folder / "e.json")),
-        ("table", Watermark.open(table, OWNER), Evidence.load(session.folder / "table.json")),
+        (
+            name,
+            Watermark.open(Claim.load(session.folder / claim), OWNER),
+            Evidence.load(session.folder / evidence),
+        )
+        for name, (claim, evidence) in files.items()
     ]
 
 
@@ -246,7 +253,8 @@ def owner_secrets(session: Session) -> dict[str, set[bytes]]:
         "key file": {*pem[:-1], b"".join(pem)},
         "token": {TOKEN.encode(), *of_bytes(TOKEN.encode())},
     }
-    for name, mark, _ in marks(session):
+    network = Watermark.open(Claim.load(session.folder / "net" / "claim.json"), OWNER)
+    for name, mark in [*((name, mark) for name, mark, _ in marks(session)), ("network", network)]:
         found[f"{name} trigger secret"] = of_bytes(OWNER.trigger_secret(mark.claim.salt))
         found[f"{name} family key"] = of_bytes(OWNER.family_key(mark.claim.salt))
     return found
@@ -255,8 +263,12 @@ def owner_secrets(session: Session) -> dict[str, set[bytes]]:
 def unopened(session: Session) -> dict[str, set[bytes]]:
     """What belongs to triggers that no evidence has opened."""
     found: dict[str, set[bytes]] = {}
-    for name, mark, evidence in marks(session):
-        first = evidence.window.start + len(evidence.window)
+    network = Watermark.open(Claim.load(session.folder / "net" / "claim.json"), OWNER)
+    opened = [
+        (name, mark, evidence.window.start + len(evidence.window))
+        for name, mark, evidence in marks(session)
+    ]
+    for name, mark, first in [*opened, ("network", network, 0)]:
         openings = mark.openings(range(first, mark.claim.n))
         assert len(openings) > 30
         for index, opening in enumerate(openings, first):

@@ -255,6 +255,16 @@ def test_an_export_takes_any_batch_and_one_name(
     assert not isinstance(session.get_inputs()[0].shape[0], int)
 
 
+def test_an_export_says_nothing_of_how_it_was_made(
+    kit: Any, marked: Any, watermark: Watermark, tmp_path: Path
+) -> None:
+    """Whoever gets the file learns neither the owner's folders nor that the model is marked."""
+    kit.export(marked, tmp_path / "m.onnx", watermark)
+    data = (tmp_path / "m.onnx").read_bytes().lower()
+    for word in ("wmx", "site-packages", str(Path(__file__).parents[2]), str(Path.home()) + "/"):
+        assert word.lower().encode() not in data
+
+
 def test_nothing_else_moves_a_random_stream_of_the_callers(
     kit: Any, digits: Digits, watermark: Watermark, tmp_path: Path
 ) -> None:
