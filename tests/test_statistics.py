@@ -117,6 +117,26 @@ def test_bets_are_the_same_to_the_bit_in_whatever_increments(
         np.testing.assert_array_equal(found, bets, err_msg=name)
 
 
+def held(thing: object) -> int:
+    """Return the bytes of all arrays that an object holds."""
+    if isinstance(thing, np.ndarray):
+        return thing.nbytes
+    if isinstance(thing, dict):
+        return sum(map(held, thing.values()))
+    return sum(map(held, vars(thing).values())) if hasattr(thing, "__dict__") else 0
+
+
+def test_what_experts_remember_does_not_grow_with_the_triggers() -> None:
+    rng = np.random.default_rng(8)
+    scores, labels = rng.normal(size=(1000, 5)), rng.integers(0, 4, 1000)
+    experts, sizes = Experts(4), []
+    for start in range(0, 1000, 100):
+        rows = slice(start, start + 100)
+        experts.update(Answers.from_scores(scores[rows]), labels[rows])
+        sizes.append(held(experts))
+    assert sizes[0] < sizes[2] == sizes[-1] < 20_000
+
+
 def test_increments_of_other_columns_are_refused() -> None:
     experts = Experts(3)
     experts.update(Answers.from_scores(np.zeros((0, 4))), np.zeros(0, np.int64))
@@ -322,6 +342,33 @@ def test_what_never_varies_bets_nothing() -> None:
     np.testing.assert_allclose(bets, 0, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("offset", "dtype"), [(3e6, np.float32), (1e7, np.float64), (-1e13, np.float64)]
+)
+def test_features_with_a_common_offset_keep_their_evidence(offset: float, dtype: type) -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 10, 100)
+    features = 4 * rng.normal(size=(10, 16))[labels] + rng.normal(size=(100, 16)) / 2
+    plain, moved = (
+        expert_bets(Answers.from_scores(scores), labels, 10)["neighbours"].sum()
+        for scores in (features, (features + offset).astype(dtype))
+    )
+    assert plain > 200
+    assert moved == pytest.approx(plain, rel=0.02)
+
+
+def test_minus_infinity_for_classes_that_are_masked_hides_nothing() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 10, 100)
+    features = 4 * rng.normal(size=(10, 16))[labels] + rng.normal(size=(100, 16)) / 2
+    masked = np.hstack([features, np.full((100, 2), -np.inf)])
+    plain, found = (
+        expert_bets(Answers.from_scores(scores), labels, 10)["neighbours"]
+        for scores in (features, masked)
+    )
+    np.testing.assert_allclose(found, plain, atol=1e-12)
+
+
 @pytest.mark.parametrize("value", [1e100, 1e200, 1e308, np.inf, -np.inf, np.nan, 0.0])
 def test_scores_of_any_size_give_finite_bets(value: float) -> None:
     rng = np.random.default_rng(0)
@@ -386,6 +433,22 @@ def test_answers_from_scores_take_the_first_of_equals_and_no_class_from_silence(
     for wrong in (np.zeros(3), np.zeros((3, 0)), np.zeros((3, 2, 2))):
         with pytest.raises(ValueError, match="expected"):
             Answers.from_scores(wrong)
+
+
+def test_a_million_class_numbers_of_many_classes_need_no_scores() -> None:
+    answers = Answers.from_labels(np.arange(10**6) * 7, 2**24)
+    both = answers.followed_by(answers[:3])
+    assert both.size == (10**6 + 3) * 2**24
+    assert both.has_columns_of(answers)
+    assert both[10**6 :].top.tolist() == [0, 7, 14]
+    assert both[10**6 :][1:2].scores.sum() == 1.0
+
+
+def test_classes_without_a_score_need_no_memory() -> None:
+    rng = np.random.default_rng(0)
+    answers = Answers.from_scores(rng.normal(size=(3000, 2)))
+    bets = expert_bets(answers, rng.integers(0, 2, 3000), 2**24)
+    assert 2.0 ** bets["rank"][0] == pytest.approx(2**24 / 25)  # the bins of 1 and 2, of 25 bins
 
 
 def test_answers_from_class_numbers_keep_numbers_beyond_the_task() -> None:

@@ -86,7 +86,8 @@ class Rank:
 
     def __init__(self, classes: int) -> None:
         self._classes = classes
-        self._sizes = np.bincount(_rank_bin(np.arange(classes)))
+        ends = np.minimum(2 ** np.arange((classes - 1).bit_length() + 1), classes)
+        self._sizes = np.diff(ends, prepend=0)  # 1, 1, 2, 4, ..., up to K places
         self._seen = np.zeros(len(self._sizes))
 
     def update(self, answers: Answers, labels: Labels) -> Bets:
