@@ -21,7 +21,7 @@ from wmx.suspect.endpoint.client import Client, Manners, read_token
 from wmx.suspect.endpoint.endpoint import Endpoint
 from wmx.suspect.endpoint.messages import HEADER_LENGTH
 
-MANNERS = Manners(retries=0, seconds=10)
+MANNERS = Manners(retries=0, seconds=60)
 
 
 @pytest.fixture(scope="module")

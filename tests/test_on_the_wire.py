@@ -25,7 +25,7 @@ from wmx.suspect.endpoint.endpoint import Endpoint
 from wmx.tsa import ask_authority
 
 TOKEN = "a-token-of-the-owner"
-MANNERS = Manners(retries=0, seconds=10)
+MANNERS = Manners(retries=0, seconds=60)
 
 
 @pytest.fixture(scope="module")

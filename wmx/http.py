@@ -251,6 +251,7 @@ class _Request:
         self._route, self._body, self._headers = route, body, headers
         self._connection = route.connection(seconds)
         self._socket: socket.socket | None = None  # which the connection lets go of too early
+        self._is_cut = False
 
     @contextmanager
     def answered(self) -> Iterator[HTTPResponse]:
@@ -266,7 +267,8 @@ class _Request:
             self._connection.close()
 
     def cut(self) -> None:
-        """End the connection, for which another thread is waiting."""
+        """End the connection, for which another thread is waiting, now or once it is open."""
+        self._is_cut = True
         with suppress(OSError, AttributeError):  # it may not be open yet, or closed by now
             (self._socket or self._connection.sock).shutdown(socket.SHUT_RDWR)
 
@@ -281,6 +283,8 @@ class _Request:
             host, port = route.proxy
             raise OSError(f"through the proxy {host}:{port}: {failure(error)}") from None
         self._socket = self._connection.sock
+        if self._is_cut:
+            raise TimeoutError
         peer = ip_address(self._connection.sock.getpeername()[0])
         if route.stays_here and not _is_loopback(peer):
             raise OSError(f"{route.address.hostname} leads to {peer}, which is not this machine")

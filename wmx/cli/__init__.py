@@ -2,11 +2,11 @@
 
 Exit codes: 0 verified or done; 1 ran, not verified; 2 usage; 3 a claim, key or evidence is broken;
 4 could not run.  stdout is the answer alone; errors go to stderr as ``wmx: error:`` and
-``wmx: hint:``, warnings as ``wmx: warning:``.
+``wmx: hint:``, warnings as ``wmx: warning:``.  An answer that cannot be printed changes no exit
+code (:mod:`wmx.cli.streams`).
 """
 
 import gc
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from typing import Any
 import typer
 
 from wmx.cli.output import print_error, warn_of_missing_filter
+from wmx.cli.streams import steady_streams, warn_of_loss
 from wmx.errors import CannotRunError, UsageError, WmxError
 from wmx.sandbox.locks import missing_filter_told_to
 
@@ -79,9 +80,6 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         print_error(command, CannotRunError("interrupted"), as_json=as_json)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader has gone, as in: wmx info FILE | head -1
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return CannotRunError.exit_code
     except MemoryError:
         return print_error(command, CannotRunError("out of memory"), as_json=as_json)
     except Exception as error:  # Python's own exit code for a fault is 1, which would say "no"
@@ -101,7 +99,10 @@ def main() -> None:
     collector on again.
     """
     gc.disable()
+    steady_streams()
     exit_code = run(sys.argv[1:])
+    sys.stdout.flush()
+    warn_of_loss(exit_code)
     gc.freeze()
     sys.exit(exit_code)
 

@@ -25,6 +25,7 @@ from wmx.cli.common import (
 from wmx.cli.timestamp import timestamp
 from wmx.cli.words import dating_fields, dating_rows, stamp_rows
 from wmx.errors import UsageError
+from wmx.printable import printable
 
 if TYPE_CHECKING:
     from wmx.claim import Claim
@@ -147,7 +148,8 @@ def shown(file: Path, roots: Path | None = None) -> tuple[str, dict[str, Any]]:
 
     claim = Claim.load(file)
     dating = date_claim(claim, trusted_roots(roots, [claim]))
-    text = f"claim {file}: signed by its owner, unchanged since\n{describe(claim, dating)}"
+    name = printable(str(file), None)
+    text = f"claim {name}: signed by its owner, unchanged since\n{describe(claim, dating)}"
     return text, {"path": str(file), **claim_fields(claim, dating)}
 
 

@@ -10,6 +10,7 @@ from wmx.cli.claim import shown
 from wmx.cli.common import JsonOption, answer, table
 from wmx.cli.release import shown as shown_release
 from wmx.cli.words import digest_rows, stamp_rows, window_text
+from wmx.printable import printable
 
 if TYPE_CHECKING:
     from wmx.suspect.feeding import Feeding
@@ -56,7 +57,7 @@ def _key(file: Path) -> tuple[str, dict[str, Any]]:
         "fingerprint": fingerprint(owner.public),
         "passphrase": protected,
     }
-    return f"owner key {file} (secret: show it to nobody)\n{table(rows)}", fields
+    return f"owner key {_shown(file)} (secret: show it to nobody)\n{table(rows)}", fields
 
 
 def _signed(file: Path) -> tuple[str, dict[str, Any]]:
@@ -109,8 +110,9 @@ def _evidence(file: Path) -> tuple[str, dict[str, Any]]:
         "bits": weight.bits,
         "created": evidence.created,
     }
-    head = f"evidence {file}: signed by the claim's owner, and its numbers add up; check it with"
-    return f"{head}\n  wmx check {file} --model MODEL.onnx\n{table(rows)}", fields
+    name = _shown(file)
+    head = f"evidence {name}: signed by the claim's owner, and its numbers add up; check it with"
+    return f"{head}\n  wmx check {name} --model MODEL.onnx\n{table(rows)}", fields
 
 
 def _triggers(file: Path) -> tuple[str, dict[str, Any]]:
@@ -119,7 +121,7 @@ def _triggers(file: Path) -> tuple[str, dict[str, Any]]:
     images = load_images(file)
     shape = "x".join(map(str, images.shape[1:]))
     return (
-        f"trigger file {file}: {len(images)} secret images of {shape} (show it to nobody)",
+        f"trigger file {_shown(file)}: {len(images)} secret images of {shape} (show it to nobody)",
         {"kind": "triggers", "n": len(images), "shape": list(images.shape[1:])},
     )
 
@@ -146,7 +148,7 @@ def _model(file: Path, claim_path: Path | None) -> tuple[str, dict[str, Any]]:
             for number, (text, _) in enumerate(bindings, 1):
                 rows[f"way {number}" if len(bindings) > 1 else "bound as"] = text
             fields["bindings"] = [binding for _, binding in bindings]
-    return f"ONNX model {file}\n{table(rows)}", fields
+    return f"ONNX model {_shown(file)}\n{table(rows)}", fields
 
 
 def _binding(feeding: "Feeding") -> tuple[str, dict[str, Any]]:
@@ -154,6 +156,11 @@ def _binding(feeding: "Feeding") -> tuple[str, dict[str, Any]]:
     scaling = own or "as the claim says"
     text = f"{feeding.name}, {scaling}" + (f", else {' or '.join(others)}" if others else "")
     return text, {"feeding": feeding.name, "scaling": scaling, "other_scalings": others}
+
+
+def _shown(file: Path) -> str:
+    """Return a name in one line: files of strangers may have any."""
+    return printable(str(file), None)
 
 
 def _port_fields(port: Any) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def answer(
 
     Args:
         command: its name.
-        text: for people.
+        text: for people; its lines are made safe to print.
         fields: for programs; together with ``wmx_json`` (the version of this form), ``command``
             and ``exit_code`` they are the one object that ``--json`` prints.
         as_json: which of the two.
@@ -32,6 +32,8 @@ def answer(
             {"wmx_json": JSON_FORMAT, "command": command, "exit_code": exit_code, **fields},
             indent=2,
         )
+    else:
+        text = "\n".join(printable(line, None) for line in text.split("\n"))
     print(text)  # noqa: T201 - the answer
 
 
@@ -67,6 +69,9 @@ def warn_of_missing_filter() -> None:
 
 
 def table(rows: dict[str, str]) -> str:
-    """Return ``name  value`` lines with the values in one column."""
+    """Return ``name  value`` lines with the values in one column, made safe to print."""
     width = max(map(len, rows))
-    return "\n".join(f"  {name:<{width}}  {printable(value, None)}" for name, value in rows.items())
+    return "\n".join(
+        f"  {printable(name, None):<{width}}  {printable(value, None)}"
+        for name, value in rows.items()
+    )

@@ -27,7 +27,7 @@ def training_progress(*, silent: bool) -> Iterator["Callable[[str], Report | Non
         from rich.console import Console
         from rich.progress import Progress, TextColumn, TimeRemainingColumn
 
-        columns = TextColumn("{task.description}"), TimeRemainingColumn()
+        columns = TextColumn("{task.description}", markup=False), TimeRemainingColumn()
         with Progress(*columns, console=Console(stderr=True)) as progress:
             yield lambda title: _live_line(progress, title)
 
@@ -65,7 +65,7 @@ def attack_progress(*, silent: bool) -> Iterator["AttackReport | None"]:
         from rich.console import Console
         from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-        columns = TextColumn("{task.description}"), TimeElapsedColumn()
+        columns = TextColumn("{task.description}", markup=False), TimeElapsedColumn()
         with Progress(*columns, console=Console(stderr=True)) as progress:
             line = progress.add_task("attacks", total=None)
             yield lambda step: progress.update(line, description=describe_attack(step))
@@ -98,7 +98,7 @@ def tuning_progress(*, silent: bool) -> Iterator["Callable[[int, int], None] | N
         from rich.console import Console
         from rich.progress import Progress, TextColumn, TimeRemainingColumn
 
-        columns = TextColumn("{task.description}"), TimeRemainingColumn()
+        columns = TextColumn("{task.description}", markup=False), TimeRemainingColumn()
         with Progress(*columns, console=Console(stderr=True)) as progress:
             line = progress.add_task("fine-tuning", total=None)
             yield lambda done, count: progress.update(

@@ -1,0 +1,114 @@
+"""Standard streams that cannot end a command: not by an encoding, a full disk or a closed pipe.
+
+When a command prints, its work is done: a verdict is found, triggers may be spent.  The exit code
+says which it is, and must not become another one because a console knows no Greek.
+"""
+
+import errno
+import io
+import os
+import select
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+REPLACING = "backslashreplace"
+
+
+class Steadfast(io.RawIOBase):
+    """Passes bytes on, keeps the first error to itself, and drops what comes after.
+
+    Attributes:
+        error: what went wrong; ``None`` if nothing did.
+    """
+
+    def __init__(self, inner: Any) -> None:
+        """Write to ``inner``, a raw stream."""
+        self._inner = inner
+        self.error: OSError | None = None
+
+    def writable(self) -> bool:
+        """Return ``True``."""
+        return True
+
+    def fileno(self) -> int:
+        """Return the descriptor of the inner stream."""
+        return int(self._inner.fileno())
+
+    def isatty(self) -> bool:
+        """Say whether the inner stream is a terminal."""
+        return bool(self._inner.isatty())
+
+    def write(self, data: "ReadableBuffer") -> int:
+        """Write some bytes, at least one, and return how many."""
+        size = memoryview(data).nbytes
+        try:
+            while self.error is None and size:
+                written = self._inner.write(data)
+                if written:
+                    return int(written)
+                select.select([], [self._inner], [])  # it does not wait by itself
+        except OSError as error:
+            self.error = error
+        return size
+
+
+def steady_streams() -> None:
+    """Put streams for the standard ones that raise no error.
+
+    A stream that was closed before the command began leads nowhere, as ``/dev/null`` does; else its
+    number would be given to the next file that is opened, and what a library prints would go there.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        stream = getattr(sys, name)
+        if stream is None:
+            with suppress(OSError):
+                _occupy(number)
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper):
+            setattr(sys, name, _steady(stream))
+
+
+def warn_of_loss(exit_code: int) -> None:
+    """Say on stderr if stdout did not take all of the answer, but for a reader who went away."""
+    error = _error_of(sys.stdout)
+    if error is not None and error.errno != errno.EPIPE:
+        print(  # noqa: T201
+            f"wmx: warning: the answer could not be printed in full: {error.strerror}; "
+            f"what was done is done, and the exit code {exit_code} stands",
+            file=sys.stderr,
+        )
+
+
+def _steady(stream: io.TextIOWrapper) -> TextIO:
+    with suppress(OSError):
+        stream.flush()
+    raw = getattr(stream.buffer, "raw", stream.buffer)
+    steady = io.TextIOWrapper(
+        io.BufferedWriter(Steadfast(raw)),
+        encoding=stream.encoding,
+        errors=REPLACING,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+    _kept.append(stream)  # it would close its descriptor when it is collected
+    return steady
+
+
+def _occupy(number: int) -> None:
+    """Give a closed descriptor to the null device."""
+    opened = os.open(os.devnull, os.O_RDWR)
+    if opened != number:
+        os.dup2(opened, number)
+        os.close(opened)
+
+
+def _error_of(stream: Any) -> OSError | None:
+    raw = getattr(getattr(stream, "buffer", None), "raw", None)
+    return raw.error if isinstance(raw, Steadfast) else None
+
+
+_kept: list[io.TextIOWrapper] = []
