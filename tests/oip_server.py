@@ -26,6 +26,10 @@ DATATYPES = {
     "tensor(uint8)": "UINT8",
     "tensor(string)": "BYTES",
 }
+DATATYPE_OF = {  # by numpy's name
+    **{name: name.upper() for name in (f"{s}int{b}" for s in ("u", "") for b in (8, 16, 32, 64))},
+    **{"bool": "BOOL", "float16": "FP16", "float32": "FP32", "float64": "FP64"},
+}
 NUMPY = {"FP32": "<f4", "FP64": "<f8", "FP16": "<f2", "INT64": "<i8", "UINT8": "<u1"}
 
 Reply = tuple[int, dict[str, str], bytes]
@@ -77,7 +81,7 @@ class Server:
         if path == "/v2/models/mine":
             return 200, {}, json.dumps(self._metadata()).encode()
         if path == "/v2/models/mine/infer":
-            return self._infer(path, headers, body)
+            return self.infer(headers, body)
         return 404, {}, b'{"error": "no such model"}'
 
     def _metadata(self) -> dict[str, Any]:
@@ -99,7 +103,8 @@ class Server:
         }
         return {"name": "mine", "platform": "onnxruntime_onnx", **described}
 
-    def _infer(self, path: str, headers: dict[str, str], body: bytes) -> Reply:
+    def infer(self, headers: dict[str, str], body: bytes) -> Reply:
+        """Answer an inference request as an honest server does, and count its inputs."""
         length = headers.get(HEADER_LENGTH.lower())
         header = body if length is None else body[: int(length)]
         at = len(header)
@@ -117,7 +122,7 @@ class Server:
         if self.silent:
             (only,) = fed.values()
             fed = {self.session.get_inputs()[0].name: only}
-        self.log[-1] = (path, headers, len(next(iter(fed.values()))))
+        self.log[-1] = (*self.log[-1][:2], len(next(iter(fed.values()))))
         try:
             values = self.session.run(None, fed)
         except Exception as error:
@@ -137,9 +142,7 @@ def response(outputs: dict[str, NDArray[Any]], *, binary: bool = False) -> Reply
     for name, value in outputs.items():
         text = value.dtype.kind in "OUS"
         output: dict[str, Any] = {"name": name, "shape": list(value.shape)}
-        output["datatype"] = (
-            "BYTES" if text else {"<f4": "FP32", "<f8": "FP64", "<i8": "INT64"}[value.dtype.str]
-        )
+        output["datatype"] = "BYTES" if text else DATATYPE_OF[value.dtype.name]
         if binary:
             data = (
                 b"".join(

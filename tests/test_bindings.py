@@ -100,7 +100,13 @@ FORMS: dict[str, tuple[Callable[[bytes, Watermark], bytes], str]] = {
     "float16": (lambda m, w: cast_first(m, TensorProto.FLOAT16), "NCHW"),
     "bfloat16": (lambda m, w: cast_first(m, TensorProto.BFLOAT16), "NCHW"),
     "uint8": (lambda m, w: pixels_first(m, w, TensorProto.UINT8), "NCHW"),
-    "int32": (lambda m, w: pixels_first(m, w, TensorProto.INT32), "NCHW"),
+    **{
+        name.lower(): (
+            lambda m, w, name=name: pixels_first(m, w, getattr(TensorProto, name)),  # type: ignore[misc]
+            "NCHW",
+        )
+        for name in ("INT16", "UINT16", "INT32", "UINT32", "INT64", "UINT64")
+    },
     "int8": (lambda m, w: pixels_first(m, w, TensorProto.INT8, 128.0), "NCHW"),
     "pixels": (lambda m, w: scaled_first(m, w, 1.0, 0.0), "NCHW 0..255"),
     "unit": (

@@ -19,7 +19,8 @@ import wmx
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark, open_suspect, verify
 from wmx.suspect.endpoint.client import Client, Manners, read_token
 from wmx.suspect.endpoint.endpoint import Endpoint
-from wmx.suspect.endpoint.messages import HEADER_LENGTH
+from wmx.suspect.endpoint.messages import HEADER_LENGTH, outputs_of
+from wmx.suspect.values import to_bfloat16
 
 MANNERS = Manners(retries=0, seconds=60)
 
@@ -133,6 +134,63 @@ def output(**fields: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
         return document
 
     return change
+
+
+def ranked(scores: np.ndarray, classes: int) -> np.ndarray:
+    return np.argsort(-scores, axis=1, kind="stable")[:, :classes]
+
+
+ENDINGS: dict[str, Callable[[np.ndarray], dict[str, np.ndarray]]] = {
+    "integers": lambda s: {"y": (100 * s).astype(np.int32)},
+    "small integers": lambda s: {"y": (100 * s).astype(np.uint8)},
+    "integers beyond 2^53": lambda s: {"y": (100 * s).astype(np.int64) + 2**62},
+    "half floats": lambda s: {"y": s.astype(np.float16)},
+    "truth values": lambda s: {"y": s > 0.5},
+    "texts": lambda s: {"y": s.astype("U").astype(object)},
+    "the top three": lambda s: {"y": ranked(s, 3)},
+    "names of the top three": lambda s: {
+        "y": np.array([f"class {i}" for i in range(10)], object)[ranked(s, 3)]
+    },
+    "the top three as texts": lambda s: {"y": ranked(s, 3).astype("U").astype(object)},
+    "class numbers as floats": lambda s: {"y": s.argmax(axis=1).astype(np.float32)},
+    "an axis more": lambda s: {"y": s[None]},
+    "transposed": lambda s: {"y": np.ascontiguousarray(s.T)},
+    "flattened": lambda s: {"y": s.reshape(-1)},
+    "an output for each class": lambda s: {f"y{i}": s[:, i] for i in range(10)},
+    "names that nobody knows": lambda s: {f"seen {i}": s[:, i] for i in range(10)},
+}
+
+
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_answers_of_every_type_and_arrangement_are_read(
+    watermark: Watermark, model: bytes, ending: str, binary: bool
+) -> None:
+    def end(server: Server, path: str, body: bytes) -> Any:
+        if not path.endswith("/infer"):
+            return None
+        _, headers, said = server.infer(server.log[-1][1], body)
+        scores = outputs_of(said, headers.get(HEADER_LENGTH), {}, ["y"])["y"]
+        return response(ENDINGS[ending](scores), binary=binary)
+
+    with serving(model, lie=end, binary=binary) as server:
+        assert verify(Endpoint.open(server.url), watermark, min_bits=64).verified
+
+
+def test_bfloat16_is_read_as_its_two_bytes(watermark: Watermark, model: bytes) -> None:
+    def end(server: Server, path: str, body: bytes) -> Any:
+        if not path.endswith("/infer"):
+            return None
+        _, headers, said = server.infer(server.log[-1][1], body)
+        scores = outputs_of(said, headers.get(HEADER_LENGTH), {}, ["y"])["y"]
+        data = to_bfloat16(scores).tobytes()
+        described = {"name": "y", "datatype": "BF16", "shape": list(scores.shape)}
+        described["parameters"] = {"binary_data_size": len(data)}
+        header = json.dumps({"outputs": [described]}).encode()
+        return 200, {HEADER_LENGTH: str(len(header))}, header + data
+
+    with serving(model, lie=end, binary=True) as server:
+        assert verify(Endpoint.open(server.url), watermark, min_bits=64).verified
 
 
 LIES: dict[str, Callable[[dict[str, Any]], Any]] = {

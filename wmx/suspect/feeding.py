@@ -26,8 +26,12 @@ FLOATS: dict[str, np.dtype[Any]] = {
     "tensor(bfloat16)": np.dtype(np.float32),  # the runtime's side rounds
 }
 INTEGERS: dict[str, np.dtype[Any]] = {
+    "tensor(int16)": np.dtype(np.int16),
     "tensor(int32)": np.dtype(np.int32),
     "tensor(int64)": np.dtype(np.int64),
+    "tensor(uint16)": np.dtype(np.uint16),
+    "tensor(uint32)": np.dtype(np.uint32),
+    "tensor(uint64)": np.dtype(np.uint64),
 }
 BYTES: dict[str, np.dtype[Any]] = {
     "tensor(uint8)": np.dtype(np.uint8),
@@ -119,7 +123,11 @@ class Feeding:
         planes = self.layout.axes in CHANNELS_FIRST
         values = task.model_input(canonical, planes=planes) if own else canonical
         if task.kind == "features":
-            return np.rint(values) if self.dtype.kind == "i" else values
+            if self.dtype.kind == "f":
+                return values
+            limits = np.iinfo(self.dtype)
+            whole: NDArray[Any] = np.clip(np.rint(values), limits.min, limits.max)
+            return whole
         height, width, channels = self.layout.size
         if self.resampling is not None:
             values = RESAMPLINGS[self.resampling](values.astype(np.float64), height, width)
