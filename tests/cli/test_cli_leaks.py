@@ -186,6 +186,9 @@ def _images(made: Session, authority: Authority) -> None:
             words = ("verify", server.url, "--claim", "claim.json", "--token-file", "token")
             made.wmx(*words, "--max-queries", "300", code=int(name == "junk.onnx"))
     made.wmx("verify", "http://192.0.2.1/v2/models/m", "--token-file", "token", code=2)
+    made.wmx("release", "model.onnx", "--claim", "claim.json", "-o", "release.json")
+    made.wmx("release", "show", "release.json", "--json")
+    made.wmx("info", "release.json")
     attack = ("attack", "model.onnx", "--data", "digits", "--claim", "claim.json")
     made.wmx(*attack, "--attacks", "4-levels,blur", "-o", "attacks")
 
@@ -341,9 +344,11 @@ def test_the_search_finds_what_is_public(session: Session) -> None:
         opened[f"first {name} trigger"] = of_input(window.triggers[0], inputs[0])
         opened[f"last {name} trigger"] = of_input(window.triggers[-1], inputs[-1])
         opened[f"{name} owner"] = of_bytes(mark.claim.owner)
+        index = window.start + len(window)
+        opened[f"next {name} trigger"] = of_input(mark.triggers[index], mark.inputs[index])
     found = found_in_public(session, opened)
     assert {"first image trigger", "last image trigger", "image owner"} <= found["e.json"]
     assert {"first image trigger", "last image trigger"} <= found["check.html"]
     assert {"first table trigger", "last table trigger"} <= found["table.json"]
     served = set().union(*(leaked for name, leaked in found.items() if "to a server" in name))
-    assert "first image trigger" in served
+    assert {"first image trigger", "next image trigger"} & served
