@@ -9,15 +9,15 @@ import numpy as np
 from wmx import OwnerKey, Watermark, canonical
 from wmx.answers import Answers
 from wmx.binomial import fraction_text
-from wmx.disclosure import answers_from_json, window_from_json
+from wmx.disclosure import answers_from_json, way_from_json, window_from_json
 from wmx.dsse import Envelope
 from wmx.evidence import Evidence, Run
 from wmx.statement import PAYLOAD_TYPE
 from wmx.task import Task
-from wmx.ways import SHIFTS, Way, price_of, weigh
+from wmx.ways import ALONE, SHIFTS, Way, price_of, weigh
 
 RUN = Run("onnxruntime 1.31.1 CPUExecutionProvider", ("ai.onnx 17",), "tests")
-PLAIN = Way("NCHW", "y")
+PLAIN = Way("NCHW", "y", rows=ALONE)
 SUSPECT = "aa" * 32
 
 
@@ -40,7 +40,9 @@ def small_evidence(
     *,
     start: int = 0,
     count: int = 4,
-    answers: Mapping[Way, Answers] | None = None,
+    way: Way = PLAIN,
+    answers: Answers | None = None,
+    probes_tried: int = 1,
     suspect: str = SUSPECT,
     external: Mapping[str, str] | None = None,
 ) -> Evidence:
@@ -50,7 +52,9 @@ def small_evidence(
         key,
         window,
         mark.openings(range(start, start + count)),
-        answers or {PLAIN: Answers.from_labels(window.labels, mark.task.classes)},
+        way,
+        answers or Answers.from_labels(window.labels, mark.task.classes),
+        probes_tried=probes_tried,
         required_bits=20,
         claims_tried=1,
         suspect="model.onnx",
@@ -62,16 +66,18 @@ def small_evidence(
 
 
 def scored_evidence(key: OwnerKey) -> Evidence:
-    """Evidence with all that can stand in one: scores, class numbers, two outputs, a shift, weights
-    beside the model; of ten classes, so that it stays small."""
+    """Evidence with all that can stand in one: scores to fewer triggers than are disclosed, given
+    moved and two at a time, other probes, weights beside the model; of ten classes, so that it
+    stays small."""
     mark = small_watermark(key, classes=10)
-    labels = mark.labels[:4]
-    answers = {
-        PLAIN: scores_of(labels, 10, seed=1),
-        Way("NCHW", "z"): Answers.from_labels(labels, 10),
-        Way("NCHW", "y", SHIFTS[0]): scores_of((labels + 1) % 10, 10, seed=2),
-    }
-    return small_evidence(key, mark, answers=answers, external={"model.onnx.data": "bb" * 32})
+    return small_evidence(
+        key,
+        mark,
+        way=Way("NCHW", "y", SHIFTS[0], rows=2),
+        answers=scores_of(mark.labels[:3], 10, seed=1),
+        probes_tried=2,
+        external={"model.onnx.data": "bb" * 32},
+    )
 
 
 def statement_of(evidence: Evidence) -> dict[str, Any]:
@@ -91,8 +97,14 @@ def restated(statement: dict[str, Any], key: OwnerKey) -> bytes:
     predicate = statement["predicate"]
     claim = Claim.from_json(predicate["claim"]["file"])
     window = window_from_json(predicate["window"], predicate["openings"], claim)
-    answers = answers_from_json(predicate["ways"], window)
-    weight = weigh(answers, window, price=price_of(predicate["claims_tried"], starts=claim.n))
+    way = way_from_json(predicate["way"], claim.task)
+    answers = answers_from_json(predicate["answers"], window)
+    weight = weigh(
+        {way: answers},
+        window,
+        price=price_of(predicate["claims_tried"], starts=claim.n),
+        plain={way.rows: predicate["probes_tried"]},
+    )
     predicate["claim"]["digest"]["sha256"] = claim.digest
     predicate["counted"] = {
         "bits": f"{weight.bits:.6f}",

@@ -61,7 +61,12 @@ def knows_labels(
 
 
 def linear(
-    watermark: Watermark, seed: int, *, layout: str = "NCHW", output: str = "logits"
+    watermark: Watermark,
+    seed: int,
+    *,
+    layout: str = "NCHW",
+    output: str = "logits",
+    batch: int | None = None,
 ) -> bytes:
     """An untrained linear classifier."""
     rng = np.random.default_rng(seed)
@@ -71,7 +76,7 @@ def linear(
         helper.make_node("MatMul", ["flat", "weights"], ["share"]),
     ]
     weights = {"weights": rng.normal(size=(size, watermark.task.classes)).astype(np.float32)}
-    return _model(nodes, weights, "share", watermark, layout, None, output, OPSET)
+    return _model(nodes, weights, "share", watermark, layout, batch, output, OPSET)
 
 
 def constant(watermark: Watermark) -> bytes:

@@ -14,13 +14,15 @@ from wmx.answers import Answers
 from wmx.disclosure import (
     MAX_OPENINGS,
     answers_from_json,
+    answers_to_json,
     opening_to_json,
+    way_from_json,
     way_to_json,
     window_from_json,
 )
 from wmx.task import Task
 from wmx.triggers import Features, Tokens
-from wmx.ways import Way
+from wmx.ways import ALONE, Way
 
 KEY = OwnerKey.generate()
 MARK = Watermark.new(KEY, shape=(9, 8, 3), classes=5, n=11)
@@ -34,13 +36,10 @@ MARKS = {
         KEY, Task.of((7,), 5, kind="tokens"), n=9, generator=Tokens(1000, (0, 1))
     ),
 }
-PLAIN = Way("NCHW", "y")
 
 
 def through_the_file(answers: Answers) -> Answers:
-    window = MARK.window().first(len(answers))
-    ways = [way_to_json(PLAIN, answers, MARK.task)]
-    return answers_from_json(ways, window)[PLAIN]
+    return answers_from_json(answers_to_json(answers, MARK.task), MARK.window())
 
 
 @given(
@@ -71,13 +70,11 @@ def test_class_numbers_survive(labels: np.ndarray) -> None:
 
 
 def test_scores_are_written_as_big_endian_single_precision_where_that_is_exact() -> None:
-    written = way_to_json(PLAIN, Answers.from_scores([[0.5, 0.25, 2.0]]), MARK.task)["answers"]
+    written = answers_to_json(Answers.from_scores([[0.5, 0.25, 2.0]]), MARK.task)
     assert written["dtype"] == "float32"
     assert written["data"] == "PwAAAD6AAABAAAAA"
     assert struct.unpack(">3f", bytes.fromhex("3f0000003e80000040000000")) == (0.5, 0.25, 2.0)
-    assert way_to_json(PLAIN, Answers.from_scores([[0.1]]), MARK.task)["answers"]["dtype"] == (
-        "float64"
-    )
+    assert answers_to_json(Answers.from_scores([[0.1]]), MARK.task)["dtype"] == "float64"
 
 
 def opened(mark: Watermark, start: int, count: int) -> list[dict[str, Any]]:
@@ -135,43 +132,84 @@ def test_windows_that_are_none(window: Any) -> None:
         window_from_json(window, opened(MARK, 0, 3), MARK.claim)
 
 
-WAY = way_to_json(PLAIN, Answers.from_scores(np.zeros((3, 5)) + 0.5), MARK.task)
-GIVEN = WAY["answers"]
+WAY = way_to_json(Way("NCHW", "y", rows=ALONE))
+GIVEN = answers_to_json(Answers.from_scores(np.zeros((3, 5)) + 0.5), MARK.task)
 
 
 @pytest.mark.parametrize(
-    "ways",
+    "way",
+    [
+        Way("NCHW", "y"),
+        Way("NCHW", "y", (2, -1), rows=ALONE),
+        Way("flat CHW", "scores:0", scaling="ImageNet", rows=64),
+        Way("", "", rows=2),
+    ],
+)
+def test_ways_survive(way: Way) -> None:
+    assert way_from_json(way_to_json(way), MARK.task) == way
+
+
+@pytest.mark.parametrize(
+    "way",
     [
         [],
         {},
         None,
-        [WAY, WAY],
-        [WAY | {"shift": [1, 1]}],  # a shift without the plain way
-        [WAY, WAY | {"shift": [3, 0]}],
-        [WAY, WAY | {"shift": [1]}],
-        [WAY, WAY | {"shift": [1, True]}],
-        [WAY | {"layout": 1}],
-        [WAY | {"output": None}],
-        [WAY | {"answers": GIVEN | {"dtype": "object"}}],
-        [WAY | {"answers": GIVEN | {"dtype": "int64"}}],
-        [WAY | {"answers": GIVEN | {"dtype": "float64"}}],
-        [WAY | {"answers": GIVEN | {"shape": [3]}}],
-        [WAY | {"answers": GIVEN | {"shape": [5, 3]}}],
-        [WAY | {"answers": GIVEN | {"shape": [3, 5, 1]}}],
-        [WAY | {"answers": GIVEN | {"shape": [3, -5]}}],
-        [WAY | {"answers": GIVEN | {"data": GIVEN["data"][:-4]}}],
-        [WAY | {"answers": GIVEN | {"data": "?" + GIVEN["data"][1:]}}],
-        [WAY | {"answers": GIVEN | {"data": 7}}],
-        [WAY] * 2000,
+        WAY | {"shift": [3, 0]},
+        WAY | {"shift": [1]},
+        WAY | {"shift": [1, True]},
+        WAY | {"shift": [1, 1], "scaling": "0..255"},
+        WAY | {"scaling": "0..254"},
+        WAY | {"scaling": None},
+        WAY | {"layout": 1},
+        WAY | {"output": None},
+        WAY | {"rows": 3},
+        WAY | {"rows": -1},
+        WAY | {"rows": True},
+        WAY | {"rows": "1"},
+        WAY | {"rows": 1.0},
+        {name: value for name, value in WAY.items() if name != "rows"},
     ],
 )
-def test_ways_that_are_none(ways: Any) -> None:
+def test_ways_that_are_none(way: Any) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):
-        answers_from_json(ways, MARK.window().first(3))
+        way_from_json(way, MARK.task)
+
+
+@pytest.mark.parametrize("kind", ["features", "tokens"])
+def test_only_images_are_moved(kind: str) -> None:
+    with pytest.raises(ValueError, match="shift"):
+        way_from_json(WAY | {"shift": [1, 0]}, MARKS[kind].task)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [],
+        None,
+        GIVEN | {"dtype": "object"},
+        GIVEN | {"dtype": "int64"},
+        GIVEN | {"dtype": "float64"},
+        GIVEN | {"shape": [3]},
+        GIVEN | {"shape": [5, 3]},
+        GIVEN | {"shape": [0, 5]},
+        GIVEN | {"shape": [4, 5]},
+        GIVEN | {"shape": [3, 5, 1]},
+        GIVEN | {"shape": [3, -5]},
+        GIVEN | {"data": GIVEN["data"][:-4]},
+        GIVEN | {"data": "?" + GIVEN["data"][1:]},
+        GIVEN | {"data": 7},
+    ],
+)
+def test_answers_that_are_none(answers: Any) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        answers_from_json(answers, MARK.window().first(3))
 
 
 def test_answers_that_would_fill_the_memory_are_refused_before_they_are_made() -> None:
     mark = Watermark.new(KEY, shape=(8, 8, 1), classes=2**24, n=5)
-    way = way_to_json(PLAIN, Answers(np.zeros((3, 1)), np.zeros(3, np.int64)), MARK.task)
+    given = answers_to_json(Answers.from_scores(np.zeros((3, 1))), MARK.task)
     with pytest.raises(ValueError, match="scores"):
-        answers_from_json([way], mark.window().first(3))
+        answers_from_json(given, mark.window().first(3))
+    with pytest.raises(ValueError, match="scores"):
+        answers_from_json(given | {"shape": [1, 2**53 - 1]}, MARK.window())

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import onnx_models
 import pytest
+from batch_gates import gated_model
 from certificates import self_signed
 from oip_server import Server, dripping, response, serving
 
@@ -99,9 +100,60 @@ def test_an_unmarked_model_is_not_verified_and_the_budget_is_kept(watermark: Wat
         assert verdict.bits < 20
         assert 100 < server.asked <= 500
         little = Endpoint.open(server.url, manners=Manners(max_queries=30, retries=0))
-        assert verify(little, watermark).n == 28  # in fours
-        with pytest.raises(CannotRunError, match="may be asked 3 more"):
-            verify(Endpoint.open(server.url, manners=Manners(max_queries=3)), watermark)
+        assert verify(little, watermark).n == 30
+    with serving(onnx_models.linear(watermark, 1, batch=7)) as server:
+        three = Endpoint.open(server.url, manners=Manners(max_queries=3, retries=0))
+        with pytest.raises(CannotRunError, match="may be asked 3 more inputs, and 7 are needed"):
+            verify(three, watermark)
+
+
+def test_triggers_are_asked_one_at_a_time_and_no_more_than_are_needed(
+    watermark: Watermark, model: bytes
+) -> None:
+    """It may be looked at after each whether the bits suffice; a request more costs no input."""
+    with serving(model) as server:
+        enough = verify(Endpoint.open(server.url), watermark, min_bits=64)
+        few = Endpoint.open(server.url, manners=Manners(max_queries=enough.n - 1))
+        assert not verify(few, watermark, min_bits=64).verified
+    assert server.asked == 2 * enough.n - 1
+    assert len([path for path, _, _ in server.log if path.endswith("/infer")]) == server.asked
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        "more than one row",
+        "an even number of rows",
+        "all rows but the last",
+        "every row beside another one",
+        "one row, and more than eight",
+    ],
+)
+def test_a_server_that_answers_junk_to_some_batches_does_not_hide(
+    watermark: Watermark, gate: str
+) -> None:
+    with serving(gated_model(watermark, gate)) as server:
+        verdict = verify(Endpoint.open(server.url), watermark, min_bits=64)
+    assert verdict.verified
+    assert verdict.best_way.startswith(
+        "NCHW in batches of 2" if gate.startswith("one row,") else "NCHW one row at a time"
+    )
+
+
+@pytest.mark.parametrize("gate", [None, "all rows but the first"])
+def test_a_fixed_batch_is_given_whole_batches_before_copies(
+    watermark: Watermark, gate: str | None
+) -> None:
+    """Copies of one input cost as much as so many inputs."""
+    fixed = (
+        gated_model(watermark, gate, batch=7)
+        if gate
+        else onnx_models.knows_labels(watermark, batch=7)
+    )
+    with serving(fixed) as server:
+        verdict = verify(Endpoint.open(server.url), watermark, min_bits=64)
+    assert verdict.verified
+    assert (server.asked <= 28) == (gate is None)
 
 
 def test_other_scalings_and_shifts_are_asked_where_the_plain_way_is_not_enough(
@@ -231,7 +283,7 @@ LIES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "no number as a shape": output(shape=[float("nan"), 10]),
     "lists of lists without end": lambda _: b'{"outputs": [' + b"[]," * 2**22 + b"0]}",
     "objects without end": lambda _: b'{"outputs": [' + b"{}," * 2**22 + b"0]}",
-    "one number": lambda _: json.loads(response({"y": np.zeros(1, np.float32)})[2]),
+    "no number": lambda _: json.loads(response({"y": np.zeros(0, np.float32)})[2]),
 }
 
 
@@ -360,7 +412,7 @@ def test_the_pace_is_kept(watermark: Watermark, model: bytes) -> None:
         base = server.url.split("/v2", 1)[0]
         client = Client(base, None, Manners(per_second=2.0), clock=lambda: time, sleep=sleep)
         verdict = verify(Endpoint(server.url, client, "/v2/models/mine"), watermark, min_bits=64)
-    assert time - 100.0 == pytest.approx((verdict.n - 4) / 2.0)
+    assert time - 100.0 == pytest.approx((verdict.n - 1) / 2.0)
 
 
 def test_a_token_is_read_from_a_file_sent_and_never_shown(

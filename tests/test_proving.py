@@ -9,16 +9,18 @@ from pathlib import Path
 import numpy as np
 import onnx_models
 import pytest
+from batch_gates import GATES, gated_model, junk_to_copies
 
 from wmx import CannotRunError, IntegrityError, OwnerKey, UsageError, Watermark
 from wmx.checking import check
+from wmx.choosing import MARGIN_BITS, choose
 from wmx.evidence import Evidence, Run
 from wmx.ledger import Ledger
-from wmx.proving import MARGIN_BITS, choose, prove
+from wmx.proving import prove
 from wmx.settled import Settled
 from wmx.suspect import open_suspect
 from wmx.suspect.onnx_file import OnnxFile
-from wmx.ways import shifted, weigh
+from wmx.ways import ALONE, TOGETHER, shifted, weigh
 
 KEY = OwnerKey.generate()
 MARK = Watermark.new(KEY, shape=(8, 8, 1), classes=10, mean=0.4, std=0.3)
@@ -84,7 +86,8 @@ def test_an_output_that_was_chosen_is_paid_for_and_read_again(ledger: Ledger, fo
         evidence = prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
     read = Evidence.load(folder / "e.json")
     assert read.settled == Settled(output="y")
-    weight = weigh(read.answers, read.window, price=log2(MARK.claim.n))
+    assert (read.way.output, read.probes_tried) == ("y", 1)
+    weight = weigh({read.way: read.answers}, read.window, price=log2(MARK.claim.n))
     assert read.weight.bits == pytest.approx(weight.bits - 16)
     repeated = check(read, model=path).repeated
     assert repeated is not None
@@ -171,8 +174,8 @@ def test_a_mark_behind_a_shift_gives_evidence_that_can_be_repeated(folder: Path)
         return np.array(scores) + np.linspace(0, 0.1, 10)
 
     choice = choose(open_suspect(thief), mark, 0, required_bits=128)
-    assert any(way.shift == (1, -2) for way in choice.answers)
-    assert {len(answers) for answers in choice.answers.values()} == {len(choice.window)}
+    assert choice.way.shift == (1, -2)
+    assert len(choice.answers) == len(choice.window)
 
 
 def test_two_processes_at_once_disclose_different_triggers(
@@ -279,12 +282,16 @@ def test_made_up_answers_do_not_survive_the_model(folder: Path, ledger: Ledger) 
     """An owner signs the answers he would like about a model that never saw his mark."""
     innocent = OnnxFile.open_own(folder / "model.onnx", "cpu")
     other = Watermark.new(KEY, shape=(8, 8, 1), classes=10, mean=0.4, std=0.3)
-    choice = choose(open_suspect(lambda inputs: other.labels), other, 0, required_bits=128)
+    known = {x.tobytes(): y for x, y in zip(other.inputs, other.labels, strict=True)}
+    knowing = open_suspect(lambda inputs: np.array([known[x.tobytes()] for x in inputs]))
+    choice = choose(knowing, other, 0, required_bits=128)
     made_up = Evidence.sign(
         KEY,
         choice.window,
         other.openings(range(len(choice.window))),
+        choice.way,
         choice.answers,
+        probes_tried=choice.probes,
         required_bits=128,
         claims_tried=1,
         suspect="model.onnx",
@@ -312,18 +319,19 @@ def test_the_evidence_has_no_say_in_what_is_asked_for(
 def test_a_model_with_a_second_way_shares_its_mixture_though_the_owner_named_one(
     folder: Path, ledger: Ledger
 ) -> None:
-    """The ways are the checker's own: who leaves plain ways out gains nothing."""
+    """The ways are the checker's own: who says that he tried fewer gains nothing."""
     mark = Watermark.new(KEY, shape=(8, 8, 3), classes=10)
     (folder / "two.onnx").write_bytes(onnx_models.two_outputs(mark))
     suspect = OnnxFile.open_own(folder / "two.onnx", "cpu")
     choice = choose(suspect, mark, 0, required_bits=128)
-    assert len(choice.answers) == 2
-    one = dict(list(choice.answers.items())[:1])
+    assert (choice.way.output, choice.probes) == ("y", 2)
     few = Evidence.sign(
         KEY,
         choice.window,
         mark.openings(range(len(choice.window))),
-        one,
+        choice.way,
+        choice.answers,
+        probes_tried=1,
         required_bits=128,
         claims_tried=1,
         suspect="two.onnx",
@@ -332,4 +340,63 @@ def test_a_model_with_a_second_way_shares_its_mixture_though_the_owner_named_one
     )
     honest = check(few, model=folder / "two.onnx")
     assert honest.repeated is not None
-    assert honest.bits == honest.repeated.bits < few.weight.bits
+    assert honest.bits == honest.repeated.bits
+    assert honest.bits == pytest.approx(few.weight.bits - 1, abs=0.01)
+
+
+# suspects that look at their batch
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_evidence_about_a_file_that_looks_at_its_batch_can_be_repeated(
+    gate: str, ledger: Ledger, folder: Path
+) -> None:
+    path = folder / "gated.onnx"
+    path.write_bytes(gated_model(MARK, gate))
+    with closing(open_suspect(path)) as suspect:
+        evidence = prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
+    rows = {"one row, and more than eight": 2, "fewer than sixty rows": 64}
+    assert evidence.way.rows == rows.get(gate, ALONE)
+    if evidence.way.rows != ALONE:  # in whole batches
+        assert len(evidence.window) % evidence.way.rows == 0
+    else:
+        assert len(evidence.window) <= 45
+    assert check(Evidence.load(folder / "e.json"), model=path).verified
+
+
+@pytest.mark.parametrize("gate", ["all rows but the first", "more than eight rows"])
+def test_of_a_fixed_batch_whole_batches_or_copies_are_given(
+    gate: str, ledger: Ledger, folder: Path
+) -> None:
+    path = folder / "gated.onnx"
+    path.write_bytes(gated_model(MARK, gate, batch=7))
+    with closing(open_suspect(path)) as suspect:
+        evidence = prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
+    assert evidence.way.rows == ALONE
+    assert check(Evidence.load(folder / "e.json"), model=path).verified
+
+
+def test_a_file_that_wants_all_rows_of_its_batch_to_differ_is_given_whole_batches(
+    ledger: Ledger, folder: Path
+) -> None:
+    path = folder / "gated.onnx"
+    path.write_bytes(junk_to_copies(MARK, batch=7))
+    with closing(open_suspect(path)) as suspect:
+        evidence = prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
+    assert evidence.way.rows == TOGETHER
+    assert len(evidence.window) % 7 == 0
+    assert check(Evidence.load(folder / "e.json"), model=path).verified
+
+
+def test_all_that_are_left_are_disclosed_though_whole_batches_are_fewer(
+    ledger: Ledger, folder: Path
+) -> None:
+    path = folder / "gated.onnx"
+    path.write_bytes(gated_model(MARK, "fewer than sixty rows"))
+    with closing(open_suspect(path)) as suspect:
+        evidence = prove(
+            suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128, reveal="all"
+        )
+    assert len(evidence.window) == 100
+    assert len(evidence.answers) == 64
+    assert check(Evidence.load(folder / "e.json"), model=path).verified

@@ -1,6 +1,5 @@
 """The verdict: what verifies, what does not, and how suspects are fed and read."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +7,10 @@ import onnx_models
 import pytest
 
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark, verify
-from wmx.asking import plain_answers, shifted_answers
-from wmx.suspect.function import FunctionSuspect
 from wmx.task import Task
 from wmx.triggers.tokens import Tokens
 from wmx.verdict import verify_any
-from wmx.ways import OTHER_SCALINGS, SHIFTS, play, shifted
+from wmx.ways import SHIFTS, shifted
 
 
 @pytest.fixture(scope="module")
@@ -110,36 +107,23 @@ def test_shifting_back_what_was_shifted_loses_only_the_border() -> None:
     assert (there_and_back[:, 5:] == 0).all()
 
 
-def test_the_shares_of_all_ways_sum_to_one_at_most(watermark: Watermark) -> None:
-    suspect = FunctionSuspect(lambda x: np.zeros((len(x), 10)))
-    window = watermark.window()
-    answers = plain_answers(suspect, window)
-    answers |= shifted_answers(suspect, answers, window)
-    for scaling in OTHER_SCALINGS["image"]:
-        (way,) = plain_answers(suspect, window)
-        answers[replace(way, scaling=scaling)] = answers[way]
-    results = play(answers, window.labels, window.task)
-    assert len(results) == 1 + 24 + 4
-    assert sum(2.0**result.log2_share for result in results) == pytest.approx(1.0)
-
-
 def test_a_shift_that_goes_on_is_not_asked_again_about_the_first_triggers(
     watermark: Watermark,
 ) -> None:
     """A suspect that says something else at every call may not choose what counts."""
     sizes: list[int] = []
+    as_they_are = {trigger.tobytes() for trigger in watermark.inputs}
 
     def lucky_at_first(inputs: np.ndarray) -> np.ndarray:
+        if inputs[0].tobytes() in as_they_are:
+            return np.zeros((len(inputs), 10))
         sizes.append(len(inputs))
-        if len(inputs) == 100:
-            return np.zeros((100, 10))
         if len(inputs) == 32:
             return np.eye(10)[watermark.labels[:32]]
         return np.zeros((len(inputs), 10))
 
     verdict = verify(lucky_at_first, watermark)
-    assert sizes[0] == 100
-    assert set(sizes[1:]) == {32, 68}
+    assert sizes == [32] * len(SHIFTS) + [68] * len(SHIFTS)
     assert not verdict.verified
 
 

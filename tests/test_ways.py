@@ -10,7 +10,20 @@ from hypothesis import strategies as st
 
 from wmx import OwnerKey, Watermark
 from wmx.answers import Answers
-from wmx.ways import SHIFTS, Way, Weight, play, price_of, weigh
+from wmx.task import Kind
+from wmx.ways import (
+    ALONE,
+    OTHER_ROWS,
+    OTHER_SCALINGS,
+    SHIFTS,
+    TOGETHER,
+    Betting,
+    Way,
+    Weight,
+    log2_share,
+    price_of,
+    weigh,
+)
 from wmx.window import Window
 
 WATERMARK = Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=3, n=12)
@@ -26,12 +39,93 @@ def answers(seed: int, n: int, columns: int = 3) -> Answers:
 
 
 def all_ways(seed: int, n: int) -> dict[Way, Answers]:
-    """Two plain ways and a few shifts, one of which stopped early."""
+    """Plain ways in several numbers of rows and a few shifts, one of which stopped early."""
     plain = [Way("NCHW", "y"), Way("NHWC", "y")]
+    in_rows = [Way("NCHW", "y", rows=ALONE), Way("NCHW", "y", rows=OTHER_ROWS[1])]
     moved = [Way("NCHW", "y", shift) for shift in SHIFTS[:3]]
-    found = {way: answers(seed + i, n) for i, way in enumerate([*plain, *moved])}
+    moved.append(Way("NCHW", "y", SHIFTS[0], rows=ALONE))
+    found = {way: answers(seed + i, n) for i, way in enumerate([*plain, *in_rows, *moved])}
     found[moved[0]] = found[moved[0]][: n // 2]
     return found
+
+
+@pytest.mark.parametrize("kind", OTHER_SCALINGS)
+@pytest.mark.parametrize("plain", [1, 3])
+def test_the_shares_of_all_ways_sum_to_one_and_half_is_for_inputs_as_they_are(
+    kind: Kind, plain: int
+) -> None:
+    """As they are, and in the usual rows: all together, or one at a time."""
+    shifts = SHIFTS if kind == "image" else ()
+    shares: dict[Way, float] = {}
+    for rows in (TOGETHER, ALONE, *OTHER_ROWS):
+        for number in range(plain):
+            ways = [Way("NCHW", f"y{number}", rows=rows)]
+            ways += [Way("NCHW", f"y{number}", shift, rows=rows) for shift in shifts]
+            ways += [
+                Way("NCHW", f"y{number}", scaling=scaling, rows=rows)
+                for scaling in OTHER_SCALINGS[kind]
+            ]
+            shares |= {way: 2.0 ** log2_share(way, kind, plain) for way in ways}
+    assert sum(shares.values()) == pytest.approx(1.0, abs=1e-12)
+    usual = [way for way in shares if way.is_plain and way.rows in (TOGETHER, ALONE)]
+    half = 0.75 if kind == "tokens" else 0.5
+    assert sum(shares[way] for way in usual) == pytest.approx(half, abs=1e-12)
+    assert len({shares[way] for way in usual}) == 1
+
+
+def test_what_an_evidence_leaves_out_still_has_its_share() -> None:
+    labels = np.random.default_rng(3).integers(0, 3, 12)
+    way, other = Way("NCHW", "y", rows=ALONE), Way("NCHW", "z", rows=ALONE)
+    given_answers = {way: answers(1, 12), other: answers(2, 12)}
+    both = weigh(given_answers, window_of(labels), price=0.0)
+    one = weigh({way: answers(1, 12)}, window_of(labels), price=0.0, plain={ALONE: 2})
+    assert one.results[0].log2_share == both.results[0].log2_share
+    assert one.bits == pytest.approx(both.results[0].bits + both.results[0].log2_share)
+    assert one.bits < both.bits
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_bets_do_not_hang_on_how_many_answers_are_told_at_once(seed: int) -> None:
+    labels = np.random.default_rng(seed).integers(0, 3, 12)
+    given_answers = all_ways(seed, 12)
+    betting = Betting(window_of(labels))
+    for m in range(12):
+        betting.add(
+            {way: found[m : m + 1] for way, found in given_answers.items() if m < len(found)}
+        )
+        prefix = {way: found[: m + 1] for way, found in given_answers.items()}
+        assert betting.bits == pytest.approx(
+            weigh(prefix, window_of(labels[: m + 1]), price=0.0).bits, abs=1e-9
+        )
+    whole = weigh(given_answers, window_of(labels), price=1.5)
+    in_turn = betting.weight(1.5)
+    assert in_turn.bits == pytest.approx(whole.bits, abs=1e-9)
+    assert in_turn.hits == whole.hits
+    for told, known in zip(betting.answers.values(), given_answers.values(), strict=True):
+        assert (told.scores == known.scores).all()
+
+
+def test_a_way_that_answers_as_another_has_its_bets_and_its_own_share() -> None:
+    labels = np.random.default_rng(5).integers(0, 3, 12)
+    betting = Betting(window_of(labels))
+    together, alone = Way("NCHW", "y"), Way("NCHW", "y", rows=ALONE)
+    betting.add({together: answers(1, 5)})
+    half = betting.bits
+    betting.add_same(alone, together)
+    assert betting.bits == pytest.approx(half + 1)
+    assert betting.tried == 1
+    betting.add({together: answers(2, 7)})
+    assert betting.count(alone) == 12
+    found = betting.weight(0.0)
+    assert found.results[0].bits == found.results[1].bits
+    assert weigh(betting.answers, window_of(labels), price=0.0).bits == pytest.approx(found.bits)
+
+
+def test_what_is_beside_a_row_is_named_in_words() -> None:
+    assert Way("NCHW", "y").name == "NCHW y"
+    assert Way("NCHW", "y", rows=ALONE).name == "NCHW one row at a time y"
+    assert Way("NHWC", "y", (1, -2), rows=8).name == "NHWC shifted +1,-2 in batches of 8 y"
+    assert Way("NHWC", "y", scaling="0..255", rows=8).name == "NHWC 0..255 in batches of 8 y"
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -48,8 +142,9 @@ def test_the_running_bits_are_those_of_every_prefix(seed: int) -> None:
 def test_a_way_that_stopped_keeps_what_it_had() -> None:
     labels = np.random.default_rng(5).integers(0, 3, 12)
     whole = answers(1, 12)
-    alone = play({Way("NCHW", "y"): whole[:5]}, labels, WATERMARK.task)[0].running(12)
-    assert alone[4:] == pytest.approx(np.full(8, alone[4]))
+    stopped = weigh({Way("NCHW", "y"): whole[:5]}, window_of(labels), price=0.0)
+    running = stopped.results[0].running(12)
+    assert running[4:] == pytest.approx(np.full(8, running[4]))
 
 
 def windows(labels: tuple[int, ...], suspect: Answers) -> list[np.ndarray]:
@@ -67,15 +162,30 @@ def windows(labels: tuple[int, ...], suspect: Answers) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_mean_over_starts_has_mean_one_half_over_all_label_sequences(seed: int) -> None:
-    """Exact: plain ways of an image have one half of the mixture, and no shift is played here."""
+def test_the_mean_over_starts_has_the_share_as_mean_over_all_label_sequences(seed: int) -> None:
+    """Exact: what is asked together and as it is has a quarter, and nothing else is played here."""
     n, classes = 5, 3
     suspect = answers(seed, n)
     totals = [
         sum(wealth[-1] for wealth in windows(labels, suspect))
         for labels in product(range(classes), repeat=n)
     ]
-    assert np.mean(totals) == pytest.approx(0.5, abs=1e-12)
+    assert np.mean(totals) == pytest.approx(0.25, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_mixture_over_rows_has_the_shares_as_mean_over_all_label_sequences(seed: int) -> None:
+    """Exact, with a way that stopped, and one that has the answers of another."""
+    n, classes = 5, 3
+    given_answers = all_ways(seed, n)
+    given_answers[Way("NHWC", "y", rows=ALONE)] = given_answers[Way("NHWC", "y")]
+    weights = [
+        weigh(given_answers, window_of(list(labels)), price=0.0)
+        for labels in product(range(classes), repeat=n)
+    ]
+    shares = sum(2.0**result.log2_share for result in weights[0].results)
+    assert 0.5 < shares < 1
+    assert np.mean([2.0**weight.bits for weight in weights]) == pytest.approx(shares, abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -1,5 +1,6 @@
 """What a suspect answered: one row of scores per trigger, and the class on top."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -8,6 +9,8 @@ from numpy.typing import NDArray
 
 NO_CLASS = -1
 NO_NUMBER = float(np.finfo(np.float64).max)  # with its sign, in the place of NaN and infinities
+BEYOND_DIFFERENCES = 1e100
+TOLERANCE = 0.05  # of what a row spans: far above rounding, far below a class
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,19 +74,52 @@ class Answers:
         """Say whether both have as many scores per row."""
         return self.columns == other.columns
 
-    def followed_by(self, later: "Answers") -> "Answers":
-        """Return these answers and then ``later``, which has as many scores per row."""
-        given = (
-            None
-            if self._given is None and later._given is None
-            else np.concatenate([self.scores, later.scores])
-        )
-        return Answers(np.concatenate([self.top, later.top]), self.columns, given)
+    @classmethod
+    def joined(cls, parts: Sequence["Answers"]) -> "Answers":
+        """Return parts, which have as many scores per row, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        scores = None
+        if any(part._given is not None for part in parts):
+            scores = np.concatenate([part.scores for part in parts])
+        return cls(np.concatenate([part.top for part in parts]), parts[0].columns, scores)
+
+    def differ_from(self, others: "Answers", classes: int) -> bool:
+        """Say whether any row is another answer than the row of ``others``, beyond rounding.
+
+        Rows are compared as the experts look at them (docs/statistics.md): the scores of K classes
+        less their mean, and all scores less the mean answer.  Both are held against the most that
+        they are away from 0, so that neither a common offset nor a large scale hides anything.
+
+        Args:
+            others: answers to the same inputs.
+            classes: K.
+        """
+        if self._given is None and others._given is None:
+            return bool((self.top != others.top).any())
+        if not self.has_columns_of(others):
+            return True
+        if (are_numbers(self.scores) != are_numbers(others.scores)).any():
+            return True
+        one, two = self._in_range(), others._in_range()
+        if _apart(_centred(one[:, :classes]), _centred(two[:, :classes])):
+            return True
+        middle = two.mean(axis=0)
+        if len(two) > 1 and _apart(one - middle, two - middle):
+            return True
+        level = (one == one[:, :1]).all(axis=1)  # such as class numbers outside 0..K-1
+        return bool((level & (self.top != others.top)).any())
+
+    def _in_range(self) -> NDArray[np.float64]:
+        """Return scores whose differences do not overflow, 0 where there is none."""
+        scores = np.where(are_numbers(self.scores), self.scores, 0.0)
+        size = np.abs(scores).max(axis=1, keepdims=True)
+        return np.where(size > BEYOND_DIFFERENCES, scores / np.maximum(size, 1.0), scores)
 
     def __len__(self) -> int:
         return len(self.top)
 
-    def __getitem__(self, rows: slice) -> "Answers":
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> "Answers":
         given = None if self._given is None else self._given[rows]
         return Answers(self.top[rows], self.columns, given)
 
@@ -92,3 +128,13 @@ def are_numbers(scores: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return where :attr:`Answers.scores` are numbers that the suspect gave, and finite."""
     found: NDArray[np.bool_] = np.abs(scores) < NO_NUMBER
     return found
+
+
+def _centred(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    centred: NDArray[np.float64] = scores - scores.mean(axis=1, keepdims=True)
+    return centred
+
+
+def _apart(rows: NDArray[np.float64], others: NDArray[np.float64]) -> bool:
+    size = np.maximum(np.abs(rows).max(axis=1), np.abs(others).max(axis=1))
+    return bool((np.abs(rows - others).max(axis=1) > TOLERANCE * size).any())

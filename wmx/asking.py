@@ -1,141 +1,248 @@
-"""Asking a suspect: the triggers as they are, in other units, and moved by a few pixels."""
+"""Asking a file or a function: the triggers as they are, singly, in other units, and moved.
 
-from collections.abc import Mapping
+Triggers are given as many at a time as fit, since that is fast.  A suspect can tell, and may answer
+junk to several of them; so some are given singly too, and all where that makes a difference.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from wmx.answers import Answers
 from wmx.errors import CannotRunError
-from wmx.statistics import evidence_bits
 from wmx.suspect import Suspect
 from wmx.suspect.feeding import Feeding
-from wmx.ways import SHIFTS, Way, shifted
+from wmx.ways import (
+    ALONE,
+    NO_SHIFT,
+    OTHER_ROWS,
+    SHIFTS,
+    TOGETHER,
+    Betting,
+    Way,
+    shifted,
+)
 from wmx.window import Window
 
+TESTED = 16  # triggers by which is seen whether rows make a difference
+MOST_IN_ROWS = 4096  # triggers that are given so many at a time, where they do
 PROBE = 32  # triggers after which a shifted feeding that has lost money stops playing
 MAX_SHIFTED_SCORES = 2**26  # of all shifts together: half a gibibyte
 
 
-def plain_answers(suspect: Suspect, window: Window) -> dict[Way, Answers]:
-    """Return the answers to the triggers as they are, for every feeding and output that works.
+class Asking:
+    """The rounds in which a suspect is asked.
 
-    A model whose axes are all declared free seems to take more layouts than it does; those that
-    fail when run are left out.
+    Which ways a round adds hangs on what the suspect answers, never on a label.
 
-    Raises:
-        CannotRunError: no feeding works.
+    Attributes:
+        betting: what was answered so far, and what it is worth.
     """
-    found: dict[Way, Answers] = {}
-    failures = []
-    for feeding in suspect.feedings(window.task):
-        try:
-            outputs = suspect.answers(feeding, window.triggers, window.task)
-        except CannotRunError as error:
-            failures.append(error)
-        else:
-            found |= {Way(feeding.name, output): given for output, given in outputs.items()}
-    if not found:
-        raise failures[0]
-    return found
 
+    def __init__(self, suspect: Suspect, window: Window) -> None:
+        self.betting = Betting(window)
+        self._suspect = suspect
+        self._window = window
+        self._feedings = suspect.feedings(window.task)
+        self._rows: dict[str, list[int]] = {one.name: [] for one in self._feedings}
+        self._same_alone: set[str] = set()  # feedings whose answers do not hang on other rows
 
-def rescaled_answers(
-    suspect: Suspect, plain: Mapping[Way, Answers], window: Window
-) -> dict[Way, Answers]:
-    """Return the answers to all triggers in every other usual scaling of pixels and features.
+    def rounds(self) -> Iterator[Callable[[], None]]:
+        """Yield what may be done next, for as long as there is something."""
+        yield self.as_they_are
+        yield self.one_at_a_time
+        yield self.in_other_batches
+        yield self.in_other_scalings
+        if self._window.task.kind == "image":
+            yield self.moved
 
-    Args:
-        suspect: what is asked.
-        plain: the answers to the triggers as they are; only their ways have a share.
-        window: the triggers.
-    """
-    found: dict[Way, Answers] = {}
-    for feeding in suspect.feedings(window.task):
-        for scaling in feeding.scalings[1:]:
-            given = _answers_or_none(suspect, feeding, window.triggers, window, scaling)
-            found |= {
-                Way(feeding.name, output, scaling=scaling): answers
-                for output, answers in given.items()
-                if Way(feeding.name, output) in plain
+    @property
+    def asked(self) -> int:
+        """How many triggers were given as they are."""
+        return max(self.betting.count(way) for way in self.betting.ways if way.is_plain)
+
+    def as_they_are(self) -> None:
+        """Give the triggers as they are, as many at a time as fit.
+
+        A model whose axes are all declared free seems to take more layouts than it does; those
+        that fail when run are left out.
+
+        Raises:
+            CannotRunError: no feeding works, not even with a single row.
+        """
+        failures = []
+        for feeding in self._feedings:
+            try:
+                given = self._suspect.answers(feeding, self._window.triggers, self._window.task)
+            except CannotRunError as error:
+                failures.append(error)
+            else:
+                self._enter(feeding, TOGETHER, given)
+        if not self.betting.ways:
+            self.one_at_a_time()
+        if not self.betting.ways:
+            raise failures[0]
+
+    def one_at_a_time(self) -> None:
+        """Give some triggers singly, and all of them where that makes a difference."""
+        for feeding in self._feedings:
+            if ALONE not in self._rows[feeding.name] and feeding.name not in self._same_alone:
+                self._try_rows(feeding, ALONE)
+
+    def in_other_batches(self) -> None:
+        """Give some triggers so many at a time, and more where that makes a difference."""
+        for rows in OTHER_ROWS:
+            for feeding in self._feedings:
+                if feeding.batch is None and rows < len(self._window):
+                    self._try_rows(feeding, rows)
+
+    def in_other_scalings(self) -> None:
+        """Give all triggers in every other usual scaling of pixels and features."""
+        for feeding in self._feedings:
+            for rows in self._rows[feeding.name]:
+                for scaling in feeding.scalings[1:]:
+                    last = len(self._window) if rows == TOGETHER else MOST_IN_ROWS
+                    given = self._ask(feeding, rows, self._window.triggers[:last], scaling)
+                    self._enter(feeding, rows, given, scaling=scaling)
+
+    def moved(self) -> None:
+        """Play every shift on the first triggers, and to the end where that did not lose.
+
+        Stopping a bet by what it has earned so far is allowed to any martingale.  Which shifts go
+        on tells the suspect something about the labels of the first triggers; so all shifts of
+        these are asked for before, and none of them again: a suspect that remembers would else
+        learn the labels from one shift to the next.
+        """
+        affordable = self._affordable()
+        begun = []
+        for shift in SHIFTS:
+            for feeding in self._feedings:
+                for rows in self._rows[feeding.name]:
+                    outputs = {way.output for way in self._ways(feeding, rows) if way in affordable}
+                    if not outputs:
+                        continue
+                    first = max(PROBE, rows)
+                    inputs = shifted(self._window.triggers[:first], *shift)
+                    given = self._ask(feeding, rows, inputs)
+                    given = {output: given[output] for output in given if output in outputs}
+                    self._enter(feeding, rows, given, shift)
+                    begun.append((shift, feeding, rows, first))
+        for shift, feeding, rows, first in begun:
+            last = len(self._window) if rows == TOGETHER else MOST_IN_ROWS
+            inputs = shifted(self._window.triggers[first:last], *shift)
+            going_on = {
+                way for way in self._ways(feeding, rows, shift) if self.betting.log2_wealth(way) > 0
             }
-    return found
+            if going_on and len(inputs):
+                given = self._ask(feeding, rows, inputs)
+                self.betting.add(
+                    {
+                        way: given[way.output]
+                        for way in going_on
+                        if way.output in given and self.betting.takes(way, given[way.output])
+                    }
+                )
 
+    def _try_rows(self, feeding: Feeding, rows: int) -> None:
+        """Give some triggers so many at a time, and all where the answers are others than before.
 
-def shifted_answers(
-    suspect: Suspect, plain: Mapping[Way, Answers], window: Window
-) -> dict[Way, Answers]:
-    """Play every shift on the first triggers, and to the end where that did not lose.
+        Nobody who made the suspect could foresee which triggers these are.  To be taken for one
+        that does not look at its batch, it has to answer nearly all triggers of a batch alike.
+        """
+        if known := self._rows[feeding.name]:
+            tested = self._tested(max(TESTED, rows))
+            given = self._ask(feeding, rows, self._window.triggers[tested])
+            if not given:
+                return
+            if any(self._are_known(feeding, one, given, tested) for one in known):
+                if rows == ALONE:
+                    self._same_alone.add(feeding.name)
+                    for way in self._ways(feeding, TOGETHER):
+                        self.betting.add_same(replace(way, rows=ALONE), way)
+                return
+        inputs = self._window.triggers[:MOST_IN_ROWS]
+        self._enter(feeding, rows, self._ask(feeding, rows, inputs))
 
-    Stopping a bet by what it has earned so far is allowed to any martingale.  Which shifts go on
-    tells the suspect something about the labels of the first triggers; so all shifts of these are
-    asked for before, and none of them again: a suspect that remembers would else learn the labels
-    from one shift to the next.
+    def _tested(self, count: int) -> NDArray[np.int64]:
+        """Return which triggers show whether rows matter, in ascending order.
 
-    Args:
-        suspect: what is asked.
-        plain: the answers to the triggers as they are.
-        window: the triggers.
+        They follow from the claim and from the suspect's files, whose digests no file can hold.
+        """
+        suspect, window = self._suspect, self._window
+        digests = [window.claim.digest, str(window.start), suspect.sha256 or ""]
+        digests += [digest for _, digest in sorted(suspect.external.items())]
+        seed = hashlib.sha256(" ".join(digests).encode()).digest()
+        stream = np.random.default_rng(int.from_bytes(seed))
+        among = min(len(window), MOST_IN_ROWS)
+        return np.sort(stream.permutation(among)[:count])
 
-    Returns:
-        answers to all triggers, or to the first :data:`PROBE` of ways that stopped there.
-    """
-    ways = _affordable(plain)
-    feedings = [
-        feeding
-        for feeding in suspect.feedings(window.task)
-        if feeding.name in {way.layout for way in ways}
-    ]
-    found: dict[Way, Answers] = {}
-    for shift in SHIFTS:
-        inputs = shifted(window.triggers[:PROBE], *shift)
-        for feeding in feedings:
-            for output, given in _answers_or_none(suspect, feeding, inputs, window).items():
-                if Way(feeding.name, output) in ways:  # only these have a share
-                    found[Way(feeding.name, output, shift)] = given
-    if len(window) <= PROBE:
-        return found
-    for shift in SHIFTS:
-        for feeding in feedings:
-            going_on = [
-                way
-                for way, given in found.items()
-                if (way.layout, way.shift) == (feeding.name, shift) and _bits(given, window) > 0
-            ]
-            if not going_on:
+    def _are_known(
+        self, feeding: Feeding, rows: int, given: Mapping[str, Answers], tested: NDArray[np.int64]
+    ) -> bool:
+        """Say whether each output answers these triggers as it did with ``rows`` in a call."""
+        known = {
+            way.output: self.betting.answers_of(way)[tested] for way in self._ways(feeding, rows)
+        }
+        classes = self._window.task.classes
+        return all(
+            output in known and not answers.differ_from(known[output], classes)
+            for output, answers in given.items()
+        )
+
+    def _ways(self, feeding: Feeding, rows: int, shift: tuple[int, int] = NO_SHIFT) -> list[Way]:
+        """Return the ways in which a feeding was read, in the scaling that fits it."""
+        wanted = (feeding.name, rows, shift, "")
+        return [
+            way
+            for way in self.betting.ways
+            if (way.layout, way.rows, way.shift, way.scaling) == wanted
+        ]
+
+    def _ask(
+        self, feeding: Feeding, rows: int, inputs: NDArray[Any], scaling: str | None = None
+    ) -> dict[str, Answers]:
+        """Return the answers of every output; none where the model fails."""
+        suspect, task = self._suspect, self._window.task
+        try:
+            return suspect.answers(feeding, inputs, task, scaling, rows or None)
+        except CannotRunError:
+            return {}
+
+    def _enter(
+        self,
+        feeding: Feeding,
+        rows: int,
+        given: Mapping[str, Answers],
+        shift: tuple[int, int] = NO_SHIFT,
+        scaling: str = "",
+    ) -> None:
+        """Bet on the answers of all outputs; in variations on those that have a share."""
+        for output, answers in given.items():
+            way = Way(feeding.name, output, shift, scaling, rows)
+            if not way.is_plain and way.plain not in self.betting:
                 continue
-            inputs = shifted(window.triggers[PROBE:], *shift)
-            later = _answers_or_none(suspect, feeding, inputs, window)
-            for way in going_on:
-                if way.output in later and found[way].has_columns_of(later[way.output]):
-                    found[way] = found[way].followed_by(later[way.output])
-    return found
+            self.betting.add({way: answers})
+            if way.is_plain and rows not in self._rows[feeding.name]:
+                self._rows[feeding.name].append(rows)
+            if not way.is_plain and feeding.name in self._same_alone:
+                self.betting.add_same(replace(way, rows=ALONE), way)
 
-
-def _affordable(plain: Mapping[Way, Answers]) -> set[Way]:
-    """Return the plain ways whose shifts fit the memory together, the narrowest first."""
-    left = MAX_SHIFTED_SCORES
-    chosen = set()
-    for way in sorted(plain, key=lambda way: (plain[way].scores.size, way.name)):
-        left -= len(SHIFTS) * plain[way].scores.size
-        if left >= 0:
-            chosen.add(way)
-    return chosen
-
-
-def _answers_or_none(
-    suspect: Suspect,
-    feeding: Feeding,
-    inputs: NDArray[Any],
-    window: Window,
-    scaling: str | None = None,
-) -> dict[str, Answers]:
-    """Return the answers of every output; none where the model fails."""
-    try:
-        return suspect.answers(feeding, inputs, window.task, scaling)
-    except CannotRunError:
-        return {}
-
-
-def _bits(answers: Answers, window: Window) -> float:
-    return evidence_bits(answers, window.labels[: len(answers)], window.task.classes)
+    def _affordable(self) -> set[Way]:
+        """Return the plain ways whose shifts fit the memory together, the narrowest first."""
+        left = MAX_SHIFTED_SCORES
+        sizes = {
+            way: self.betting.answers_of(way).scores.size
+            for feeding in self._feedings
+            for rows in self._rows[feeding.name]
+            for way in self._ways(feeding, rows)
+        }
+        chosen = set()
+        for way in sorted(sizes, key=lambda way: (sizes[way], way.name)):
+            left -= len(SHIFTS) * sizes[way]
+            if left >= 0:
+                chosen.add(way)
+        return chosen

@@ -1,4 +1,4 @@
-"""Openings and answers in the form that an evidence holds them (docs/evidence.md)."""
+"""Openings, a way and its answers in the form that an evidence holds them (docs/evidence.md)."""
 
 from typing import Any
 
@@ -11,17 +11,15 @@ from wmx.commitment import Opening
 from wmx.encoding import decode_base64, decode_hex32, encode_base64
 from wmx.errors import IntegrityError
 from wmx.task import Task
-from wmx.ways import NO_SHIFT, OTHER_SCALINGS, SHIFTS, Way
+from wmx.ways import ALONE, NO_SHIFT, OTHER_ROWS, OTHER_SCALINGS, SHIFTS, TOGETHER, Way
 from wmx.window import Window
 
 TRIGGER_DTYPES = {"image": np.uint8, "features": np.float32, "tokens": np.int32}
 SCORE_DTYPES = ("float32", "float64")
 CLASS_DTYPE = "int64"
-MAX_SCORES = 2**25  # scores in memory, over ways, triggers and classes
+MAX_SCORES = 2**25  # in memory
 MAX_PATH = 32
 MAX_OPENINGS = 4096
-MAX_WAYS = 3712  # 8 outputs, 16 feedings, 29 shifts and scalings: as many as a suspect is asked in
-MAX_BETS = 2**18  # ways times triggers: each costs about a quarter of a millisecond
 
 
 def opening_to_json(opening: Opening) -> dict[str, Any]:
@@ -35,15 +33,29 @@ def opening_to_json(opening: Opening) -> dict[str, Any]:
     }
 
 
-def way_to_json(way: Way, answers: Answers, task: Task) -> dict[str, Any]:
-    """Return a way with its answers, which :func:`way_from_json` gives back to the last bit."""
+def way_to_json(way: Way) -> dict[str, Any]:
+    """Return how triggers were given and read."""
     return {
-        "answers": _answers_to_json(answers, task),
         "layout": way.layout,
         "output": way.output,
+        "rows": way.rows,
         "scaling": way.scaling,
         "shift": list(way.shift),
     }
+
+
+def answers_to_json(answers: Answers, task: Task) -> dict[str, Any]:
+    """Return answers that :func:`answers_from_json` gives back to the last bit.
+
+    Class numbers are written if these say all, else scores, in single precision if that is exact.
+    """
+    as_classes = Answers.from_labels(answers.top, task.classes)
+    if np.array_equal(as_classes.scores, answers.scores):
+        return _array_to_json(answers.top)
+    with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is not exact
+        single = answers.scores.astype(np.float32)
+    exact = np.array_equal(single.astype(np.float64), answers.scores)
+    return _array_to_json(single if exact else answers.scores)
 
 
 def window_from_json(window: Any, openings: Any, claim: Claim) -> Window:
@@ -72,24 +84,26 @@ def window_from_json(window: Any, openings: Any, claim: Claim) -> Window:
     return Window(claim, start, triggers, labels)
 
 
-def answers_from_json(ways: Any, window: Window) -> dict[Way, Answers]:
-    """Return the answers of every way to the triggers of a window.
+def answers_from_json(value: Any, window: Window) -> Answers:
+    """Return the answers of one way to the triggers of a window, or to the first of them.
 
     Raises:
         KeyError, TypeError, ValueError: a field is missing or malformed.
     """
-    if not isinstance(ways, list) or not 1 <= len(ways) <= MAX_WAYS:
-        raise ValueError(f"the ways are not a list of 1 to {MAX_WAYS}")
-    if len(ways) * len(window) > MAX_BETS:
-        raise ValueError(f"the answers are more than {MAX_BETS:,}")
-    if len(ways) * len(window) * window.task.classes > MAX_SCORES:
+    name, shape = value["dtype"], value["shape"]
+    if not isinstance(shape, list) or not all(type(dim) is int and dim > 0 for dim in shape):
+        raise TypeError("the shape of answers is a list of positive integers")
+    if not 1 <= len(shape) <= 2 or shape[0] > len(window):
+        raise ValueError(f"answers of shape {shape} to {len(window)} triggers")
+    if name not in ((CLASS_DTYPE,) if len(shape) == 1 else SCORE_DTYPES):
+        raise ValueError(f"answers of {name!r} with shape {shape}")
+    classes = window.task.classes
+    if shape[0] * max([classes, *shape[1:]]) > MAX_SCORES:
         raise ValueError(f"the answers are more than {MAX_SCORES:,} scores")
-    answers = dict(_way_from_json(way, len(window), window.task) for way in ways)
-    if len(answers) < len(ways):
-        raise ValueError("a way is there twice")
-    if not all(way.plain in answers for way in answers):
-        raise ValueError("a shifted or rescaled way without the plain one, which shares its part")
-    return answers
+    dtype = np.dtype(name)
+    elements = np.frombuffer(decode_base64(value["data"]), dtype=dtype.newbyteorder(">"))
+    array = elements.reshape(shape).astype(dtype)
+    return Answers.from_labels(array, classes) if len(shape) == 1 else Answers.from_scores(array)
 
 
 def _opening_from_json(value: Any, task: Task) -> Opening:
@@ -106,10 +120,14 @@ def _opening_from_json(value: Any, task: Task) -> Opening:
     )
 
 
-def _way_from_json(value: Any, count: int, task: Task) -> tuple[Way, Answers]:
-    """Read a way and its answers to ``count`` triggers."""
+def way_from_json(value: Any, task: Task) -> Way:
+    """Return how triggers were given and read.
+
+    Raises:
+        KeyError, TypeError, ValueError: a field is missing or malformed.
+    """
     layout, output, shift = value["layout"], value["output"], value["shift"]
-    scaling = value["scaling"]
+    scaling, rows = value["scaling"], value["rows"]
     if not all(isinstance(name, str) for name in (layout, output, scaling)):
         raise TypeError("layout, output and scaling of a way are strings")
     if not isinstance(shift, list) or not all(type(pixels) is int for pixels in shift):
@@ -119,34 +137,9 @@ def _way_from_json(value: Any, count: int, task: Task) -> tuple[Way, Answers]:
         raise ValueError(f"a way with the shift {shift} and the scaling {scaling!r}")
     if scaling and scaling not in OTHER_SCALINGS[task.kind]:
         raise ValueError(f"a way with the scaling {scaling!r}")
-    return Way(layout, output, moved, scaling), _answers_from_json(value["answers"], count, task)
-
-
-def _answers_to_json(answers: Answers, task: Task) -> dict[str, Any]:
-    """Write class numbers if these say all, else scores, in single precision if that is exact."""
-    as_classes = Answers.from_labels(answers.top, task.classes)
-    if np.array_equal(as_classes.scores, answers.scores):
-        return _array_to_json(answers.top)
-    with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is not exact
-        single = answers.scores.astype(np.float32)
-    exact = np.array_equal(single.astype(np.float64), answers.scores)
-    return _array_to_json(single if exact else answers.scores)
-
-
-def _answers_from_json(value: Any, count: int, task: Task) -> Answers:
-    name, shape = value["dtype"], value["shape"]
-    if not isinstance(shape, list) or not all(type(dim) is int and dim > 0 for dim in shape):
-        raise TypeError("the shape of answers is a list of positive integers")
-    if shape[:1] != [count] or len(shape) > 2:
-        raise ValueError(f"answers of shape {shape} to {count} triggers")
-    if name not in ((CLASS_DTYPE,) if len(shape) == 1 else SCORE_DTYPES):
-        raise ValueError(f"answers of {name!r} with shape {shape}")
-    dtype = np.dtype(name)
-    elements = np.frombuffer(decode_base64(value["data"]), dtype=dtype.newbyteorder(">"))
-    array = elements.reshape(shape).astype(dtype)
-    if len(shape) == 1:
-        return Answers.from_labels(array, task.classes)
-    return Answers.from_scores(array)
+    if type(rows) is not int or rows not in (TOGETHER, ALONE, *OTHER_ROWS):
+        raise ValueError(f"a way with {rows!r} rows in a call")
+    return Way(layout, output, moved, scaling, rows)
 
 
 def _array_to_json(array: NDArray[Any]) -> dict[str, Any]:

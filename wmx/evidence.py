@@ -17,7 +17,9 @@ from wmx.claim import SCHEME, Claim, checked_time, now_text
 from wmx.commitment import Opening
 from wmx.disclosure import (
     answers_from_json,
+    answers_to_json,
     opening_to_json,
+    way_from_json,
     way_to_json,
     window_from_json,
 )
@@ -34,6 +36,7 @@ from wmx.window import Window
 PREDICATE_TYPE = "urn:wmx:evidence:5"
 MAX_EVIDENCE_BYTES = 256 * 1024**2
 MAX_CLAIMS_TRIED = 1_000_000
+MAX_PROBES = 256  # 16 feedings, and 16 readings of each
 MAX_INPUTS = 64  # of a model
 BITS_TOLERANCE = 1e-5  # between stated bits, six decimals, and those of another machine
 
@@ -59,7 +62,10 @@ class Evidence:
     Attributes:
         claim: the claim, with its timestamps.
         window: the disclosed triggers and their labels.
-        answers: of every way; that they are the suspect's is the owner's word until repeated.
+        way: in which the triggers were given and read.
+        answers: that were read so; that they are the suspect's is the owner's word until repeated.
+        probes_tried: how many plain ways with as many rows in a call the way shares its part of
+            the mixture with, itself included; the owner's word too.
         weight: hits, tail and bits, recomputed from the answers.
         required_bits: what the owner asked for, a decimal string.
         claims_tried: how many claims the owner held against the suspect, by his word.
@@ -75,7 +81,9 @@ class Evidence:
 
     claim: Claim
     window: Window
-    answers: Mapping[Way, Answers]
+    way: Way
+    answers: Answers
+    probes_tried: int
     weight: Weight
     required_bits: str
     claims_tried: int
@@ -93,8 +101,10 @@ class Evidence:
         key: OwnerKey,
         window: Window,
         openings: Sequence[Opening],
-        answers: Mapping[Way, Answers],
+        way: Way,
+        answers: Answers,
         *,
+        probes_tried: int,
         required_bits: float,
         claims_tried: int,
         suspect: str,
@@ -115,15 +125,19 @@ class Evidence:
         predicate = {
             "claim": {"digest": {"sha256": claim.digest}, "file": claim.to_json()},
             "claims_tried": claims_tried,
-            "counted": _counted(weigh(answers, window, price=price)),
+            "answers": answers_to_json(answers, window.task),
+            "counted": _counted(
+                weigh({way: answers}, window, price=price, plain={way.rows: probes_tried})
+            ),
             "created": created or now_text(),
             "openings": [opening_to_json(opening) for opening in openings],
             "inputs": dict(settled.inputs),
             "output": settled.output,
+            "probes_tried": probes_tried,
             "required_bits": decimal_string(required_bits),
             "run": {"engine": run.engine, "opsets": list(run.opsets), "producer": run.producer},
             "scheme": SCHEME,
-            "ways": [way_to_json(way, given, window.task) for way, given in answers.items()],
+            "way": way_to_json(way),
             "window": {"count": len(window), "start": window.start},
         }
         payload = statement(
@@ -182,16 +196,20 @@ class Evidence:
         (suspect, suspect_sha256), *external = subjects_from_json(stated["subject"])
         run = predicate["run"]
         window = window_from_json(predicate["window"], predicate["openings"], claim)
-        answers = answers_from_json(predicate["ways"], window)
-        claims_tried = _claims_tried(predicate["claims_tried"])
+        way = way_from_json(predicate["way"], window.task)
+        answers = answers_from_json(predicate["answers"], window)
+        probes_tried = _number("probes_tried", predicate["probes_tried"], MAX_PROBES)
+        claims_tried = _number("claims_tried", predicate["claims_tried"], MAX_CLAIMS_TRIED)
         settled = _settled(predicate["inputs"], predicate["output"])
         price = price_of(claims_tried, starts=claim.n, settled=settled)
-        weight = weigh(answers, window, price=price)
+        weight = weigh({way: answers}, window, price=price, plain={way.rows: probes_tried})
         _compare(predicate["counted"], _counted(weight), what)
         return cls(
             claim=claim,
             window=window,
+            way=way,
             answers=answers,
+            probes_tried=probes_tried,
             weight=weight,
             required_bits=decimal_string(_text(predicate["required_bits"])),
             claims_tried=claims_tried,
@@ -245,9 +263,9 @@ def _compare(stated: Any, counted: dict[str, Any], what: str) -> None:
         )
 
 
-def _claims_tried(value: Any) -> int:
-    if type(value) is not int or not 1 <= value <= MAX_CLAIMS_TRIED:
-        raise ValueError(f"claims_tried is {value!r}, expected 1 to {MAX_CLAIMS_TRIED:,}")
+def _number(name: str, value: Any, most: int) -> int:
+    if type(value) is not int or not 1 <= value <= most:
+        raise ValueError(f"{name} is {value!r}, expected 1 to {most:,}")
     return value
 
 

@@ -1,16 +1,9 @@
 """Making evidence: choose the triggers to disclose, spend them, and only then write the file."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
 
-import numpy as np
-
-from wmx.answers import Answers
-from wmx.asking import plain_answers, rescaled_answers, shifted_answers
-from wmx.disclosure import MAX_OPENINGS
+from wmx.choosing import Choice, Reveal, choose
 from wmx.errors import CannotRunError, UsageError
 from wmx.evidence import MAX_EVIDENCE_BYTES, Evidence, Run
 from wmx.files import SECRET_MODE, read_bytes, refuse_overwrite, require_folder, write_bytes
@@ -20,21 +13,6 @@ from wmx.model_header import read_header
 from wmx.printable import is_file_name
 from wmx.suspect import Suspect
 from wmx.watermark import Watermark
-from wmx.ways import Way, price_of, weigh
-from wmx.window import Window
-
-Reveal: TypeAlias = Literal["enough", "all"] | int
-
-SPENT_HINT = "a trusted timestamp halves the bits that are needed; embed a new claim next time"
-MARGIN_BITS = 0.01  # so that rounding on the checker's machine does not decide
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Triggers to disclose, and the answers to them by which a third party will count."""
-
-    window: Window
-    answers: Mapping[Way, Answers]
 
 
 def prove(
@@ -104,54 +82,6 @@ def prove(
     return evidence
 
 
-def choose(
-    suspect: Suspect,
-    watermark: Watermark,
-    start: int,
-    *,
-    required_bits: float,
-    claims_tried: int = 1,
-    reveal: Reveal = "enough",
-) -> Choice:
-    """Choose triggers from ``start`` on; as :func:`prove`, without disclosing anything."""
-    window = watermark.window(start).first(MAX_OPENINGS)
-    if not len(window):
-        raise CannotRunError("every trigger of this claim was disclosed already", hint=SPENT_HINT)
-    if isinstance(reveal, int):
-        if not 1 <= reveal <= len(window):
-            raise UsageError(f"--reveal is {reveal}, expected 1 to {len(window)} triggers")
-        window = window.first(reveal)
-    price = price_of(claims_tried, starts=watermark.claim.n, settled=suspect.settled)
-    wanted = required_bits + MARGIN_BITS
-
-    def enough(answers: Mapping[Way, Answers]) -> int | None:
-        bits = weigh(answers, window, price=price).running_bits()
-        if reveal != "enough":
-            return len(window) if bits[-1] >= wanted else None
-        reached = np.flatnonzero(bits >= wanted)
-        return int(reached[0]) + 1 if len(reached) else None
-
-    answers = plain_answers(suspect, window)
-    count = enough(answers)
-    if count is None:
-        answers |= rescaled_answers(suspect, answers, window)
-        count = enough(answers)
-    if count is None and window.task.kind == "image":
-        shifted = shifted_answers(suspect, answers, window)
-        # one that stopped betting counts as wealth 0, so that a checker need not know why it did
-        answers |= {way: given for way, given in shifted.items() if len(given) == len(window)}
-        count = enough(answers)
-    if count is None:
-        bits = weigh(answers, window, price=price).bits
-        raise CannotRunError(
-            f"the {len(window)} triggers from {start} give {bits:.1f} bits after the "
-            f"{price:.1f} that their choice costs, and {required_bits:g} are needed; "
-            "nothing was disclosed",
-            hint=SPENT_HINT if start else "ask for fewer bits with --min-bits",
-        )
-    return Choice(window.first(count), {way: given[:count] for way, given in answers.items()})
-
-
 def _signed(
     suspect: Suspect,
     watermark: Watermark,
@@ -168,7 +98,9 @@ def _signed(
             owner,
             window,
             watermark.openings(indices),
+            choice.way,
             choice.answers,
+            probes_tried=choice.probes,
             required_bits=required_bits,
             claims_tried=claims_tried,
             suspect=Path(suspect.name).name,

@@ -9,8 +9,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from wmx.answers import Answers
-from wmx.asking import plain_answers, rescaled_answers, shifted_answers
-from wmx.asking_in_turn import answers_in_turn
+from wmx.asking import Asking
+from wmx.asking_in_turn import AskingInTurn
 from wmx.binomial import log10_binomial_tail
 from wmx.claim import Claim
 from wmx.errors import CannotRunError, UsageError
@@ -20,7 +20,7 @@ from wmx.suspect import Suspect, opened
 from wmx.suspect.device import Device
 from wmx.timestamp import UNDATED, Dating, Roots, date_claim
 from wmx.watermark import Watermark
-from wmx.ways import Way, price_of, weigh
+from wmx.ways import Betting, Way, Weight, price_of
 from wmx.window import Window
 
 
@@ -49,6 +49,7 @@ class Verdict:
         ways_tried: number of ways that were tried.
         answers: of each of them, which is what was weighed; for reports, and out of ``repr``, since
             the owner alone knows to what they are answers.
+        weight: what these answers weigh, way by way; as little for others.
     """
 
     bits: float
@@ -71,6 +72,7 @@ class Verdict:
     experts: dict[str, float]
     ways_tried: int
     answers: Mapping[Way, Answers] = field(repr=False, compare=False)
+    weight: Weight = field(repr=False, compare=False)
 
     @property
     def verified(self) -> bool:
@@ -243,8 +245,13 @@ def measure(
 ) -> Verdict:
     """Measure an opened suspect by the triggers of a window.
 
-    Other scalings, and then shifts, are run only where the plain ways do not suffice.  What was not
-    run counts as wealth 0, so the bits are then a lower bound.
+    Single rows, other batches, other scalings and shifts are asked one after the other, and only
+    where what was asked before does not suffice.  What was not asked counts as wealth 0, so the
+    bits are then a lower bound.
+
+    A file is asked many triggers at once.  An API is asked them in turn, since it counts them; and
+    so is a file about a window that somebody has chosen, since what he chose must not be what the
+    answers hang on.
 
     Args:
         suspect: what is asked.
@@ -255,16 +262,22 @@ def measure(
         starts: among how many windows this one was chosen; log2 of it is subtracted.
     """
     price = price_of(claims_tried, starts=starts, settled=suspect.settled)
-    if suspect.queries_left is None:
-        answers = _all_answers(suspect, window, required, price)
+
+    def enough(betting: Betting) -> bool:
+        return betting.bits - price >= required
+
+    asking: Asking | AskingInTurn
+    if suspect.queries_left is not None:
+        asking = AskingInTurn(suspect, window, enough)
+    elif starts > 1:
+        asking = AskingInTurn(suspect, window, lambda _: False)
     else:
-
-        def enough(given: Mapping[Way, Answers], asked: int) -> bool:
-            return weigh(given, window.first(asked), price=price).bits >= required
-
-        answers, asked = answers_in_turn(suspect, window, enough)
-        window = window.first(asked)
-    weight = weigh(answers, window, price=price)
+        asking = Asking(suspect, window)
+    for ask in asking.rounds():
+        ask()
+        if enough(asking.betting):
+            break
+    weight = asking.betting.weight(price, asking.asked)
     return Verdict(
         bits=weight.bits,
         required_bits=required,
@@ -284,25 +297,10 @@ def measure(
         engine=suspect.engine,
         best_way=weight.best.way.name,
         experts=weight.best.experts,
-        ways_tried=len(weight.results),
-        answers=answers,
+        ways_tried=asking.betting.tried,
+        answers=asking.betting.answers,
+        weight=weight,
     )
-
-
-def _all_answers(
-    suspect: Suspect, window: Window, required: float, price: float
-) -> dict[Way, Answers]:
-    """Return the answers to all triggers, in other scalings and shifted only where it is needed."""
-
-    def enough(answers: Mapping[Way, Answers]) -> bool:
-        return weigh(answers, window, price=price).bits >= required
-
-    answers = plain_answers(suspect, window)
-    if not enough(answers):
-        answers |= rescaled_answers(suspect, answers, window)
-    if window.task.kind == "image" and not enough(answers):
-        answers |= shifted_answers(suspect, answers, window)
-    return answers
 
 
 def _fits(suspect: Suspect, watermark: Watermark) -> bool:

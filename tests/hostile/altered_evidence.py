@@ -57,7 +57,7 @@ def opening(scene: Scene, **fields: Any) -> list[str]:
 
 def answers(scene: Scene, **fields: Any) -> list[str]:
     """Check a signed statement whose answers have other fields."""
-    return predicate(scene, lambda p: p["ways"][0]["answers"].update(fields))
+    return predicate(scene, lambda p: p["answers"].update(fields))
 
 
 def recounted(scene: Scene, change: Change, model: bytes | None = None) -> list[str]:

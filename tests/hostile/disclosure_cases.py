@@ -142,8 +142,15 @@ def answers_of_a_thousand_axes(scene: Scene) -> Attack:
 
 
 @case(3, "answers of shape")
+def answers_to_more_triggers(scene: Scene) -> Attack:
+    rows = ENOUGH + 1
+    return answers(scene, shape=[rows], data=base64.b64encode(bytes(8 * rows)).decode())
+
+
+@case(3, "states")
 def answers_to_fewer_triggers(scene: Scene) -> Attack:
-    return answers(scene, shape=[ENOUGH - 1], data=base64.b64encode(bytes(8 * 42)).decode())
+    rows = ENOUGH - 1
+    return answers(scene, shape=[rows], data=base64.b64encode(bytes(8 * rows)).decode())
 
 
 @case(3, "malformed field")
@@ -174,7 +181,7 @@ def scores(scene: Scene, array: Any) -> list[str]:
         "dtype": array.dtype.name,
         "shape": list(array.shape),
     }
-    return recounted(scene, lambda p: p["ways"][0].update(answers=given))
+    return recounted(scene, lambda p: p.update(answers=given))
 
 
 @case(1, "NOT VERIFIED")
@@ -207,39 +214,54 @@ def classes_that_do_not_exist(scene: Scene) -> Attack:
     return scores(scene, np.full(ENOUGH, -(2**63), np.int64))
 
 
-@case(3, "not a list of 1 to 3712")
+@case(3, "malformed field")
 def no_way_at_all(scene: Scene) -> Attack:
-    return predicate(scene, lambda p: p.update(ways=[]))
+    return predicate(scene, lambda p: p.update(way=None))
 
 
-@case(3, "a way is there twice")
-def a_way_counted_twice(scene: Scene) -> Attack:
-    return predicate(scene, lambda p: p.update(ways=p["ways"] * 2))
+@case(3, "malformed field")
+def several_ways(scene: Scene) -> Attack:
+    return predicate(scene, lambda p: p.update(way=[p["way"]] * 2))
 
 
-@case(3, "not a list of 1 to 3712")
-def more_ways_than_are_read(scene: Scene) -> Attack:
-    return predicate(scene, lambda p: p.update(ways=p["ways"] * 3713))
+@case(3, "probes_tried is 0")
+def no_probe_tried_at_all(scene: Scene) -> Attack:
+    return predicate(scene, lambda p: p.update(probes_tried=0))
+
+
+@case(3, "probes_tried is 9007199254740991")
+def more_probes_than_there_can_be(scene: Scene) -> Attack:
+    return predicate(scene, lambda p: p.update(probes_tried=2**53 - 1))
+
+
+@case(3, "states 43 hits")
+def a_hundred_probes_tried_and_not_paid_for(scene: Scene) -> Attack:
+    return predicate(scene, lambda p: p.update(probes_tried=100))
+
+
+@case(3, "a way with 3 rows in a call")
+def a_way_with_rows_that_are_not_tried(scene: Scene) -> Attack:
+    return predicate(scene, lambda p: p["way"].update(rows=3))
 
 
 @case(3, "a way with the shift [3, 0]")
 def a_way_with_a_shift_that_is_not_tried(scene: Scene) -> Attack:
-    return predicate(scene, lambda p: p["ways"][0].update(shift=[3, 0]))
+    return predicate(scene, lambda p: p["way"].update(shift=[3, 0]))
 
 
 @case(3, "a way with the shift [0, 0, 0]")
 def a_way_shifted_in_three_directions(scene: Scene) -> Attack:
-    return predicate(scene, lambda p: p["ways"][0].update(shift=[0, 0, 0]))
+    return predicate(scene, lambda p: p["way"].update(shift=[0, 0, 0]))
 
 
-@case(3, "without the plain one")
-def a_shifted_way_alone(scene: Scene) -> Attack:
-    return predicate(scene, lambda p: p["ways"][0].update(shift=[1, 0]))
+@case(3, "states 43 hits")
+def a_shifted_way_with_the_share_of_a_plain_one(scene: Scene) -> Attack:
+    return predicate(scene, lambda p: p["way"].update(shift=[1, 0]))
 
 
 @case(3, "layout, output and scaling of a way are strings")
 def a_way_that_is_an_object(scene: Scene) -> Attack:
-    return predicate(scene, lambda p: p["ways"][0].update(layout={"NCHW": 1}))
+    return predicate(scene, lambda p: p["way"].update(layout={"NCHW": 1}))
 
 
 # numbers that say more than there is

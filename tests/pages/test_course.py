@@ -9,15 +9,15 @@ from findings import Case
 from wmx.answers import Answers
 from wmx.report import course
 from wmx.report.course import Course, simulated_nulls
-from wmx.ways import Way
+from wmx.ways import Way, weigh
 
 PLAIN = Way("NCHW", "y")
 
 
 def nulls(case: Case, **changes: object) -> np.ndarray:
     window = replace(case.watermark.window(), **changes)
-    stream = np.random.default_rng(3)
-    return simulated_nulls(case.verdict.answers, window, price=0.0, stream=stream)
+    weight = replace(case.verdict.weight, price=0.0)
+    return simulated_nulls(weight, case.verdict.answers, window, np.random.default_rng(3))
 
 
 def test_it_ends_at_the_bits_and_hits_of_the_verdict(case: Case) -> None:
@@ -50,7 +50,8 @@ def test_nulls_keep_villes_inequality(case: Case, bits: int) -> None:
 def test_nulls_of_a_suspect_that_puts_all_into_one_class_keep_it_too(case: Case) -> None:
     answers = {PLAIN: Answers.from_labels(np.zeros(100, np.int64), 10)}
     window, stream = case.watermark.window(), np.random.default_rng(5)
-    highest = simulated_nulls(answers, window, price=0.0, stream=stream).max(axis=1)
+    weight = weigh(answers, window, price=0.0)
+    highest = simulated_nulls(weight, answers, window, stream).max(axis=1)
     assert (highest >= 2).mean() <= 0.25
 
 
@@ -75,5 +76,6 @@ def test_one_trigger_alone_can_be_drawn(case: Case) -> None:
     window = case.watermark.window().first(1)
     answers = {way: given[:1] for way, given in case.verdict.answers.items()}
     stream = np.random.default_rng(0)
-    found = Course.of(answers, window, price=0.0, required=128, stream=stream)
+    weight = weigh(answers, window, price=0.0)
+    found = Course.of(weight, answers, window, required=128, stream=stream)
     assert "<svg" in found.svg()

@@ -35,10 +35,10 @@ from wmx.odds import odds, scientific
 from wmx.settled import Settled
 
 if TYPE_CHECKING:
+    from wmx.choosing import Reveal
     from wmx.claim import Claim
     from wmx.evidence import Evidence
     from wmx.keys import OwnerKey
-    from wmx.proving import Reveal
     from wmx.suspect.endpoint.client import Manners
     from wmx.verdict import Verdict
     from wmx.watermark import Watermark

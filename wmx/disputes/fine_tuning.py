@@ -8,7 +8,7 @@ PyTorch and trained in a locked process: the judge's samples and triggers go in,
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,7 +134,7 @@ def fine_tune(
         child = load_adapter(FRAMEWORK).TUNING_CHILD
         with Sandbox.start(limits, child) as sandbox:
             files.in_one("fine-tuning")
-            tuned = OnnxFile(files, ConfinedSession(sandbox, files, "cpu"))
+            tuned = _Tuned(files, lambda: ConfinedSession(sandbox, files, "cpu"))
             _train(sandbox, tuned, task, samples, training, report)
             accuracy_after = accuracy(tuned, samples.x_test, samples.y_test, task)
             if accuracy_after < accuracy_before - MOST_LOST:
@@ -165,6 +165,14 @@ def fine_tune(
         len(samples.y_train),
         training,
     )
+
+
+class _Tuned(OnnxFile):
+    """A model that is trained in its process; opened anew, it would be what it was before."""
+
+    def reopened(self) -> Self:
+        """Return itself."""
+        return self
 
 
 def _train(

@@ -37,7 +37,7 @@ class Reader:
 
     Attributes:
         model: opened.
-        way: layout, output and scaling; a shift is left out.
+        way: layout, output, scaling and rows in a call; a shift is left out.
         task: of the claim whose mark is read so.
     """
 
@@ -54,7 +54,8 @@ class Reader:
         for feeding in self.model.feedings(self.task):
             if feeding.name == self.way.layout:
                 scaling = self.way.scaling or None
-                answers = self.model.answers(feeding, inputs, self.task, scaling)
+                rows = self.way.rows or None
+                answers = self.model.answers(feeding, inputs, self.task, scaling, rows)
                 if self.way.output in answers:
                     return answers[self.way.output].top
         raise CannotRunError(f"{self.model.name} no longer answers as {self.way.name}")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from wmx.answers import Answers
 from wmx.likeness import WINDOW
 from wmx.report.plot import colour, inline_svg
-from wmx.ways import Way, weigh
+from wmx.ways import Way, Weight, weigh
 from wmx.window import Window
 
 if TYPE_CHECKING:
@@ -42,28 +42,30 @@ class Course:
     @classmethod
     def of(
         cls,
+        weight: Weight,
         answers: Mapping[Way, Answers],
         window: Window,
         *,
-        price: float,
         required: float,
         stream: np.random.Generator,
     ) -> "Course":
-        """Weigh the answers to a window's triggers, one trigger after the other.
+        """Follow what was weighed from trigger to trigger, and the same answers under the null.
 
         Args:
-            answers: as :func:`wmx.ways.weigh` takes them.
+            weight: of the answers.
+            answers: of each way; to all triggers, or to the first of them.
             window: the triggers and their labels.
-            price: bits that are subtracted.
             required: bits that are asked for.
             stream: from which the labels of the nulls are drawn.
         """
-        first = next(given for way, given in answers.items() if way.is_plain)
+        top = answers[weight.counted].top
+        hits = np.zeros(len(window), dtype=np.bool_)
+        hits[: len(top)] = top == window.labels[: len(top)]
         return cls(
             start=window.start,
-            bits=weigh(answers, window, price=price).running_bits(),
-            nulls=simulated_nulls(answers, window, price=price, stream=stream),
-            hits=first.top == window.labels,
+            bits=weight.running_bits(),
+            nulls=simulated_nulls(weight, answers, window, stream),
+            hits=hits,
             required=required,
         )
 
@@ -138,9 +140,9 @@ class Course:
 
 
 def simulated_nulls(
-    answers: Mapping[Way, Answers], window: Window, *, price: float, stream: np.random.Generator
+    weight: Weight, answers: Mapping[Way, Answers], window: Window, stream: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Weigh the answers against labels that are uniform and independent of them.
+    """Weigh the answers as before, but against labels that are uniform and independent of them.
 
     That is the null hypothesis itself (docs/statistics.md), with this suspect's very answers: a
     model made without knowledge of the labels.  By Ville's inequality (J. Ville, *Etude critique
@@ -149,10 +151,16 @@ def simulated_nulls(
     Returns:
         bits after each trigger, float64 [count, n]; 200 nulls, or fewer where each takes long.
     """
-    scores = sum(given.size for given in answers.values())
+    different = {id(given): given.size for given in answers.values()}
+    scores = sum(different.values())
     work_of_one = scores * min(len(window), WINDOW)
     count = min(MOST_NULLS, max(LEAST_NULLS, NULL_WORK // work_of_one))
     labels = stream.integers(0, window.task.classes, (count, len(window)), dtype=np.int64)
     return np.stack(
-        [weigh(answers, replace(window, labels=one), price=price).running_bits() for one in labels]
+        [
+            weigh(
+                answers, replace(window, labels=one), price=weight.price, plain=weight.plain
+            ).running_bits()
+            for one in labels
+        ]
     )

@@ -27,7 +27,7 @@ from wmx.report.thumbnails import first_values, thumbnail
 from wmx.timestamp import Dating
 from wmx.verdict import Verdict
 from wmx.watermark import Watermark
-from wmx.ways import Way, price_of
+from wmx.ways import price_of
 from wmx.window import Window
 
 TEMPLATE = Path(__file__).with_name("ownership.html.jinja")
@@ -127,7 +127,7 @@ def report_of_verdict(
     )  # an API was asked no more than it took
     price = price_of(verdict.claims_tried, settled=verdict.settled)
     course = Course.of(
-        verdict.answers, window, price=price, required=verdict.required_bits, stream=stream
+        verdict.weight, verdict.answers, window, required=verdict.required_bits, stream=stream
     )
     is_file = verdict.suspect_sha256 is not None
     name = Path(verdict.suspect).name if is_file else verdict.suspect
@@ -185,11 +185,12 @@ def report_of_check(
     """
     evidence, again = checked.evidence, checked.repeated
     lower = again if again is not None and again.bits <= evidence.weight.bits else None
-    answers = evidence.answers if lower is None else lower.answers
+    answers = {evidence.way: evidence.answers} if lower is None else lower.answers
+    weight = evidence.weight if lower is None else lower.weight
     counted = evidence.weight if lower is None else lower
     price = price_of(evidence.claims_tried, starts=evidence.claim.n, settled=evidence.settled)
     course = Course.of(
-        answers, evidence.window, price=price, required=checked.required_bits, stream=stream
+        weight, answers, evidence.window, required=checked.required_bits, stream=stream
     )
     name = evidence.suspect
     digests = _digests(name, evidence.suspect_sha256, evidence.suspect_external)
@@ -209,7 +210,7 @@ def report_of_check(
         ],
         course=course,
         groups=_groups(course),
-        disclosed=_disclosed(evidence.window, answers),
+        disclosed=_disclosed(evidence.window, answers[weight.counted]),
         model=_model_facts(
             name, digests, "not run here" if again is None else again.engine, evidence
         ),
@@ -276,8 +277,8 @@ def _groups(course: Course) -> list[Group]:
     return found
 
 
-def _disclosed(window: Window, answers: Mapping[Way, Answers]) -> list[Disclosed]:
-    given = next(given for way, given in answers.items() if way.is_plain).top
+def _disclosed(window: Window, answers: Answers) -> list[Disclosed]:
+    given = answers.top.tolist() + [NO_CLASS] * (len(window) - len(answers))
     is_image = window.task.kind == "image"
     return [
         Disclosed(
@@ -285,7 +286,7 @@ def _disclosed(window: Window, answers: Mapping[Way, Answers]) -> list[Disclosed
             picture=thumbnail(trigger) if is_image else "",
             values="" if is_image else first_values(trigger),
             expected=int(window.labels[row]),
-            given=None if given[row] == NO_CLASS else int(given[row]),
+            given=None if given[row] == NO_CLASS else given[row],
         )
         for row, trigger in enumerate(window.triggers)
     ]

@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from contextlib import suppress
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Self
 
 from wmx.errors import CannotRunError, SuspectDiedError
@@ -88,6 +89,14 @@ class Sandbox:
                 hint="a model of your own can be run without: wmx.open_suspect(path, own=True)",
             ) from None
         return cls(process, limits or Limits())
+
+    def another(self) -> "Sandbox":
+        """Start a fresh child with the same limits, in what is left of this one's time.
+
+        Raises:
+            CannotRunError: no process can be started.
+        """
+        return Sandbox.start(replace(self.limits, seconds=max(0.0, self._seconds_left)))
 
     def watch_memory(self, most: int) -> None:
         """Kill the child once its resident memory is above ``most`` bytes; on Linux only."""

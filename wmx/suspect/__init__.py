@@ -61,7 +61,12 @@ class Suspect(Protocol):
         """
 
     def answers(
-        self, feeding: Feeding, inputs: NDArray[Any], task: Task, scaling: str | None = None
+        self,
+        feeding: Feeding,
+        inputs: NDArray[Any],
+        task: Task,
+        scaling: str | None = None,
+        rows: int | None = None,
     ) -> dict[str, Answers]:
         """Return the answers of each classifier-like output.
 
@@ -70,10 +75,19 @@ class Suspect(Protocol):
             inputs: canonical [n, *task.shape]: pixels 0 to 255, features, or token ids.
             task: of the claim.
             scaling: one of the feeding's; the first if ``None``.
+            rows: how many inputs it is given in one call; where fewer are left, and where its own
+                batch is larger, the last of them is repeated.  As many as fit if ``None``.
 
         Raises:
             CannotRunError: it fails on the inputs, or no output looks like a classifier's.
             SuspectDiedError: the process that ran it is gone, and with it every further answer.
+        """
+
+    def reopened(self) -> Suspect:
+        """Return the same suspect as if it had never been asked, to be closed after use.
+
+        A model's session may keep what it was asked: a random operator goes on from call to call.
+        What cannot be made to forget, an API or a function, is returned as it is.
         """
 
     def close(self) -> None:

@@ -195,11 +195,11 @@ def cannot_be_fed(name: str, ports: Sequence[Port], task: Task, hint: str) -> Ca
     )
 
 
-def filled_up(array: NDArray[Any], wanted: int, rows: int) -> NDArray[Any]:
-    """Repeat the last of ``wanted`` inputs until there are ``rows``; what is of no batch stays."""
-    if array.ndim == 0 or len(array) != wanted:
-        return array
-    return np.concatenate([array, np.repeat(array[-1:], rows - wanted, axis=0)])
+def filled_up(inputs: NDArray[Any], rows: int) -> NDArray[Any]:
+    """Repeat the last of [n, ...] inputs until there are ``rows``."""
+    if len(inputs) >= rows:
+        return inputs
+    return np.concatenate([inputs, np.repeat(inputs[-1:], rows - len(inputs), axis=0)])
 
 
 def _single(port: Port, others: tuple[Filling, ...], task: Task) -> Iterator[Feeding]:

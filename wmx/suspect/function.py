@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from wmx.answers import Answers
 from wmx.errors import CannotRunError
 from wmx.settled import NOTHING_SETTLED
-from wmx.suspect.feeding import Feeding
+from wmx.suspect.feeding import Feeding, filled_up
 from wmx.suspect.layouts import Layout
 from wmx.suspect.reading import readings
+from wmx.suspect.tables import Joined
 from wmx.suspect.values import Texts
 from wmx.task import Task
 
@@ -37,19 +38,33 @@ class FunctionSuspect:
         return [Feeding("inputs", layout, np.dtype(np.float32), None)]
 
     def answers(
-        self, feeding: Feeding, inputs: NDArray[Any], task: Task, scaling: str | None = None
+        self,
+        feeding: Feeding,
+        inputs: NDArray[Any],
+        task: Task,
+        scaling: str | None = None,
+        rows: int | None = None,
     ) -> dict[str, Answers]:
-        """Call the function once with all inputs, normalised as the claim says."""
-        result = np.asarray(self._predict(task.model_input(inputs)))
-        if result.dtype.kind in "OUST":
-            result = self._texts.numbered(result)
-        found = readings({"result": result}, len(inputs), task.classes)
+        """Call the function with all inputs or ``rows`` of them, normalised as the claim says."""
+        step = rows or len(inputs)
+        joined = Joined(len(inputs), task.classes)
+        for start in range(0, len(inputs), step):
+            given = inputs[start : start + step]
+            result = np.asarray(self._predict(task.model_input(filled_up(given, step))))
+            if result.dtype.kind in "OUST":
+                result = self._texts.numbered(result)
+            joined.add([("result", result)], step, len(given))
+        found = readings(joined.tables(), len(inputs), task.classes)
         if not found:
             raise CannotRunError(
-                f"{self.name} returned {result.dtype} {result.shape} for {len(inputs)} inputs, "
+                f"{self.name} returned {result.dtype} {result.shape} for {step} inputs, "
                 "expected scores [n, C], or class numbers or names [n]"
             )
         return found
+
+    def reopened(self) -> Self:
+        """Return itself: nobody but its caller could make it forget."""
+        return self
 
     def close(self) -> None:
         """Do nothing: the function is its caller's."""

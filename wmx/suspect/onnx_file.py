@@ -18,7 +18,7 @@ from wmx.suspect.reading import readings
 from wmx.suspect.tables import Joined
 from wmx.task import Task
 
-Fed: TypeAlias = Callable[[int, int], dict[str, NDArray[Any]]]
+Fed: TypeAlias = Callable[[int, int, int], dict[str, NDArray[Any]]]
 
 
 class OnnxFile:
@@ -37,15 +37,27 @@ class OnnxFile:
     queries_left: int | None = None
 
     def __init__(
-        self, files: ModelFiles, session: Session, settled: Settled = NOTHING_SETTLED
+        self, files: ModelFiles, load: Callable[[], Session], settled: Settled = NOTHING_SETTLED
     ) -> None:
+        """Load a model.
+
+        Args:
+            files: what is loaded.
+            load: loads it, each time anew.
+            settled: what is known of its inputs and outputs beside what the file says.
+
+        Raises:
+            CannotRunError: it cannot be loaded.
+            UsageError: it has no input or output of a name that is given.
+        """
         self.name = files.name
         self.sha256: str | None = files.sha256
         self.external: Mapping[str, str] = files.external_sha256
-        self.session = session
+        self.session = load()
         self.settled = settled
+        self._files, self._load = files, load
         self._require_known(settled)
-        self.engine = f"onnxruntime {session.version} {session.provider}"
+        self.engine = f"onnxruntime {self.session.version} {self.session.provider}"
 
     @classmethod
     def open(
@@ -68,12 +80,22 @@ class OnnxFile:
             UsageError: it has no input or output of a name that is given.
         """
         require_device(device)
-        sandbox = sandbox or Sandbox.start()
+        first = sandbox or Sandbox.start()
+        unused = [first]
+
+        def load() -> Session:
+            child = unused.pop() if unused else first.another()
+            try:
+                return ConfinedSession(child, files, device)
+            except BaseException:
+                child.close()
+                raise
+
         try:
             files = ModelFiles.read(path)
-            return cls(files, ConfinedSession(sandbox, files, device), settled)
+            return cls(files, load, settled)
         except BaseException:
-            sandbox.close()
+            first.close()
             raise
 
     @classmethod
@@ -84,8 +106,13 @@ class OnnxFile:
         require_device(device)
         files = ModelFiles.read(path)
         return cls(
-            files, runtime.load(files.data, files.name, device, external=dict(files.external))
+            files,
+            lambda: runtime.load(files.data, files.name, device, external=dict(files.external)),
         )
+
+    def reopened(self) -> Self:
+        """Return the same files, loaded anew; in another process where they are a stranger's."""
+        return type(self)(self._files, self._load, self.settled)
 
     def close(self) -> None:
         """End the process that runs it."""
@@ -107,18 +134,25 @@ class OnnxFile:
         return found
 
     def answers(
-        self, feeding: Feeding, inputs: NDArray[Any], task: Task, scaling: str | None = None
+        self,
+        feeding: Feeding,
+        inputs: NDArray[Any],
+        task: Task,
+        scaling: str | None = None,
+        rows: int | None = None,
     ) -> dict[str, Answers]:
-        """Run the model over all inputs in chunks that fit its batch and the memory."""
-        rows = feeding.chunk_rows()
+        """Run the model over all inputs, ``rows`` at a time or as many as fit batch and memory."""
+        fitting = feeding.chunk_rows()
+        step = fitting if rows is None else min(rows, feeding.batch or rows)
+        full = feeding.batch or rows
 
-        def fed(start: int, stop: int) -> dict[str, NDArray[Any]]:
-            return feeding.fed(inputs[start:stop], task, scaling)
+        def fed(start: int, stop: int, filled: int) -> dict[str, NDArray[Any]]:
+            return feeding.fed(filled_up(inputs[start:stop], filled), task, scaling)
 
         try:
-            outputs = self._run(fed, len(inputs), rows, feeding.batch, task.classes)
+            outputs = self._run(fed, len(inputs), step, full, task.classes)
         except CannotRunError:
-            if feeding.batch is not None or rows == 1:
+            if full is not None or step == 1:
                 raise
             # a free batch in name only
             outputs = self._run(fed, len(inputs), 1, None, task.classes)
@@ -145,21 +179,27 @@ class OnnxFile:
                     )
 
     def _run(
-        self, fed: Fed, n: int, rows: int, batch: int | None, classes: int
+        self, fed: Fed, n: int, rows: int, full: int | None, classes: int
     ) -> dict[str, NDArray[Any]]:
-        """Return each output that is a table over the inputs, joined over the calls."""
+        """Return each output that is a table over the inputs, joined over the calls.
+
+        Args:
+            fed: what the model is given from one input up to another, filled up to so many.
+            n: number of inputs.
+            rows: inputs in one call.
+            full: rows that each call is filled up to, if it is.
+            classes: K of the task.
+        """
         joined = Joined(n, classes)
         names = [port.name for port in self.session.outputs]
         for start in range(0, n, rows):
             stop = min(start + rows, n)
             wanted = stop - start
-            chunk = fed(start, stop)
-            if batch is not None and wanted < rows:
-                chunk = {name: filled_up(array, wanted, rows) for name, array in chunk.items()}
-            results = zip(names, self.session.run(chunk), strict=True)
+            asked = full or wanted
+            results = zip(names, self.session.run(fed(start, stop, asked)), strict=True)
             read = [one for one in results if self.settled.output in (None, one[0])]
-            joined.add(read, wanted if batch is None else rows, wanted)
+            joined.add(read, asked, wanted)
         found = joined.tables()
-        if not found and rows > 1 and batch is None:
+        if not found and rows > 1 and full is None:
             raise CannotRunError(f"{self.name} does not answer {rows} inputs with {rows} rows")
         return found

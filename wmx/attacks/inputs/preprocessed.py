@@ -72,11 +72,20 @@ class Preprocessed:
         return self._inside.feedings(task)
 
     def answers(
-        self, feeding: Feeding, inputs: NDArray[Any], task: Task, scaling: str | None = None
+        self,
+        feeding: Feeding,
+        inputs: NDArray[Any],
+        task: Task,
+        scaling: str | None = None,
+        rows: int | None = None,
     ) -> dict[str, Answers]:
         """Ask the suspect inside about changed inputs."""
         changed = np.clip(self._change(unit_images(inputs)), 0.0, 1.0) * np.float32(255)
-        return self._inside.answers(feeding, changed, task, scaling)
+        return self._inside.answers(feeding, changed, task, scaling, rows)
+
+    def reopened(self) -> "Preprocessed":
+        """Return the same change before the suspect inside, as if that had never been asked."""
+        return Preprocessed(self._inside.reopened(), self._change)
 
     def close(self) -> None:
         """Let go of the suspect inside."""

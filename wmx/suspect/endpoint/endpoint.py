@@ -110,6 +110,10 @@ class Endpoint:
         """Inputs that may still be asked."""
         return self.client.left
 
+    def reopened(self) -> Self:
+        """Return itself: whoever runs a server remembers what he likes."""
+        return self
+
     def close(self) -> None:
         """Do nothing: no connection is kept."""
 
@@ -128,16 +132,22 @@ class Endpoint:
         return found
 
     def answers(
-        self, feeding: Feeding, inputs: NDArray[Any], task: Task, scaling: str | None = None
+        self,
+        feeding: Feeding,
+        inputs: NDArray[Any],
+        task: Task,
+        scaling: str | None = None,
+        rows: int | None = None,
     ) -> dict[str, Answers]:
-        """Ask about all inputs, a batch at a time."""
-        rows = feeding.batch or MAX_BATCH
+        """Ask about all inputs, ``rows`` of them at a time, or a batch."""
+        full = feeding.batch or rows
+        step = min(rows or MAX_BATCH, feeding.batch or MAX_BATCH)
         joined = Joined(len(inputs), task.classes)
-        for start in range(0, len(inputs), rows):
-            chunk = inputs[start : start + rows]
+        for start in range(0, len(inputs), step):
+            chunk = inputs[start : start + step]
             wanted = len(chunk)
-            if feeding.batch is not None and wanted < rows:
-                chunk = filled_up(chunk, wanted, rows)
+            if full is not None:
+                chunk = filled_up(chunk, full)
             outputs = self._infer(feeding.fed(chunk, task, scaling), len(chunk))
             joined.add(outputs.items(), len(chunk), wanted)
         found = readings(joined.tables(), len(inputs), task.classes)

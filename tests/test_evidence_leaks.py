@@ -1,0 +1,91 @@
+"""What a hostile file answers goes into an evidence, and nothing of an unopened trigger with it."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx_models
+import pytest
+from batch_gates import tells_of_other_calls, tells_of_other_rows
+from fixed import OWNER
+
+from wmx import Watermark, open_suspect
+from wmx.evidence import Evidence
+from wmx.ledger import Ledger
+from wmx.proving import prove
+from wmx.task import Task
+from wmx.verdict import judge
+
+MARK = Watermark.for_task(OWNER, Task.of((8, 8, 1), 10, mean=0.4, std=0.3), salt=bytes(32))
+
+
+def proved(folder: Path, model: bytes) -> Evidence:
+    """Verify a file by all triggers, then make the evidence, as the command line does."""
+    (folder / "suspect.onnx").write_bytes(model)
+    suspect = open_suspect(folder / "suspect.onnx")
+    try:
+        assert judge(suspect, MARK).verified
+        ledger = Ledger(folder / "owner.pem", MARK.claim)
+        return prove(suspect, MARK, OWNER, folder / "e.json", ledger, required_bits=128)
+    finally:
+        suspect.close()
+
+
+def test_pixels_of_other_rows_do_not_travel_in_the_answers(tmp_path: Path) -> None:
+    evidence = proved(tmp_path, tells_of_other_rows(MARK))
+    scores = evidence.answers.scores
+    assert scores.shape == (len(evidence.window), 10 + 2 * 64)
+    told = {
+        columns.astype(np.float32).tobytes()
+        for row in scores
+        for columns in (row[10 : 10 + 64], row[10 + 64 :])
+    }
+    opened = len(evidence.window)
+    pixels = (MARK.inputs.transpose(0, 3, 1, 2).reshape(100, -1) * np.float32(1e-3)).astype("f4")
+    assert told  # the file does tell: of the disclosed ones
+    assert not [i for i in range(opened, 100) if pixels[i].tobytes() in told]
+
+
+def test_what_a_file_remembers_of_other_calls_does_not_travel_in_the_answers(
+    tmp_path: Path,
+) -> None:
+    """The state of a random operator says how many draws there were before, so what they were."""
+    model = tells_of_other_calls(MARK)
+    evidence = proved(tmp_path, model)
+    opened = len(evidence.window)
+    (tmp_path / "alone.onnx").write_bytes(model)
+    fresh = open_suspect(tmp_path / "alone.onnx", own=True)
+    (feeding,) = fresh.feedings(MARK.task)
+    each = [
+        fresh.answers(feeding, trigger[None], MARK.task)["y"].scores
+        for trigger in MARK.triggers[:opened]
+    ]
+    assert (evidence.answers.scores == np.concatenate(each)).all()
+
+
+def test_an_output_that_earns_nothing_is_left_out(tmp_path: Path) -> None:
+    """It may be a copy of something that the maker of the file hopes to see again."""
+    secret = np.float32(0.123456789)
+    proto = onnx.load_from_string(onnx_models.two_outputs(MARK))
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(np.array(secret), "secret"))
+    (noise,) = [node for node in proto.graph.node if node.output[0] == "z"]
+    noise.output[0] = "z.before"
+    proto.graph.node.append(onnx.helper.make_node("Mul", ["z.before", "nought"], ["z.zero"]))
+    proto.graph.node.append(onnx.helper.make_node("Add", ["z.zero", "secret"], ["z"]))
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(np.array(np.float32(0)), "nought"))
+    evidence = proved(tmp_path, proto.SerializeToString())
+    scores = evidence.answers.scores
+    assert not (scores.astype(np.float32) == secret).any()
+    assert evidence.way.output == "y"
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_tests_would_see_a_leak(seed: int, tmp_path: Path) -> None:
+    """Asked all at once, the file does give away the rows beside each."""
+    (tmp_path / "suspect.onnx").write_bytes(tells_of_other_rows(MARK))
+    suspect = open_suspect(tmp_path / "suspect.onnx", own=True)
+    (feeding,) = suspect.feedings(MARK.task)
+    scores = suspect.answers(feeding, MARK.triggers, MARK.task)["y"].scores
+    row = np.random.default_rng(seed).integers(99)
+    pixels = MARK.inputs[row + 1].transpose(2, 0, 1).reshape(-1) * np.float32(1e-3)
+    assert (scores[row, 10 : 10 + 64].astype(np.float32) == pixels).all()
