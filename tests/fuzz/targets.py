@@ -43,7 +43,7 @@ KEY = OwnerKey.from_pem(
     b"MC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n"
     b"-----END PRIVATE KEY-----\n"
 )
-VECTORS = Path(__file__).parents[1] / "vectors" / "evidence-4"
+VECTORS = Path(__file__).parents[1] / "vectors" / "evidence-5"
 STAMPED = Claim.load(VECTORS / "cells-grey.dated.claim.json")
 ROOTS = load_roots(VECTORS / "roots.pem")
 STAMPED_AT = date_claim(STAMPED, ROOTS).time
