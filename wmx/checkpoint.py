@@ -17,10 +17,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from wmx.data import LabelledData
-from wmx.errors import CannotRunError, IntegrityError, UsageError
+from wmx.errors import IntegrityError, UsageError
 from wmx.files import SECRET_MODE, open_regular, write_bytes
 
 METADATA_KEY = "wmx"
+_DAMAGED = (SafetensorError, KeyError, TypeError, ValueError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -39,21 +40,21 @@ class Identity:
     claim: str | None
     data: str
 
-    def require_same(self, saved: dict[str, Any], path: Path) -> None:
+    def require_same(self, saved: "Identity", path: Path) -> None:
         """Raise :class:`UsageError` naming what differs from a saved run."""
-        if saved["framework"] != self.framework:
+        if saved.framework != self.framework:
             raise UsageError(
-                f"{path} is of a run in {saved['framework']}, not {self.framework}",
+                f"{path} is of a run in {saved.framework}, not {self.framework}",
                 hint="resume with the options of the first call",
             )
-        if saved["claim"] != self.claim:
+        if saved.claim != self.claim:
             raise UsageError(f"{path} is of a run with another claim")
-        if saved["data"] != self.data:
+        if saved.data != self.data:
             raise UsageError(f"{path} is of a run on other data")
         for name, value in self.settings.items():
-            if saved["settings"].get(name) != value:
+            if saved.settings.get(name) != value:
                 raise UsageError(
-                    f"{path} is of a run with {name} {saved['settings'].get(name)}, not {value}",
+                    f"{path} is of a run with {name} {saved.settings.get(name)}, not {value}",
                     hint="resume with the options of the first call",
                 )
 
@@ -84,15 +85,13 @@ def load_checkpoint(path: Path, identity: Identity) -> tuple[int, dict[str, NDAr
     open_regular(path, "checkpoint").close()
     try:
         with safe_open(path, framework="numpy") as file:
-            about = json.loads(file.metadata()[METADATA_KEY])
-            if not isinstance(about["settings"], dict) or not int(about["epoch"]) > 0:
-                raise ValueError("its settings or its epoch cannot be")
-            identity.require_same(about, path)
-            return int(about["epoch"]), {
+            epoch, saved = _read(file)
+            identity.require_same(saved, path)
+            return epoch, {
                 name: file.get_tensor(name)
                 for name in file.keys()  # noqa: SIM118
             }
-    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except _DAMAGED as error:
         raise IntegrityError(f"{path} is not a checkpoint of this run: {error}") from None
 
 
@@ -103,14 +102,30 @@ def load_identity(path: Path) -> Identity:
         CannotRunError: there is no such file.
         IntegrityError: it is damaged.
     """
-    if not path.exists():
-        raise CannotRunError(f"no such file: {path}", hint="expected the checkpoint of a run there")
+    open_regular(path, "checkpoint").close()
     try:
         with safe_open(path, framework="numpy") as file:
-            about = json.loads(file.metadata()[METADATA_KEY])
-        return Identity(about["framework"], dict(about["settings"]), about["claim"], about["data"])
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            return _read(file)[1]
+    except _DAMAGED as error:
         raise IntegrityError(f"{path} is not a checkpoint of wmx embed: {error}") from None
+
+
+def _read(file: Any) -> tuple[int, Identity]:
+    """Return the epochs done and the run that an opened checkpoint tells of.
+
+    Raises:
+        KeyError, TypeError, ValueError, RecursionError: it tells of none.
+    """
+    about = json.loads(file.metadata()[METADATA_KEY])
+    epoch, settings = about["epoch"], about["settings"]
+    if type(epoch) is not int or epoch < 1:
+        raise ValueError(f"its epoch is {epoch!r}")
+    if not isinstance(settings, dict) or not isinstance(settings["model"], str):
+        raise TypeError("its settings are none of a run")
+    texts = (about["framework"], about["data"], about["claim"] or "")
+    if any(not isinstance(text, str) for text in texts):
+        raise TypeError("its framework, data or claim is no string")
+    return epoch, Identity(about["framework"], settings, about["claim"], about["data"])
 
 
 def data_digest(data: LabelledData) -> str:

@@ -219,7 +219,7 @@ class Evidence:
             settled=settled,
             run=Run(
                 engine=_text(run["engine"]),
-                opsets=tuple(_text(opset) for opset in run["opsets"]),
+                opsets=_texts(run["opsets"]),
                 producer=_text(run["producer"]),
             ),
             created=checked_time(predicate["created"]),
@@ -273,3 +273,9 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"found {type(value).__name__}, expected a string")
     return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError(f"found {type(value).__name__}, expected a list")
+    return tuple(map(_text, value))

@@ -59,9 +59,11 @@ class Ledger:
         data = read_bytes(self._path, "ledger", MAX_LEDGER_BYTES)
         document = canonical.loads(data, f"ledger {self._path}")
         try:
-            entries = [Disclosure(**entry) for entry in document["disclosed"]]
             if document["claim"] != self._claim or document["format"] != FORMAT:
                 raise ValueError("it is of another claim or format")
+            if not isinstance(document["disclosed"], list):
+                raise TypeError("its entries are no list")
+            entries = [_disclosure(entry) for entry in document["disclosed"]]
             expected = 0
             for entry in entries:
                 if entry.start != expected or entry.count < 1:
@@ -109,3 +111,14 @@ class Ledger:
             "format": FORMAT,
         }
         return canonical.dumps(document)
+
+
+def _disclosure(entry: Any) -> Disclosure:
+    """Read an entry; ``TypeError`` or ``ValueError`` if it is none."""
+    found = Disclosure(**entry)
+    numbers, texts = (found.start, found.count), (found.suspect, found.evidence, found.time)
+    if any(type(number) is not int for number in numbers):
+        raise TypeError("the triggers of an entry are no integers")
+    if any(not isinstance(text, str) for text in texts):
+        raise TypeError("a field of an entry is no string")
+    return found

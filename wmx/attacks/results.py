@@ -1,6 +1,7 @@
 """What attacks left of a mark, as one JSON file that grows with every attack."""
 
 import json
+import math
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -116,18 +117,63 @@ class Results:
                         f"{path} is of attacks with {name} {saved[name]}, not {value}",
                         hint="resume with the options of the first call, or choose another folder",
                     )
-            attacks = [
-                AttackResult(
-                    **{
-                        **entry,
-                        "outcomes": tuple(Measurement(**one) for one in entry["outcomes"]),
-                    }
-                )
-                for entry in document["attacks"]
-            ]
-            return cls(saved, Measurement(**document["before"]), attacks)
+            _typed(document, int, "wmx_attacks")
+            _typed(document, dict, "versions")
+            _typed(document["versions"], str, *document["versions"])
+            if document["wmx_attacks"] != FORMAT:
+                raise ValueError("it is of another format")
+            attacks = [_attack(entry) for entry in _list(document["attacks"])]
+            return cls(saved, _measurement(document["before"]), attacks)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise IntegrityError(f"{path} is not a file of attack results: {error}") from None
+
+
+def _attack(entry: Any) -> AttackResult:
+    """Read what :func:`dataclasses.asdict` made of a result; raises as :func:`_typed`."""
+    _typed(entry, str, "name", "threat", "source")
+    _typed(entry, dict, "settings")
+    _typed(entry, float, "seconds")
+    if entry["seconds"] < 0:
+        raise ValueError(f"it took {entry['seconds']} seconds")
+    if entry["error"] is not None:
+        _typed(entry, str, "error")
+    outcomes = tuple(_measurement(outcome) for outcome in _list(entry["outcomes"]))
+    return AttackResult(**{**entry, "outcomes": outcomes})
+
+
+def _measurement(entry: Any) -> Measurement:
+    """Read what :func:`dataclasses.asdict` made of a measurement; raises as :func:`_typed`."""
+    _typed(entry, float, "accuracy", "bits")
+    _typed(entry, int, "hits", "n")
+    _typed(entry, bool, "verified")
+    _typed(entry, str, "variant")
+    _typed(entry, dict, "notes")
+    _typed(entry["notes"], float, *entry["notes"])
+    found = Measurement(**entry)
+    if not (0 <= found.accuracy <= 1 and 0 <= found.hits <= found.n):
+        raise ValueError("its accuracy or its hits cannot be")
+    return found
+
+
+def _typed(entry: Any, kind: type, *names: str) -> None:
+    """Refuse an object whose fields of these names are not of a JSON type.
+
+    Raises:
+        KeyError, TypeError: one is missing, or of another type.
+        ValueError: a number is not finite.
+    """
+    for name in names:
+        value = entry[name]
+        if type(value) not in ((int, float) if kind is float else (kind,)):
+            raise TypeError(f"{name} is {value!r}")
+        if kind is float and not math.isfinite(value):
+            raise ValueError(f"{name} is {value}")
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"found {type(value).__name__}, expected a list")
+    return value
 
 
 def versions() -> dict[str, str]:

@@ -17,6 +17,7 @@ from wmx.cli.common import (
 )
 from wmx.cli.embed import TrainingDeviceChoice
 from wmx.cli.progress import attack_progress
+from wmx.printable import printable
 
 if TYPE_CHECKING:
     from wmx.attacks.attack import Target
@@ -210,9 +211,10 @@ def _text(results: "Results", paths: dict[str, Path]) -> str:
     ]
     for result in results.attacks:
         if result.error is not None:
-            lines.append(f"{result.name:<44} could not be carried out: {result.error}")
+            failed = f"{result.name:<44} could not be carried out: {result.error}"
+            lines.append(printable(failed, None))  # it may come from a file
         for one in result.outcomes:
-            name = f"{result.name}  {one.variant}"
+            name = printable(f"{result.name}  {one.variant}")
             gone = "" if one.verified else "  the mark does not verify"
             lines.append(
                 f"{name[:44]:<44} {one.accuracy:8.1%} {one.hits:5d}/{one.n} {one.bits:6.0f}{gone}"
