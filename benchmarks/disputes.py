@@ -49,7 +49,7 @@ from wmx.disputes.fine_tuning import FineTuned, default_training, fine_tune
 from wmx.disputes.holding import Exhibit
 from wmx.disputes.lineage import NEARER_BITS, Reader, identity, seed_of, trace
 from wmx.disputes.party import Party, Shown
-from wmx.disputes.probes import Ranges, draw
+from wmx.disputes.probes import Scope, draw
 from wmx.disputes.settling import Settlement, settle
 from wmx.release import Relation, Release
 from wmx.run_files import RunFiles
@@ -214,7 +214,7 @@ def theft_of(
 def taught_by(own: Path, original: Path, data: LabelledData, mark: Watermark) -> LabelledData:
     """Return the thief's samples, and the inputs that lineage will ask with his model's answers."""
     names = [identity_of(path) for path in (own, original)]
-    inputs = draw(seed_of(names), 0, TAUGHT, mark.task, Ranges.of([], mark.task))
+    inputs = draw(seed_of(names), 0, TAUGHT, Scope.of([mark.task], []))
     answers = reader(own, mark).tops(inputs)
     return LabelledData.of(
         np.concatenate([data.x_train, inputs]),

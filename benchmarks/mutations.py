@@ -1,11 +1,11 @@
-"""Does any single-byte change of a claim or an evidence leave a verdict standing?
+"""Does any single-byte change of a claim, an evidence or a release record leave it standing?
 
-Every byte of an undated claim, a dated one and two evidences is replaced by each of the 255 others
-(by ``--values`` of them, evenly spread), and is deleted and doubled.  The first evidence is that of
-a claim with 1,000 classes and four openings, so that it is small; the second has scores, two
-outputs, a shift, and weights beside the model, over ten classes.  A change counts as standing if
-the file is still read without an error: the verdict would be the same or stronger.  With ``--file``
-one is tried again, and the results of the others are kept.
+Every byte of an undated claim, a dated one, a dated release record and two evidences is replaced by
+each of the 255 others (by ``--values`` of them, evenly spread), and is deleted and doubled.  The
+first evidence is that of a claim with 1,000 classes and four openings, so that it is small; the
+second has scores, two outputs, a shift, and weights beside the model, over ten classes.  A change
+counts as standing if the file is still read without an error: the verdict would be the same or
+stronger.  With ``--file`` one is tried again, and the results of the others are kept.
 
     python benchmarks/mutations.py
 """
@@ -23,12 +23,13 @@ import harness
 
 from wmx import Claim, IntegrityError, OwnerKey
 from wmx.evidence import Evidence
+from wmx.release import Relation, Release
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from evidence_files import scored_evidence, small_evidence, small_watermark
 from tsa import Authority
 
-FILES = ("claim", "dated claim", "evidence", "evidence with scores")
+FILES = ("claim", "dated claim", "dated release", "evidence", "evidence with scores")
 
 
 def main() -> None:
@@ -38,11 +39,23 @@ def main() -> None:
     arguments = parser.parse_args()
     key = OwnerKey.generate()
     mark = small_watermark(key)
+    released = Release.sign(
+        key,
+        mark.claim,
+        relation=Relation.own,
+        model="model.onnx",
+        sha256="ab" * 32,
+        external={"model.onnx.data": "cd" * 32},
+        previous="ef" * 32,
+        software="wmx",
+    )
     with tempfile.TemporaryDirectory() as folder:
-        stamp = Authority(Path(folder)).stamp(mark.claim.envelope.signature)
+        authority = Authority(Path(folder))
+        stamp, other = (authority.stamp(file.envelope.signature) for file in (mark.claim, released))
     files: dict[str, tuple[bytes, Callable[[bytes], object]]] = {
         "claim": (mark.claim.to_bytes(), Claim.from_bytes),
         "dated claim": (mark.claim.with_timestamps([stamp]).to_bytes(), Claim.from_bytes),
+        "dated release": (released.with_timestamps([other]).to_bytes(), Release.from_bytes),
         "evidence": (small_evidence(key, mark).to_bytes(), Evidence.from_bytes),
         "evidence with scores": (scored_evidence(key).to_bytes(), Evidence.from_bytes),
     }

@@ -113,7 +113,7 @@ def test_the_whole_way_of_an_owner(
     assert fields["named"] == "owner.json"
     (lineage,) = fields["lineages"]
     assert lineage["nearer"] == "owner.json"
-    assert lineage["disagreements"] == 1024
+    assert lineage["disagreements"] == 2048
     assert fields["suspect_dating"]["trusted_time"]
     without = wmx(*call, *roots)
     assert without.code == 1

@@ -27,8 +27,9 @@ from wmx.model_header import read_header
 from wmx.pictures import read_picture
 from wmx.printable import is_file_name
 from wmx.readers import read_npz, read_table
+from wmx.release import Release
 from wmx.sandbox import wire
-from wmx.statement import PAYLOAD_TYPE as EVIDENCE_TYPE
+from wmx.statement import PAYLOAD_TYPE as STATEMENT
 from wmx.suspect.confined import ports_of
 from wmx.suspect.endpoint.messages import ProtocolError, outputs_of, parsed
 from wmx.suspect.endpoint.messages import ports_of as served
@@ -82,10 +83,24 @@ def evidence(data: bytes) -> None:
 def evidence_payload(data: bytes) -> None:
     """What the owner of the claim in the corpus might sign; it never says more than his best."""
     with suppress(IntegrityError):
-        read = Evidence.from_bytes(Envelope.seal(EVIDENCE_TYPE, data, KEY).to_bytes())
+        read = Evidence.from_bytes(Envelope.seal(STATEMENT, data, KEY).to_bytes())
         assert read.envelope.payload == data
         assert 0 <= read.weight.hits <= read.weight.n == len(read.window)
         assert read.weight.bits <= read.weight.n * np.log2(read.claim.task.classes)
+
+
+def release(data: bytes) -> None:
+    with suppress(IntegrityError):
+        assert Release.from_bytes(data).to_bytes() == data
+
+
+def release_payload(data: bytes) -> None:
+    """What the owner of the claim in the corpus might sign."""
+    with suppress(IntegrityError):
+        read = Release.from_bytes(Envelope.seal(STATEMENT, data, KEY).to_bytes())
+        assert read.envelope.payload == data
+        assert read.claim.owner == KEY.public
+        assert read.is_about(read.sha256, read.external)
 
 
 def timestamp(data: bytes) -> None:
@@ -231,6 +246,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         *(canonical_json, dsse, claim, claim_payload, evidence, evidence_payload, timestamp),
         *(encoding, key, npz, safetensors, checkpoint, onnx_walk, child_message),
         *(onnx_weights, model_header, child_ports, table, picture, attack_results),
-        *(ort_walk, served_ports, served_answer),
+        *(ort_walk, served_ports, served_answer, release, release_payload),
     )
 }

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx import canonical
-from wmx.disputes.probes import Ranges, draw, family_names
+from wmx.disputes.probes import Scope, draw, family_names
 from wmx.errors import CannotRunError
 from wmx.suspect import Suspect
 from wmx.task import Task
@@ -24,7 +24,7 @@ from wmx.ways import Way
 
 DOMAIN = b"wmx lineage 1"
 NEARER_BITS = 20.0  # the sign test has to come out at 2**-20 or less
-DISAGREEMENTS = 1024
+DISAGREEMENTS = 2048
 INPUTS_EACH = 4  # originals that agree on more than three inputs of four are too much alike
 CHUNK_BYTES = 2**24
 KEPT_BYTES = 2**28  # of all inputs on which originals disagree
@@ -130,7 +130,7 @@ def trace(
     task = first.task
     if len({(one.task.kind, one.task.shape) for one in (*suspect, first, second)}) > 1:
         return Lineage(failure="the claims are for models of different inputs")
-    ranges = Ranges.of(known, task)
+    scope = Scope.of((first.task, second.task), known)
     wanted = min(DISAGREEMENTS, KEPT_BYTES // _bytes_each(task))
     inputs = 0
     kept: list[NDArray[Any]] = []
@@ -138,7 +138,7 @@ def trace(
     answers = np.empty((2, 0), np.int64)
     families = np.empty(0, np.int64)
     try:
-        for start, drawn in _drawn(seed_of(names), wanted, task, ranges):
+        for start, drawn in _drawn(seed_of(names), wanted, scope):
             tops = np.stack([one.tops(drawn) for one in (first, second)])
             differ = (tops[0] != tops[1]) & (tops >= 0).all(axis=0)
             new = [row for row in np.flatnonzero(differ) if _is_new(drawn[row], seen)]
@@ -174,14 +174,12 @@ def trace(
     )
 
 
-def _drawn(
-    seed: bytes, wanted: int, task: Task, ranges: Ranges
-) -> Iterator[tuple[int, NDArray[Any]]]:
+def _drawn(seed: bytes, wanted: int, scope: Scope) -> Iterator[tuple[int, NDArray[Any]]]:
     """Yield all inputs there are in chunks, with the index of the first of each."""
-    rows = max(1, min(256, CHUNK_BYTES // _bytes_each(task)))
+    rows = max(1, min(256, CHUNK_BYTES // _bytes_each(scope.task)))
     most = INPUTS_EACH * wanted
     for start in range(0, most, rows):
-        yield start, draw(seed, start, min(rows, most - start), task, ranges)
+        yield start, draw(seed, start, min(rows, most - start), scope)
 
 
 def _is_new(drawn: NDArray[Any], seen: set[bytes]) -> bool:

@@ -4,69 +4,82 @@ Input ``i`` is of family ``i mod F`` and drawn from a SHAKE-256 stream of its ow
 arithmetic only, so that every machine draws the same.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wmx import canonical
 from wmx.encoding import u32
 from wmx.stream import shake, uniform_integers
 from wmx.task import Task
 
 STEPS = 2**16  # into which the range of a feature is cut
 FEW_TOKENS = 8
+SPREAD_OF_BYTES = 74  # standard deviation of uniform bytes
+LEAST_SPREAD, MOST_SPREAD = 16, 1024  # in 256ths
 Pixels: TypeAlias = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Ranges:
-    """Between what the numbers of an input lie.
+class Scope:
+    """What hangs on the claims: between what the numbers of an input lie.
 
     Attributes:
-        low, high: of each feature, float64 [F]; of all token ids, one number each; pixels need
-            none.
+        task: kind and shape.
+        low, high: of each feature, float64 [F]; of all token ids, one number each.
+        contrasts: of pictures: center and spread of each channel, int64 [C], as each claim says
+            that its model normalises; every other picture has all contrast there is.
     """
 
+    task: Task
     low: NDArray[np.float64]
     high: NDArray[np.float64]
+    contrasts: tuple[tuple[NDArray[np.int64], NDArray[np.int64]], ...] = ()
 
     @classmethod
-    def of(cls, inputs: Sequence[NDArray[Any]], task: Task) -> Self:
-        """Return the ranges that inputs in canonical form span.
+    def of(cls, tasks: Iterable[Task], known: Sequence[NDArray[Any]]) -> Self:
+        """Return what follows from claims, whose order is of no account.
 
         Args:
-            inputs: [n, *task.shape] each; the triggers that a judge knows.
-            task: of all of them.
+            tasks: of the claims, of one kind and shape.
+            known: triggers of the claims, [n, *task.shape] each, whose range features and tokens
+                have.
         """
+        each = {canonical.dumps(task.to_json()): task for task in tasks}
+        ordered = [each[text] for text in sorted(each)]
+        task = ordered[0]
         if task.kind == "image":
-            return cls(np.zeros(1), np.full(1, 255.0))
+            contrasts = tuple(_contrast(one) for one in ordered)
+            return cls(task, np.zeros(1), np.full(1, 255.0), contrasts)
         axis = 0 if task.kind == "features" else None
-        joined = np.concatenate(list(inputs)).astype(np.float64)
+        joined = np.concatenate(list(known)).astype(np.float64)
         return cls(
+            task,
             np.atleast_1d(joined.min(axis=axis)).astype(np.float64),
             np.atleast_1d(joined.max(axis=axis)).astype(np.float64),
         )
 
 
-def draw(seed: bytes, start: int, count: int, task: Task, ranges: Ranges) -> NDArray[Any]:
+def draw(seed: bytes, start: int, count: int, scope: Scope) -> NDArray[Any]:
     """Return inputs ``start .. start + count - 1`` in canonical form, [count, *task.shape].
 
     Args:
         seed: 32 bytes.
         start: index of the first.
         count: how many.
-        task: gives kind and shape.
-        ranges: for features and tokens.
+        scope: kind, shape and ranges.
     """
-    families = FAMILIES[task.kind]
-    return np.stack(
-        [
-            families[index % len(families)][1](seed + u32(index), task, ranges)
-            for index in range(start, start + count)
-        ]
-    )
+    families = FAMILIES[scope.task.kind]
+    drawn = []
+    for index in range(start, start + count):
+        found = families[index % len(families)][1](seed + u32(index), scope)
+        turn = index // len(families) % (1 + len(scope.contrasts))
+        drawn.append(_at_contrast(found, *scope.contrasts[turn - 1]) if turn else found)
+    return np.stack(drawn)
 
 
 def family_names(task: Task) -> list[str]:
@@ -74,58 +87,58 @@ def family_names(task: Task) -> list[str]:
     return [name for name, _ in FAMILIES[task.kind]]
 
 
-def _pixels(seed: bytes, task: Task, ranges: Ranges) -> Pixels:
+def _pixels(seed: bytes, scope: Scope) -> Pixels:
     """Every pixel by itself."""
-    return _noise(seed, task.shape)
+    return _noise(seed, scope.task.shape)
 
 
-def _cells(seed: bytes, task: Task, ranges: Ranges) -> Pixels:
+def _cells(seed: bytes, scope: Scope) -> Pixels:
     """A grid of even cells."""
-    height, width, _ = task.shape
-    grid = _grid(seed, task)
+    height, width, _ = scope.task.shape
+    grid = _grid(seed, scope.task)
     rows = np.arange(height) * len(grid) // height
     columns = np.arange(width) * grid.shape[1] // width
     cells: Pixels = grid[rows[:, None], columns[None, :]]
     return cells
 
 
-def _smooth(seed: bytes, task: Task, ranges: Ranges) -> Pixels:
+def _smooth(seed: bytes, scope: Scope) -> Pixels:
     """A coarse grid of values with straight lines between them."""
-    return _interpolated(_grid(seed, task), task)
+    return _interpolated(_grid(seed, scope.task), scope.task)
 
 
-def _mixed(seed: bytes, task: Task, ranges: Ranges) -> Pixels:
+def _mixed(seed: bytes, scope: Scope) -> Pixels:
     """Half a smooth picture, half pixels by themselves."""
-    noise = _noise(seed + b"noise", task.shape).astype(np.int64)
-    return ((noise + _smooth(seed, task, ranges)) // 2).astype(np.uint8)
+    noise = _noise(seed + b"noise", scope.task.shape).astype(np.int64)
+    return ((noise + _smooth(seed, scope)) // 2).astype(np.uint8)
 
 
-def _uniform(seed: bytes, task: Task, ranges: Ranges) -> NDArray[np.float32]:
+def _uniform(seed: bytes, scope: Scope) -> NDArray[np.float32]:
     """Every feature anywhere in its range."""
-    steps = uniform_integers(seed, task.shape[0], STEPS + 1)
-    return _between(steps, ranges)
+    steps = uniform_integers(seed, scope.task.shape[0], STEPS + 1)
+    return _between(steps, scope)
 
 
-def _beyond(seed: bytes, task: Task, ranges: Ranges) -> NDArray[np.float32]:
+def _beyond(seed: bytes, scope: Scope) -> NDArray[np.float32]:
     """Every feature anywhere in a range twice as wide."""
-    steps = uniform_integers(seed, task.shape[0], 2 * STEPS + 1)
-    return _between(steps - STEPS // 2, ranges)
+    steps = uniform_integers(seed, scope.task.shape[0], 2 * STEPS + 1)
+    return _between(steps - STEPS // 2, scope)
 
 
-def _any_tokens(seed: bytes, task: Task, ranges: Ranges) -> NDArray[np.int32]:
+def _any_tokens(seed: bytes, scope: Scope) -> NDArray[np.int32]:
     """Every token by itself."""
-    low, high = int(ranges.low[0]), int(ranges.high[0])
-    return (low + uniform_integers(seed, task.shape[0], high - low + 1)).astype(np.int32)
+    low, high = int(scope.low[0]), int(scope.high[0])
+    return (low + uniform_integers(seed, scope.task.shape[0], high - low + 1)).astype(np.int32)
 
 
-def _few_tokens(seed: bytes, task: Task, ranges: Ranges) -> NDArray[np.int32]:
+def _few_tokens(seed: bytes, scope: Scope) -> NDArray[np.int32]:
     """A few tokens again and again."""
-    low, high = int(ranges.low[0]), int(ranges.high[0])
+    low, high = int(scope.low[0]), int(scope.high[0])
     few = low + uniform_integers(seed + b"few", FEW_TOKENS, high - low + 1)
-    return few[uniform_integers(seed, task.shape[0], FEW_TOKENS)].astype(np.int32)
+    return few[uniform_integers(seed, scope.task.shape[0], FEW_TOKENS)].astype(np.int32)
 
 
-Family: TypeAlias = tuple[str, Callable[[bytes, Task, Ranges], NDArray[Any]]]
+Family: TypeAlias = tuple[str, Callable[[bytes, Scope], NDArray[Any]]]
 FAMILIES: dict[str, tuple[Family, ...]] = {
     "image": (("pixels", _pixels), ("cells", _cells), ("smooth", _smooth), ("mixed", _mixed)),
     "features": (("uniform", _uniform), ("beyond", _beyond)),
@@ -160,5 +173,25 @@ def _interpolated(grid: Pixels, task: Task) -> Pixels:
     return values.astype(np.uint8)
 
 
-def _between(steps: NDArray[np.int64], ranges: Ranges) -> NDArray[np.float32]:
-    return (ranges.low + (ranges.high - ranges.low) * (steps / STEPS)).astype(np.float32)
+def _between(steps: NDArray[np.int64], scope: Scope) -> NDArray[np.float32]:
+    return (scope.low + (scope.high - scope.low) * (steps / STEPS)).astype(np.float32)
+
+
+def _contrast(task: Task) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the mean of a task's pixels, and half their standard deviation over that of bytes.
+
+    In whole pixels, and in 256ths; as the claim states them, brought to what there can be.
+    """
+    low, high = Fraction(task.low), Fraction(task.high)
+    pixels = 255 / (high - low)
+    centers = [round((Fraction(mean) - low) * pixels) for mean in task.mean]
+    spreads = [round(Fraction(std) * pixels * 256 / (2 * SPREAD_OF_BYTES)) for std in task.std]
+    return (
+        np.array([min(max(center, 0), 255) for center in centers]),
+        np.array([min(max(spread, LEAST_SPREAD), MOST_SPREAD) for spread in spreads]),
+    )
+
+
+def _at_contrast(pixels: Pixels, center: NDArray[np.int64], spread: NDArray[np.int64]) -> Pixels:
+    moved = center + (pixels.astype(np.int64) - 128) * spread // 256
+    return np.clip(moved, 0, 255).astype(np.uint8)
