@@ -18,7 +18,7 @@ from wmx.verdict import Verdict, bits_to_ask, measure
 NEVER_CHECKED = (
     "that the file is the one in dispute: compare its SHA-256 with the other side's",
     "who made the model, with what right, or who was first: a mark can be trained into a stolen "
-    "model too, and then dates decide",
+    "model too, and then dated originals decide (wmx dispute)",
 )
 
 
