@@ -1,7 +1,9 @@
 """The walk before the runtime: honest files pass, its work is bounded, and bytes cannot hide."""
 
+import sys
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import onnx
@@ -9,10 +11,12 @@ import onnx_models
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from protobuf_by_hand import function, functions, model
 
 from wmx import CannotRunError, OwnerKey, Watermark
-from wmx.protobuf import BYTES, VARINT, Budget, MalformedError, numbers, read_message
+from wmx.protobuf import BYTES, VARINT, numbers, read_message, text
 from wmx.suspect.onnx_rules import require_harmless
+from wmx.work import BYTES_PER_STEP, MalformedError, Work
 
 SAMPLES = sorted(Path(onnx.__file__).parent.glob("backend/test/data/**/*.onnx"))
 
@@ -42,21 +46,84 @@ def test_numbers_are_those_that_onnx_writes(values: list[int], packed: bool) -> 
     else:
         data = onnx.TensorProto(dims=values).SerializeToString()
         wanted, number = {1: VARINT}, 1
-    fields = read_message(memoryview(data), wanted, frozenset(), Budget(1000))
-    assert numbers(fields.get(number, []), Budget(1000)) == values
+    fields = read_message(memoryview(data), wanted, frozenset(), Work(1000))
+    assert numbers(fields.get(number, []), Work(1000)) == values
 
 
 def test_the_work_is_bounded() -> None:
     data = memoryview(b"\x08\x01" * 100)
-    read_message(data, {}, frozenset(), Budget(100))
-    with pytest.raises(MalformedError, match="more fields than wmx reads"):
-        read_message(data, {}, frozenset(), Budget(99))
-    with pytest.raises(MalformedError, match="more fields than wmx reads"):
-        numbers([memoryview(b"\x01" * 100)], Budget(99))
+    read_message(data, {}, frozenset(), Work(100))
+    with pytest.raises(MalformedError, match="more work than any honest file"):
+        read_message(data, {}, frozenset(), Work(99))
+    with pytest.raises(MalformedError, match="more work than any honest file"):
+        numbers([memoryview(b"\x01" * 100)], Work(99))
 
 
 def test_what_may_stand_once_stands_once() -> None:
     twice = memoryview(b"\x0a\x01a\x0a\x01b")
-    assert len(read_message(twice, {1: BYTES}, frozenset(), Budget(9))[1]) == 2
+    assert len(read_message(twice, {1: BYTES}, frozenset(), Work(9))[1]) == 2
     with pytest.raises(MalformedError, match="stands twice"):
-        read_message(twice, {1: BYTES}, frozenset((1,)), Budget(9))
+        read_message(twice, {1: BYTES}, frozenset((1,)), Work(9))
+
+
+# the work hangs on the size of the file alone
+
+
+def steps_of(data: bytes) -> int:
+    """Return how many lines of Python a walk runs through, which no machine makes more or fewer."""
+    lines = 0
+
+    def count(frame: FrameType, event: str, argument: object) -> object:
+        nonlocal lines
+        lines += event == "line"
+        return count
+
+    sys.settrace(count)
+    try:
+        with suppress(CannotRunError):
+            require_harmless(data, "x")
+    finally:
+        sys.settrace(None)
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("calls", "apart"), [(1, 1), (3, 1), (3, 5)], ids=["chain", "braid", "wide braid"]
+)
+def test_functions_that_call_each_other_are_walked_once(calls: int, apart: int) -> None:
+    """A chain of 488 kB once took 20 s, and one of twice its size four times as long."""
+    short, long = (functions(count, calls, steps=apart) for count in (100, 400))
+    few, many = (steps_of(data) for data in (short, long))
+    assert few < many < 1.3 * few * len(long) / len(short)
+
+
+def test_functions_that_call_themselves_or_double_are_refused() -> None:
+    loops = {
+        "itself": model(b"", function(b"A", [b"A"])),
+        "in a ring": model(
+            b"", function(b"A", [b"B"]), function(b"B", [b"C"]), function(b"C", [b"A"])
+        ),
+        "far in": model(
+            b"",
+            *(function(b"%d" % i, [b"%d" % (i + 1)]) for i in range(50)),
+            function(b"50", [b"20"]),
+        ),
+    }
+    for name, data in loops.items():
+        with pytest.raises(CannotRunError, match="functions that call themselves"):
+            require_harmless(data, name)
+    shared = model(
+        b"", function(b"D", []), function(b"B", [b"D"]), function(b"A", [b"B", b"B", b"D"])
+    )
+    require_harmless(shared, "called several times, and in no ring")
+    require_harmless(functions(18, 2), "written out: Fibonacci of 18")
+    with pytest.raises(CannotRunError, match="200,000 nodes with its functions written out"):
+        require_harmless(functions(60, 2), "written out: Fibonacci of 60")
+
+
+def test_long_texts_are_work_too() -> None:
+    words = Work(100)
+    assert text([b"a" * 10 * BYTES_PER_STEP], words) == "a" * 640
+    assert words.left == 89
+    with pytest.raises(MalformedError, match="more work than any honest file"):
+        text([b"a" * 100 * BYTES_PER_STEP], words)

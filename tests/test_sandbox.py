@@ -255,7 +255,8 @@ HONEST = {
     "'provider': 'CPUExecutionProvider'})",
     "load": "Message('loaded', {'provider': 'p', 'version': 'v', "
     "'inputs': [['x', 'tensor(float)', [None, 1, 8, 8]]], "
-    "'outputs': [['y', 'tensor(float)', [None, 10]]]})",
+    "'outputs': [['y', 'tensor(float)', [None, 10]]], 'opsets': ['ai.onnx 17'], "
+    "'producer': 'tests'})",
     "run": "Message('answers', {}, (np.zeros((100, 10), np.float32),))",
 }
 
@@ -281,6 +282,13 @@ def test_the_honest_stand_in_is_believed(
 PORT = "['x', 'tensor(float)', [None, 1, 8, 8]]"
 
 
+def loaded(**lies: str) -> str:
+    """Return what a child says that has loaded a model, but for these."""
+    words = {"inputs": f"[{PORT}]", "outputs": "[['y', 'tensor(float)', [None, 10]]]"}
+    words |= {"opsets": "['ai.onnx 17']", "producer": "'tests'"} | lies
+    return f"Message('loaded', {{{', '.join(f'{k!r}: {v}' for k, v in words.items())}}})"
+
+
 @pytest.mark.parametrize(
     ("lie", "message"),
     [
@@ -294,6 +302,20 @@ PORT = "['x', 'tensor(float)', [None, 1, 8, 8]]"
         ({"load": "Message('loaded', {'inputs': [['x' * 300, 't', []]]})"}, "cannot be"),
         ({"load": "Message('loaded', {'inputs': [[1, 't', []]]})"}, "cannot be"),
         ({"load": "Message('loaded', {'inputs': ['abc']})"}, "cannot be"),
+        ({"load": loaded(opsets="'ai.onnx 17'")}, "sent no list"),
+        ({"load": loaded(opsets="['x'] * 33")}, "endless"),
+        ({"load": loaded(opsets="[17]")}, "operator sets or a producer that cannot be"),
+        ({"load": loaded(producer="None")}, "operator sets or a producer that cannot be"),
+        ({"load": loaded(producer="'p' * 999")}, "operator sets or a producer that cannot be"),
+        ({"load": "Message('needs', {})"}, "sent no list"),
+        ({"load": "Message('needs', {'files': []})"}, "asked for a file twice, or for none"),
+        ({"load": "Message('needs', {'files': ['w', 'w']})"}, "asked for a file twice"),
+        ({"load": "Message('needs', {'files': ['w'] * 1001})"}, "endless"),
+        ({"load": "Message('needs', {'files': ['../w']})"}, "what is no name of one"),
+        ({"load": "Message('needs', {'files': ['owner.pem']})"}, "expected a name that exporters"),
+        ({"load": "Message('needs', {'files': ['.netrc']})"}, "hidden"),
+        ({"load": "Message('needs', {'files': ['suspect.bin']})"}, "no such file"),
+        ({"load": "Message('weights')"}, "something else than was asked"),
         ({"run": "Message('answers')"}, "gave 0 outputs, expected 1"),
         ({"run": "Message('loaded')"}, "something else than was asked"),
         ({"run": "Message('answers', {}, (np.zeros((99, 10)),))"}, "no classifier output"),

@@ -13,8 +13,8 @@ import pytest
 
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark, verify
 from wmx.suspect import open_suspect, runtime
-from wmx.suspect.model_files import ModelFiles
 from wmx.suspect.onnx_file import OnnxFile
+from wmx.suspect.own_model import OwnModel, loaded_from
 from wmx.task import Task
 from wmx.triggers.features import Features
 
@@ -103,14 +103,15 @@ def test_no_classifier_output(watermark: Watermark, tmp_path: Path) -> None:
 def test_weights_beside_the_file_are_read_and_hashed(
     watermark: Watermark, model: bytes, tmp_path: Path, together: bool, own: bool
 ) -> None:
-    """As exporters write them: in one file, or each tensor in its own."""
+    """In one file, as most exporters write them, or each tensor in its own, by its own name."""
     path = tmp_path / "suspect.onnx"
-    onnx_models.save_with_weights_beside(model, path, "weights.bin" if together else None)
+    onnx_models.save_with_weights_beside(model, path, "suspect.onnx.data" if together else None)
     weights = sorted(set(tmp_path.iterdir()) - {path})
     assert len(weights) == 1 if together else len(weights) > 1
     whole = tmp_path / "whole.onnx"
     whole.write_bytes(model)
-    with closing(open_suspect(path, "cpu", own=own)) as suspect:
+    named = () if together else weights
+    with closing(open_suspect(path, "cpu", own=own, weights=named)) as suspect:
         assert suspect.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
         assert suspect.external == {
             file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in weights
@@ -126,21 +127,20 @@ def test_weights_are_taken_from_what_was_hashed_and_from_nowhere_else(
     watermark: Watermark, model: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "suspect.onnx"
-    onnx_models.save_with_weights_beside(model, path, "weights.bin")
+    onnx_models.save_with_weights_beside(model, path, "suspect.bin")
     monkeypatch.chdir(tmp_path)  # where the runtime would find it
+    own = OwnModel.read(path)
     with pytest.raises(CannotRunError, match="which was not given"):
-        runtime.load(path.read_bytes(), "x", "cpu")
-    files = ModelFiles.read(path)
-    (tmp_path / "weights.bin").write_bytes(bytes(2**16))
-    session = runtime.load(files.data, "x", "cpu", external=dict(files.external))
+        runtime.load(own.data, own.outline, "cpu")
+    (tmp_path / "suspect.bin").write_bytes(bytes(2**16))
+    session = own.loaded()
     inputs = {session.inputs[0].name: np.ones((1, 1, 8, 8), np.float32)}
-    (tmp_path / "whole.onnx").write_bytes(model)
-    expected = runtime.load(model, "x", "cpu").run(inputs)
+    expected = loaded_from(model, "x").run(inputs)
     np.testing.assert_array_equal(session.run(inputs)[0], expected[0])
     with pytest.raises(
-        CannotRunError, match=r"this attack needs a model in one file.*weights\.bin"
+        CannotRunError, match=r"this attack needs a model in one file.*suspect\.bin"
     ):
-        files.in_one("this attack")
+        own.in_one("this attack")
 
 
 def test_a_free_batch_that_only_takes_one_input_at_a_time(

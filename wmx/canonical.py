@@ -5,13 +5,16 @@ written as a string.
 """
 
 import json
-from typing import Any
+from typing import IO, Any, cast
 
 import rfc8785
 
+from wmx.budget import consult, consulted, require_room
 from wmx.errors import IntegrityError
 
 MAX_VALUES = 8_000_000  # at worst a gigabyte of memory: an empty list takes twenty times its text
+BYTES_PER_VALUE = 125
+WRITES_AT_ONCE = 4096  # after so many pieces the budget is consulted
 UNCHANGED_HINT = "use the file exactly as wmx wrote it, byte for byte"
 
 
@@ -33,20 +36,27 @@ def loads(data: bytes, what: str) -> Any:
     Raises:
         IntegrityError: not JSON, not UTF-8, nested too deeply, of more values than any file of wmx
             holds, or not in the canonical form.
+        LimitError: a budget is held, and it takes more time or memory than is left of it.
     """
-    if sum(map(data.count, (b",", b"[", b"{"))) > MAX_VALUES:
+    count = sum(map(data.count, (b",", b"[", b"{")))
+    if count > MAX_VALUES:
         raise IntegrityError(
             f"{what} holds more than {MAX_VALUES:,} values", hint="no file of wmx holds so many"
         )
+    # as text and again as its values; a character beyond ASCII makes it four bytes for each
+    texts = len(data) * (2 if data.isascii() else 8)
+    require_room(texts + BYTES_PER_VALUE * count, f"reading {what}")
+    original = _Original(data)
     try:
         value = json.loads(data.decode("utf-8"))
-        canonical = dumps(value)
+        _refuse_floats(value)
+        rfc8785.dump(value, cast("IO[bytes]", original))
     except (ValueError, RecursionError):  # every decoding error and rfc8785's own are ValueErrors
         raise IntegrityError(
             f"{what} is not JSON in the canonical form of RFC 8785",
             hint="was it edited, re-formatted or cut off? use the file exactly as wmx wrote it",
         ) from None
-    if canonical != data:
+    if not original.is_matched:
         raise IntegrityError(
             f"{what} was changed: it is JSON, but not in the canonical form of RFC 8785",
             hint=UNCHANGED_HINT,
@@ -54,12 +64,37 @@ def loads(data: bytes, what: str) -> Any:
     return value
 
 
+class _Original:
+    """In the place of a file to write the canonical form to: compares it with what was read."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._position = 0
+        self._matches = True
+        self._writes = 0
+
+    def write(self, piece: bytes) -> int:
+        """Compare the next bytes."""
+        self._writes += 1
+        if self._writes % WRITES_AT_ONCE == 0:
+            consult()
+        if not self._data.startswith(piece, self._position):
+            self._matches = False
+        self._position += len(piece)
+        return len(piece)
+
+    @property
+    def is_matched(self) -> bool:
+        """Whether all was written as it stands there."""
+        return self._matches and self._position == len(self._data)
+
+
 def _refuse_floats(value: Any) -> None:
     if isinstance(value, float):
         raise ValueError(f"float {value!r} in canonical JSON, expected a string or an integer")
     if isinstance(value, dict):
-        for item in value.values():
-            _refuse_floats(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _refuse_floats(item)
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return
+    for item in consulted(value):
+        _refuse_floats(item)

@@ -1,6 +1,6 @@
 """Checking evidence without any secret: what it shows, and what it does not (docs/evidence.md)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from wmx.errors import IntegrityError
 from wmx.evidence import Evidence
 from wmx.sandbox.limits import Limits
 from wmx.sandbox.process import Sandbox
-from wmx.suspect import open_suspect
+from wmx.suspect import Suspect, open_suspect
 from wmx.suspect.device import Device
 from wmx.timestamp import Dating, Roots, date_claim
 from wmx.verdict import Verdict, bits_to_ask, measure
@@ -131,6 +131,8 @@ def check(
     roots: Roots = (),
     device: Device = "auto",
     limits: Limits | None = None,
+    weights: Iterable[str | Path] = (),
+    apart_from: Iterable[str | Path] = (),
 ) -> Checked:
     """Check an evidence, which was read and so is in order by itself.
 
@@ -142,6 +144,7 @@ def check(
         roots: certificates of the timestamp authorities that are trusted.
         device: where the model runs.
         limits: of the process that runs it; the library's if ``None``.
+        weights, apart_from: as in :func:`wmx.open_suspect`.
 
     Raises:
         IntegrityError: it is about another model or claim.
@@ -151,7 +154,23 @@ def check(
     """
     dating = date_claim(_with_given(evidence.claim, claim), roots)
     required = bits_to_ask(min_bits, trusted_timestamp=dating.is_trusted)
-    repeated = None if model is None else _repeat(evidence, model, required, dating, device, limits)
+    repeated = None
+    if model is not None:
+        with (
+            Sandbox.start(limits) as sandbox,
+            closing(
+                open_suspect(
+                    model,
+                    device,
+                    sandbox=sandbox,
+                    settled=evidence.settled,
+                    weights=weights,
+                    apart_from=apart_from,
+                )
+            ) as suspect,
+        ):
+            require_about(evidence, suspect.sha256, suspect.external, str(model))
+            repeated = _repeat(evidence, suspect, required, dating)
     return Checked(
         evidence=evidence,
         dating=dating,
@@ -173,29 +192,17 @@ def _with_given(claim: Claim, given: Claim | None) -> Claim:
     return claim.dated_by_both(given)
 
 
-def _repeat(
-    evidence: Evidence,
-    model: str | Path,
-    required: float,
-    dating: Dating,
-    device: Device,
-    limits: Limits | None,
-) -> Verdict:
+def _repeat(evidence: Evidence, suspect: Suspect, required: float, dating: Dating) -> Verdict:
     """Give the disclosed triggers to the model and count again.
 
     All of it anew, by the checker's own runtime: the ways are those that fit this file, not those
     that the evidence names.
     """
-    with (
-        Sandbox.start(limits) as sandbox,
-        closing(open_suspect(model, device, sandbox=sandbox, settled=evidence.settled)) as suspect,
-    ):
-        require_about(evidence, suspect.sha256, suspect.external, str(model))
-        return measure(
-            suspect,
-            evidence.window,
-            required=required,
-            dating=dating,
-            claims_tried=evidence.claims_tried,
-            starts=evidence.claim.n,
-        )
+    return measure(
+        suspect,
+        evidence.window,
+        required=required,
+        dating=dating,
+        claims_tried=evidence.claims_tried,
+        starts=evidence.claim.n,
+    )

@@ -6,6 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from wmx.budget import consulted
 from wmx.encoding import encode_array, encode_rows, u32
 from wmx.merkle import audit_paths, head_from_path, leaf_hash, tree_head
 from wmx.stream import shake
@@ -41,7 +42,7 @@ def draw_blinds(secret: bytes, n: int) -> tuple[bytes, ...]:
         secret: 32 bytes from :meth:`wmx.keys.OwnerKey.trigger_secret`.
         n: number of triggers.
     """
-    return tuple(shake(secret + b"blind" + u32(index), 32) for index in range(n))
+    return tuple(shake(secret + b"blind" + u32(index), 32) for index in consulted(range(n)))
 
 
 def commitment_root(triggers: NDArray[Any], blinds: Sequence[bytes]) -> bytes:
@@ -73,4 +74,4 @@ def open_triggers(
 
 def _leaves(triggers: NDArray[Any], blinds: Sequence[bytes]) -> list[bytes]:
     encoded = encode_rows(triggers)
-    return [leaf_hash(blind + row) for blind, row in zip(blinds, encoded, strict=True)]
+    return [leaf_hash(blind + row) for blind, row in consulted(zip(blinds, encoded, strict=True))]

@@ -47,6 +47,15 @@ class SuspectDiedError(WmxError):
     exit_code = 4
 
 
+class LimitError(WmxError):
+    """What hangs on a stranger's files took, or would take, more time or memory than its limit.
+
+    No kind of :class:`CannotRunError`, for the same reason: there is nothing left to try it with.
+    """
+
+    exit_code = 4
+
+
 class MissingExtraError(CannotRunError):
     """An optional dependency is not installed."""
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx.errors import CannotRunError
-from wmx.suspect import runtime
 from wmx.suspect.feeding import feedings
+from wmx.suspect.own_model import loaded_from
 from wmx.task import Task
 
 BATCH_SIZES = (1, 5)
@@ -38,7 +38,7 @@ def check_export(
             f"the exported file is not valid ONNX: {error}",
             hint="this is a fault of the exporter; another version of it may do",
         ) from None
-    session = runtime.load(data, "the exported file", "cpu")
+    session = loaded_from(data, "the exported file")
     found = feedings(session.inputs, task) if len(session.inputs) == 1 else []
     if not found or not found[0].is_plain(task):
         raise CannotRunError(

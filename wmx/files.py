@@ -1,16 +1,19 @@
 """Reading with a size limit, and writing so that a file is always the old or the new one."""
 
 import contextlib
+import hashlib
 import os
 import stat
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
+from wmx.budget import require_room
 from wmx.errors import CannotRunError
 
 SECRET_MODE = 0o600
 PUBLIC_MODE = 0o644
+PIECE_BYTES = 2**20
 
 
 def read_bytes(path: str | Path, what: str, limit: int | None = None) -> bytes:
@@ -23,18 +26,41 @@ def read_bytes(path: str | Path, what: str, limit: int | None = None) -> bytes:
 
     Raises:
         CannotRunError: no such file, not a regular file, unreadable, or larger than ``limit``.
+        LimitError: a budget is held, and it is larger than what is left of it.
     """
-    data = read_head(path, what, -1 if limit is None else limit + 1)
-    if limit is not None and len(data) > limit:
-        raise CannotRunError(f"{what} {path} is larger than {limit:,} bytes")
-    return data
+    with open_regular(path, what) as file:
+        size = os.fstat(file.fileno()).st_size
+        if limit is not None and size > limit:
+            raise CannotRunError(f"{what} {path} is larger than {limit:,} bytes")
+        require_room(size, f"the {what} {path}")
+        return _read(file, path, what, size)
 
 
 def read_head(path: str | Path, what: str, size: int) -> bytes:
-    """Return the first ``size`` bytes of a regular file, all of them at -1.  As read_bytes."""
+    """Return the first ``size`` bytes of a regular file.  As read_bytes."""
+    with open_regular(path, what) as file:
+        return _read(file, path, what, size)
+
+
+def _read(file: BinaryIO, path: str | Path, what: str, size: int) -> bytes:
+    try:
+        return file.read(size)
+    except OSError as error:
+        raise CannotRunError(f"cannot read {what} {path}: {error.strerror}") from None
+
+
+def sha256_of(path: str | Path, what: str) -> str:
+    """Return the SHA-256 of a regular file, hexadecimal, without holding all of it in memory.
+
+    Raises:
+        CannotRunError: as :func:`read_bytes`.
+    """
+    digest = hashlib.sha256()
     with open_regular(path, what) as file:
         try:
-            return file.read(size)
+            while piece := file.read(PIECE_BYTES):
+                digest.update(piece)
+            return digest.hexdigest()
         except OSError as error:
             raise CannotRunError(f"cannot read {what} {path}: {error.strerror}") from None
 

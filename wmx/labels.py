@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from wmx.budget import consulted
 from wmx.encoding import u32
 from wmx.stream import WORD, shake, uniform_integers
 
@@ -54,7 +55,7 @@ def derive_labels(
     limit = WORD - WORD % classes
     prefix = b"wmx-3 label" + key
     labels = np.empty(len(blinds), np.int64)
-    for place, blind in enumerate(blinds):
+    for place, blind in enumerate(consulted(blinds)):
         seed = prefix + u32(start + place) + blind
         word = int.from_bytes(shake(seed, 4), "big")
         # almost always the first word of the stream decides

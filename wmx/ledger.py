@@ -37,13 +37,18 @@ class Disclosure:
     time: str
 
 
+def ledger_folder(key_path: str | Path) -> Path:
+    """Return the folder of the ledgers of a key, which may be named by a link to it."""
+    key = Path(key_path).resolve()
+    return key.with_name(f"{key.name}.spent")
+
+
 class Ledger:
     """The disclosed triggers of one claim."""
 
     def __init__(self, key_path: str | Path, claim: Claim) -> None:
         """Use the ledger beside the key at ``key_path``, which may be a link to it."""
-        key = Path(key_path).resolve()
-        self._folder = key.with_name(f"{key.name}.spent")
+        self._folder = ledger_folder(key_path)
         self._claim = claim.digest
         self._path = self._folder / f"{claim.digest}.json"
 

@@ -7,6 +7,8 @@ https://protobuf.dev/programming-guides/encoding/.
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+from wmx.work import MalformedError, Work
+
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 MAX_VARINT_BYTES = 10
 MAX_TAG, MAX_TAG_BYTES = 2**32 - 1, 5
@@ -14,25 +16,8 @@ MAX_TAG, MAX_TAG_BYTES = 2**32 - 1, 5
 Fields: TypeAlias = dict[int, list[Any]]
 
 
-class MalformedError(ValueError):
-    """The bytes are not a message, or are read in two ways by two readers."""
-
-
-class Budget:
-    """How many fields may still be read, over all messages of a file."""
-
-    def __init__(self, fields: int) -> None:
-        self.left = fields
-
-    def take(self) -> None:
-        """Count one field.  Raises :class:`MalformedError` when none is left."""
-        self.left -= 1
-        if self.left < 0:
-            raise MalformedError("it has more fields than wmx reads")
-
-
 def read_message(
-    view: memoryview, wanted: Mapping[int, int], once: frozenset[int], budget: Budget
+    view: memoryview, wanted: Mapping[int, int], once: frozenset[int], work: Work
 ) -> Fields:
     """Return the wanted fields of a message: varints as integers, bytes as views.
 
@@ -40,15 +25,16 @@ def read_message(
         view: the message.
         wanted: wire type by field number.  A repeated number may also come packed, as bytes.
         once: the fields that may stand once.  Readers differ in what a second one means.
-        budget: of the whole file.
+        work: left for the whole file.
 
     Raises:
-        MalformedError: cut off, of another wire type, or a field of ``once`` stands twice.
+        MalformedError: cut off, of another wire type, a field of ``once`` stands twice, or the
+            work is used up.
     """
     found: Fields = {}
     position, end = 0, len(view)
     while position < end:
-        budget.take()
+        work.take()
         begin = position
         tag, position = _varint(view, begin, end)
         if tag > MAX_TAG or position - begin > MAX_TAG_BYTES:
@@ -83,7 +69,7 @@ def read_message(
     return found
 
 
-def numbers(values: list[Any], budget: Budget) -> list[int]:
+def numbers(values: list[Any], work: Work) -> list[int]:
     """Return repeated varints, packed or not, as signed 64-bit integers."""
     result = []
     for value in values:
@@ -92,15 +78,18 @@ def numbers(values: list[Any], budget: Budget) -> list[int]:
             continue
         position = 0
         while position < len(value):
-            budget.take()
+            work.take()
             number, position = _varint(value, position, len(value))
             result.append(_signed(number))
     return result
 
 
-def text(values: list[Any]) -> str:
+def text(values: list[Any], work: Work) -> str:
     """Return a string field, empty where it is absent; broken UTF-8 is replaced."""
-    return bytes(values[0]).decode("utf-8", "replace") if values else ""
+    if not values:
+        return ""
+    work.take_bytes(len(values[0]))
+    return bytes(values[0]).decode("utf-8", "replace")
 
 
 def _varint(view: memoryview, position: int, end: int) -> tuple[int, int]:

@@ -6,12 +6,13 @@ from pathlib import Path
 from wmx.choosing import Choice, Reveal, choose
 from wmx.errors import CannotRunError, UsageError
 from wmx.evidence import MAX_EVIDENCE_BYTES, Evidence, Run
-from wmx.files import SECRET_MODE, read_bytes, refuse_overwrite, require_folder, write_bytes
+from wmx.files import SECRET_MODE, refuse_overwrite, require_folder, sha256_of, write_bytes
 from wmx.keys import OwnerKey
 from wmx.ledger import Ledger
-from wmx.model_header import read_header
+from wmx.model_header import NO_HEADER
 from wmx.printable import is_file_name
 from wmx.suspect import Suspect
+from wmx.suspect.onnx_file import OnnxFile
 from wmx.watermark import Watermark
 
 
@@ -125,8 +126,7 @@ def _run(suspect: Suspect) -> Run:
             f"the name of {suspect.name} cannot stand in an evidence",
             hint="rename the file: printable, without slashes, at most 255 characters",
         )
-    data = read_bytes(suspect.name, "model")
-    if hashlib.sha256(data).hexdigest() != suspect.sha256:
+    if sha256_of(suspect.name, "model") != suspect.sha256:
         raise CannotRunError(f"{suspect.name} was changed while it was verified")
-    header = read_header(data)
+    header = suspect.header if isinstance(suspect, OnnxFile) else NO_HEADER
     return Run(suspect.engine, header.opsets, header.producer)

@@ -19,6 +19,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from wmx.answers import Answers
+from wmx.budget import consulted
 from wmx.likeness import WINDOW, Likeness
 from wmx.standardising import Standardiser
 
@@ -223,7 +224,7 @@ class Experts:
         self._columns = answers.columns
         block = min(BLOCK_ROWS, max(1, BLOCK_SCORES // answers.columns))
         bets: dict[str, list[Bets]] = {name: [] for name in self._experts}
-        for start in range(0, len(labels), block):
+        for start in consulted(range(0, len(labels), block), every=1):
             rows = slice(start, start + block)
             for name, expert in self._experts.items():
                 bets[name].append(expert.update(answers[rows], labels[rows]))

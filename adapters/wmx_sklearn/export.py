@@ -12,7 +12,7 @@ from wmx.errors import CannotRunError, MissingExtraError, UsageError
 from wmx.export_check import TOLERANCE, check_export
 from wmx.exporting import without_notes
 from wmx.files import refuse_overwrite, write_bytes
-from wmx.suspect import runtime
+from wmx.suspect.own_model import loaded_from
 from wmx.task import Task
 from wmx.watermark import Watermark
 
@@ -105,7 +105,7 @@ def _the_right_way_round(
     import onnx
 
     inputs = task.example_inputs(5, seed=0)
-    session = runtime.load(data, "the exported file", "cpu")
+    session = loaded_from(data, "the exported file")
     given = session.run({session.inputs[0].name: inputs})[0]
     expected = reference(inputs)
     if given is None or not np.allclose(given, -expected, rtol=TOLERANCE, atol=TOLERANCE):

@@ -57,7 +57,7 @@ class TuningChild(Child):
 
     def load(self, request: Message) -> Message:
         """Load the model into onnxruntime, which refuses what is no honest file."""
-        data, _ = request.arrays  # it is one file: the asker sees to that
+        (data,) = request.arrays
         assert data is not None
         self._data = data.tobytes()
         return super().load(request)

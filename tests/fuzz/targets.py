@@ -23,18 +23,20 @@ from wmx.dsse import Envelope
 from wmx.encoding import ARRAY_DTYPES, encode_array
 from wmx.errors import CannotRunError, IntegrityError, SuspectDiedError, UsageError
 from wmx.evidence import Evidence
-from wmx.model_header import read_header
 from wmx.pictures import read_picture
 from wmx.printable import is_file_name
 from wmx.readers import read_npz, read_table
 from wmx.release import Release
 from wmx.sandbox import wire
 from wmx.statement import PAYLOAD_TYPE as STATEMENT
-from wmx.suspect.confined import ports_of
+from wmx.suspect.confined import file_names_of, header_of, ports_of
 from wmx.suspect.endpoint.messages import ProtocolError, outputs_of, parsed
 from wmx.suspect.endpoint.messages import ports_of as served
-from wmx.suspect.onnx_rules import external_files, require_harmless
+from wmx.suspect.external_files import is_exporters_name
+from wmx.suspect.onnx_header import read_header
+from wmx.suspect.onnx_rules import require_harmless
 from wmx.suspect.ort_rules import require_harmless_ort
+from wmx.suspect.secrets import HEAD_BYTES, PEM_BEGIN, kind_of_secret
 from wmx.suspect.values import Texts
 from wmx.timestamp import asserted_stamp, date_claim, load_roots, trusted_stamp
 from wmx.trigger_file import load_images
@@ -186,9 +188,11 @@ def served_answer(data: bytes) -> None:
 def onnx_weights(data: bytes) -> None:
     """A model with weights beside it: no place outside the folder, no byte outside the file."""
     with suppress(CannotRunError):
-        files = external_files(data, "x")
-        assert all(is_file_name(name) for name in files)
-        require_harmless(data, "x", dict.fromkeys(files, 64))
+        outline = require_harmless(data, "x")
+        assert all(is_file_name(name) for name in outline.files)
+        outline.require_weights(dict.fromkeys(outline.files, 64))
+        for place in outline.places:
+            assert place.external.offset + (place.external.length or 0) <= 64
 
 
 def model_header(data: bytes) -> None:
@@ -202,6 +206,35 @@ def child_ports(data: bytes) -> None:
         for port in ports_of(Disowning(), json.loads(data)):
             assert port.name.isprintable()
             assert port.type.isprintable()
+
+
+def child_files(data: bytes) -> None:
+    """What a child says of the files that a model needs: names of files, each once."""
+    with suppress(ValueError, RecursionError, SuspectDiedError):
+        names = file_names_of(Disowning(), json.loads(data))
+        assert all(is_file_name(name) for name in names)
+        assert len(set(names)) == len(names)
+        for name in names:
+            assert not (is_exporters_name(name, "model.onnx") and name.startswith("."))
+
+
+def child_header(data: bytes) -> None:
+    """What a child says of a model's header: text that can be printed, and not much of it."""
+    with suppress(ValueError, RecursionError, SuspectDiedError):
+        said = json.loads(data)
+        header = header_of(Disowning(), said, said[-1] if isinstance(said, list) and said else said)
+        assert all(word.isprintable() for word in (header.producer, *header.opsets))
+        assert sum(map(len, header.opsets)) < 2**16
+
+
+def secret(data: bytes) -> None:
+    """What may be handed to a model as weights is no text, in whole or behind a byte order mark."""
+    kind = kind_of_secret(data)
+    assert kind is None or kind.isprintable()
+    if data and data.isascii() and data.decode().replace("\n", "").isprintable():
+        assert kind is not None
+    if PEM_BEGIN in data[:HEAD_BYTES]:
+        assert kind is not None
 
 
 class Disowning:
@@ -246,6 +279,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         *(canonical_json, dsse, claim, claim_payload, evidence, evidence_payload, timestamp),
         *(encoding, key, npz, safetensors, checkpoint, onnx_walk, child_message),
         *(onnx_weights, model_header, child_ports, table, picture, attack_results),
-        *(ort_walk, served_ports, served_answer, release, release_payload),
+        *(ort_walk, served_ports, served_answer, child_files, child_header, secret),
+        *(release, release_payload),
     )
 }

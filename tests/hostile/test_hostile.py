@@ -16,6 +16,7 @@ import onnx_cases
 import onnx_run_cases
 import pytest
 import safetensors_cases
+import secret_cases
 import timestamp_cases
 import weights_cases
 from cases import Case, Scene
@@ -26,6 +27,7 @@ from wmx.errors import WmxError
 CASES = [
     *onnx_cases.CASES,
     *weights_cases.CASES,
+    *secret_cases.CASES,
     *onnx_run_cases.CASES,
     *claim_cases.CASES,
     *key_cases.CASES,

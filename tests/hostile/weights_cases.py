@@ -10,6 +10,7 @@ from onnx import TensorProto, helper
 from onnx_cases import changed, varint, verify
 
 CASES, case = collector()
+BESIDE = "suspect.onnx.data"  # as exporters call it
 
 
 @case(4, "lies at a place of unknown kind")
@@ -36,54 +37,54 @@ def first_tensor_at(location: str) -> Callable[[Any], None]:
 
 @case(4, "no such file: ")
 def weights_that_are_not_there(scene: Scene) -> Attack:
-    return changed(scene, first_tensor_at("weights.bin"))
+    return changed(scene, first_tensor_at(BESIDE))
 
 
-@case(4, "beyond the end of weights.bin, which has 3 bytes")
+@case(4, "beyond the end of suspect.onnx.data, which has 3 bytes")
 def weights_in_a_file_that_is_too_short(scene: Scene) -> Attack:
-    scene.put("weights.bin", b"\0" * 3)
+    scene.put(BESIDE, b"\0" * 3)
     return changed(
-        scene, lambda proto: outside(proto.graph.initializer[0], location="weights.bin", length="4")
+        scene, lambda proto: outside(proto.graph.initializer[0], location=BESIDE, length="4")
     )
 
 
-@case(4, "beyond the end of weights.bin, which has 65,536 bytes")
+@case(4, "beyond the end of suspect.onnx.data, which has 65,536 bytes")
 def weights_that_begin_behind_the_end(scene: Scene) -> Attack:
-    scene.put("weights.bin", bytes(2**16))
+    scene.put(BESIDE, bytes(2**16))
     return changed(
         scene,
         lambda proto: outside(
-            proto.graph.initializer[0], location="weights.bin", offset="900000000000000000"
+            proto.graph.initializer[0], location=BESIDE, offset="900000000000000000"
         ),
     )
 
 
 @case(4, "elements in 3 bytes")
 def weights_of_more_than_their_file(scene: Scene) -> Attack:
-    scene.put("weights.bin", b"\0" * 3)
+    scene.put(BESIDE, b"\0" * 3)
 
     def change(proto: Any) -> None:
         proto.graph.initializer[0].dims[:] = [2**20]
-        outside(proto.graph.initializer[0], location="weights.bin")
+        outside(proto.graph.initializer[0], location=BESIDE)
 
     return changed(scene, change)
 
 
 @case(4, "at a place that is no number: '-1'")
 def weights_before_the_beginning(scene: Scene) -> Attack:
-    scene.put("weights.bin", bytes(2**16))
+    scene.put(BESIDE, bytes(2**16))
     return changed(
         scene,
-        lambda proto: outside(proto.graph.initializer[0], location="weights.bin", offset="-1"),
+        lambda proto: outside(proto.graph.initializer[0], location=BESIDE, offset="-1"),
     )
 
 
 @case(4, "with two places of its data")
 def weights_in_two_places(scene: Scene) -> Attack:
-    scene.put("weights.bin", bytes(2**16))
+    scene.put(BESIDE, bytes(2**16))
 
     def change(proto: Any) -> None:
-        outside(proto.graph.initializer[0], location="weights.bin")
+        outside(proto.graph.initializer[0], location=BESIDE)
         proto.graph.initializer[0].external_data.add(key="location", value="owner.pem")
 
     return changed(scene, change)
@@ -96,14 +97,14 @@ def weights_in_the_model_itself(scene: Scene) -> Attack:
 
 @case(4, "is a folder, expected a file")
 def weights_in_a_folder(scene: Scene) -> Attack:
-    (scene.folder / "weights.bin").mkdir()
-    return changed(scene, first_tensor_at("weights.bin"))
+    (scene.folder / BESIDE).mkdir()
+    return changed(scene, first_tensor_at(BESIDE))
 
 
 @case(4, "is not a regular file")
 def weights_in_a_pipe(scene: Scene) -> Attack:
-    os.mkfifo(scene.folder / "weights.bin")
-    return changed(scene, first_tensor_at("weights.bin"))
+    os.mkfifo(scene.folder / BESIDE)
+    return changed(scene, first_tensor_at(BESIDE))
 
 
 @case(4, "keeps its weights in more than 1,000 files")
@@ -122,16 +123,16 @@ def weights_in_a_folder_below(scene: Scene) -> Attack:
     return changed(scene, first_tensor_at("w/eights.bin"))
 
 
-@case(4, "weights.bin is a link, and what it leads to may be any file")
+@case(4, "suspect.onnx.data is a link, and what it leads to may be any file")
 def weights_behind_a_symbolic_link(scene: Scene) -> Attack:
-    (scene.folder / "weights.bin").symlink_to(scene.folder / "owner.pem")
-    return changed(scene, first_tensor_at("weights.bin"))
+    (scene.folder / BESIDE).symlink_to(scene.folder / "owner.pem")
+    return changed(scene, first_tensor_at(BESIDE))
 
 
-@case(4, "weights.bin is a link, and what it leads to may be any file")
+@case(4, "suspect.onnx.data is a link, and what it leads to may be any file")
 def weights_behind_a_hard_link(scene: Scene) -> Attack:
-    os.link(scene.folder / "owner.pem", scene.folder / "weights.bin")
-    return changed(scene, first_tensor_at("weights.bin"))
+    os.link(scene.folder / "owner.pem", scene.folder / BESIDE)
+    return changed(scene, first_tensor_at(BESIDE))
 
 
 @case(4, "in a file outside its folder ('/etc/passwd')")
@@ -176,7 +177,7 @@ def weights_said_to_be_nowhere(scene: Scene) -> Attack:
 def entries_without_the_mark_that_they_count(scene: Scene) -> Attack:
     return changed(
         scene,
-        lambda proto: proto.graph.initializer[0].external_data.add(key="location", value="w"),
+        lambda proto: proto.graph.initializer[0].external_data.add(key="location", value=BESIDE),
     )
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from wmx.data import LabelledData
 from wmx.suspect import Suspect
+from wmx.suspect.onnx_file import OnnxFile
 from wmx.task import Task
 from wmx.trainer import Adapter
 from wmx.training import TrainingDevice
@@ -56,6 +57,7 @@ class Target:
         seed: of everything random.
         framework: where training attacks run; ``None`` where only the file is attacked.
         other_data: labelled data of other classes in the same shape, for transfer learning.
+        weights: files beside the model that hold its weights under names of their own.
     """
 
     model: Path
@@ -66,6 +68,11 @@ class Target:
     seed: int = 0
     framework: Framework | None = None
     other_data: LabelledData | None = None
+    weights: tuple[Path, ...] = ()
+
+    def opened(self) -> OnnxFile:
+        """Open the model as it was shipped, in this process."""
+        return OnnxFile.open_own(self.model, "cpu", self.weights)
 
     @property
     def gives(self) -> set[Need]:

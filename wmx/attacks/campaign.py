@@ -17,7 +17,6 @@ from wmx.checkpoint import data_digest
 from wmx.errors import CannotRunError, UsageError
 from wmx.files import read_bytes
 from wmx.suspect import Suspect
-from wmx.suspect.onnx_file import OnnxFile
 from wmx.task import Task
 from wmx.verdict import judge
 from wmx.watermark import Watermark
@@ -80,7 +79,7 @@ def attack_model(
     if resume and path.exists():
         results = Results.load(path, about)
     else:
-        shipped = target.outcome(OnnxFile.open_own(target.model, "cpu"))
+        shipped = target.outcome(target.opened())
         results = Results(about, _measured(shipped, target.task, watermark, min_bits), [])
     if not results.before.verified:
         raise CannotRunError(

@@ -1,5 +1,6 @@
 """Making a target of what lies on the disk: the folder of a run, or an ONNX file."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,8 +74,12 @@ def stolen_file(
     *,
     seed: int = 0,
     other_data: LabelledData | None = None,
+    weights: Iterable[Path] = (),
 ) -> Target:
     """Return the target that a thief of the ONNX file alone has; arguments as above.
+
+    Args:
+        weights: files beside it that hold its weights under names of their own.
 
     Raises:
         UsageError: the data are not of the claim's kind, shape and classes.
@@ -94,6 +99,7 @@ def stolen_file(
         queries=data.x_train,
         seed=seed,
         other_data=other_data,
+        weights=tuple(weights),
     )
 
 

@@ -10,6 +10,7 @@ from wmx.cli.common import (
     ForceOption,
     JsonOption,
     KeyOption,
+    WeightsOption,
     answer,
     load_owner,
     prepare_training,
@@ -51,6 +52,7 @@ def attack(
         Path | None, typer.Option(metavar="FILE", help="The claim of an ONNX file.")
     ] = None,
     key: KeyOption = None,
+    weights: WeightsOption = None,
     framework: Annotated[
         str | None, typer.Option(help="For an ONNX file: in what extraction attacks train.")
     ] = None,
@@ -97,7 +99,9 @@ def attack(
     watermark = _watermark(model, claim, key)
     labelled = load_data(data, image_size=image_size)
     other = None if transfer_data is None else load_data(transfer_data, image_size=image_size)
-    stolen = _target(model, watermark, labelled, other, seed, device.value, framework, network)
+    stolen = _target(
+        model, watermark, labelled, other, seed, device.value, framework, network, weights or []
+    )
     folder = out or (model if model.is_dir() else model.parent) / "attacks"
     folder.mkdir(parents=True, exist_ok=True)
     files = FileSet(folder, (RESULTS, PAGE))
@@ -155,6 +159,7 @@ def _target(
     device: Any,
     framework: str | None,
     network: str,
+    weights: list[Path],
 ) -> "Target":
     from dataclasses import replace
 
@@ -164,11 +169,13 @@ def _target(
     from wmx.errors import UsageError
 
     if not model.is_dir():
-        target = stolen_file(model, watermark, data, seed=seed, other_data=other)
+        target = stolen_file(model, watermark, data, seed=seed, other_data=other, weights=weights)
         if framework is None:
             return target
         where = Framework(load_adapter(framework), network, None, data.vocabulary, device)
         return replace(target, framework=where)
+    if weights:
+        raise UsageError("--weights is for ONNX files; a run has its own")
     if framework is not None:
         raise UsageError(
             "--framework is for ONNX files; a run is attacked in the framework it was trained in"

@@ -15,7 +15,10 @@ from wmx.cli.common import (
     ReportOption,
     RootsOption,
     SecondsOption,
+    WeightsOption,
     answer,
+    held_to_limits,
+    never_weights,
     null_stream,
     prepare_report,
     suspect_limits,
@@ -30,12 +33,14 @@ if TYPE_CHECKING:
     from wmx.checking import Checked
 
 
+@held_to_limits
 def check(
     evidence: Annotated[Path, typer.Argument(metavar="EVIDENCE.json")],
     model: Annotated[
         Path | None,
         typer.Option(metavar="FILE.onnx", help="The suspect: its answers are repeated."),
     ] = None,
+    weights: WeightsOption = None,
     claim: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The claim as it was published.")
     ] = None,
@@ -64,6 +69,8 @@ def check(
         roots=trusted_roots(roots, [read.claim, given or read.claim]),
         device=device.value,
         limits=suspect_limits(seconds, memory),
+        weights=weights or [],
+        apart_from=never_weights(None, evidence, claim, roots, report),
     )
     text, fields = _text(checked), _fields(checked)
     if report is not None:

@@ -12,6 +12,7 @@ from wmx.cli.common import (
     KeyOption,
     RootsOption,
     answer,
+    held_to_limits,
     integers,
     keep_in_store,
     keep_replaced_claim,
@@ -128,6 +129,7 @@ def new(
 
 
 @claim.command()
+@held_to_limits
 def show(
     file: Annotated[Path, typer.Argument(metavar="CLAIM")],
     roots: RootsOption = None,

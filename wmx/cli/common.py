@@ -3,15 +3,17 @@
 import gc
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
 import typer
 
+from wmx.budget import held_to
 from wmx.cli.output import answer, table
-from wmx.cli.passphrase import stored_passphrase, typed_passphrase
+from wmx.cli.passphrase import PASSPHRASE_VARIABLE, stored_passphrase, typed_passphrase
 from wmx.errors import UsageError
 from wmx.files import read_bytes, refuse_overwrite, require_folder
 
@@ -36,12 +38,15 @@ __all__ = [
     "ReportOption",
     "RootsOption",
     "SecondsOption",
+    "WeightsOption",
     "answer",
+    "held_to_limits",
     "integers",
     "keep_in_store",
     "keep_replaced_claim",
     "key_file",
     "load_owner",
+    "never_weights",
     "null_stream",
     "numbers",
     "prepare_report",
@@ -52,6 +57,8 @@ __all__ = [
     "trusted_roots",
 ]
 
+P = ParamSpec("P")
+R = TypeVar("R")
 NULL_SEED = 0
 MAX_SECONDS = 31 * 24 * 3600
 MAX_GIB = 2**20
@@ -78,11 +85,23 @@ ReportOption = Annotated[
     typer.Option(metavar="FILE.html", help="Write a page about it, for people."),
 ]
 SecondsOption = Annotated[
-    float | None, typer.Option(help="Most time the suspect may take, in seconds; 600.")
+    float | None,
+    typer.Option(help="Most time for it all, typing a passphrase apart, in seconds; 600."),
 ]
 MemoryOption = Annotated[
     float | None,
-    typer.Option(help="Most memory it may take, in GiB, beside its own file; 4."),
+    typer.Option(
+        help="Most memory, in GiB, in this process and, beside its files, in the suspect's; 4."
+    ),
+]
+WeightsOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE",
+        help="A file beside the model that holds its weights, if its name is not made from the "
+        "model's; repeatable.",
+    ),
 ]
 
 
@@ -239,7 +258,7 @@ def null_stream() -> "Generator":
 def suspect_limits(
     seconds: float | None, gib: float | None, usual: "Limits | None" = None
 ) -> "Limits":
-    """Return the limits of a process that runs a suspect.
+    """Return the limits of what hangs on a stranger's files.
 
     Args:
         seconds, gib: of time and memory; as ``usual`` if ``None``.
@@ -263,6 +282,42 @@ def suspect_limits(
             raise UsageError(f"--memory is {gib:g}, expected GiB between 0 and {MAX_GIB}")
         limits = replace(limits, memory_bytes=int(gib * GIB))
     return limits
+
+
+def held_to_limits(command: Callable[P, R]) -> Callable[P, R]:
+    """Hold all of a command to its options ``--seconds`` and ``--memory``, if it has them.
+
+    The suspect's process draws on the same budget, and so does what is read of a stranger's claim
+    or evidence; the time in which a passphrase is typed does not count.
+    """
+
+    @wraps(command)
+    def held(*words: P.args, **options: P.kwargs) -> R:
+        given: dict[str, Any] = {name: options.get(name) for name in ("seconds", "memory")}
+        with held_to(suspect_limits(given["seconds"], given["memory"]).budget()):
+            return command(*words, **options)
+
+    return held
+
+
+def never_weights(key: Path | None, *read: Path | None) -> "Iterator[Path]":
+    """Yield what no model is ever given as its weights: what a command reads, and secrets at home.
+
+    Args:
+        key: the owner key; the store's if ``None``.
+        read: other files of the command.
+    """
+    from wmx.ledger import ledger_folder
+
+    yield from (path for path in read if path is not None)
+    home = store()
+    yield home.folder
+    for path in (key or home.key_path, home.key_path):
+        yield path
+        yield ledger_folder(path)
+    passphrase = os.environ.get(PASSPHRASE_VARIABLE)
+    if passphrase:
+        yield Path(passphrase)
 
 
 def numbers(text: str, option: str) -> list[str]:

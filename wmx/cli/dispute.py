@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wmx.budget import paused
 from wmx.cli.common import (
     DeviceChoice,
     JsonOption,
@@ -12,7 +13,10 @@ from wmx.cli.common import (
     MinBitsOption,
     RootsOption,
     SecondsOption,
+    WeightsOption,
     answer,
+    held_to_limits,
+    never_weights,
     prepare_training,
     suspect_limits,
 )
@@ -27,8 +31,10 @@ if TYPE_CHECKING:
     from wmx.suspect import Suspect
 
 
+@held_to_limits
 def dispute(
     suspect: Annotated[Path, typer.Argument(metavar="SUSPECT.onnx")],
+    weights: WeightsOption = None,
     claim: Annotated[
         list[Path] | None,
         typer.Option(metavar="FILE", help="The claim of one owner; repeatable."),
@@ -81,10 +87,20 @@ def dispute(
     from wmx.disputes.settling import settle
     from wmx.sandbox.process import Sandbox
     from wmx.suspect import open_suspect
+    from wmx.suspect.external_files import beside
 
     limits = suspect_limits(seconds, memory)
     with Sandbox.start(limits) as sandbox:
-        asked = open_suspect(suspect, device.value, sandbox=sandbox)
+        images = [Path(text.rpartition("=")[2]) for text in triggers or []]
+        named = [*(claim or []), *(key or []), *(evidence or []), *(release or []), *images, roots]
+        never = list(never_weights(None, *named))
+        asked = open_suspect(
+            suspect,
+            device.value,
+            sandbox=sandbox,
+            weights=beside(suspect, weights or []),
+            apart_from=never,
+        )
         parties, records = disputing_parties(
             claim or [],
             key or [],
@@ -96,7 +112,14 @@ def dispute(
             suspect=asked,
         )
         settled = settle(
-            asked, parties, records, min_bits=min_bits, device=device.value, limits=limits
+            asked,
+            parties,
+            records,
+            min_bits=min_bits,
+            device=device.value,
+            limits=limits,
+            weights=weights or [],
+            apart_from=never,
         )
         tuned = None
         if data is not None and settled.outcome == "undecided":
@@ -123,11 +146,13 @@ def _fine_tuned(
     from wmx.data import load_data
     from wmx.disputes.fine_tuning import TUNING_LIMITS, default_training, fine_tune
 
+    with paused():  # the judge's own data
+        samples = load_data(data, image_size=image_size)
     with tuning_progress(silent=silent) as report:
         return fine_tune(
             suspect,
             settled.standing,
-            load_data(data, image_size=image_size),
+            samples,
             default_training(*settings),
             limits=suspect_limits(*limits, TUNING_LIMITS),
             report=report,

@@ -1,27 +1,41 @@
 """``wmx info``: what a file is, and how a model would be bound."""
 
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from wmx.cli.claim import shown
-from wmx.cli.common import JsonOption, answer, table
+from wmx.cli.common import (
+    JsonOption,
+    MemoryOption,
+    SecondsOption,
+    WeightsOption,
+    answer,
+    held_to_limits,
+    never_weights,
+    suspect_limits,
+    table,
+)
 from wmx.cli.release import shown as shown_release
 from wmx.cli.words import digest_rows, stamp_rows, window_text
 from wmx.printable import printable
 
 if TYPE_CHECKING:
     from wmx.suspect.feeding import Feeding
+    from wmx.suspect.onnx_file import OnnxFile
 
 
+@held_to_limits
 def info(
     file: Annotated[Path, typer.Argument(metavar="FILE")],
     claim: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="For a model: show how this claim would feed it."),
     ] = None,
+    weights: WeightsOption = None,
+    seconds: SecondsOption = None,
+    memory: MemoryOption = None,
     json: JsonOption = False,
 ) -> None:
     """Say what a key (public part), claim, evidence, release record, trigger or ONNX file is."""
@@ -35,7 +49,13 @@ def info(
     elif head[8:9] == b"{":
         text, fields = _triggers(file)
     else:
-        text, fields = _model(file, claim)
+        from wmx.sandbox.process import Sandbox
+        from wmx.suspect.onnx_file import OnnxFile
+
+        with Sandbox.start(suspect_limits(seconds, memory)) as sandbox:
+            never = never_weights(None, claim)
+            model = OnnxFile.open(file, "cpu", sandbox, weights=weights or [], apart_from=never)
+            text, fields = _model(model, claim)
     answer("info", text, {"path": str(file), **fields}, as_json=json)
 
 
@@ -126,29 +146,27 @@ def _triggers(file: Path) -> tuple[str, dict[str, Any]]:
     )
 
 
-def _model(file: Path, claim_path: Path | None) -> tuple[str, dict[str, Any]]:
+def _model(model: "OnnxFile", claim_path: Path | None) -> tuple[str, dict[str, Any]]:
     from wmx.claim import Claim
-    from wmx.suspect.onnx_file import OnnxFile
 
-    with closing(OnnxFile.open(file, "cpu")) as model:
-        rows = digest_rows(model.sha256, model.external)
-        for role, ports in (("input", model.session.inputs), ("output", model.session.outputs)):
-            for number, port in enumerate(ports, 1):
-                rows[f"{role} {number}" if len(ports) > 1 else role] = str(port)
-        fields: dict[str, Any] = {
-            "kind": "model",
-            "sha256": model.sha256,
-            "external": dict(model.external),
-            "inputs": [_port_fields(port) for port in model.session.inputs],
-            "outputs": [_port_fields(port) for port in model.session.outputs],
-        }
-        if claim_path is not None:
-            task = Claim.load(claim_path).task
-            bindings = [_binding(feeding) for feeding in model.feedings(task)]
-            for number, (text, _) in enumerate(bindings, 1):
-                rows[f"way {number}" if len(bindings) > 1 else "bound as"] = text
-            fields["bindings"] = [binding for _, binding in bindings]
-    return f"ONNX model {_shown(file)}\n{table(rows)}", fields
+    rows = digest_rows(model.sha256, model.external)
+    for role, ports in (("input", model.session.inputs), ("output", model.session.outputs)):
+        for number, port in enumerate(ports, 1):
+            rows[f"{role} {number}" if len(ports) > 1 else role] = str(port)
+    fields: dict[str, Any] = {
+        "kind": "model",
+        "sha256": model.sha256,
+        "external": dict(model.external),
+        "inputs": [_port_fields(port) for port in model.session.inputs],
+        "outputs": [_port_fields(port) for port in model.session.outputs],
+    }
+    if claim_path is not None:
+        task = Claim.load(claim_path).task
+        bindings = [_binding(feeding) for feeding in model.feedings(task)]
+        for number, (text, _) in enumerate(bindings, 1):
+            rows[f"way {number}" if len(bindings) > 1 else "bound as"] = text
+        fields["bindings"] = [binding for _, binding in bindings]
+    return f"ONNX model {_shown(Path(model.name))}\n{table(rows)}", fields
 
 
 def _binding(feeding: "Feeding") -> tuple[str, dict[str, Any]]:

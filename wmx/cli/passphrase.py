@@ -6,6 +6,7 @@ It is never an argument, which other users of the machine could read.
 import os
 import sys
 
+from wmx.budget import paused
 from wmx.errors import CannotRunError
 from wmx.files import read_bytes
 
@@ -37,7 +38,8 @@ def typed_passphrase(prompt: str) -> bytes:
     if sys.platform == "win32":  # where the console gives text
         import getpass
 
-        return os.fsencode(getpass.getpass(prompt))
+        with paused():
+            return os.fsencode(getpass.getpass(prompt))
     import termios
     import tty
 
@@ -46,7 +48,8 @@ def typed_passphrase(prompt: str) -> bytes:
     try:
         termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, hidden)
         print(prompt, end="", file=sys.stderr, flush=True)  # noqa: T201 - stdout is for the answer
-        return sys.stdin.buffer.readline().removesuffix(b"\n")
+        with paused():
+            return sys.stdin.buffer.readline().removesuffix(b"\n")
     finally:
         termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, shown)
         print(file=sys.stderr)  # noqa: T201 - the line end that was not shown

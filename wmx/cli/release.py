@@ -15,8 +15,11 @@ from wmx.cli.common import (
     MinBitsOption,
     RootsOption,
     SecondsOption,
+    WeightsOption,
     answer,
+    held_to_limits,
     load_owner,
+    never_weights,
     prepare_output,
     store,
     suspect_limits,
@@ -61,6 +64,7 @@ release = typer.Typer(
 
 
 @release.command()
+@held_to_limits
 def new(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx")],
     claim: Annotated[
@@ -72,6 +76,7 @@ def new(
         Path | None,
         typer.Option(metavar="FILE", help="The secret images of a claim over your own images."),
     ] = None,
+    weights: WeightsOption = None,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", metavar="FILE", help="MODEL.release.json if not given."),
@@ -100,7 +105,13 @@ def new(
     owner = load_owner(key)
     watermarks = watermarks_to_hold(claim, owner, triggers)
     with Sandbox.start(suspect_limits(seconds, memory)) as sandbox:
-        asked = open_suspect(model, device.value, sandbox=sandbox)
+        asked = open_suspect(
+            model,
+            device.value,
+            sandbox=sandbox,
+            weights=weights or [],
+            apart_from=never_weights(key, claim, triggers, roots),
+        )
         watermark, verdict = best_match(
             asked,
             watermarks,
@@ -119,6 +130,7 @@ def new(
 
 
 @release.command()
+@held_to_limits
 def show(
     file: Annotated[Path, typer.Argument(metavar="RELEASE")],
     roots: RootsOption = None,

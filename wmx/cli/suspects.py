@@ -1,6 +1,6 @@
 """How the command line names a suspect: a file, an address, or a function."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +26,14 @@ class Named:
         function: ``package.module:callable``.
         settled: what is known of inputs and outputs.
         token: file of a bearer token, for an address.
+        weights: files beside a model that hold its weights under names of their own.
     """
 
     text: str | None
     function: str | None
     settled: Settled
     token: Path | None
+    weights: Sequence[Path] = ()
 
     def __post_init__(self) -> None:
         if (self.text is None) == (self.function is None):
@@ -43,6 +45,8 @@ class Named:
             raise UsageError("--input and --output are for files and addresses")
         if self.token is not None and not self.is_address:
             raise UsageError("--token-file is for an address")
+        if self.weights and self.path is None:
+            raise UsageError("--weights belongs to an ONNX file")
 
     @property
     def is_address(self) -> bool:
@@ -60,6 +64,7 @@ class Named:
         ]
         if self.settled.output is not None:
             more += ["--output", self.settled.output]
+        more += [word for file in self.weights for word in ("--weights", f"./{file.name}")]
         if self.function is not None:
             return ["--callable", self.function]
         if self.path is None:
@@ -74,11 +79,21 @@ class Named:
 
 @contextmanager
 def getting_ready(
-    named: Named, device: "Device", limits: "Limits | None", manners: "Callable[[], Manners]"
+    named: Named,
+    device: "Device",
+    limits: "Limits | None",
+    manners: "Callable[[], Manners]",
+    never_weights: Iterable[Path],
 ) -> Iterator["Callable[[], Suspect]"]:
     """Yield a function that opens the suspect.
 
     The process of a file is started first of all, so that it gets ready while this one goes on.
+
+    Args:
+        named: what is asked.
+        device, limits: of the process of a file.
+        manners: towards an address.
+        never_weights: files and folders that no model is given as its weights.
     """
     if named.function is not None:
         function = named.function
@@ -110,6 +125,13 @@ def getting_ready(
             def opened() -> "Suspect":
                 from wmx.suspect import open_suspect
 
-                return open_suspect(path, device, sandbox=sandbox, settled=named.settled)
+                return open_suspect(
+                    path,
+                    device,
+                    sandbox=sandbox,
+                    settled=named.settled,
+                    weights=named.weights,
+                    apart_from=never_weights,
+                )
 
             yield opened

@@ -16,9 +16,12 @@ from wmx.cli.common import (
     ReportOption,
     RootsOption,
     SecondsOption,
+    WeightsOption,
     answer,
+    held_to_limits,
     key_file,
     load_owner,
+    never_weights,
     null_stream,
     prepare_output,
     prepare_report,
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from wmx.watermark import Watermark
 
 
+@held_to_limits
 def verify(
     suspect: Annotated[
         str | None,
@@ -62,6 +66,7 @@ def verify(
         Path | None,
         typer.Option(metavar="FILE", help="The secret images of a claim over your own images."),
     ] = None,
+    weights: WeightsOption = None,
     min_bits: MinBitsOption = None,
     roots: RootsOption = None,
     evidence: Annotated[
@@ -124,7 +129,7 @@ def verify(
 ) -> None:
     """Say whether a model carries your watermark.  Exit 0 if it does, 1 if not."""
     how_many = _reveal(reveal)
-    named = Named(suspect, function, Settled.parse(inputs or [], output), token)
+    named = Named(suspect, function, Settled.parse(inputs or [], output), token, weights or [])
     read = (named.path, claim, key or store().key_path, triggers, roots, token)
     if evidence is not None:
         if named.path is None:
@@ -143,7 +148,8 @@ def verify(
         return Manners(max_queries=max_queries, per_second=rate, seconds=timeout)
 
     limits = suspect_limits(seconds, memory)
-    with getting_ready(named, device.value, limits, manners) as opened:
+    never = never_weights(key, claim, triggers, roots, evidence, report)
+    with getting_ready(named, device.value, limits, manners, never) as opened:
         from wmx.ledger import Ledger
         from wmx.verdict import best_match
 

@@ -15,15 +15,17 @@ from numpy.typing import NDArray
 
 from wmx.adapters import load_adapter
 from wmx.attacks.campaign import accuracy
+from wmx.budget import held_to
 from wmx.data import LabelledData
 from wmx.disputes.party import Party
-from wmx.errors import CannotRunError, IntegrityError, SuspectDiedError, UsageError
+from wmx.errors import CannotRunError, IntegrityError, LimitError, SuspectDiedError, UsageError
+from wmx.files import sha256_of
 from wmx.sandbox.limits import GIB, Limits
 from wmx.sandbox.process import Sandbox
 from wmx.sandbox.wire import Message
 from wmx.suspect import Suspect
-from wmx.suspect.confined import ConfinedSession, ask
-from wmx.suspect.model_files import ModelFiles
+from wmx.suspect.confined import ask
+from wmx.suspect.model_files import require_one_file
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.task import Task
 from wmx.training import Training
@@ -124,17 +126,16 @@ def fine_tune(
         IntegrityError: the file is no longer the one that was opened.
         SuspectDiedError: the suspect's own process is gone, not that which trains.
     """
-    files = ModelFiles.read(suspect.name)
-    if (files.sha256, files.external_sha256) != (suspect.sha256, suspect.external):
-        raise IntegrityError(f"{suspect.name} was changed while it was looked at")
+    _require_unchanged(suspect, sha256_of(suspect.name, "model"))
     task = _task_of_the_data(suspect, parties, samples)
     before = {party.name: _hits_and_bits(suspect, party) for party in parties}
     accuracy_before = accuracy(suspect, samples.x_test, samples.y_test, task)
     try:
         child = load_adapter(FRAMEWORK).TUNING_CHILD
-        with Sandbox.start(limits, child) as sandbox:
-            files.in_one("fine-tuning")
-            tuned = _Tuned(files, lambda: ConfinedSession(sandbox, files, "cpu"))
+        with held_to(limits.budget()), Sandbox.start(limits, child) as sandbox:
+            require_one_file(suspect.name, suspect.external, "fine-tuning")
+            tuned = _Tuned.open(suspect.name, "cpu", sandbox)
+            _require_unchanged(suspect, tuned.sha256)
             _train(sandbox, tuned, task, samples, training, report)
             accuracy_after = accuracy(tuned, samples.x_test, samples.y_test, task)
             if accuracy_after < accuracy_before - MOST_LOST:
@@ -145,7 +146,7 @@ def fine_tune(
                     hint="a lower --lr",
                 )
             after = {party.name: _hits_and_bits(tuned, party) for party in parties}
-    except (CannotRunError, SuspectDiedError) as error:
+    except (CannotRunError, SuspectDiedError, LimitError) as error:
         reason = str(error) + (f" ({error.hint})" if error.hint else "")
         return FineTuned({}, 0.0, 0.0, 0, training, reason)
     kept = {
@@ -208,6 +209,11 @@ def _train(
         ask(sandbox, Message("epoch", {"epoch": epoch}), "trained")
         if report is not None:
             report(epoch + 1, training.epochs)
+
+
+def _require_unchanged(suspect: Suspect, sha256: str | None) -> None:
+    if sha256 != suspect.sha256:
+        raise IntegrityError(f"{suspect.name} was changed while it was looked at")
 
 
 def _hits_and_bits(model: Suspect, party: Party) -> tuple[int, float]:

@@ -7,14 +7,16 @@ from itertools import permutations
 from math import log2
 from pathlib import Path
 
+from wmx.budget import held_to
 from wmx.disputes.decision import Case, Mark, Original, Pair
 from wmx.disputes.lineage import Lineage, Reader, identity, trace
 from wmx.disputes.party import Party, Shown
-from wmx.errors import CannotRunError, IntegrityError, SuspectDiedError
+from wmx.errors import CannotRunError, IntegrityError, LimitError, SuspectDiedError
 from wmx.sandbox.limits import Limits
 from wmx.sandbox.process import Sandbox
 from wmx.suspect import Suspect
 from wmx.suspect.device import Device
+from wmx.suspect.external_files import beside
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.verdict import bits_to_ask, measure
 from wmx.ways import Way
@@ -97,7 +99,9 @@ class Bench:
         min_bits: asked for instead of 128, or 64 with a trusted timestamp.
         tried: claims times models, whose log2 is subtracted from all bits.
         device: where originals run.
-        limits: of each process that runs one.
+        limits: of what each of them takes.
+        weights: files that hold the weights of models in their folders under names of their own.
+        apart_from: files and folders that never hold weights.
     """
 
     suspect: Suspect
@@ -105,6 +109,8 @@ class Bench:
     tried: int
     device: Device
     limits: Limits | None
+    weights: Sequence[Path] = ()
+    apart_from: Sequence[Path] = ()
 
     def held(self, model: Suspect, party: Party) -> Held:
         """Hold a party's claim against a model, as ``wmx verify`` does."""
@@ -182,7 +188,7 @@ class Bench:
                         hint="give the model as it was released, with all files beside it",
                     )
                 return {one.name: self.held(model, one) for one in standing}
-        except (CannotRunError, SuspectDiedError) as error:
+        except (CannotRunError, SuspectDiedError, LimitError) as error:
             return {
                 one.name: Held(
                     0.0,
@@ -207,7 +213,7 @@ class Bench:
                 ]
                 known = [party.window.triggers for party, _ in (one, other)]
                 return trace(suspect, first, second, known, (one[1].identity, other[1].identity))
-        except (CannotRunError, SuspectDiedError) as error:
+        except (CannotRunError, SuspectDiedError, LimitError) as error:
             return Lineage(failure=str(error))
 
     @contextmanager
@@ -222,8 +228,15 @@ class Bench:
 
     @contextmanager
     def _opened(self, path: Path) -> Iterator[OnnxFile]:
-        with Sandbox.start(self.limits) as sandbox:
-            yield OnnxFile.open(path, self.device, sandbox)
+        limits = self.limits or Limits()
+        with held_to(limits.budget()), Sandbox.start(limits) as sandbox:
+            yield OnnxFile.open(
+                path,
+                self.device,
+                sandbox,
+                weights=beside(path, self.weights),
+                apart_from=self.apart_from,
+            )
 
 
 def _mark(held: Held, party: Party, shown: Shown) -> Mark:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 from wmx.disputes.decision import Case, Comparison, Pair, compare_all, named
@@ -76,6 +77,8 @@ def settle(
     min_bits: float | None = None,
     device: Device = "auto",
     limits: Limits | None = None,
+    weights: Sequence[Path] = (),
+    apart_from: Sequence[Path] = (),
 ) -> Settlement:
     """Compare what the parties have shown; the order of parties and records is of no account.
 
@@ -86,7 +89,9 @@ def settle(
             of the suspect itself.
         min_bits: asked for instead of 128, or 64 with a trusted timestamp.
         device: where the originals run.
-        limits: of each process that runs one.
+        limits: of what each of them takes.
+        weights: files that hold the weights of models in their folders under names of their own.
+        apart_from: files and folders that never hold weights.
 
     Raises:
         UsageError: fewer than two parties, two claims of one owner, or a record of nobody here.
@@ -101,7 +106,7 @@ def settle(
     )
     models = {one.release.sha256 for one in records if one.model is not None}
     tried = len(parties) * len(models | {suspect.sha256})
-    bench = Bench(suspect, min_bits, tried, device, limits)
+    bench = Bench(suspect, min_bits, tried, device, limits, weights, apart_from)
     held = {party.name: bench.held(suspect, party) for party in ordered}
     standing = [party for party in ordered if held[party.name].verified]
     exhibits = [

@@ -5,6 +5,8 @@ import os
 import sys
 from dataclasses import dataclass
 
+from wmx.budget import Budget
+
 GIB = 2**30
 STRAYING_SECONDS = 5  # between the CPU limit's signal and the kernel's kill
 FEW_FILES, MANY_FILES = 16, 1024  # CUDA opens its device files and libraries
@@ -12,17 +14,22 @@ FEW_FILES, MANY_FILES = 16, 1024  # CUDA opens its device files and libraries
 
 @dataclass(frozen=True)
 class Limits:
-    """What a suspect may use.
+    """What a suspect may use, in its own process and in this one, which gets its inputs ready.
 
     Attributes:
-        seconds: of wall time that the parent waits for it, all calls together.
-        cpu_seconds: of all its threads together.
-        memory_bytes: on top of six times the model's file, which loading takes.
+        seconds: of wall time, for getting ready, waiting and weighing together.
+        cpu_seconds: of all threads together, in each of the two processes.
+        memory_bytes: in each of the two; in the suspect's on top of six times the model's files,
+            which loading takes.
     """
 
     seconds: float = 600.0
     cpu_seconds: int = 3600
     memory_bytes: int = 4 * GIB
+
+    def budget(self) -> Budget:
+        """Return a budget of so much, of which nothing is spent."""
+        return Budget(self.seconds, self.cpu_seconds, self.memory_bytes)
 
     def memory_for(self, file_bytes: int) -> int:
         """Return the bytes of memory for a model whose file has ``file_bytes``."""

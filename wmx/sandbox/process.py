@@ -8,9 +8,9 @@ import threading
 import time
 import weakref
 from contextlib import suppress
-from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Self
 
+from wmx.budget import Budget, held, held_to, resident_bytes
 from wmx.errors import CannotRunError, SuspectDiedError
 from wmx.sandbox.limits import Limits
 
@@ -34,6 +34,8 @@ SETTINGS = {
     "MALLOC_ARENA_MAX": "2",  # each arena reserves address space, which is limited
     "CUDA_CACHE_DISABLE": "1",  # it may not write files
 }
+MAX_ANSWER_BYTES = 2**29
+ANSWER_SHARE = 8  # of the memory: an answer is read, joined to others and turned into scores
 PIPE_BYTES = 2**20  # what Linux lets every user have
 WATCH_SECONDS = 0.05
 GRACE_SECONDS = 5.0
@@ -48,12 +50,14 @@ class Sandbox:
 
     Attributes:
         limits: what it may use.
+        budget: what may be spent on it, in this process and there: the one that was held when it
+            was started, else one of its own.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], limits: Limits) -> None:
         self.limits = limits
+        self.budget: Budget = held() or limits.budget()
         self._process = process
-        self._seconds_left = limits.seconds
         self._max_resident: int | None = None
         self._death: SuspectDiedError | None = None
         self._finalizer = weakref.finalize(self, _end, process)
@@ -90,13 +94,19 @@ class Sandbox:
             ) from None
         return cls(process, limits or Limits())
 
+    @property
+    def max_answer_bytes(self) -> int:
+        """How many bytes one of its answers may have: a part of the memory of this process."""
+        return min(self.limits.memory_bytes // ANSWER_SHARE, MAX_ANSWER_BYTES)
+
     def another(self) -> "Sandbox":
-        """Start a fresh child with the same limits, in what is left of this one's time.
+        """Start a fresh child with the same limits, which draws on the same budget.
 
         Raises:
             CannotRunError: no process can be started.
         """
-        return Sandbox.start(replace(self.limits, seconds=max(0.0, self._seconds_left)))
+        with held_to(self.budget):
+            return Sandbox.start(self.limits)
 
     def watch_memory(self, most: int) -> None:
         """Kill the child once its resident memory is above ``most`` bytes; on Linux only."""
@@ -113,7 +123,7 @@ class Sandbox:
 
         if self._death is not None:
             raise self._death
-        talk = _Talk(self._process, message)
+        talk = _Talk(self._process, message, self.max_answer_bytes)
         self._wait_for(talk)
         if self._death is not None:
             raise self._death
@@ -166,42 +176,38 @@ class Sandbox:
 
     def _wait_for(self, talk: "_Talk") -> None:
         """Wait for the answer; kill the child when it takes too long or too much."""
-        began = time.monotonic()
-        try:
-            talk.start()
-            self._watch(talk, began + self._seconds_left)
-        except BaseException:  # interrupted: the answer would be taken for the next one's
-            self._die(*INTERRUPTED)
-            raise
-        finally:
-            self._seconds_left -= time.monotonic() - began
-            if self._death is not None:
-                talk.end()
+        with held_to(self.budget):
+            try:
+                talk.start()
+                self._watch(talk, time.monotonic() + self.budget.seconds_left)
+            except BaseException:  # interrupted: the answer would be taken for the next one's
+                self._die(*INTERRUPTED)
+                raise
+            finally:
+                if self._death is not None:
+                    talk.end()
 
     def _watch(self, talk: "_Talk", deadline: float) -> None:
         while not talk.ended.wait(self._pause(deadline)):
             if time.monotonic() >= deadline:
                 self._die(
-                    f"the suspect took longer than {self.limits.seconds:g} s, its limit", ROOM_HINT
+                    f"the suspect took longer than {self.budget.seconds:g} s, its limit", ROOM_HINT
                 )
                 return
-            if self._max_resident is not None and self._resident() > self._max_resident:
+            if self._takes_too_much():
                 self._die(
                     f"the suspect took more than {self._max_resident:,} bytes of memory, its limit",
                     ROOM_HINT,
                 )
                 return
 
+    def _takes_too_much(self) -> bool:
+        most = self._max_resident
+        return most is not None and resident_bytes(self._process.pid) > most
+
     def _pause(self, deadline: float) -> float:
         left = max(0.0, deadline - time.monotonic())
         return left if self._max_resident is None else min(left, WATCH_SECONDS)
-
-    def _resident(self) -> int:
-        try:
-            with open(f"/proc/{self._process.pid}/statm", "rb") as file:
-                return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        except (OSError, IndexError, ValueError):  # it has ended, or this is not Linux
-            return 0
 
 
 def _widen(process: subprocess.Popen[bytes]) -> None:
@@ -226,14 +232,16 @@ class _Talk:
         error: what was raised instead.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], question: "Message") -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], question: "Message", max_bytes: int
+    ) -> None:
         self.ended = threading.Event()
         self.answer: Message | None = None
         self.error: Exception | None = None
         self._process = process
         self._left_alone = False
         self._thread = threading.Thread(
-            target=self._run, args=(process.stdin, process.stdout, question), daemon=True
+            target=self._run, args=(process.stdin, process.stdout, question, max_bytes), daemon=True
         )
 
     def start(self) -> None:
@@ -251,12 +259,14 @@ class _Talk:
             self._left_alone = True
             self._process.stdin = self._process.stdout = None
 
-    def _run(self, requests: IO[bytes], answers: IO[bytes], question: "Message") -> None:
+    def _run(
+        self, requests: IO[bytes], answers: IO[bytes], question: "Message", max_bytes: int
+    ) -> None:
         from wmx.sandbox import wire
 
         try:
             wire.write(requests, question)
-            self.answer = wire.read(answers, wire.MAX_ANSWER_BYTES)
+            self.answer = wire.read(answers, max_bytes)
         except Exception as error:  # it is raised where the question was asked
             self.error = error
         finally:

@@ -10,6 +10,7 @@ count is checked before memory is taken for it, and a message that says two thin
 
 import json
 import struct
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -18,7 +19,6 @@ from numpy.typing import NDArray
 
 PREFIX = struct.Struct(">IQ")
 MAX_HEADER_BYTES = 2**20
-MAX_ANSWER_BYTES = 2**29
 MAX_ARRAYS = 64
 MAX_RANK = 16
 DTYPES = {
@@ -35,6 +35,19 @@ class WireError(ValueError):
 
 
 @dataclass(frozen=True)
+class Streamed:
+    """Bytes that are sent piece by piece, so that they are never in memory as a whole.
+
+    Attributes:
+        size: of all pieces together.
+        pieces: yields them; called once.
+    """
+
+    size: int
+    pieces: Callable[[], Iterator[bytes]]
+
+
+@dataclass(frozen=True)
 class Message:
     """One message.
 
@@ -42,11 +55,13 @@ class Message:
         kind: what it asks or answers.
         fields: JSON values.
         arrays: of the dtypes in ``DTYPES``; ``None`` stands for a value that is no such array.
+        streamed: sent behind the arrays, and read as one more, of uint8.
     """
 
     kind: str
     fields: dict[str, Any] = field(default_factory=dict)
     arrays: tuple[NDArray[Any] | None, ...] = ()
+    streamed: Streamed | None = None
 
 
 def fits(value: Any) -> bool:
@@ -55,23 +70,43 @@ def fits(value: Any) -> bool:
 
 
 def write(stream: IO[bytes], message: Message) -> None:
-    """Send a message whose arrays all :func:`fits`."""
+    """Send a message whose arrays all :func:`fits`.
+
+    Raises:
+        ValueError: there was more or less to stream than was said; the receiver is then lost.
+    """
     bodies = [
         None if array is None else np.ascontiguousarray(array, dtype=DTYPES[array.dtype.name])
         for array in message.arrays
     ]
-    described = [
+    described: list[Any] = [
         None if array is None else [array.dtype.name, list(array.shape)] for array in message.arrays
     ]
+    size = sum(body.nbytes for body in bodies if body is not None)
+    if message.streamed is not None:
+        described.append(["uint8", [message.streamed.size]])
+        size += message.streamed.size
     header = json.dumps(
         {"kind": message.kind, "fields": message.fields, "arrays": described}
     ).encode("ascii")
-    size = sum(body.nbytes for body in bodies if body is not None)
     stream.write(PREFIX.pack(len(header), size) + header)
     for body in bodies:
         if body is not None and body.size:
             stream.write(body.reshape(-1).view(np.uint8).data)
+    if message.streamed is not None:
+        _write_pieces(stream, message.streamed)
     stream.flush()
+
+
+def _write_pieces(stream: IO[bytes], streamed: Streamed) -> None:
+    sent = 0
+    for piece in streamed.pieces():
+        sent += len(piece)
+        if sent > streamed.size:
+            break
+        stream.write(piece)
+    if sent != streamed.size:
+        raise ValueError(f"{sent:,} bytes were streamed, expected {streamed.size:,}")
 
 
 def read(stream: IO[bytes], max_body_bytes: int) -> Message | None:

@@ -7,9 +7,12 @@ A suspect offers its :meth:`~Suspect.feedings` for a task and, fed in one of the
 from __future__ import annotations  # the child imports this package: nothing that it can do without
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+
+from wmx.budget import held, held_to
+from wmx.sandbox.limits import Limits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,6 +106,8 @@ def open_suspect(
     settled: Settled | None = None,
     token: str | None = None,
     manners: Manners | None = None,
+    weights: Iterable[str | Path] = (),
+    apart_from: Iterable[str | Path] = (),
 ) -> Suspect:
     """Open an ONNX file or a model behind an API, or wrap a callable.  To be closed after use.
 
@@ -117,12 +122,17 @@ def open_suspect(
         settled: what is known of inputs and outputs beside what the file or the server says.
         token: sent to an address as a bearer token.
         manners: how an address is asked, and how much.
+        weights: files beside the model that may hold its weights under other names than exporters
+            give; never a key, a claim or another secret.
+        apart_from: files, and folders with all that is in them, that are never taken for weights:
+            what else is read, and where keys lie.
 
     Raises:
         CannotRunError: the file cannot be read or loaded, or is refused; the server does not answer
             or has no such model.
         UsageError: triggers or token would go to the address in the clear; or what is given is not
             for a suspect of this kind.
+        LimitError: it took too long, or too much memory.
     """
     from wmx.errors import UsageError
     from wmx.settled import NOTHING_SETTLED
@@ -144,8 +154,15 @@ def open_suspect(
     from wmx.suspect.onnx_file import OnnxFile
 
     if own:
-        return OnnxFile.open_own(suspect, device)
-    return OnnxFile.open(suspect, device, sandbox, settled or NOTHING_SETTLED)
+        return OnnxFile.open_own(suspect, device, weights)
+    return OnnxFile.open(
+        suspect,
+        device,
+        sandbox,
+        settled or NOTHING_SETTLED,
+        weights=weights,
+        apart_from=apart_from,
+    )
 
 
 def is_address(suspect: str) -> bool:
@@ -155,12 +172,16 @@ def is_address(suspect: str) -> bool:
 
 @contextmanager
 def opened(suspect: str | Path | Predict | Suspect, device: Device = "auto") -> Iterator[Suspect]:
-    """Open a suspect for a while; one that was open before is left open.  As open_suspect."""
+    """Open a suspect for a while; one that was open before is left open.  As open_suspect.
+
+    All that is done with a file meanwhile, weighing its answers too, is held to the usual limits.
+    """
     if isinstance(suspect, Suspect):
         yield suspect
         return
-    found = open_suspect(suspect, device)
-    try:
-        yield found
-    finally:
-        found.close()
+    with held_to(None if callable(suspect) else held() or Limits().budget()):
+        found = open_suspect(suspect, device)
+        try:
+            yield found
+        finally:
+            found.close()

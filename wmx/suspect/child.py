@@ -1,9 +1,10 @@
 """What runs in the child process: first the locks, then the model.
 
-Started by :mod:`wmx.sandbox.process`; nothing of a stranger's is read before ``confine``.
+Started by :mod:`wmx.sandbox.process`; nothing of a stranger's is read before ``confine``.  All that
+looks into a stranger's model is done here: the process that has the key sends its bytes unread, is
+told which other files it names, and decides whether it may have them.
 """
 
-import itertools
 import os
 import signal
 import sys
@@ -16,9 +17,13 @@ from wmx.sandbox import wire
 from wmx.sandbox.limits import limit_this_process
 from wmx.sandbox.locks import CHANGING_FILES, NETWORK, OTHER_PROCESSES, READING_FILES
 from wmx.sandbox.seccomp import filter_this_process
-from wmx.sandbox.wire import MAX_ANSWER_BYTES, Message
+from wmx.sandbox.wire import Message
 from wmx.suspect import runtime
+from wmx.suspect.external_data import parts_of
+from wmx.suspect.onnx_header import read_header
+from wmx.suspect.onnx_rules import Outline
 from wmx.suspect.port import Port
+from wmx.suspect.rules import looked_through
 from wmx.suspect.tables import may_be_a_table
 
 MAX_REQUEST_BYTES = 2**33  # more than all files of a model have together
@@ -59,6 +64,8 @@ class Child:
         self._device: Any = None
         self._provider: str | None = None
         self._seconds = 0
+        self._answer_bytes = 0
+        self._model: tuple[bytes, Outline] | None = None  # until it is loaded
         self._session: runtime.Session | None = None
 
     def answer(self, request: Message) -> Message:
@@ -70,6 +77,8 @@ class Child:
                 return self.confine(request.fields)
             case "load":
                 return self.load(request)
+            case "weights":
+                return self.load_with_weights(request)
             case "run":
                 return self.run(request)
         return self.do(request)
@@ -88,6 +97,7 @@ class Child:
         self._device = wanted["device"]
         self._provider = runtime.provider_for(self._device)
         self._seconds = int(wanted["seconds"]) + OVERTIME
+        self._answer_bytes = wanted["answer_bytes"]
         gpu = self._provider != runtime.CPU
         held = limit_this_process(wanted["memory_bytes"], wanted["cpu_seconds"], gpu=gpu)
         if filter_this_process(may_open_files=gpu):
@@ -96,20 +106,30 @@ class Child:
         return Message("confined", {"held": held, "provider": self._provider})
 
     def load(self, request: Message) -> Message:
-        """Load the model of the request: its ONNX file, and the others joined."""
-        data, weights = request.arrays
-        assert data is not None
-        assert weights is not None
-        ends = itertools.accumulate(request.fields["sizes"])
-        parts = itertools.pairwise([0, *ends])
-        external = {
-            file: memoryview(weights[start:end])  # type: ignore[arg-type]
-            for file, (start, end) in zip(request.fields["files"], parts, strict=True)
-        }
-        name = request.fields["name"]
-        session = self._session = runtime.load(
-            data.tobytes(), name, self._device, self._provider, external
-        )
+        """Load the ONNX file of the request, or say which other files it needs first."""
+        (content,) = request.arrays
+        assert content is not None
+        data = content.tobytes()
+        outline = looked_through(data, request.fields["name"])
+        self._model = (data, outline)
+        if outline.files:
+            return Message("needs", {"files": outline.files})
+        return self._loaded({})
+
+    def load_with_weights(self, request: Message) -> Message:
+        """Load the model with the contents of the files that it needs, which follow each other."""
+        assert self._model is not None
+        (joined,) = request.arrays
+        assert joined is not None
+        _, outline = self._model
+        parts = parts_of(memoryview(joined.data), outline.files, request.fields["sizes"])
+        return self._loaded(parts)
+
+    def _loaded(self, weights: dict[str, memoryview]) -> Message:
+        assert self._model is not None
+        (data, outline), self._model = self._model, None
+        session = self._session = runtime.load(data, outline, self._device, self._provider, weights)
+        header = read_header(data)
         return Message(
             "loaded",
             {
@@ -117,6 +137,8 @@ class Child:
                 "version": session.version,
                 "inputs": list(map(_port, session.inputs)),
                 "outputs": list(map(_port, session.outputs)),
+                "opsets": list(header.opsets),
+                "producer": header.producer,
             },
         )
 
@@ -126,7 +148,7 @@ class Child:
         fed = {name: array for name, array in inputs.items() if array is not None}
         rows = {len(array) for array in fed.values() if array.ndim}
         values = [value if _may_answer(value, rows) else None for value in self.values(fed)]
-        return Message("answers", {}, tuple(_narrowest(values)))
+        return Message("answers", {}, tuple(_narrowest(values, self._answer_bytes)))
 
     def values(self, inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any] | None]:
         """Return the model's outputs."""
@@ -145,12 +167,12 @@ def _may_answer(value: NDArray[Any] | None, rows: set[int]) -> bool:
     return any(may_be_a_table(value, count) for count in rows)
 
 
-def _narrowest(values: list[NDArray[Any] | None]) -> list[NDArray[Any] | None]:
-    """Leave out the largest values, until one message can hold the others.
+def _narrowest(values: list[NDArray[Any] | None], most: int) -> list[NDArray[Any] | None]:
+    """Leave out the largest values, until the others have no more than so many bytes.
 
     An output without end, beside the scores, would else hide them.
     """
-    left = MAX_ANSWER_BYTES
+    left = most
     sent = set()
     sizes = {place: value.nbytes for place, value in enumerate(values) if value is not None}
     for place in sorted(sizes, key=lambda place: sizes[place]):

@@ -6,21 +6,23 @@ things taken from it are numbers and printable text.
 
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
+from wmx.budget import Budget
 from wmx.errors import CannotRunError
-from wmx.printable import printable
+from wmx.model_header import MAX_OPSETS, MAX_TEXT, ModelHeader
+from wmx.printable import is_file_name, printable
 from wmx.sandbox.hiding import hide_this_process
 from wmx.sandbox.locks import NETWORK, READING_FILES, tell_missing_filter
 from wmx.sandbox.process import Sandbox
-from wmx.sandbox.wire import MAX_RANK, Message
+from wmx.sandbox.wire import Message
 from wmx.suspect.device import Device
+from wmx.suspect.external_data import MAX_EXTERNAL_FILES
 from wmx.suspect.model_files import ModelFiles
-from wmx.suspect.onnx_rules import MAX_NAME, MAX_PORTS
-from wmx.suspect.port import Port
+from wmx.suspect.port import MAX_NAME, MAX_PORTS, MAX_RANK, Port
 
 ON_CPU = "CPUExecutionProvider"
+MAX_WORD = 2 * MAX_TEXT + 1  # of a header: name and version
 
 
 class Session(Protocol):
@@ -42,28 +44,35 @@ class ConfinedSession:
         inputs, outputs: in the file's order.
         provider: the execution provider that was really taken.
         version: of the runtime.
+        header: what the file says of itself.
+        budget: what may be spent on it.
+        max_answer_bytes: of one of its answers.
     """
 
     def __init__(self, sandbox: Sandbox, files: ModelFiles, device: Device) -> None:
-        """Confine the child, then hand it the model.
+        """Confine the child, then hand it the model, which nobody has looked into yet.
 
         Raises:
-            CannotRunError: the model is refused or cannot be loaded, or the child died.
+            CannotRunError: the model is refused or cannot be loaded, names files that are not its
+                weights, or the child died.
         """
         self._sandbox = sandbox
+        self.budget: Budget = sandbox.budget
+        self.max_answer_bytes = sandbox.max_answer_bytes
         confine(sandbox, files.size, device)
-        described = {
-            "name": files.name,
-            "files": list(files.external),
-            "sizes": list(map(len, files.external.values())),
-        }
-        joined = b"".join(files.external.values())
-        contents = (np.frombuffer(files.data, np.uint8), np.frombuffer(joined, np.uint8))
-        loaded = ask(sandbox, Message("load", described, contents), "loaded").fields
+        model = Message("load", {"name": files.name}, streamed=files.model())
+        answer = ask(sandbox, model, "loaded", "needs")
+        if answer.kind == "needs":
+            names = file_names_of(sandbox, answer.fields.get("files"))
+            sizes, contents = files.weights(names)
+            weights = Message("weights", {"sizes": sizes}, streamed=contents)
+            answer = ask(sandbox, weights, "loaded")
+        loaded = answer.fields
         self.provider = _line(loaded.get("provider"))
         self.version = _line(loaded.get("version"))
         self.inputs = ports_of(sandbox, loaded.get("inputs"))
         self.outputs = ports_of(sandbox, loaded.get("outputs"))
+        self.header = header_of(sandbox, loaded.get("opsets"), loaded.get("producer"))
 
     def run(self, inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any] | None]:
         """Return the value of every output, in the order of :attr:`outputs`.
@@ -101,6 +110,7 @@ def confine(sandbox: Sandbox, file_bytes: int, device: Device) -> list[str]:
         "memory_bytes": memory,
         "cpu_seconds": sandbox.limits.cpu_seconds,
         "seconds": sandbox.limits.seconds,
+        "answer_bytes": sandbox.max_answer_bytes,
     }
     confined = ask(sandbox, Message("confine", wanted), "confined").fields
     if confined.get("provider") != ON_CPU:
@@ -113,8 +123,8 @@ def confine(sandbox: Sandbox, file_bytes: int, device: Device) -> list[str]:
     return held
 
 
-def ask(sandbox: Sandbox, message: Message, expected: str) -> Message:
-    """Send a message and return the answer, of the kind that is expected.
+def ask(sandbox: Sandbox, message: Message, *expected: str) -> Message:
+    """Send a message and return the answer, of a kind that is expected.
 
     Raises:
         CannotRunError: the child refuses; its words are made printable.
@@ -126,15 +136,38 @@ def ask(sandbox: Sandbox, message: Message, expected: str) -> Message:
         raise CannotRunError(
             _line(answer.fields.get("message")), hint=None if hint is None else _line(hint)
         )
-    if answer.kind != expected:
+    if answer.kind not in expected:
         raise sandbox.disown("answered something else than was asked")
     return answer
 
 
-def _list(sandbox: Sandbox, value: Any) -> list[Any]:
-    if not isinstance(value, list) or len(value) > MAX_PORTS:
+def _list(sandbox: Sandbox, value: Any, most: int = MAX_PORTS) -> list[Any]:
+    if not isinstance(value, list) or len(value) > most:
         raise sandbox.disown("sent no list, or an endless one")
     return value
+
+
+def file_names_of(sandbox: Sandbox, value: Any) -> list[str]:
+    """Return the names of the files that a model needs, as its child says; they are hostile."""
+    names = _list(sandbox, value, MAX_EXTERNAL_FILES)
+    if not all(isinstance(name, str) and is_file_name(name) for name in names):
+        raise sandbox.disown("asked for a file under what is no name of one")
+    if not names or len(set(names)) < len(names):
+        raise sandbox.disown("asked for a file twice, or for none")
+    return names
+
+
+def header_of(sandbox: Sandbox, opsets: Any, producer: Any) -> ModelHeader:
+    """Return what a model's file says of itself, as a child describes it.
+
+    Raises:
+        SuspectDiedError: it described what cannot be, and is gone.
+    """
+    words = [*_list(sandbox, opsets, MAX_OPSETS), producer]
+    if not all(isinstance(word, str) and len(word) <= MAX_WORD for word in words):
+        raise sandbox.disown("described operator sets or a producer that cannot be")
+    *sets, maker = (printable(word, None) for word in words)
+    return ModelHeader(tuple(sets), maker)
 
 
 def ports_of(sandbox: Sandbox, described: Any) -> tuple[Port, ...]:

@@ -2,10 +2,11 @@
 
 Exporters keep the weights of large models so, and some those of all.  The keys are those of ONNX'
 ``docs/ExternalData.md``; of where the files may lie much less is accepted: beside the model, under
-a plain name.
+a plain name.  Which plain names is for :mod:`wmx.suspect.external_files` to say.
 """
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from wmx.errors import CannotRunError
@@ -13,6 +14,7 @@ from wmx.printable import is_file_name, printable
 
 MEMORY_MARKER = "_ORT_MEM_ADDR_"  # onnxruntime's name for "at this address of the process"
 MAX_DIGITS = 18
+MAX_EXTERNAL_FILES = 1000  # of a model
 ONE_FILE_HINT = "save it as one file, e.g. onnx.save(onnx.load(path), 'one-file.onnx')"
 
 
@@ -73,6 +75,15 @@ class External:
                 "are both files of the same export? copy them again, together",
             )
         return length
+
+
+def parts_of(
+    joined: memoryview, names: Sequence[str], sizes: Sequence[int]
+) -> dict[str, memoryview]:
+    """Return the contents of files, by name, of which all stand one after the other."""
+    ends = itertools.accumulate(sizes)
+    parts = itertools.pairwise([0, *ends])
+    return {name: joined[start:end] for name, (start, end) in zip(names, parts, strict=True)}
 
 
 def _number(text: str, tensor: str) -> int:

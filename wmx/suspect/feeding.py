@@ -7,14 +7,16 @@ binding that fits costs nothing but its share of the mixture (docs/statistics.md
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wmx.budget import consult
 from wmx.errors import CannotRunError
 from wmx.suspect.layouts import CHANNELS_FIRST, Layout, described, layouts
-from wmx.suspect.pixels import RESAMPLINGS, with_channels
+from wmx.suspect.pixels import RESAMPLINGS, bands, with_channels
 from wmx.suspect.port import Port
 from wmx.suspect.scaling import CENTRED_PIXELS, OF_PIXELS, PIXELS, RAW, other_scalings
 from wmx.task import Task
@@ -37,6 +39,9 @@ BYTES: dict[str, np.dtype[Any]] = {
     "tensor(uint8)": np.dtype(np.uint8),
     "tensor(int8)": np.dtype(np.int8),
 }
+TRUTHS: dict[str, np.dtype[Any]] = {"tensor(bool)": np.dtype(np.bool_)}
+MAX_CALL_BYTES = 2**28  # of all that a model is given in one call, however it declares its inputs
+SMALLEST_FLOAT = 4  # bytes: pixels and features are normalised before they are given as bytes
 MAX_CHUNK_ELEMENTS = 2**21  # elements of input given to a free-batch model at a time
 MAX_FEEDINGS = 16
 
@@ -110,9 +115,31 @@ class Feeding:
         alone = not self.others and not self.columns
         return alone and size == task.shape and self.layout.declared == self.layout.shape
 
-    def chunk_rows(self) -> int:
-        """Return how many inputs go into one call."""
-        return self.batch or max(1, MAX_CHUNK_ELEMENTS // int(np.prod(self.layout.shape)))
+    def chunk_rows(self, task: Task) -> int:
+        """Return how many inputs of ``task`` go into one call."""
+        elements = max(prod(self.layout.shape), prod(task.shape))
+        return self.batch or max(1, MAX_CHUNK_ELEMENTS // elements)
+
+    def require_bounded(self, rows: int, task: Task, name: str) -> None:
+        """Refuse what would fill the memory of this process, before it is made.
+
+        Args:
+            rows: in one call.
+            task: whose inputs they are.
+            name: what errors call the model.
+
+        Raises:
+            CannotRunError: the model's inputs are too large together.
+        """
+        elements = max(prod(self.layout.declared), prod(task.shape))
+        size = rows * elements * max(self.dtype.itemsize, SMALLEST_FLOAT)
+        size += sum(one.size(rows, self.layout) for one in self.others)
+        if size > MAX_CALL_BYTES:
+            raise CannotRunError(
+                f"{name} takes {rows:,} inputs at a time, which are {size:,} bytes as {self.name}; "
+                f"expected at most {MAX_CALL_BYTES:,}",
+                hint="export it for a free batch, or a smaller one",
+            )
 
     def _values(self, canonical: NDArray[Any], task: Task, scaling: str) -> NDArray[Any]:
         """Return what the model is to see, channels last."""
@@ -128,13 +155,35 @@ class Feeding:
             limits = np.iinfo(self.dtype)
             whole: NDArray[Any] = np.clip(np.rint(values), limits.min, limits.max)
             return whole
-        height, width, channels = self.layout.size
         if self.resampling is not None:
-            values = RESAMPLINGS[self.resampling](values.astype(np.float64), height, width)
-        values = with_channels(values, channels)
-        if own:
-            return values
-        scaled = OF_PIXELS[scaling](values.astype(np.float64))
+            return self._resized(values, None if own else scaling)
+        values = with_channels(values, self.layout.size[2])
+        return values if own else self._scaled(values.astype(np.float64), scaling)
+
+    def _resized(self, values: NDArray[Any], scaling: str | None) -> NDArray[Any]:
+        """Return images of the model's size, a band at a time: a few small ones can become large.
+
+        Args:
+            values: [n, H, W, C].
+            scaling: that is left to do, ``None`` if none is.
+        """
+        height, width, channels = self.layout.size
+        resize = RESAMPLINGS[self.resampling or ""]
+        if self.layout.axes in CHANNELS_FIRST:
+            planes = np.empty((len(values), channels, height, width), self.dtype)
+            seen = planes.transpose(0, 2, 3, 1)
+        else:
+            seen = np.empty((len(values), height, width, channels), self.dtype)
+        for number in range(len(values)):
+            image = values[number : number + 1].astype(np.float64)
+            for band in bands(image.shape[1:], height, width):
+                consult()
+                part = with_channels(resize(image, height, width, band), channels)
+                seen[number, band] = part if scaling is None else self._scaled(part, scaling)
+        return seen
+
+    def _scaled(self, values: NDArray[np.float64], scaling: str) -> NDArray[Any]:
+        scaled = OF_PIXELS[scaling](values)
         return np.rint(scaled) if self.dtype.kind in "iu" else scaled
 
 
@@ -152,16 +201,27 @@ class Filling:
 
     def array(self, rows: int, layout: Layout, task: Task) -> NDArray[Any]:
         """Return its value for so many inputs."""
-        dtype = {**FLOATS, **INTEGERS, **BYTES, "tensor(bool)": np.dtype(np.bool_)}[self.port.type]
+        dtype = self._dtype
         if self.what == "mask":
             kept = np.arange(layout.shape[0]) < task.shape[0]
             return np.tile(kept, (rows, 1)).astype(dtype).reshape(rows, *layout.declared)
         number = task.shape[0] if self.what == "length" else float(self.what)
-        shape = [
+        return np.full(self._shape(rows, layout), number).astype(dtype)
+
+    def size(self, rows: int, layout: Layout) -> int:
+        """Return how many bytes it takes for so many inputs, at most."""
+        elements = max(prod(self._shape(rows, layout)), rows * prod(layout.declared))
+        return elements * self._dtype.itemsize
+
+    @property
+    def _dtype(self) -> np.dtype[Any]:
+        return {**FLOATS, **INTEGERS, **BYTES, **TRUTHS}[self.port.type]
+
+    def _shape(self, rows: int, layout: Layout) -> list[int]:
+        return [
             (rows if place == 0 else layout.shape[0]) if dim is None else dim
             for place, dim in enumerate(self.port.shape)
         ]
-        return np.full(shape, number).astype(dtype)
 
 
 def feedings(

@@ -1,94 +1,87 @@
 """A model as it lies on the disk: its ONNX file, and the files beside it that hold its weights."""
 
-import hashlib
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Self
 
 from wmx.errors import CannotRunError
-from wmx.files import open_regular, read_bytes
-from wmx.suspect.container import ORT_IDENTIFIER
+from wmx.sandbox.wire import Streamed
 from wmx.suspect.external_data import ONE_FILE_HINT
-from wmx.suspect.onnx_rules import external_files
+from wmx.suspect.external_files import ExternalFiles, Paths
+from wmx.suspect.streamed_file import StreamedFile
 
 MAX_MODEL_BYTES = 2**31  # protobuf's own limit
-MAX_EXTERNAL_BYTES = 2**32  # all of them together
 
 
-@dataclass(frozen=True)
 class ModelFiles:
-    """A model's files, read once: what is hashed is what is run.
+    """A model's files, to be read once; nothing in them is looked into here.
 
     Attributes:
         name: the path of the ONNX file.
-        data: its content.
-        external: of the files beside it that hold its weights, by name.
+        size: in bytes, of it and all files that may hold its weights.
     """
 
-    name: str
-    data: bytes
-    external: Mapping[str, bytes]
+    def __init__(
+        self,
+        path: str | Path,
+        weights: Iterable[str | Path] = (),
+        apart_from: Paths = tuple,
+    ) -> None:
+        """Look at a model's files.
 
-    @classmethod
-    def read(cls, path: str | Path) -> Self:
-        """Read a model.
+        Args:
+            path: the ONNX file.
+            weights, apart_from: as in :class:`~wmx.suspect.external_files.ExternalFiles`.
 
         Raises:
-            CannotRunError: a file cannot be read, is a link or too large, or the model is damaged
-                or says that its weights lie elsewhere than beside it.
+            CannotRunError: the file cannot be read, or is too large.
+            UsageError: weights were given that lie elsewhere.
         """
-        data = read_bytes(path, "model", MAX_MODEL_BYTES)
-        folder, own = os.path.split(os.path.abspath(path))
-        external: dict[str, bytes] = {}
-        left = MAX_EXTERNAL_BYTES
-        if data[4:8] == ORT_IDENTIFIER:
-            from wmx.suspect.ort_rules import require_harmless_ort
-
-            require_harmless_ort(data, str(path))
-            return cls(str(path), data, {})
-        for name in external_files(data, str(path)):
-            if name == own:
-                raise CannotRunError(f"{path} says that its weights lie in itself")
-            external[name] = _read_weights(os.path.join(folder, name), left)
-            left -= len(external[name])
-        return cls(str(path), data, external)
+        self.name = str(path)
+        self._external_files = ExternalFiles(path, weights, apart_from)
+        self._model = StreamedFile(path, "model", MAX_MODEL_BYTES)
+        self._weights: dict[str, StreamedFile] = {}
+        self.size = self._model.size + self._external_files.size
 
     @property
     def sha256(self) -> str:
-        """Of the ONNX file, hexadecimal."""
-        return hashlib.sha256(self.data).hexdigest()
+        """Of the ONNX file, hexadecimal; known once it was read."""
+        return self._model.sha256
 
     @property
     def external_sha256(self) -> dict[str, str]:
-        """Of the files beside it, hexadecimal, by name."""
-        return {name: hashlib.sha256(data).hexdigest() for name, data in self.external.items()}
+        """Of the files beside it that were read, hexadecimal, by name."""
+        return {name: file.sha256 for name, file in sorted(self._weights.items())}
 
-    @property
-    def size(self) -> int:
-        """Of all files together, in bytes."""
-        return len(self.data) + sum(map(len, self.external.values()))
+    def model(self) -> Streamed:
+        """Return the content of the ONNX file, to be taken once."""
+        return Streamed(self._model.size, self._model.pieces)
 
-    def in_one(self, purpose: str) -> bytes:
-        """Return the ONNX file of a model that has no other.
+    def weights(self, names: Iterable[str]) -> tuple[list[int], Streamed]:
+        """Return the sizes of files beside the model, and their contents one after the other.
 
         Raises:
-            CannotRunError: it has; ``purpose`` says what cannot be done.
+            CannotRunError: one is not to be read as weights.
         """
-        if self.external:
-            raise CannotRunError(
-                f"{purpose} needs a model in one file, and {self.name} keeps weights in "
-                f"{', '.join(sorted(self.external))}",
-                hint=ONE_FILE_HINT,
-            )
-        return self.data
+        self._weights = self._external_files.found(names)
+        files = list(self._weights.values())
+        sizes = [file.size for file in files]
+
+        def pieces() -> Iterator[bytes]:
+            for file in files:
+                yield from file.pieces()
+
+        return sizes, Streamed(sum(sizes), pieces)
 
 
-def _read_weights(path: str, limit: int) -> bytes:
-    """Read a file that a stranger's model names: never through a link, whose end could be any."""
-    with open_regular(path, "file of weights", linked=False) as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise CannotRunError(f"the files of weights have more than {MAX_EXTERNAL_BYTES:,} bytes")
-    return data
+def require_one_file(name: str, external: Iterable[str], purpose: str) -> None:
+    """Refuse a model that keeps weights in other files.
+
+    Raises:
+        CannotRunError: it does; ``purpose`` says what cannot be done.
+    """
+    files = ", ".join(sorted(external))
+    if files:
+        raise CannotRunError(
+            f"{purpose} needs a model in one file, and {name} keeps weights in {files}",
+            hint=ONE_FILE_HINT,
+        )

@@ -1,13 +1,17 @@
 """An ONNX file as a suspect."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 from numpy.typing import NDArray
 
 from wmx.answers import Answers
+from wmx.budget import consult, held_to, require_room
 from wmx.errors import CannotRunError, UsageError
+from wmx.model_header import ModelHeader
 from wmx.sandbox.process import Sandbox
 from wmx.settled import NOTHING_SETTLED, Settled
 from wmx.suspect.confined import ConfinedSession, Session
@@ -18,7 +22,24 @@ from wmx.suspect.reading import readings
 from wmx.suspect.tables import Joined
 from wmx.task import Task
 
+SCORE_BYTES = 8
+COPIES_OF_ANSWERS = 4  # as they came, joined, read, and as scores
 Fed: TypeAlias = Callable[[int, int, int], dict[str, NDArray[Any]]]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that can be run.
+
+    Attributes:
+        files: that were read.
+        session: what runs it.
+        header: what the file says of itself.
+    """
+
+    files: ModelFiles
+    session: Session
+    header: ModelHeader
 
 
 class OnnxFile:
@@ -28,6 +49,7 @@ class OnnxFile:
         name: the path.
         sha256: of the ONNX file, hexadecimal.
         external: SHA-256 of the files beside it that hold its weights, by name.
+        header: what the file says of itself.
         engine: the runtime's version and execution provider.
         session: the loaded model.
         settled: what is known of its inputs and outputs beside what the file says.
@@ -36,26 +58,25 @@ class OnnxFile:
 
     queries_left: int | None = None
 
-    def __init__(
-        self, files: ModelFiles, load: Callable[[], Session], settled: Settled = NOTHING_SETTLED
-    ) -> None:
+    def __init__(self, load: Callable[[], Loaded], settled: Settled = NOTHING_SETTLED) -> None:
         """Load a model.
 
         Args:
-            files: what is loaded.
-            load: loads it, each time anew.
+            load: reads and loads it, each time anew.
             settled: what is known of its inputs and outputs beside what the file says.
 
         Raises:
             CannotRunError: it cannot be loaded.
             UsageError: it has no input or output of a name that is given.
         """
-        self.name = files.name
-        self.sha256: str | None = files.sha256
-        self.external: Mapping[str, str] = files.external_sha256
-        self.session = load()
+        loaded = load()
+        self.name = loaded.files.name
+        self.sha256: str | None = loaded.files.sha256
+        self.external: Mapping[str, str] = loaded.files.external_sha256
+        self.header = loaded.header
+        self.session = loaded.session
         self.settled = settled
-        self._files, self._load = files, load
+        self._load = load
         self._require_known(settled)
         self.engine = f"onnxruntime {self.session.version} {self.session.provider}"
 
@@ -66,6 +87,9 @@ class OnnxFile:
         device: Device = "auto",
         sandbox: Sandbox | None = None,
         settled: Settled = NOTHING_SETTLED,
+        *,
+        weights: Iterable[str | Path] = (),
+        apart_from: Iterable[str | Path] = (),
     ) -> Self:
         """Open a stranger's file in a process of its own.
 
@@ -74,45 +98,64 @@ class OnnxFile:
             device: where to run it.
             sandbox: a child started before; a new one if ``None``.
             settled: what is known of its inputs and outputs beside what the file says.
+            weights: files beside it that may hold its weights under other names than exporters
+                give.
+            apart_from: files and folders that never hold them.
 
         Raises:
             CannotRunError: the file cannot be read, is refused, or cannot be loaded.
-            UsageError: it has no input or output of a name that is given.
+            UsageError: it has no input or output of a name that is given, or a file of weights
+                lies elsewhere.
         """
         require_device(device)
         first = sandbox or Sandbox.start()
         unused = [first]
+        named, never = tuple(weights), cache(lambda: tuple(apart_from))  # asked for where needed
 
-        def load() -> Session:
+        def load() -> Loaded:
             child = unused.pop() if unused else first.another()
             try:
-                return ConfinedSession(child, files, device)
+                with held_to(child.budget):
+                    files = ModelFiles(path, named, never)
+                    session = ConfinedSession(child, files, device)
             except BaseException:
                 child.close()
                 raise
+            return Loaded(files, session, session.header)
 
         try:
-            files = ModelFiles.read(path)
-            return cls(files, load, settled)
+            return cls(load, settled)
         except BaseException:
             first.close()
             raise
 
     @classmethod
-    def open_own(cls, path: str | Path, device: Device = "auto") -> Self:
-        """Open a file that one has made oneself, in this process.  Raises as :meth:`open`."""
-        from wmx.suspect import runtime
+    def open_own(
+        cls, path: str | Path, device: Device = "auto", weights: Iterable[str | Path] = ()
+    ) -> Self:
+        """Open a file that one has made oneself, in this process.  As :meth:`open`."""
+        from wmx.suspect.onnx_header import read_header
+        from wmx.suspect.own_model import OwnModel
 
         require_device(device)
-        files = ModelFiles.read(path)
-        return cls(
-            files,
-            lambda: runtime.load(files.data, files.name, device, external=dict(files.external)),
-        )
+        model = OwnModel.read(path, weights)
+
+        def load() -> Loaded:
+            return Loaded(model.files, model.loaded(device), read_header(model.data))
+
+        return cls(load)
 
     def reopened(self) -> Self:
-        """Return the same files, loaded anew; in another process where they are a stranger's."""
-        return type(self)(self._files, self._load, self.settled)
+        """Return the same files, loaded anew; in another process where they are a stranger's.
+
+        Raises:
+            CannotRunError: they are no longer the same.
+        """
+        again = type(self)(self._load, self.settled)
+        if (again.sha256, again.external) != (self.sha256, self.external):
+            again.close()
+            raise CannotRunError(f"{self.name} was changed while it was verified")
+        return again
 
     def close(self) -> None:
         """End the process that runs it."""
@@ -142,9 +185,26 @@ class OnnxFile:
         rows: int | None = None,
     ) -> dict[str, Answers]:
         """Run the model over all inputs, ``rows`` at a time or as many as fit batch and memory."""
-        fitting = feeding.chunk_rows()
+        if not isinstance(self.session, ConfinedSession):  # one's own, to which there is no limit
+            return self._answers(feeding, inputs, task, scaling, rows)
+        with held_to(self.session.budget):
+            scores = SCORE_BYTES * len(inputs) * task.classes
+            answers = max(scores, self.session.max_answer_bytes)
+            require_room(COPIES_OF_ANSWERS * answers, "the answers of the model")
+            return self._answers(feeding, inputs, task, scaling, rows)
+
+    def _answers(
+        self,
+        feeding: Feeding,
+        inputs: NDArray[Any],
+        task: Task,
+        scaling: str | None,
+        rows: int | None,
+    ) -> dict[str, Answers]:
+        fitting = feeding.chunk_rows(task)
         step = fitting if rows is None else min(rows, feeding.batch or rows)
         full = feeding.batch or rows
+        feeding.require_bounded(full or step, task, self.name)
 
         def fed(start: int, stop: int, filled: int) -> dict[str, NDArray[Any]]:
             return feeding.fed(filled_up(inputs[start:stop], filled), task, scaling)
@@ -193,6 +253,7 @@ class OnnxFile:
         joined = Joined(n, classes)
         names = [port.name for port in self.session.outputs]
         for start in range(0, n, rows):
+            consult()
             stop = min(start + rows, n)
             wanted = stop - start
             asked = full or wanted

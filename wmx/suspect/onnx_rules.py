@@ -1,43 +1,33 @@
 """What a model file may hold: looked through before the runtime sees a byte of it.
 
-A pure-Python walk over the protobuf of onnx.proto, bounded in work and depth.  Weights kept
-elsewhere than beside the file, operators that only a foreign library knows, and sizes that no file
-can mean are refused here; what only shows when the model runs (endless loops, tensors that grow) is
-what the limits of :mod:`wmx.sandbox` are for.
+A pure-Python walk over the protobuf of onnx.proto, bounded in work and depth.  A stranger's file is
+walked in the process that runs it, never in the one that has the key.  Weights kept elsewhere than
+beside the file, operators that only a foreign library knows, and sizes that no file can mean are
+refused here; what only shows when the model runs (endless loops, tensors that grow) is what the
+limits of :mod:`wmx.sandbox` are for.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
 
 from wmx.errors import CannotRunError
 from wmx.printable import printable
-from wmx.protobuf import (
-    BYTES,
-    VARINT,
-    Budget,
-    Fields,
-    MalformedError,
-    numbers,
-    read_message,
-    text,
-)
+from wmx.protobuf import BYTES, VARINT, Fields, numbers, read_message, text
 from wmx.suspect.container import EXPORT_HINT
-from wmx.suspect.external_data import ONE_FILE_HINT, External, Refused
+from wmx.suspect.external_data import MAX_EXTERNAL_FILES, ONE_FILE_HINT, External, Refused
+from wmx.suspect.port import MAX_NAME, MAX_PORTS, MAX_RANK
+from wmx.work import MalformedError, Work
 
-MAX_FIELDS = 10_000_000
+MAX_STEPS = 10_000_000  # of :class:`wmx.work.Work`
 MAX_NODES = 200_000  # after the model's own functions are written out
 MAX_TENSORS = 200_000
 MAX_DEPTH = 16  # graphs within graphs
-MAX_PORTS = 64
-MAX_NAME = 256
-MAX_RANK = 16
 MAX_AXIS = 2**31
 ELEMENTS_PER_BYTE = 8  # more than the smallest element type packs
 INSIDE, EXTERNAL = 0, 1  # TensorProto.DataLocation
-LOCATION_KEY = b"location"  # without it there is no external data
-MAX_EXTERNAL_FILES = 1000
 
 STANDARD_DOMAINS = frozenset(
     (
@@ -75,33 +65,68 @@ FUNCTION = _schema({1: BYTES, 7: BYTES, 10: BYTES, 11: BYTES, 13: BYTES}, once=(
 Operator = tuple[str, str, str]  # domain, name, overload
 
 
-def require_harmless(data: bytes, name: str, external: Mapping[str, int] | None = None) -> None:
+@dataclass(frozen=True)
+class Place:
+    """Where in another file a tensor of a model lies.
+
+    Attributes:
+        external: file, offset and length.
+        tensor: its name, as errors show it.
+        elements: that it has.
+    """
+
+    external: External
+    tensor: str
+    elements: int
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What is known of a model that was looked through and breaks no rule by itself.
+
+    Attributes:
+        name: what errors call it.
+        places: of its tensors in other files.
+    """
+
+    name: str
+    places: tuple[Place, ...]
+
+    @property
+    def files(self) -> list[str]:
+        """Names of the files beside it that hold its weights, sorted."""
+        return sorted({place.external.file for place in self.places})
+
+    def require_weights(self, sizes: Mapping[str, int]) -> None:
+        """Refuse files of weights that are not those of the model.
+
+        Args:
+            sizes: in bytes, of the files that were given, by name.
+
+        Raises:
+            CannotRunError: one is missing, or too short for what is said to lie in it.
+        """
+        try:
+            for place in self.places:
+                _require_there(place, sizes)
+        except Refused as refused:
+            raise refused.about(self.name) from None
+
+
+def require_harmless(data: bytes, name: str) -> Outline:
     """Refuse a model that reaches beyond its files, or beyond what a file can mean.
 
     Args:
         data: the file.
         name: what errors call it.
-        external: sizes in bytes of the files beside it that may hold its weights, by name.
+
+    Returns:
+        what else it needs.
 
     Raises:
         CannotRunError: says which rule it breaks.
     """
-    _walk(data, name, external or {})
-
-
-def external_files(data: bytes, name: str) -> list[str]:
-    """Return the names of the files beside a model that hold its weights.
-
-    Raises:
-        CannotRunError: as :func:`require_harmless`; what depends on the files is not looked at.
-    """
-    if LOCATION_KEY not in data:  # of every such tensor: most models need no look here
-        return []
-    return sorted(_walk(data, name, None).files)
-
-
-def _walk(data: bytes, name: str, external: Mapping[str, int] | None) -> "_Walk":
-    walk = _Walk(external)
+    walk = _Walk()
     try:
         walk.model(memoryview(data))
     except MalformedError as error:
@@ -111,20 +136,35 @@ def _walk(data: bytes, name: str, external: Mapping[str, int] | None) -> "_Walk"
         ) from None
     except Refused as refused:
         raise refused.about(name) from None
-    return walk
+    return Outline(name, tuple(walk.places))
+
+
+def _require_there(place: Place, sizes: Mapping[str, int]) -> None:
+    file = place.external.file
+    if file not in sizes:
+        raise Refused(
+            f"keeps its weights in another file ({file!r}), which was not given", ONE_FILE_HINT
+        )
+    size = place.external.bytes_in(sizes[file], place.tensor)
+    _require_elements(place.tensor, place.elements, size)
+
+
+def _require_elements(tensor: str, elements: int, size: int) -> None:
+    if elements > ELEMENTS_PER_BYTE * size:
+        raise too_large(f"has a tensor {tensor} of {elements:,} elements in {size:,} bytes")
 
 
 class _Walk:
     """One look through a file, with what was counted on the way.
 
     Attributes:
-        files: that hold weights.
+        places: of tensors in other files.
     """
 
-    def __init__(self, external: Mapping[str, int] | None) -> None:
-        self.files: set[str] = set()
-        self._external = external
-        self._budget = Budget(MAX_FIELDS)
+    def __init__(self) -> None:
+        self.places: list[Place] = []
+        self._files: set[str] = set()
+        self._work = Work(MAX_STEPS)
         self._nodes = 0
         self._tensors = 0
         self._calls: Counter[Operator] = Counter()  # of the graph or function being read
@@ -153,8 +193,14 @@ class _Walk:
             self._node(node, depth=1)
         for attribute in fields.get(11, []):
             self._attribute(attribute, depth=1)
-        operator = (_domain(fields.get(10, [])), text(fields.get(1, [])), text(fields.get(13, [])))
-        return operator, self._calls
+        return self._operator(fields, domain=10, name=1, overload=13), self._calls
+
+    def _operator(self, fields: Fields, *, domain: int, name: int, overload: int) -> Operator:
+        return (
+            known_as(self._text(fields, domain)),
+            self._text(fields, name),
+            self._text(fields, overload),
+        )
 
     def _graph(self, view: memoryview, depth: int, *, ports: bool = False) -> None:
         if depth > MAX_DEPTH:
@@ -171,7 +217,7 @@ class _Walk:
 
     def _ports(self, values: list[memoryview], role: str, constants: set[str]) -> None:
         """Look at inputs or outputs; files before IR version 4 list constants as inputs too."""
-        names = {text(self._read(value, VALUE_INFO).get(1, [])) for value in values} - constants
+        names = {self._text(self._read(value, VALUE_INFO), 1) for value in values} - constants
         if len(names) > MAX_PORTS:
             raise too_large(f"has {len(names)} {role}, expected at most {MAX_PORTS}")
         for name in names:
@@ -186,8 +232,7 @@ class _Walk:
         if self._nodes > MAX_NODES:
             raise too_large(f"has more than {MAX_NODES:,} nodes")
         fields = self._read(view, NODE)
-        operator = (_domain(fields.get(7, [])), text(fields.get(4, [])), text(fields.get(8, [])))
-        self._calls[operator] += 1
+        self._calls[self._operator(fields, domain=7, name=4, overload=8)] += 1
         for attribute in fields.get(5, []):
             self._attribute(attribute, depth)
 
@@ -206,35 +251,27 @@ class _Walk:
         if self._tensors > MAX_TENSORS:
             raise too_large(f"has more than {MAX_TENSORS:,} tensors")
         fields = self._read(view, TENSOR)
-        name = text(fields.get(8, []))
+        name = self._text(fields, 8)
         shown = repr(printable(name, 60))
-        size: int | None = len(view)
         kinds = fields.get(14, [])
         if any(kind not in (INSIDE, EXTERNAL) for kind in kinds):  # C++ keeps the lower 32 bits
             raise MalformedError(f"a tensor {shown} lies at a place of unknown kind")
+        elements = prod(self._dims(fields, shown))
         if 13 in fields or EXTERNAL in kinds:
-            size = self._external_bytes(fields.get(13, []), shown)
-        dims = self._dims(fields, shown)
-        if size is not None and prod(dims) > ELEMENTS_PER_BYTE * size:
-            raise too_large(f"has a tensor {shown} of {prod(dims):,} elements in {size:,} bytes")
+            self._elsewhere(fields.get(13, []), shown, elements)
+        else:
+            _require_elements(shown, elements, len(view))
         return name
 
-    def _external_bytes(self, views: list[memoryview], tensor: str) -> int | None:
-        """Return how many bytes of another file a tensor has; ``None`` while none are known."""
-        entries = [self._read(view, ENTRY) for view in views]
-        pairs = [(text(entry.get(1, [])), text(entry.get(2, []))) for entry in entries]
-        place = External.of(pairs, tensor)
-        self.files.add(place.file)
-        if len(self.files) > MAX_EXTERNAL_FILES:
+    def _elsewhere(self, entries: list[memoryview], tensor: str, elements: int) -> None:
+        """Note in which file a tensor lies; that it fits in there is for later."""
+        fields = [self._read(entry, ENTRY) for entry in entries]
+        pairs = [(self._text(entry, 1), self._text(entry, 2)) for entry in fields]
+        place = Place(External.of(pairs, tensor), tensor, elements)
+        self.places.append(place)
+        self._files.add(place.external.file)
+        if len(self._files) > MAX_EXTERNAL_FILES:
             raise too_large(f"keeps its weights in more than {MAX_EXTERNAL_FILES:,} files")
-        if self._external is None:
-            return None
-        if place.file not in self._external:
-            raise Refused(
-                f"keeps its weights in another file ({place.file!r}), which was not given",
-                ONE_FILE_HINT,
-            )
-        return place.bytes_in(self._external[place.file], tensor)
 
     def _sparse_tensor(self, view: memoryview) -> None:
         fields = self._read(view, SPARSE_TENSOR)
@@ -244,17 +281,20 @@ class _Walk:
             self._tensor(tensor)
 
     def _dims(self, fields: Fields, name: str) -> list[int]:
-        dims = numbers(fields.get(1, []), self._budget)
+        dims = numbers(fields.get(1, []), self._work)
         if len(dims) > MAX_RANK or any(not 0 <= dim <= MAX_AXIS for dim in dims):
             raise too_large(f"has a tensor {name} with absurd axes {dims[:MAX_RANK]}")
         return dims
 
     def _read(self, view: memoryview, schema: Schema) -> Fields:
-        return read_message(view, schema.wanted, schema.once, self._budget)
+        return read_message(view, schema.wanted, schema.once, self._work)
+
+    def _text(self, fields: Fields, number: int) -> str:
+        return text(fields.get(number, []), self._work)
 
 
-def _domain(values: list[memoryview]) -> str:
-    domain = text(values)
+def known_as(domain: str) -> str:
+    """Return the one spelling of an operator set's domain that has two."""
     return "" if domain == "ai.onnx" else domain
 
 
@@ -276,31 +316,31 @@ def require_known(operator: Operator, functions: dict[Operator, Counter[Operator
 
 
 def _require_bounded(main: Counter[Operator], functions: dict[Operator, Counter[Operator]]) -> None:
-    """Refuse functions that call themselves, or grow beyond the limit when written out."""
+    """Refuse functions that call themselves, or grow beyond the limit when written out.
+
+    Each function is gone through once, after those that it calls.
+    """
     sizes: dict[Operator, int] = {}
-    under_way: set[Operator] = set()
-    pending = list(functions)
-    while pending:
-        operator = pending[-1]
-        if operator in sizes:
-            pending.pop()
-            continue
-        missing = [called for called in functions[operator] if called in functions.keys() - sizes]
-        if missing:
-            if operator in under_way or operator in missing:
-                raise Refused("has functions that call themselves", EXPORT_HINT)
-            under_way.add(operator)
-            pending += missing
-        else:
-            sizes[operator] = _written_out(functions[operator], sizes)
-            under_way.discard(operator)
-            pending.pop()
+    for outermost in functions:
+        under_way: dict[Operator, Iterator[Operator]] = {}
+        pending: Operator | None = None if outermost in sizes else outermost
+        while pending is not None or under_way:
+            if pending is not None:
+                if pending in under_way:
+                    raise Refused("has functions that call themselves", EXPORT_HINT)
+                under_way[pending] = iter(functions[pending])
+            operator, called = next(reversed(under_way.items()))
+            pending = next((one for one in called if one in functions and one not in sizes), None)
+            if pending is None:
+                sizes[operator] = _written_out(functions[operator], sizes)
+                del under_way[operator]
     if _written_out(main, sizes) > MAX_NODES:
         raise too_large(f"has more than {MAX_NODES:,} nodes with its functions written out")
 
 
 def _written_out(calls: Counter[Operator], sizes: dict[Operator, int]) -> int:
-    total = sum(count * sizes.get(called, 1) for called, count in calls.items())
+    # an empty function takes a step too, and calls of it can be as many as of any other
+    total = sum(count * max(1, sizes.get(called, 1)) for called, count in calls.items())
     return min(total, MAX_NODES + 1)  # it could double with every function
 
 

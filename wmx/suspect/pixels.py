@@ -1,14 +1,18 @@
 """Images of another size or with other channels than the claim's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wmx.budget import consult
+
 Images = NDArray[Any]
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 GREY, COLOUR, WITH_ALPHA = 1, 3, 4
+ALL = slice(None)
+BAND_ELEMENTS = 2**20  # of a band of an image that is resized
 
 
 def can_become(channels: int, wanted: int) -> bool:
@@ -38,29 +42,46 @@ def with_channels(images: Images, wanted: int) -> Images:
     return images[..., :wanted]
 
 
-def nearest(images: Images, height: int, width: int) -> Images:
-    """Resize floats [n, H, W, C]: each new pixel is the old one at its centre."""
-    rows = _centres(images.shape[1], height).round().astype(int)
+def nearest(images: Images, height: int, width: int, band: slice = ALL) -> Images:
+    """Resize floats [n, H, W, C]: each new pixel is the old one at its centre.
+
+    Args:
+        images: the old ones.
+        height, width: of the new ones.
+        band: which of their rows to return.
+    """
+    rows = _centres(images.shape[1], height)[band].round().astype(int)
     columns = _centres(images.shape[2], width).round().astype(int)
     return images[:, rows][:, :, columns]
 
 
-def bilinear(images: Images, height: int, width: int) -> Images:
+def bilinear(images: Images, height: int, width: int, band: slice = ALL) -> Images:
     """Resize floats [n, H, W, C] by weighing the pixels round the centre of each new one.
 
     Where the image shrinks, the weights reach over all old pixels that a new one covers, as Pillow,
-    torchvision and TensorFlow with antialiasing do.
+    torchvision and TensorFlow with antialiasing do.  Arguments as of :func:`nearest`.
     """
-    down = _weights(images.shape[1], height)
-    right = _weights(images.shape[2], width)
-    resized: Images = np.einsum("hi,nijc,wj->nhwc", down, images, right, optimize=True)
-    return resized
+    rows = _weighed(images, *_neighbours(images.shape[1], height, band))
+    turned = rows.transpose(0, 2, 1, 3)
+    return _weighed(turned, *_neighbours(images.shape[2], width)).transpose(0, 2, 1, 3)
 
 
-RESAMPLINGS: dict[str, Callable[[Images, int, int], Images]] = {
+RESAMPLINGS: dict[str, Callable[[Images, int, int, slice], Images]] = {
     "bilinear": bilinear,
     "nearest": nearest,
 }
+
+
+def bands(old: tuple[int, ...], height: int, width: int) -> Iterator[slice]:
+    """Yield which rows of a new image to make at a time, so that not much is in memory at once.
+
+    Args:
+        old: [H, W, C] of the image that is resized.
+        height, width: of the new one.
+    """
+    step = max(1, BAND_ELEMENTS // (max(old[1], width) * old[2]))
+    for top in range(0, height, step):
+        yield slice(top, min(top + step, height))
 
 
 def _centres(old: int, new: int) -> NDArray[np.float64]:
@@ -68,11 +89,29 @@ def _centres(old: int, new: int) -> NDArray[np.float64]:
     return np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
 
 
-def _weights(old: int, new: int) -> NDArray[np.float64]:
-    """Return how much of each old pixel is in each new one: triangles, [new, old]."""
+def _neighbours(
+    old: int, new: int, band: slice = ALL
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return which old pixels are in each new one of a band, and how much of them: triangles.
+
+    Both are [new, t], where t old pixels may reach into a new one.
+    """
     reach = max(old / new, 1.0)
-    middles = (np.arange(new) + 0.5) * old / new - 0.5
-    distances = np.abs(middles[:, None] - np.arange(old)[None]) / reach
-    weights = np.maximum(1.0 - distances, 0.0)
-    found: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
+    middles = ((np.arange(new) + 0.5) * old / new - 0.5)[band]
+    first = np.floor(middles - reach).astype(np.int64) + 1
+    places = first[:, None] + np.arange(int(np.ceil(2 * reach)))
+    weights = np.maximum(1.0 - np.abs(middles[:, None] - places) / reach, 0.0)
+    weights[(places < 0) | (places >= old)] = 0.0
+    weights /= weights.sum(axis=1, keepdims=True)
+    return np.clip(places, 0, old - 1), weights
+
+
+def _weighed(
+    images: Images, places: NDArray[np.int64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return weighed sums of the rows of images; no product of matrices takes so few cores."""
+    found = np.zeros((len(images), len(places), *images.shape[2:]))
+    for place, weight in zip(places.T, weights.T, strict=True):
+        consult()
+        found += images[:, place] * weight[:, None, None]
     return found

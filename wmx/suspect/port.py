@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+MAX_PORTS = 64  # inputs or outputs of a model
+MAX_NAME = 256  # characters of the name of one
+MAX_RANK = 16  # axes of one, or of a tensor
+
 
 @dataclass(frozen=True)
 class Port:

@@ -18,10 +18,9 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from wmx.errors import CannotRunError
 from wmx.printable import printable
-from wmx.suspect.container import ORT_IDENTIFIER, describe_damage
 from wmx.suspect.device import Device
 from wmx.suspect.external_data import ONE_FILE_HINT
-from wmx.suspect.onnx_rules import require_harmless
+from wmx.suspect.onnx_rules import Outline
 from wmx.suspect.port import Port
 from wmx.suspect.values import (
     BFLOAT16,
@@ -140,7 +139,7 @@ def _is_unknown(port: Port) -> bool:
 
 def load(
     data: bytes,
-    name: str,
+    outline: Outline,
     device: Device = "auto",
     provider: str | None = None,
     external: Mapping[str, Buffer] | None = None,
@@ -149,24 +148,20 @@ def load(
 
     Args:
         data: the ONNX file.
-        name: what errors call it.
+        outline: of it, from :func:`wmx.suspect.rules.looked_through`.
         device: ``"auto"`` takes CUDA where it can run, else the CPU; another device is taken or
             refused, never replaced in silence.
         provider: what :func:`provider_for` said of the device, where it was asked before.
         external: the files beside it that hold its weights, by name.
 
     Raises:
-        CannotRunError: not an ONNX file, damaged, reaching beyond its files, of an operator set the
+        CannotRunError: the weights are not those of the model, it is of an operator set that the
             runtime does not know, or the device cannot be used.
     """
     onnxruntime.set_default_logger_severity(FATAL_ONLY)
-    damage = describe_damage(data)
-    if damage is not None:
-        raise CannotRunError(f"{name} {damage.what}", hint=damage.hint)
     external = external or {}
     sizes = {file: memoryview(content).nbytes for file, content in external.items()}
-    if data[4:8] != ORT_IDENTIFIER:  # those were looked at where the file was read
-        require_harmless(data, name, sizes)
+    outline.require_weights(sizes)
     options = _options()
     if external:
         options.add_external_initializers_from_files_in_memory(
@@ -180,9 +175,9 @@ def load(
             providers=[CPU] if wanted == CPU else [(wanted, PROVIDER_OPTIONS[wanted]), CPU],
         )
     except MemoryError:
-        raise CannotRunError(f"{name} needs more memory than there is", ROOM_HINT) from None
+        raise CannotRunError(f"{outline.name} needs more memory than there is", ROOM_HINT) from None
     except RUNTIME_ERRORS as error:
-        raise _load_error(name, error) from None
+        raise _load_error(outline.name, error) from None
     loaded = Session(session)
     if device in ("cuda", "tensorrt") and loaded.provider != wanted:
         raise CannotRunError(

@@ -6,11 +6,13 @@ every machine rebuilds the same bytes.  What a claim holds of its generator, enc
 """
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wmx.budget import consult, require_room
 from wmx.encoding import u32
 from wmx.errors import IntegrityError
 from wmx.printable import printable
@@ -19,6 +21,11 @@ from wmx.triggers.cells import Cells
 from wmx.triggers.features import Features
 from wmx.triggers.folder import Folder
 from wmx.triggers.tokens import Tokens
+
+ELEMENTS_AT_ONCE = 2**20  # of triggers that are drawn in one go
+ELEMENT_BYTES = {"image": 1, "features": 4, "tokens": 4}  # uint8, float32, int32
+DRAWING_BYTES = 48  # for each element while it is drawn: of the stream, and of integers made of it
+COPIES = 2  # of all triggers: as they are, and moved by some pixels
 
 
 class Generator(Protocol):
@@ -51,9 +58,27 @@ def draw_triggers(generator: Generator, secret: bytes, n: int, task: Task) -> ND
 
     Raises:
         ValueError: the family does not fit the task.
+        LimitError: a budget is held, and they would take more memory or time than is left of it.
     """
     generator.check(task, n)
-    return generator.draw([secret + b"trigger" + u32(index) for index in range(n)], task)
+    if isinstance(generator, Folder):
+        return generator.draw([], task)
+    elements = prod(task.shape)
+    step = max(1, ELEMENTS_AT_ONCE // elements)
+    require_room(
+        COPIES * n * elements * ELEMENT_BYTES[task.kind] + DRAWING_BYTES * step * elements,
+        f"the {n:,} triggers of the claim",
+    )
+    triggers: NDArray[Any] | None = None
+    for start in range(0, n, step):
+        consult()
+        indices = range(start, min(start + step, n))
+        drawn = generator.draw([secret + b"trigger" + u32(index) for index in indices], task)
+        if triggers is None:
+            triggers = np.empty((n, *task.shape), drawn.dtype)
+        triggers[start : start + len(drawn)] = drawn
+    assert triggers is not None
+    return triggers
 
 
 def default_generator(task: Task) -> Generator:

@@ -65,7 +65,7 @@ class StaticQuantisation(Attack):
 
 
 def _quantised(target: Target, folder: Path, quantise: Callable[[Any, Path], Any]) -> Path:
-    model = load_graph(target.model)
+    model = load_graph(target.model, target.weights)
     # exporters leave shapes of weights that they transposed later, and the quantiser stumbles
     del model.graph.value_info[:]
     path = folder / "int8.onnx"
@@ -85,7 +85,7 @@ def _calibration(target: Target, samples: int) -> Any:
             return next(self._batches, None)
 
     def batches() -> Iterator[dict[str, Any]]:
-        feeding = OnnxFile.open_own(target.model, "cpu").feedings(target.task)[0]
+        feeding = target.opened().feedings(target.task)[0]
         inputs = target.data.x_train[:samples]
         for at in range(0, len(inputs), feeding.batch or CALIBRATION_BATCH):
             part = inputs[at : at + (feeding.batch or CALIBRATION_BATCH)]

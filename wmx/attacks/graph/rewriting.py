@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from wmx.attacks.attack import Attack, Need, Outcome, Progress, Target
 from wmx.errors import CannotRunError
 from wmx.files import write_bytes
-from wmx.suspect.model_files import ModelFiles
 from wmx.suspect.onnx_file import OnnxFile
+from wmx.suspect.own_model import OwnModel
 
 KERNEL_AXES = 2  # biases and BatchNorm's vectors have one
 
@@ -27,7 +27,9 @@ class GraphAttack(Attack):
     def run(self, target: Target, folder: Path, progress: Progress) -> Iterable[Outcome]:
         """Write the changed file and offer it."""
         path = folder / "model.onnx"
-        write_bytes(path, self.changed(load_graph(target.model), target).SerializeToString())
+        write_bytes(
+            path, self.changed(load_graph(target.model, target.weights), target).SerializeToString()
+        )
         yield target.outcome(OnnxFile.open_own(path, "cpu"))
 
     @abstractmethod
@@ -35,15 +37,19 @@ class GraphAttack(Attack):
         """Return the ``onnx.ModelProto`` after the attack; ``model`` may be changed in place."""
 
 
-def load_graph(path: Path) -> Any:
+def load_graph(path: Path, weights: Iterable[Path] = ()) -> Any:
     """Return the ``onnx.ModelProto`` in a file.
+
+    Args:
+        path: the file.
+        weights: files beside it that hold its weights under names of their own.
 
     Raises:
         CannotRunError: the file cannot be read, or keeps weights in others.
     """
     import onnx
 
-    return onnx.load_from_string(ModelFiles.read(path).in_one("this attack"))
+    return onnx.load_from_string(OwnModel.read(path, weights).in_one("this attack"))
 
 
 def kernels(model: Any) -> list[Any]:

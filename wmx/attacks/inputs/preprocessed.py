@@ -19,7 +19,6 @@ from wmx.attacks.attack import Attack, Need, Outcome, Progress, Target
 from wmx.errors import CannotRunError
 from wmx.suspect import Suspect
 from wmx.suspect.feeding import Feeding
-from wmx.suspect.onnx_file import OnnxFile
 from wmx.task import Task
 
 Images: TypeAlias = NDArray[np.float32]
@@ -40,7 +39,7 @@ class InputAttack(Attack):
             digest = hashlib.sha256(images.tobytes()).hexdigest()
             return self.changed(images, target.stream("input", digest))
 
-        yield target.outcome(Preprocessed(OnnxFile.open_own(target.model, "cpu"), change))
+        yield target.outcome(Preprocessed(target.opened(), change))
 
     @abstractmethod
     def changed(self, images: Images, rng: np.random.Generator) -> Images:

@@ -170,7 +170,7 @@ class Study:
 
 def teacher_scores(target: Target, x: NDArray[Any]) -> NDArray[np.float64]:
     """Return the stolen model's scores [n, K] for canonical inputs, as an API gives them."""
-    suspect = OnnxFile.open_own(target.model, "cpu")
+    suspect = target.opened()
     feeding = suspect.feedings(target.task)[0]
     answers = suspect.answers(feeding, x, target.task)
     return next(iter(answers.values())).scores

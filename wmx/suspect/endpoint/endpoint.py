@@ -9,6 +9,7 @@ from typing import Any, Self
 from numpy.typing import NDArray
 
 from wmx.answers import Answers
+from wmx.budget import consult
 from wmx.errors import CannotRunError, UsageError
 from wmx.http import checked_address
 from wmx.settled import NOTHING_SETTLED, Settled
@@ -142,8 +143,10 @@ class Endpoint:
         """Ask about all inputs, ``rows`` of them at a time, or a batch."""
         full = feeding.batch or rows
         step = min(rows or MAX_BATCH, feeding.batch or MAX_BATCH)
+        feeding.require_bounded(full or step, task, self.name)
         joined = Joined(len(inputs), task.classes)
         for start in range(0, len(inputs), step):
+            consult()
             chunk = inputs[start : start + step]
             wanted = len(chunk)
             if full is not None:

@@ -1,0 +1,77 @@
+"""A model of one's own, read and looked through in this process.
+
+A stranger's is handed to its own process unread: see :mod:`wmx.suspect.confined`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from wmx.suspect import runtime
+from wmx.suspect.device import Device
+from wmx.suspect.external_data import parts_of
+from wmx.suspect.model_files import ModelFiles, require_one_file
+from wmx.suspect.onnx_rules import Outline
+from wmx.suspect.rules import looked_through
+
+
+@dataclass(frozen=True)
+class OwnModel:
+    """A model in memory.
+
+    Attributes:
+        files: that it was read from.
+        data: content of the ONNX file.
+        outline: what it needs.
+        weights: content of the files beside it, by name.
+    """
+
+    files: ModelFiles
+    data: bytes
+    outline: Outline
+    weights: dict[str, memoryview]
+
+    @classmethod
+    def read(cls, path: str | Path, weights: Iterable[str | Path] = ()) -> Self:
+        """Read a model.
+
+        Args:
+            path: the ONNX file.
+            weights: files beside it that hold its weights under names of one's own.
+
+        Raises:
+            CannotRunError: a file cannot be read, or the model is damaged.
+        """
+        files = ModelFiles(path, weights)
+        data = b"".join(files.model().pieces())
+        outline = looked_through(data, files.name)
+        sizes, contents = files.weights(outline.files)
+        joined = memoryview(b"".join(contents.pieces()))
+        return cls(files, data, outline, parts_of(joined, outline.files, sizes))
+
+    def in_one(self, purpose: str) -> bytes:
+        """Return the ONNX file of a model that has no other.
+
+        Raises:
+            CannotRunError: it has; ``purpose`` says what cannot be done.
+        """
+        require_one_file(self.files.name, self.weights, purpose)
+        return self.data
+
+    def loaded(self, device: Device = "cpu") -> runtime.Session:
+        """Load it in this process.  Raises as :func:`wmx.suspect.runtime.load`."""
+        return runtime.load(self.data, self.outline, device, external=self.weights)
+
+
+def loaded_from(data: bytes, name: str) -> runtime.Session:
+    """Load a file that was just made, on the CPU.
+
+    Args:
+        data: an ONNX file that keeps nothing elsewhere.
+        name: what errors call it.
+
+    Raises:
+        CannotRunError: it is refused, or cannot be loaded.
+    """
+    return runtime.load(data, looked_through(data, name), "cpu")
