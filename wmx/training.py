@@ -33,7 +33,7 @@ class Training:
         seed: of the weights, shuffling, augmentation and the recipe's draws.
         recipe: how the triggers enter, see :mod:`wmx.recipe`.
         device: ``"auto"`` takes CUDA where there is one.
-        pretrained: weights to start from: a safetensors file, or a PyTorch state dict for PyTorch.
+        pretrained: weights to start from, a safetensors file.
     """
 
     model: str = "cnn"

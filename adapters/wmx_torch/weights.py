@@ -1,9 +1,7 @@
-"""Weights in files: written as safetensors, read from them or from a PyTorch state dict."""
+"""Weights in files: written as safetensors and read from them alone."""
 
-import io
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
@@ -11,6 +9,12 @@ from torch import Tensor, nn
 from wmx.errors import CannotRunError
 from wmx.files import SECRET_MODE, read_bytes, write_bytes
 from wmx.weight_files import require_fit
+
+# tensors that share memory are written apart
+CONVERSION = (
+    "python -c 'import sys, torch, safetensors.torch as s; s.save_file({n: t.clone() for n, t in "
+    "torch.load(sys.argv[1], weights_only=True).items()}, sys.argv[2])' model.pt model.safetensors"
+)
 
 
 def save_weights(path: Path, model: nn.Module, *, force: bool = False) -> None:
@@ -20,42 +24,28 @@ def save_weights(path: Path, model: nn.Module, *, force: bool = False) -> None:
 
 
 def load_pretrained(path: Path, model: nn.Module) -> None:
-    """Load weights from a safetensors file or a PyTorch state dict, never from other pickles.
+    """Load weights from a safetensors file.
+
+    What ``torch.save`` writes is a pickle, and even with ``weights_only`` PyTorch interprets it,
+    in a process that holds the owner key; so it is left to its owner to convert it.
 
     Raises:
-        CannotRunError: the file cannot be read, or is neither.
+        CannotRunError: the file cannot be read, or is no safetensors file.
         UsageError: its tensors are not those of the model.
     """
-    data = read_bytes(path, "pretrained weights")
-    state = _read_state(path, data)
+    try:
+        state = load(read_bytes(path, "pretrained weights"))
+    except (SafetensorError, KeyError, ValueError) as error:  # a KeyError names an unknown dtype
+        raise CannotRunError(
+            f"{path} is no safetensors file, or a damaged one: {error}",
+            hint=f"a state dict of PyTorch is converted with: {CONVERSION}",
+        ) from None
     require_fit(
         path,
         {name: tuple(tensor.shape) for name, tensor in state.items()},
         {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()},
     )
     model.load_state_dict(state)
-
-
-def _read_state(path: Path, data: bytes) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors":
-        try:
-            return load(data)
-        except SafetensorError as error:
-            raise CannotRunError(f"{path} is a damaged safetensors file: {error}") from None
-    try:
-        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:  # the unpickler refuses in many ways
-        first_line = str(error).strip().partition("\n")[0]
-        raise CannotRunError(
-            f"cannot read {path} as a PyTorch state dict: {first_line}",
-            hint="only plain tensors are loaded: torch.save(model.state_dict(), path)",
-        ) from None
-    if not isinstance(state, dict) or not all(isinstance(t, Tensor) for t in state.values()):
-        raise CannotRunError(
-            f"{path} is not a state dict of tensors",
-            hint="save it with torch.save(model.state_dict(), path)",
-        )
-    return state
 
 
 def _owned(tensor: Tensor) -> Tensor:

@@ -71,7 +71,7 @@ def embed(
         RecipeChoice, typer.Option(help="How the triggers enter the training.")
     ] = RecipeChoice.robust,
     pretrained: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Weights to start from.")
+        Path | None, typer.Option(metavar="FILE", help="Weights to start from, safetensors.")
     ] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the training set.")] = 30,
     batch_size: Annotated[int, typer.Option(help="Samples per step, without triggers.")] = 100,

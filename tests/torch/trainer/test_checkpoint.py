@@ -1,5 +1,7 @@
 """Checkpoints and weights: a stopped run goes on to the same bits, and nothing harmful loads."""
 
+import pickle
+import shlex
 import signal
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from wmx.data import LabelledData, load_data
 from wmx.errors import CannotRunError, IntegrityError, UsageError
 from wmx.training import Training
 from wmx_torch.models import cnn
+from wmx_torch.weights import CONVERSION
 
 # resume
 
@@ -195,13 +198,13 @@ def test_a_checkpoint_holds_plain_tensors_alone(
 # pretrained
 
 
-@pytest.mark.parametrize("name", ["start.safetensors", "start.pt"])
+@pytest.mark.parametrize("name", ["start.safetensors", "start.weights"])
 def test_training_starts_from_the_weights_given(
     data: LabelledData, watermark: Watermark, tmp_path: Path, name: str
 ) -> None:
     start = weights(cnn(input_shape=(8, 8, 1), num_classes=10))
     path = tmp_path / name
-    save_file(start, path) if path.suffix == ".safetensors" else torch.save(start, path)
+    save_file(start, path)
     still = Training(epochs=1, device="cpu", lr=1e-30, weight_decay=0, pretrained=path)
     trained = fit(data, data.task, None, still).state_dict()
     for parameter, _ in cnn(input_shape=(8, 8, 1), num_classes=10).named_parameters():
@@ -221,16 +224,46 @@ def test_weights_that_do_not_fit_are_named(data: LabelledData, tmp_path: Path) -
         fit(data, data.task, None, training)
 
 
-def test_a_malicious_pickle_is_refused_and_does_nothing(data: LabelledData, tmp_path: Path) -> None:
-    class Harm:
-        def __reduce__(self) -> Any:
-            return (Path.touch, (tmp_path / "harm",))
+class Harm:
+    """What runs where it is unpickled."""
 
-    harmful, whole_model, text = (tmp_path / name for name in ("a.pt", "b.pt", "c.safetensors"))
-    torch.save({"0.weight": Harm()}, harmful)
-    torch.save(nn.Linear(2, 2), whole_model)
-    text.write_text("no tensors")
-    for path in (harmful, whole_model, text, tmp_path / "missing.pt"):
-        with pytest.raises(CannotRunError):
-            fit(data, data.task, None, Training(epochs=1, device="cpu", pretrained=path))
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return (Path.touch, (self.path,))
+
+
+def test_no_pickle_is_read_neither_a_harmful_nor_an_honest_one(
+    data: LabelledData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = {
+        "honest.pt": weights(cnn(input_shape=(8, 8, 1), num_classes=10)),
+        "harmful.pt": {"0.weight": Harm(tmp_path / "harm")},
+        "whole.pt": nn.Linear(2, 2),
+    }
+    for name, content in contents.items():
+        torch.save(content, tmp_path / name)
+    (tmp_path / "text.safetensors").write_text("no tensors")
+    (tmp_path / "old.pt").write_bytes(pickle.dumps(Harm(tmp_path / "harm")))
+    monkeypatch.setattr(torch, "load", None)  # its own unpickler is not even called
+    for name in (*contents, "text.safetensors", "old.pt"):
+        training = Training(epochs=1, device="cpu", pretrained=tmp_path / name)
+        with pytest.raises(CannotRunError, match="no safetensors file") as caught:
+            fit(data, data.task, None, training)
+        assert CONVERSION in str(caught.value.hint)
+    missing = Training(epochs=1, device="cpu", pretrained=tmp_path / "missing.safetensors")
+    with pytest.raises(CannotRunError, match="no such file"):
+        fit(data, data.task, None, missing)
     assert not (tmp_path / "harm").exists()
+
+
+def test_a_state_dict_is_converted_as_the_error_says(data: LabelledData, tmp_path: Path) -> None:
+    start = cnn(input_shape=(8, 8, 1), num_classes=10).state_dict()
+    torch.save(start, tmp_path / "model.pt")
+    words = shlex.split(CONVERSION)
+    subprocess.run([sys.executable, *words[1:]], cwd=tmp_path, check=True)
+    path = tmp_path / "model.safetensors"
+    still = Training(epochs=1, device="cpu", lr=1e-30, weight_decay=0, pretrained=path)
+    trained = fit(data, data.task, None, still).state_dict()
+    torch.testing.assert_close(trained["0.0.weight"], start["0.0.weight"], rtol=0, atol=1e-20)
