@@ -1,5 +1,6 @@
 """``embed`` and ``wmx embed``: claim first, then the mark, then the proof on the file."""
 
+import hashlib
 import json
 import os
 import signal
@@ -13,12 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tsa import Authority, serving
 
 from wmx import Claim, OwnerKey, Watermark, verify
 from wmx.cli import run
 from wmx.data import LabelledData, load_data
 from wmx.embed import embed
 from wmx.errors import CannotRunError, IntegrityError, UsageError
+from wmx.release import Release
 from wmx.training import EpochDone, Training
 from wmx.triggers.cells import Cells
 
@@ -251,6 +254,29 @@ def test_a_mark_that_is_not_learned_is_told(home: Path, capsys: pytest.CaptureFi
     arguments = ["embed", "--data", "digits", "-o", "out", "--model", "mlp", "--epochs", "1"]
     assert run([*arguments, "--lr", "0.0001", "--device", "cpu"]) == 1
     assert "--epochs" in capsys.readouterr().out
+
+
+def test_the_model_is_put_on_record_and_dated_at_the_end(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["embed", "--data", "digits", "-o", "out", "--model", "mlp", "--device", "cpu"]
+    with serving(Authority(tmp_path / "tsa")) as url:
+        assert run([*arguments, "--epochs", "12", "--tsa", url, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["release_path"] == "out/model.release.json"
+        record = Release.load("out/model.release.json")
+        digest = hashlib.sha256(Path("out/model.onnx").read_bytes()).hexdigest()
+        assert (record.sha256, record.claim.digest) == (digest, Claim.load("out/claim.json").digest)
+        assert len(record.timestamps) == 1
+        unlearned = ["--epochs", "1", "--lr", "0.0001", "--force"]
+        assert run([*arguments, *unlearned, "--tsa", url]) == 1
+    assert not Path("out/model.release.json").exists()
+
+
+def test_what_is_still_to_be_done_is_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["embed", "--data", "digits", "-o", "out", "--model", "mlp", "--device", "cpu"]
+    assert run([*arguments, "--epochs", "12"]) == 0
+    advice = "wmx release out/model.onnx --claim out/claim.json --tsa URL"
+    assert advice in capsys.readouterr().out
 
 
 def test_ones_own_images_as_triggers(home: Path, tmp_path: Path) -> None:
