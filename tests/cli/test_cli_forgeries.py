@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from forging.files import forged_file, remembering_file
-from forging.guesses import guesses
+from forging.guesses import best_guess, guesses
 from forging.servers import Forger, remembering_server
 from oip_server import serving
 
@@ -51,6 +51,22 @@ def test_a_file_that_knows_the_disclosed_triggers_is_not_believed(
     refused(wmx, "forged.onnx", claim)
     refused(wmx, "forged.onnx", claim, "--evidence", "new.json")
     assert not Path("new.json").exists()
+
+
+def test_no_command_counts_what_was_disclosed(wmx: Any, claim: Path, disclosed: Window) -> None:
+    """With a stamped claim, of which 64 bits are asked, the disclosed triggers would be enough."""
+    public = Claim.load(claim)
+    Path("forged.onnx").write_bytes(remembering_file(public, disclosed, [best_guess(public)]))
+    task = ("--shape", "8,8,1", "--classes", "10")
+    assert wmx("keygen", "-o", "other.pem").code == 0
+    assert wmx("claim", "new", *task, "--key", "other.pem", "-o", "other.json").code == 0
+    sides = ("--claim", claim, "--claim", "other.json", "--key", "other.pem")
+    found = wmx("dispute", "forged.onnx", *sides, "--min-bits", "64", "--json")
+    assert found.code == 1
+    assert found.json["outcome"] == "no claim verifies"
+    released = ("release", "forged.onnx", "--claim", claim, "--found", "--min-bits", "64")
+    assert wmx(*released).code == 1
+    assert not list(Path().glob("*.release.json"))
 
 
 def test_a_server_that_knows_the_disclosed_triggers_is_not_believed(

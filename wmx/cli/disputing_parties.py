@@ -1,11 +1,11 @@
 """The parties of a dispute and their release records, from the options of ``wmx dispute``."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wmx.cli.common import load_owner, store, trusted_roots
+from wmx.cli.common import key_file, load_owner, store, trusted_roots
 from wmx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from wmx.release import Release
     from wmx.stamped import Stamped
     from wmx.suspect import Suspect
+    from wmx.timestamp import Roots
     from wmx.watermark import Watermark
 
 
@@ -67,9 +68,7 @@ def disputing_parties(
             hint="name the evidence in its place, as its party is called",
         )
     parties = [
-        Party.from_watermark(
-            name, _watermark(claim, owners[claim.owner], pictures.get(name)), roots
-        )
+        _with_key(name, claim, *owners[claim.owner], pictures.get(name), roots)
         for name, claim in claims.items()
         if name not in published
     ]
@@ -100,21 +99,39 @@ def _by_digest(paths: Sequence[Path], releases: "Sequence[Release]") -> dict[str
     return found
 
 
-def _owners(claims: "Iterable[Claim]", paths: Sequence[Path]) -> "dict[bytes, OwnerKey]":
-    """Return the keys by their public part; the store's is loaded only if it made a claim."""
-    keys = [load_owner(path) for path in paths]
-    found = {key.public: key for key in keys}
+def _owners(
+    claims: "Iterable[Claim]", paths: Sequence[Path]
+) -> "dict[bytes, tuple[OwnerKey, Path]]":
+    """Return the keys and their files by the public part; the store's only if it made a claim."""
+    keys = [(load_owner(path), path) for path in paths]
+    found = {key.public: (key, path) for key, path in keys}
     missing = {claim.owner for claim in claims} - found.keys()
     if missing and store().key_path.exists():
         own = load_owner(None)
-        found[own.public] = own
+        found[own.public] = own, key_file(None)
     return found
+
+
+def _with_key(
+    name: str,
+    claim: "Claim",
+    owner: "OwnerKey",
+    key: Path,
+    pictures: Path | None,
+    roots: "Roots",
+) -> "Party":
+    """Return a party by the triggers that the ledger beside its key knows to be secret."""
+    from wmx.disputes.party import Party
+    from wmx.ledger import Ledger
+
+    start = Ledger(key, claim).next_start()
+    return Party.from_watermark(name, _watermark(claim, owner, pictures), roots, start=start)
 
 
 def _published(
     claims: "dict[str, Claim]",
     evidences: "dict[str, Evidence]",
-    owners: "dict[bytes, OwnerKey]",
+    owners: "Container[bytes]",
 ) -> "dict[str, Claim]":
     """Return the claims that only go with an evidence."""
     disclosed = [one.claim.envelope for one in evidences.values()]

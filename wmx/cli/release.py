@@ -18,6 +18,7 @@ from wmx.cli.common import (
     WeightsOption,
     answer,
     held_to_limits,
+    key_file,
     load_owner,
     never_weights,
     prepare_output,
@@ -32,6 +33,7 @@ from wmx.cli.words import dating_fields, digest_rows, stamp_rows, utc
 from wmx.errors import CannotRunError
 
 if TYPE_CHECKING:
+    from wmx.claim import Claim
     from wmx.keys import OwnerKey
     from wmx.release import Release
     from wmx.timestamp import Dating
@@ -95,6 +97,7 @@ def new(
 ) -> None:
     """Sign that a model bears your mark, and have that dated.  Exit 1 if it does not."""
     from wmx.cli.verify import verdict_fields, verdict_text, watermarks_to_hold
+    from wmx.ledger import Ledger
     from wmx.release import Relation
     from wmx.sandbox.process import Sandbox
     from wmx.suspect import open_suspect
@@ -103,6 +106,10 @@ def new(
     path = out or record_path(model)
     prepare_output("--out", path, (model, claim, key or store().key_path, roots), force=force)
     owner = load_owner(key)
+
+    def spent(claim: "Claim") -> int:
+        return Ledger(key_file(key), claim).next_start() if found else 0
+
     watermarks = watermarks_to_hold(claim, owner, triggers)
     with Sandbox.start(suspect_limits(seconds, memory)) as sandbox:
         asked = open_suspect(
@@ -117,6 +124,7 @@ def new(
             watermarks,
             min_bits=min_bits,
             roots=trusted_roots(roots, (one.claim for one in watermarks)),
+            disclosed=spent,
         )
     if not verdict.verified:
         text = f"{verdict_text(verdict)}\nNo release record was written."

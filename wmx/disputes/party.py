@@ -9,6 +9,7 @@ from typing import Self
 
 from wmx.checking import require_about
 from wmx.claim import Claim
+from wmx.errors import CannotRunError
 from wmx.evidence import Evidence
 from wmx.release import Release
 from wmx.suspect import Suspect
@@ -45,8 +46,8 @@ class Party:
 
     Attributes:
         name: what the report calls the party.
-        window: triggers of its claim with their labels; all of them, or those that an evidence
-            discloses.
+        window: triggers of its claim with their labels; all that are secret, or those that an
+            evidence discloses.
         dating: what the claim's timestamps are worth to the judge.
         starts: among how many windows this one was chosen.
         claims_tried: how many claims the party had held against the suspect before.
@@ -64,9 +65,29 @@ class Party:
     disclosed: datetime | None = None
 
     @classmethod
-    def from_watermark(cls, name: str, watermark: Watermark, roots: Roots) -> Self:
-        """Return the party whose secret the judge holds."""
-        return cls(name, watermark.window(), date_claim(watermark.claim, roots))
+    def from_watermark(
+        cls, name: str, watermark: Watermark, roots: Roots, *, start: int = 0
+    ) -> Self:
+        """Return the party whose secret the judge holds.
+
+        Args:
+            name: of the party.
+            watermark: its secret.
+            roots: certificates of the timestamp authorities that are trusted.
+            start: index of the first trigger that counts; those before it were disclosed, and
+                whoever has read them can have put them into a model of anybody's.
+
+        Raises:
+            CannotRunError: no trigger is left.
+        """
+        window = watermark.window(start)
+        if not len(window):
+            raise CannotRunError(
+                f"every trigger of the claim {name} was disclosed, and says nothing about models "
+                "that were made since",
+                hint="give an evidence about this suspect in place of the key: --evidence",
+            )
+        return cls(name, window, date_claim(watermark.claim, roots))
 
     @classmethod
     def from_evidence(
