@@ -271,10 +271,18 @@ def taken_over(monkeypatch: pytest.MonkeyPatch, **lies: str) -> Sandbox:
     return fake(monkeypatch, answering(**lies))
 
 
-def test_the_honest_stand_in_is_believed(
-    monkeypatch: pytest.MonkeyPatch, watermark: Watermark, path: Path
+@pytest.mark.parametrize(
+    "lies",
+    [
+        {},
+        # no class to each of 100 inputs; to one alone, the scores of 100 classes
+        {"run": "Message('answers', {}, (np.full(100, 0.5),))"},
+    ],
+)
+def test_a_stand_in_that_answers_what_may_be_scores_is_believed(
+    monkeypatch: pytest.MonkeyPatch, watermark: Watermark, path: Path, lies: dict[str, str]
 ) -> None:
-    suspect = open_suspect(path, sandbox=taken_over(monkeypatch))
+    suspect = open_suspect(path, sandbox=taken_over(monkeypatch, **lies))
     assert not verify(suspect, watermark).verified
     suspect.close()
 
@@ -321,7 +329,6 @@ def loaded(**lies: str) -> str:
         ({"run": "Message('answers', {}, (np.zeros((99, 10)),))"}, "no classifier output"),
         ({"run": "Message('answers', {}, (None,))"}, "no classifier output"),
         ({"run": "Message('answers', {}, (np.zeros((100, 0)),))"}, "no classifier output"),
-        ({"run": "Message('answers', {}, (np.full(100, 0.5),))"}, "no classifier output"),
     ],
 )
 def test_a_child_that_lies_is_an_error_and_no_verdict(
