@@ -77,7 +77,7 @@ def check(
         from wmx.report.ownership import report_of_check
         from wmx.report.repeating import Files
 
-        files = Files(claim, evidence, roots, min_bits)
+        files = Files(claim, evidence, roots, min_bits, weights=weights or ())
         report_of_check(checked, files, stream=null_stream()).write(report, force=force)
         text += f"\n{table({'report': str(report)})}"
         fields |= {"report": str(report)}

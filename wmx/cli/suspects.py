@@ -64,7 +64,6 @@ class Named:
         ]
         if self.settled.output is not None:
             more += ["--output", self.settled.output]
-        more += [word for file in self.weights for word in ("--weights", f"./{file.name}")]
         if self.function is not None:
             return ["--callable", self.function]
         if self.path is None:

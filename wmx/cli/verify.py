@@ -191,7 +191,7 @@ def verify(
         from wmx.report.ownership import report_of_verdict
         from wmx.report.repeating import Files
 
-        files = Files(claim, evidence, roots, min_bits, named.words)
+        files = Files(claim, evidence, roots, min_bits, named.words, weights or ())
         page = report_of_verdict(verdict, watermark, files, proof=proof, stream=null_stream())
         page.write(report, force=force)
         text += f"\n{table({'report': str(report)})}"

@@ -27,6 +27,7 @@ class Files:
         min_bits: asked for instead of the default.
         naming: the words that named the suspect and said how it is fed, where its file's name alone
             does not.
+        weights: files beside the suspect that hold its weights under names of their own.
     """
 
     claim: Path | None = None
@@ -34,10 +35,11 @@ class Files:
     roots: Path | None = None
     min_bits: float | None = None
     naming: Sequence[str] = ()
+    weights: Sequence[Path] = ()
 
     def options(self) -> list[str]:
         """Return the options that decide about the answer."""
-        found = []
+        found = [word for file in self.weights for word in ("--weights", _name(file))]
         if self.min_bits is not None:
             found += ["--min-bits", f"{self.min_bits:g}"]
         if self.roots is not None:
