@@ -1,27 +1,24 @@
 """Asking a suspect: it may remember what it was asked, and answer without end; neither helps it."""
 
+import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import Self
+from typing import Any
 
 import numpy as np
 import pytest
 from fixed import OWNER, fixed_watermark
 
-from wmx import Watermark
-from wmx.answers import Answers
-from wmx.asking import MOST_IN_ROWS, PROBE, TESTED, Asking
+from wmx import Watermark, verify
+from wmx.asking import MOST_IN_ROWS, MOST_SHIFTED, TESTED, Asking
 from wmx.asking_in_turn import AskingInTurn
-from wmx.settled import NOTHING_SETTLED
 from wmx.suspect import Predict
-from wmx.suspect.feeding import Feeding
 from wmx.suspect.function import FunctionSuspect
-from wmx.suspect.layouts import Layout
 from wmx.suspect.reading import MAX_SCORES, readings
 from wmx.task import Task
 from wmx.triggers import Features
-from wmx.verdict import judge, measure
+from wmx.verdict import measure
 from wmx.ways import ALONE, OTHER_ROWS, SHIFTS, TOGETHER, Way
 from wmx.window import Window
 
@@ -29,90 +26,20 @@ TASK = Task.of((8, 8, 1), 10)
 MOST_BITS_OF_CHANCE = 20  # chance exceeds them once in 2^20
 
 
-class Listener:
-    """Knows no label, and listens to which of its outputs is asked to go on.
-
-    It halves the classes that the next trigger can have with each shift that it is asked, by an
-    output for each class left; in the last two shifts it says what it has learned.
-    """
-
-    name, sha256, engine, settled = "listener", None, "memory", NOTHING_SETTLED
-
-    def __init__(self) -> None:
-        self.external: dict[str, str] = {}
-        self.known: dict[int, int] = {}
-        self._guesses: list[int] = []
-        self._left = list(range(10))
-        self._probes = 0
-
-    def feedings(self, task: Task) -> list[Feeding]:
-        layouts = [
-            Layout("NCHW", (1, 28, 28), (1, 28, 28)),
-            Layout("NHWC", (28, 28, 1), (28, 28, 1)),
-        ]
-        return [Feeding("x", layout, np.dtype(np.float32), None) for layout in layouts]
-
-    def answers(
-        self,
-        feeding: Feeding,
-        inputs: np.ndarray,
-        task: Task,
-        scaling: str | None = None,
-        rows: int | None = None,
-    ) -> dict[str, Answers]:
-        said = np.full((8, len(inputs)), -1)
-        if len(inputs) == 100 - PROBE:
-            self._hear(True)
-        elif len(inputs) == PROBE:
-            self._hear(False)
-            self._probes += 1
-            if self._probes > 2 * len(SHIFTS) - 2:
-                for trigger, label in self.known.items():
-                    said[:, trigger] = label
-            else:
-                self._guesses = self._left[: len(self._left) // 2]
-                for row, label in enumerate(self._guesses):
-                    said[row, len(self.known)] = label
-        return {f"y{row}": Answers.from_labels(given, 10) for row, given in enumerate(said)}
-
-    queries_left: int | None = None
-
-    def reopened(self) -> Self:
-        return self
-
-    def close(self) -> None:
-        pass
-
-    def _hear(self, yes: bool) -> None:
-        if not self._guesses:
-            return
-        self._left = [label for label in self._left if (label in self._guesses) == yes]
-        self._guesses = []
-        if len(self._left) == 1:
-            self.known[len(self.known)] = self._left[0]
-            self._left = list(range(10))
-
-
-@pytest.mark.parametrize("number", range(5))
-def test_a_suspect_that_remembers_learns_nothing_from_being_asked(number: int) -> None:
-    watermark = Watermark.for_task(OWNER, TASK, salt=number.to_bytes(32, "big"))
-    assert judge(Listener(), watermark).bits < MOST_BITS_OF_CHANCE
-
-
-def test_all_shifts_of_the_first_triggers_are_asked_for_before_any_goes_on() -> None:
-    watermark = fixed_watermark(TASK)
+@pytest.mark.parametrize("n", [100, MOST_SHIFTED + 44])
+def test_every_shift_is_given_as_many_triggers_whatever_it_earns(n: int) -> None:
+    watermark = fixed_watermark(TASK, n=n)
     sizes: list[int] = []
 
-    def right_at_first(inputs: np.ndarray) -> np.ndarray:
+    def right_in_every_second_shift(inputs: np.ndarray) -> np.ndarray:
         sizes.append(len(inputs))
-        labels = watermark.labels[:PROBE] if len(inputs) == PROBE else [0] * len(inputs)
-        return np.eye(10)[labels]
+        right = watermark.labels[: len(inputs)]
+        return np.eye(10)[right if len(sizes) % 2 else (right + 1) % 10]
 
-    asking = Asking(FunctionSuspect(right_at_first), watermark.window())
+    asking = Asking(FunctionSuspect(right_in_every_second_shift), watermark.window())
     asking.as_they_are()
     asking.moved()
-    assert sizes == [100, *[PROBE] * len(SHIFTS), *[100 - PROBE] * len(SHIFTS)]
-    assert {len(given) for given in asking.betting.answers.values()} == {100}
+    assert sizes == [n, *[min(n, MOST_SHIFTED)] * len(SHIFTS)]
 
 
 def wide_outputs() -> Iterator[tuple[str, np.ndarray]]:
@@ -126,7 +53,7 @@ def test_scores_without_end_are_left_out_and_narrow_ones_are_not_pushed_out() ->
     assert list(readings(dict(reversed(list(wide_outputs()))), 100, 10)) == ["scores", "wide"]
 
 
-@pytest.mark.parametrize(("columns", "calls"), [(9, 1), (10, 1 + 2 * len(SHIFTS))])
+@pytest.mark.parametrize(("columns", "calls"), [(9, 1), (10, 1 + len(SHIFTS))])
 def test_shifts_of_answers_without_end_are_not_asked_for(
     columns: int, calls: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,6 +172,8 @@ def test_which_triggers_are_tried_singly_hangs_on_the_files_and_not_on_labels() 
 
     window = fixed_watermark(TASK).window()
     suspect = FunctionSuspect(lambda inputs: np.zeros(len(inputs)))
+    assert tried(suspect, window) != tried(suspect, window), "a function has no file"
+    suspect.sha256 = "00" * 32
     first = tried(suspect, window)
     assert len(set(first)) == TESTED
     assert tried(suspect, replace(window, labels=(window.labels + 1) % 10)) == first
@@ -309,3 +238,58 @@ def test_chance_is_not_exceeded_by_a_suspect_that_looks_at_its_batch(
             for labels in product(range(classes), repeat=n)
         ]
         assert np.mean(verified) <= 2.0**-required
+
+
+# what a suspect is asked hangs on no label
+
+
+@dataclass
+class Chance:
+    """Answers by chance, differently for every batch size, and keeps all that it is asked."""
+
+    asked: list[bytes] = field(default_factory=list)
+
+    def __call__(self, inputs: np.ndarray) -> np.ndarray:
+        self.asked.append(inputs.tobytes())
+        seed = hashlib.sha256(inputs.tobytes()).digest()
+        scores: np.ndarray = np.random.default_rng(list(seed)).random((len(inputs), 13))
+        return scores
+
+
+@pytest.mark.parametrize("n", [20, 100, 300])
+@pytest.mark.parametrize("asking", [Asking, lambda *it: AskingInTurn(*it, lambda _: False)])
+def test_a_suspect_that_does_not_verify_is_asked_the_same_whatever_the_labels_are(
+    asking: Any, n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else whoever remembers could learn labels, within a verification or from one to the next."""
+    monkeypatch.setattr("wmx.asking.secrets.token_hex", lambda size: "00" * size)
+    window = fixed_watermark(n=n).window()
+    heard = []
+    for seed in range(3):
+        labels = np.random.default_rng(seed).integers(0, 10, n)
+        listener = Chance()
+        suspect = FunctionSuspect(listener)
+        for ask in asking(suspect, replace(window, labels=labels)).rounds():
+            ask()
+        heard.append(listener.asked)
+    assert heard[0] == heard[1] == heard[2]
+    assert len(heard[0]) > 24
+
+
+def test_a_function_does_not_foresee_which_rows_are_given_singly() -> None:
+    """It may know the claim, and which triggers it follows from that a file would be tested by."""
+    mark = fixed_watermark(n=100)
+    digest = hashlib.sha256(f"{mark.claim.digest} 0 ".encode()).digest()
+    foreseen = np.random.default_rng(int.from_bytes(digest)).permutation(100)[:16]
+    known = dict(zip((x.tobytes() for x in mark.inputs), mark.labels, strict=True))
+
+    def wrapper(inputs: np.ndarray) -> np.ndarray:
+        right = np.array([known.get(row.tobytes(), 0) for row in inputs])
+        shown = np.arange(len(inputs)) if len(inputs) <= 16 else foreseen
+        answers = (inputs.reshape(len(inputs), -1) > 0).sum(axis=1) % 10
+        answers[shown[shown < len(inputs)]] = right[shown[shown < len(inputs)]]
+        return np.eye(10)[answers]
+
+    verdict = verify(wrapper, mark)
+    assert verdict.verified
+    assert "one row at a time" in verdict.best_way

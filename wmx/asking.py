@@ -5,6 +5,7 @@ junk to several of them; so some are given singly too, and all where that makes 
 """
 
 import hashlib
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -30,7 +31,7 @@ from wmx.window import Window
 
 TESTED = 16  # triggers by which is seen whether rows make a difference
 MOST_IN_ROWS = 4096  # triggers that are given so many at a time, where they do
-PROBE = 32  # triggers after which a shifted feeding that has lost money stops playing
+MOST_SHIFTED = 256  # triggers that are given in each shift
 MAX_SHIFTED_SCORES = 2**26  # of all shifts together: half a gibibyte
 
 
@@ -49,6 +50,7 @@ class Asking:
         self._window = window
         self._feedings = suspect.feedings(window.task)
         self._rows: dict[str, list[int]] = {one.name: [] for one in self._feedings}
+        self._unforeseeable = secrets.token_hex(32)
         self._same_alone: set[str] = set()  # feedings whose answers do not hang on other rows
 
     def rounds(self) -> Iterator[Callable[[], None]]:
@@ -110,42 +112,22 @@ class Asking:
                     self._enter(feeding, rows, given, scaling=scaling)
 
     def moved(self) -> None:
-        """Play every shift on the first triggers, and to the end where that did not lose.
+        """Give the first triggers in every shift.
 
-        Stopping a bet by what it has earned so far is allowed to any martingale.  Which shifts go
-        on tells the suspect something about the labels of the first triggers; so all shifts of
-        these are asked for before, and none of them again: a suspect that remembers would else
-        learn the labels from one shift to the next.
+        All of them in each, whatever they earn: which shifts go on would tell a suspect that
+        remembers something about the labels, and it may be asked again.
         """
         affordable = self._affordable()
-        begun = []
         for shift in SHIFTS:
             for feeding in self._feedings:
                 for rows in self._rows[feeding.name]:
                     outputs = {way.output for way in self._ways(feeding, rows) if way in affordable}
                     if not outputs:
                         continue
-                    first = max(PROBE, rows)
-                    inputs = shifted(self._window.triggers[:first], *shift)
+                    inputs = shifted(self._window.triggers[:MOST_SHIFTED], *shift)
                     given = self._ask(feeding, rows, inputs)
                     given = {output: given[output] for output in given if output in outputs}
                     self._enter(feeding, rows, given, shift)
-                    begun.append((shift, feeding, rows, first))
-        for shift, feeding, rows, first in begun:
-            last = len(self._window) if rows == TOGETHER else MOST_IN_ROWS
-            inputs = shifted(self._window.triggers[first:last], *shift)
-            going_on = {
-                way for way in self._ways(feeding, rows, shift) if self.betting.log2_wealth(way) > 0
-            }
-            if going_on and len(inputs):
-                given = self._ask(feeding, rows, inputs)
-                self.betting.add(
-                    {
-                        way: given[way.output]
-                        for way in going_on
-                        if way.output in given and self.betting.takes(way, given[way.output])
-                    }
-                )
 
     def _try_rows(self, feeding: Feeding, rows: int) -> None:
         """Give some triggers so many at a time, and all where the answers are others than before.
@@ -170,10 +152,12 @@ class Asking:
     def _tested(self, count: int) -> NDArray[np.int64]:
         """Return which triggers show whether rows matter, in ascending order.
 
-        They follow from the claim and from the suspect's files, whose digests no file can hold.
+        They follow from the claim and from the suspect's files, whose digests no file can hold.  A
+        function has none, and could know what follows from the claim: it is tested by chance.
         """
         suspect, window = self._suspect, self._window
-        digests = [window.claim.digest, str(window.start), suspect.sha256 or ""]
+        known = suspect.sha256 or self._unforeseeable
+        digests = [window.claim.digest, str(window.start), known]
         digests += [digest for _, digest in sorted(suspect.external.items())]
         seed = hashlib.sha256(" ".join(digests).encode()).digest()
         stream = np.random.default_rng(int.from_bytes(seed))
@@ -228,14 +212,14 @@ class Asking:
             self.betting.add({way: answers})
             if way.is_plain and rows not in self._rows[feeding.name]:
                 self._rows[feeding.name].append(rows)
-            if not way.is_plain and feeding.name in self._same_alone:
+            if not way.is_plain and rows == TOGETHER and feeding.name in self._same_alone:
                 self.betting.add_same(replace(way, rows=ALONE), way)
 
     def _affordable(self) -> set[Way]:
         """Return the plain ways whose shifts fit the memory together, the narrowest first."""
         left = MAX_SHIFTED_SCORES
         sizes = {
-            way: self.betting.answers_of(way).scores.size
+            way: self.betting.answers_of(way)[:MOST_SHIFTED].scores.size
             for feeding in self._feedings
             for rows in self._rows[feeding.name]
             for way in self._ways(feeding, rows)

@@ -87,7 +87,8 @@ def ask_in_turn(
         variants: how.
         window: the triggers.
         betting: what the answers are added to.
-        enough: whether to stop; looked at after each trigger.
+        enough: whether to stop; looked at after each trigger, once every variant has answered: how
+            many plain ways share a part of the mixture does not change after that.
 
     Returns:
         whether as many could be asked as are needed, which is all of them or enough.
@@ -116,7 +117,8 @@ def ask_in_turn(
                         betting.add({way: answers})
         if not left and failure is not None:
             raise failure
-        if due and enough(betting):
+        begun = end >= max((variant.step for variant in left), default=1)
+        if due and begun and enough(betting):
             break
     return True
 
