@@ -51,7 +51,7 @@ def rows() -> list[Row]:
     check, mutations, killed = result("check_time"), result("mutations"), result("kill_nine")
     triggers = check["triggers_for_128_bits"]
     files = mutations["files"].values()
-    sandbox, fuzz = result("sandbox_cost"), result("fuzz")
+    sandbox, fuzz, dear = result("sandbox_cost"), result("fuzz"), result("hostile_budget")
     forged = [result(path.stem) for path in sorted(harness.RESULTS.glob("forgeries_*.json"))]
     attempts = [
         found
@@ -89,6 +89,14 @@ def rows() -> list[Row]:
             f"at least {fuzz['least_executions']:,}, {fuzz['findings']} findings",
             ">= 1,000,000 without",
             fuzz,
+        ),
+        (
+            f"{dear['worst']['cases']} hostile models, claims and evidences under "
+            f"`{' '.join(dear['limits'])}`: CPU time and memory of the process with the key, at "
+            "worst",
+            f"{dear['worst']['cpu_seconds']:.1f} s, {dear['worst']['gib']:.2f} GiB",
+            "<= 8 s, <= 1.5 GiB",
+            dear,
         ),
         (
             "triggers and labels rebuilt in another process",

@@ -16,6 +16,10 @@ def field(number: int, content: bytes) -> bytes:
     return varint(number << 3 | 2) + varint(len(content)) + content
 
 
+# the operator sets of ONNX, version 17, and of the model's own functions
+SETS = field(9, b"\x10\x11") + field(9, field(1, b"own") + b"\x10\x01")
+
+
 def node(operator: bytes, domain: bytes = b"", *attributes: bytes) -> bytes:
     words = field(4, operator) + (field(7, domain) if domain else b"")
     return field(1, words + b"".join(field(5, attribute) for attribute in attributes))
@@ -28,7 +32,7 @@ def model(graph: bytes, *functions: bytes) -> bytes:
 
 def function(name: bytes, calls: Sequence[bytes]) -> bytes:
     nodes = b"".join(field(7, field(4, call) + field(7, b"own")) for call in calls)
-    return field(1, name) + nodes + field(9, b"\x10\x11") + field(10, b"own")
+    return field(1, name) + nodes + SETS + field(10, b"own")
 
 
 def functions(count: int, calls: int, *, steps: int = 1) -> bytes:

@@ -15,6 +15,7 @@ from wmx import Claim, Limits, OwnerKey, Sandbox, Watermark, canonical, open_sus
 from wmx.budget import Budget, consult, consulted, held, held_to, paused, require_room
 from wmx.errors import LimitError
 from wmx.files import read_bytes
+from wmx.suspect.endpoint.client import Client, Manners
 from wmx.suspect.feeding import feedings
 from wmx.suspect.port import Port
 from wmx.task import Task
@@ -78,6 +79,32 @@ def test_time_counts_while_the_budget_is_held_and_never_while_it_is_paused(clock
     assert "--seconds" in str(caught.value.hint)
     assert budget.seconds_left == 0.0
     assert held() is None
+
+
+def test_a_function_of_ones_own_and_an_address_take_what_they_like(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watermark = Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=10)
+    resident(monkeypatch, GIB)
+
+    def slow(inputs: np.ndarray) -> np.ndarray:
+        clock.now += 3600
+        resident(monkeypatch, 50 * GIB)
+        return watermark.labels[: len(inputs)]
+
+    with held_to(Budget(5.0, 100, GIB)):
+        assert verify(slow, watermark).hits == 100
+        consult()
+
+    class Server(Client):
+        def _send(self, *_: object) -> None:  # type: ignore[override]
+            clock.now += 3600
+
+    server = Server("https://localhost", None, Manners())
+    with held_to(Budget(5.0, 100, GIB)):
+        server.get("/v2")
+        server.post("/v2", b"", {}, inputs=1)
+        consult()
 
 
 def test_processor_time_of_all_threads_counts(clock: Clock) -> None:

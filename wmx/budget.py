@@ -64,14 +64,16 @@ class Budget:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Let the time within not count: nobody but the user hangs on it."""
+        """Let time and memory within not count: they are the user's own."""
         if not self._clock.runs:
             yield
             return
         self._clock.stop()
+        before = resident_bytes()
         try:
             yield
         finally:
+            self._resident_before += max(0, resident_bytes() - before)
             self._clock.start()
 
     def consult(self) -> None:
@@ -194,7 +196,7 @@ def require_room(count: int, what: str) -> None:
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """Let the time within not count, e.g. while a passphrase is typed."""
+    """Let time and memory within not count, as while a passphrase is typed."""
     budget = _held.get()
     if budget is None:
         yield

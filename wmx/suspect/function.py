@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx.answers import Answers
+from wmx.budget import paused
 from wmx.errors import CannotRunError
 from wmx.settled import NOTHING_SETTLED
 from wmx.suspect.feeding import Feeding, filled_up
@@ -50,7 +51,9 @@ class FunctionSuspect:
         joined = Joined(len(inputs), task.classes)
         for start in range(0, len(inputs), step):
             given = inputs[start : start + step]
-            result = np.asarray(self._predict(task.model_input(filled_up(given, step))))
+            seen = task.model_input(filled_up(given, step))
+            with paused():  # the function is its caller's, and may take what it likes
+                result = np.asarray(self._predict(seen))
             if result.dtype.kind in "OUST":
                 result = self._texts.numbered(result)
             joined.add([("result", result)], step, len(given))

@@ -30,7 +30,7 @@ def kind_of_secret(head: bytes) -> str | None:
 def _is_text(head: bytes) -> bool:
     """Say whether the bytes are text in any encoding that keys, tokens and JSON are written in.
 
-    Of a hundred random bytes one in 20,000 is without a control character, of 400 none.
+    Of a hundred random bytes one in 100,000 is without a control character, of 400 none.
     """
     if not head:
         return False

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from wmx.budget import paused
 from wmx.errors import CannotRunError, UsageError
 from wmx.files import read_bytes
 from wmx.http import (
@@ -89,7 +90,8 @@ class Client:
 
     def get(self, path: str) -> Response:
         """Fetch something, before any trigger is sent; raises as :meth:`post`."""
-        return self._send(path, None, {}, 0)
+        with paused():  # rate, retries and the time for one answer are limits of their own
+            return self._send(path, None, {}, 0)
 
     def post(self, path: str, body: bytes, headers: dict[str, str], *, inputs: int) -> Response:
         """Send an inference request of so many inputs and return the answer, of status 200.
@@ -98,7 +100,8 @@ class Client:
             CannotRunError: no answer, an error, a redirect, too long or too late an answer, or the
                 budget is spent.
         """
-        return self._send(path, body, headers, inputs)
+        with paused():
+            return self._send(path, body, headers, inputs)
 
     def shown(self, said: str, most: int = 200) -> str:
         """Return what the server said as one printable line, without the token."""
