@@ -382,6 +382,22 @@ def test_a_dripping_answer_is_not_waited_for() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"max_queries": 0},
+        {"seconds": 0.0},
+        {"seconds": float("inf")},
+        {"seconds": float("nan")},
+        {"per_second": -1.0},
+        {"retries": -1},
+    ],
+)
+def test_manners_without_bounds_are_refused(numbers: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        Manners(**numbers)
+
+
 def test_nobody_there() -> None:
     with pytest.raises(CannotRunError, match="did not answer"):
         Endpoint.open("http://127.0.0.1:9/v2/models/mine", manners=MANNERS)

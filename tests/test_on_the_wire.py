@@ -271,6 +271,11 @@ def test_a_server_that_repeats_the_token_does_not_get_it_into_an_error(model: by
         (403, {}, said),
         (500, {}, said),
         (307, {"Location": f"https://elsewhere.example.org/?token={TOKEN}"}, b""),
+        (
+            200,
+            {},
+            f'{{"inputs": [{{"name": "{TOKEN}", "datatype": "FP32", "shape": [1]}}]}}'.encode(),
+        ),
     ]
     for answer in answers:
         with (

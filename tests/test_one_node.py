@@ -14,7 +14,7 @@ from wmx import Watermark, open_suspect, verify
 from wmx.settled import Settled
 from wmx.task import Task
 
-FEWEST_BITS = 175
+FEWEST_BITS = 150
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,10 @@ from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wmx import OwnerKey, canonical
 from wmx.attacks.results import Results
@@ -23,6 +25,7 @@ from wmx.dsse import Envelope
 from wmx.encoding import ARRAY_DTYPES, encode_array
 from wmx.errors import CannotRunError, IntegrityError, SuspectDiedError, UsageError
 from wmx.evidence import Evidence
+from wmx.http import _parsed_proxy, checked_address, is_this_machine
 from wmx.pictures import read_picture
 from wmx.printable import is_file_name
 from wmx.readers import read_npz, read_table
@@ -36,7 +39,9 @@ from wmx.suspect.external_files import is_exporters_name
 from wmx.suspect.onnx_header import read_header
 from wmx.suspect.onnx_rules import require_harmless
 from wmx.suspect.ort_rules import require_harmless_ort
+from wmx.suspect.reading import readings
 from wmx.suspect.secrets import HEAD_BYTES, PEM_BEGIN, kind_of_secret
+from wmx.suspect.tables import Joined
 from wmx.suspect.values import Texts
 from wmx.timestamp import asserted_stamp, date_claim, load_roots, trusted_stamp
 from wmx.trigger_file import load_images
@@ -52,6 +57,7 @@ ROOTS = load_roots(VECTORS / "roots.pem")
 STAMPED_AT = date_claim(STAMPED, ROOTS).time
 MEMORY = os.memfd_create("fuzz")
 IN_MEMORY = Path(f"/proc/self/fd/{MEMORY}")
+NUMBERS = ("b1", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8")
 
 
 def canonical_json(data: bytes) -> None:
@@ -237,6 +243,38 @@ def secret(data: bytes) -> None:
         assert kind is not None
 
 
+def model_address(data: bytes) -> None:
+    """An address, and a proxy's: one host, no password, none of it repeated."""
+    text = data.decode("utf-8", "replace")
+    with suppress(UsageError):
+        address = checked_address(text, "x")
+        assert address.scheme in ("http", "https")
+        assert "@" not in address.netloc
+        is_this_machine(str(address.hostname))
+    with suppress(UsageError):
+        proxy = _parsed_proxy(text, "host")
+        assert proxy.scheme == "http"
+        assert proxy.hostname
+
+
+def outputs_of_models(data: bytes) -> None:
+    """Two arrays: a byte for type and rank, then its shape, and what fills it."""
+    n, joined, texts = 4, Joined(4, 3), Texts()
+    values: list[tuple[str, NDArray[Any] | None]] = []
+    for name, part in (("y", data[: len(data) // 2]), ("z", data[len(data) // 2 :])):
+        head, shape = (part[0] if part else 0), tuple(byte % 13 for byte in part[1:5])
+        dtype = np.dtype(NUMBERS[head % len(NUMBERS)])
+        shape = shape[: head // 16 % 5]
+        count = int(np.prod(shape))
+        filler = (part[5:] or b"\0") * (count * dtype.itemsize // max(1, len(part) - 5) + 1)
+        array = np.frombuffer(filler[: count * dtype.itemsize], dtype).reshape(shape)
+        values.append((name, texts.numbered(array.astype("S")) if head > 250 else array))
+    joined.add(values, n, n)
+    for answers in readings(joined.tables(), n, 3).values():
+        assert len(answers) == n
+        assert np.isfinite(answers.scores).all()
+
+
 class Disowning:
     """In the place of a sandbox: whose child said nonsense."""
 
@@ -280,6 +318,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         *(encoding, key, npz, safetensors, checkpoint, onnx_walk, child_message),
         *(onnx_weights, model_header, child_ports, table, picture, attack_results),
         *(ort_walk, served_ports, served_answer, child_files, child_header, secret),
-        *(release, release_payload),
+        *(release, release_payload, model_address, outputs_of_models),
     )
 }

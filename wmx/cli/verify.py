@@ -53,7 +53,7 @@ def verify(
         str | None,
         typer.Argument(
             metavar="SUSPECT",
-            help="An ONNX file, or http(s)://HOST/v2/models/NAME.",
+            help="An ONNX file, or https://HOST/v2/models/NAME.",
             show_default=False,
         ),
     ] = None,

@@ -49,8 +49,8 @@ class Manners:
 
     def __post_init__(self) -> None:
         positive = (self.max_queries, self.seconds, self.per_second or 1.0)
-        if min(positive) <= 0 or self.retries < 0:
-            raise UsageError(f"{self} holds a number that is not positive")
+        if not all(0 < number < float("inf") for number in positive) or self.retries < 0:
+            raise UsageError(f"{self} holds a number that is not positive, or endless")
 
 
 @dataclass
@@ -103,8 +103,11 @@ class Client:
         with paused():
             return self._send(path, body, headers, inputs)
 
-    def shown(self, said: str, most: int = 200) -> str:
-        """Return what the server said as one printable line, without the token."""
+    def shown(self, said: str, most: int | None = 200) -> str:
+        """Return what the server said as one printable line, without the token.
+
+        It is cut to ``most`` characters, if that is given.
+        """
         return printable(said if self.token is None else said.replace(self.token, "..."), most)
 
     def _send(

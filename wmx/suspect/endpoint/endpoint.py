@@ -66,6 +66,8 @@ class Endpoint:
             model = parsed(client.get(path).body)
             self._inputs = ports_of(model.get("inputs"))
             self._outputs = ports_of(model.get("outputs"))
+            if any(client.shown(str(port), None) != str(port) for port in self._ports):
+                raise ProtocolError("a name or type that repeats the token, or cannot be printed")
         except ProtocolError as error:
             said = client.shown(str(error))
             raise CannotRunError(f"{address} does not speak the protocol: {said}") from None
@@ -105,6 +107,10 @@ class Endpoint:
             )
         client = Client(found["server"], token, manners or Manners())
         return cls(address, client, found["model"], settled)
+
+    @property
+    def _ports(self) -> tuple[Port, ...]:
+        return self._inputs + self._outputs
 
     @property
     def queries_left(self) -> int | None:
