@@ -1,5 +1,6 @@
 """Owner keys: read and written as openssl does, and never shown."""
 
+import base64
 import hashlib
 import hmac
 import subprocess
@@ -116,3 +117,35 @@ def test_nothing_shows_the_private_half() -> None:
     for shown in (repr(key), str(key), f"{key}"):
         assert secret.hex() not in shown
         assert repr(secret) not in shown
+
+
+def test_a_key_in_any_spelling_of_its_file_is_the_same() -> None:
+    """The usual form is read without the library that reads every form."""
+    key = OwnerKey.generate()
+    pem = key.to_pem()
+    head, body, end = pem.split(b"\n")[:3]
+    spellings = (
+        pem,
+        pem.replace(b"\n", b"\r\n"),
+        pem.rstrip(b"\n"),
+        b"\n".join([head, body[:40], body[40:], end]),  # as no tool writes it
+        b"a comment\n" + pem,
+    )
+    assert {OwnerKey.from_pem(spelling).public for spelling in spellings} == {key.public}
+
+
+def test_every_single_change_of_a_plain_key_is_another_key_or_none() -> None:
+    key = OwnerKey.generate()
+    pem = key.to_pem()
+    der = base64.b64decode(pem.split(b"\n")[1])
+    for position in range(len(der)):
+        changed = bytearray(der)
+        changed[position] ^= 1
+        body = base64.b64encode(bytes(changed))
+        file = b"-----BEGIN PRIVATE KEY-----\n" + body + b"\n-----END PRIVATE KEY-----\n"
+        try:
+            assert OwnerKey.from_pem(file).public != key.public
+        except IntegrityError:
+            assert position < 16
+        else:
+            assert position >= 16

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -32,6 +32,11 @@ SMALL_ORDER_KEYS = frozenset(
 PROTECTED = re.compile(
     rb"-----BEGIN ENCRYPTED PRIVATE KEY-----(.*?)-----END ENCRYPTED PRIVATE KEY-----", re.DOTALL
 )
+# an unprotected Ed25519 key as wmx and OpenSSL write it, and the DER before its 32 bytes (RFC 8410)
+PLAIN = re.compile(
+    rb"-----BEGIN PRIVATE KEY-----\r?\n([A-Za-z0-9+/]{64})\r?\n-----END PRIVATE KEY-----\r?\n?"
+)
+PLAIN_HEAD = bytes.fromhex("302e020100300506032b657004220420")
 KEY_HINT = "make one with: wmx keygen -o owner.pem"
 
 
@@ -65,6 +70,11 @@ class OwnerKey:
                 f"owner key {name} is protected by a passphrase, and none was given",
                 hint="set WMX_PASSPHRASE_FILE to a file that holds it",
             )
+        plain = _plain_key(pem)
+        if plain is not None:
+            return cls(plain)
+        from cryptography.hazmat.primitives import serialization  # takes a while to import
+
         protected = _protected_key(pem, name) if is_encrypted(pem) else None
         try:
             if protected is None:
@@ -97,6 +107,8 @@ class OwnerKey:
                 "the passphrase is empty, expected at least one byte",
                 hint="leave the passphrase away if the key is to be kept unprotected",
             )
+        from cryptography.hazmat.primitives import serialization
+
         return self._private_key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
@@ -161,6 +173,18 @@ def signature_is_valid(public: bytes, signature: bytes, message: bytes) -> bool:
 def is_encrypted(pem: bytes) -> bool:
     """Say whether PEM bytes need a passphrase."""
     return b"ENCRYPTED" in pem
+
+
+def _plain_key(pem: bytes) -> Ed25519PrivateKey | None:
+    """Return an unprotected key in its usual form; ``None`` for any other, which a library reads.
+
+    That library brings every format of keys there is; to import it is a part of each start.
+    """
+    found = PLAIN.fullmatch(pem)
+    der = b"" if found is None else base64.b64decode(found[1])
+    if not der.startswith(PLAIN_HEAD):
+        return None
+    return Ed25519PrivateKey.from_private_bytes(der[len(PLAIN_HEAD) :])
 
 
 def _protected_key(pem: bytes, name: str) -> bytes:

@@ -7,6 +7,7 @@ code (:mod:`wmx.cli.streams`).
 """
 
 import gc
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ COMMANDS = (
     *("demo", "keygen", "claim", "embed", "release", "verify", "check", "attack", "dispute"),
     *("info", "doctor"),
 )
+TRAINING = ("demo", "embed", "attack")  # in this process
 
 
 def build_app(wanted: str = "") -> typer.Typer:
@@ -64,7 +66,7 @@ def _top(
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     as_json = "--json" in arguments
-    command = next((word for word in arguments if not word.startswith("-")), "")
+    command = _command(arguments)
     try:
         with missing_filter_told_to(warn_of_missing_filter):
             result = build_app(command)(list(arguments), prog_name="wmx", standalone_mode=False)
@@ -91,14 +93,21 @@ def run(arguments: Sequence[str]) -> int:
         return print_error(command, fault, as_json=as_json)
 
 
+def _command(arguments: Sequence[str]) -> str:
+    return next((word for word in arguments if not word.startswith("-")), "")
+
+
 def main() -> None:
     """Entry point of the ``wmx`` script.
 
     A short command makes many objects and hardly any garbage: not looking for it, neither while
     starting nor at the end, saves a seventh of ``wmx verify``.  Commands that train turn the
-    collector on again.
+    collector on again.  The others have no use for the threads that NumPy's OpenBLAS starts when
+    it is loaded, and waits for at the end.
     """
     gc.disable()
+    if _command(sys.argv[1:]) not in TRAINING:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     steady_streams()
     exit_code = run(sys.argv[1:])
     sys.stdout.flush()
