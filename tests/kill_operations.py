@@ -26,6 +26,7 @@ from wmx import Claim, IntegrityError, OwnerKey, Watermark
 from wmx.checkpoint import load_identity
 from wmx.evidence import Evidence
 from wmx.ledger import Ledger
+from wmx.release import Release
 from wmx.store import Store
 from wmx.trigger_file import load_images
 from wmx.triggers import is_over_own_images
@@ -201,6 +202,17 @@ def whole_dates(folder: Path) -> None:
         assert copy.timestamps in ((), (stamp,))
 
 
+def whole_records(folder: Path) -> None:
+    """The release record is whole, or is not there, and so is its copy in the store."""
+    whole_evidence(folder)
+    claim = Claim.load(folder / "claim.json")
+    kept = Store(folder / "store").last_release(claim)
+    for path in folder.glob("*.release.json"):
+        record = Release.load(path)
+        assert record.claim.digest == claim.digest
+        assert kept is None or kept.digest == record.digest
+
+
 # sets of files that belong together: a run, a demonstration, the results of attacks
 
 NOT_FIRM = 1  # so short a training leaves too few bits, and says so
@@ -340,6 +352,9 @@ def _operation(
 EVIDENCE = "verify model.onnx --claim claim.json --key owner.pem --evidence evidence.json"
 OPERATIONS = {
     "keygen": _operation("keygen -o owner.pem", nothing, whole_key),
+    "release": _operation(
+        "release model.onnx --claim claim.json --key owner.pem", marked_model, whole_records
+    ),
     "keygen in the store": _operation("keygen", nothing, whole_store),
     "keygen --force": _operation("keygen -o owner.pem --force", old_key, replaced_key),
     "claim new": _operation(CLAIM_NEW, old_key, whole_claims),

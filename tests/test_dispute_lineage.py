@@ -46,14 +46,21 @@ class Asked:
     rule: Any
     name: str = "model"
     inputs: list[NDArray[Any]] = field(default_factory=list)
+    rows: set[int | None] = field(default_factory=set)
 
     def feedings(self, task: Task) -> list[Any]:
         return [SimpleNamespace(name="as it is")]
 
     def answers(
-        self, feeding: Any, inputs: NDArray[Any], task: Task, scaling: str | None = None
+        self,
+        feeding: Any,
+        inputs: NDArray[Any],
+        task: Task,
+        scaling: str | None = None,
+        rows: int | None = None,
     ) -> dict[str, Answers]:
         self.inputs.append(inputs)
+        self.rows.add(rows)
         return {"scores": Answers.from_labels(np.array([self.rule(x) for x in inputs]), 5)}
 
     @property
@@ -207,6 +214,12 @@ def test_the_suspect_is_asked_only_where_the_originals_disagree() -> None:
     assert asked.count == DISAGREEMENTS < found.inputs
     assert all(one(x) != other(x) for x in asked.inputs[0])
     assert cast(Asked, first.model).count == found.inputs
+
+
+def test_a_suspect_whose_mark_is_read_row_by_row_is_asked_row_by_row() -> None:
+    suspect = read(one, way=Way("as it is", "scores", rows=1))
+    trace([suspect], read(one), read(other), [], NAMES)
+    assert cast(Asked, suspect.model).rows == {1}
 
 
 def test_how_many_inputs_there_are_does_not_hang_on_the_suspect() -> None:

@@ -184,6 +184,25 @@ def test_an_evidence_stands_for_a_party_whose_key_the_judge_does_not_hold(
     assert wmx("dispute", "other.onnx", *both).code == 3
 
 
+def test_triggers_that_were_disclosed_do_not_count(
+    wmx: Any, owner: Side, thief: Side
+) -> None:
+    words = ("verify", "stolen.onnx", "--claim", "owner.json", "--key", "owner.pem")
+    for reveal in ("60", "30"):
+        shown = wmx(*words, "--min-bits", "10", "--evidence", f"{reveal}.json", "--reveal", reveal)
+        assert shown.code == 0
+    call = ("dispute", "stolen.onnx", *PARTIES, *KEYS, "--json")
+    result = wmx(*call).json
+    assert (result["outcome"], result["parties"][0]["triggers"]) == ("uncontested", 10)
+    assert wmx(*words, "--min-bits", "10", "--evidence", "10.json", "--reveal", "10").code == 0
+    result = wmx(*call)
+    assert result.code == 4
+    assert "was disclosed" in result.err
+    words = ("release", "stolen.onnx", *words[2:], "-o", "r.json")
+    assert wmx(*words).code == 0  # his own work, by his word
+    assert wmx(*words, "--found", "--force").code == 4
+
+
 def test_an_evidence_full_of_junk_stamps_takes_none_from_the_published_claim(
     wmx: Any, thief: Side, authority: Authority
 ) -> None:
