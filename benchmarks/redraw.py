@@ -154,7 +154,46 @@ def rows() -> list[Row]:
             "0",
             killed,
         ),
+        *dispute_rows(),
         *suspect_rows(),
+    ]
+
+
+def dispute_rows() -> list[Row]:
+    """Return who was named in disputes over stolen and overwritten models."""
+    disputes = result("disputes_digits")
+    ends, count = disputes["summary"], disputes["summary"]["models"]
+
+    def named(kind: str) -> str:
+        return f"{ends[kind]['owner named']}; {ends[kind]['thief named']}"
+
+    wanted = f"{count}; 0"
+    return [
+        (
+            f"{count} stolen, overwritten models (digits), disputed with dated originals, the "
+            "thief's his own and younger: owner named; thief named",
+            named("later own model"),
+            wanted,
+            disputes,
+        ),
+        (
+            "the same, the thief signs what he ships",
+            named("signs what he ships"),
+            wanted,
+            disputes,
+        ),
+        (
+            "the same, the thief has an older claim and an older model of his own",
+            named("older claim and older own model"),
+            "-; 0",
+            disputes,
+        ),
+        (
+            "the same, and the suspect was brought near to that model",
+            named("older own model, suspect brought near to it"),
+            "-; 0",
+            disputes,
+        ),
     ]
 
 

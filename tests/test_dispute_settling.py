@@ -388,6 +388,14 @@ def test_one_owner_has_no_dispute_with_himself(
         settle(suspect, [both[0], both[0]])
 
 
+def test_no_bar_is_so_low_that_somebody_could_try_claims_until_one_fits(
+    suspect: Suspect, parties: tuple[Party, Party]
+) -> None:
+    with pytest.raises(UsageError, match="expected 64 or more"):
+        settle(suspect, parties, min_bits=63.9)
+    assert settle(suspect, parties, min_bits=64).held["o"].required_bits == 64
+
+
 @pytest.mark.parametrize(
     ("bits", "mark"),
     [(128, Mark.carried), (127.9, Mark.unclear), (64, Mark.unclear), (63.9, Mark.lacking)],

@@ -184,9 +184,7 @@ def test_an_evidence_stands_for_a_party_whose_key_the_judge_does_not_hold(
     assert wmx("dispute", "other.onnx", *both).code == 3
 
 
-def test_triggers_that_were_disclosed_do_not_count(
-    wmx: Any, owner: Side, thief: Side
-) -> None:
+def test_triggers_that_were_disclosed_do_not_count(wmx: Any, owner: Side, thief: Side) -> None:
     words = ("verify", "stolen.onnx", "--claim", "owner.json", "--key", "owner.pem")
     for reveal in ("60", "30"):
         shown = wmx(*words, "--min-bits", "10", "--evidence", f"{reveal}.json", "--reveal", reveal)

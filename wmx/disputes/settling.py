@@ -12,6 +12,7 @@ from wmx.disputes.party import Party, Shown
 from wmx.errors import UsageError
 from wmx.release import Relation
 from wmx.sandbox.limits import Limits
+from wmx.statistics import required_bits
 from wmx.suspect import Suspect
 from wmx.suspect.device import Device
 from wmx.timestamp import Dating, earliest
@@ -94,11 +95,18 @@ def settle(
         apart_from: files and folders that never hold weights.
 
     Raises:
-        UsageError: fewer than two parties, two claims of one owner, or a record of nobody here.
+        UsageError: too few bits are asked for, fewer than two parties, two claims of one owner, or
+            a record of nobody here.
         IntegrityError: a model is not the one that its record names.
         SuspectDiedError: the process of the suspect crashed, or ran into a limit.
     """
     _require_opponents(parties)
+    least = required_bits(trusted_timestamp=True)
+    if min_bits is not None and min_bits < least:
+        raise UsageError(
+            f"--min-bits is {min_bits:g}, expected {least:g} or more in a dispute",
+            hint="with fewer, somebody could try claims until an original seems to carry his mark",
+        )
     _require_of_use(records, parties, suspect)
     records = sorted(records, key=lambda one: one.release.digest)
     ordered = tuple(
