@@ -137,18 +137,25 @@ def test_the_owners_page_and_the_third_partys_show_the_same_triggers(case: Case)
     assert case.owners(proof=case.proof).disclosed == case.third_partys(case.checked).disclosed
 
 
-def test_only_a_page_that_discloses_nothing_is_for_everybodys_eyes(
-    case: Case, tmp_path: Path
-) -> None:
-    modes = {}
+def test_a_page_with_an_evidence_says_nothing_of_other_triggers(case: Case, tmp_path: Path) -> None:
+    """Whoever made the model knows what it answers to them: a hit would tell him a label."""
+    page = written(case.owners(proof=case.proof), tmp_path / "a.html")
+    other = replace(case.verdict, bits=999.0, hits=1, n=77, best_way="another", experts={})
+    blank = replace(case.watermark, labels=case.watermark.labels * 0)
+    changed = replace(case, verdict=other, watermark=blank)
+    assert written(changed.owners(proof=case.proof), tmp_path / "b.html") == page
+    groups = case.owners(proof=case.proof).groups
+    assert (groups[0].first, groups[-1].last) == (0, len(case.proof.window) - 1)
+
+
+def test_a_page_is_for_its_owners_eyes_until_he_hands_it_on(case: Case, tmp_path: Path) -> None:
     for name, report in (
         ("no evidence", case.owners()),
         ("evidence", case.owners(proof=case.proof)),
         ("check", case.third_partys(case.unrepeated)),
     ):
         report.write(tmp_path / name)
-        modes[name] = (tmp_path / name).stat().st_mode & 0o777
-    assert modes == {"no evidence": 0o644, "evidence": 0o600, "check": 0o600}
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
 
 
 def test_a_page_is_not_replaced_unless_forced(case: Case, page: Path) -> None:

@@ -1,8 +1,9 @@
 """What the page on a verdict or an evidence shows, apart from how it looks.
 
-Nothing here is secret beyond what an evidence discloses.  Of a trigger that is not disclosed the
-page says its number and whether it was hit, never what it looks like, which class was expected or
-which was given: hits are bits of the verdict and say nothing about inputs.
+Where an evidence was made, the page is about the triggers that it discloses and no others, and may
+go where the evidence goes.  Else it is for the owner alone: of each trigger it says whether it was
+hit, never what it looks like, which class was expected or which was given; but whoever made the
+model knows what it answers, and would learn from the hits which labels are its answers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from wmx.answers import NO_CLASS, Answers
 from wmx.checking import NEVER_CHECKED, Checked, unchecked_date
 from wmx.claim import Claim, now_text
 from wmx.evidence import Evidence
-from wmx.files import PUBLIC_MODE, SECRET_MODE
+from wmx.files import SECRET_MODE
 from wmx.odds import MANY, odds, scientific
 from wmx.printable import printable
 from wmx.report.course import Course
@@ -27,7 +28,7 @@ from wmx.report.thumbnails import first_values, thumbnail
 from wmx.timestamp import Dating
 from wmx.verdict import Verdict
 from wmx.watermark import Watermark
-from wmx.ways import price_of
+from wmx.ways import Weight, price_of
 from wmx.window import Window
 
 TEMPLATE = Path(__file__).with_name("ownership.html.jinja")
@@ -93,14 +94,13 @@ class OwnershipReport:
     created: str
 
     def write(self, path: str | Path, *, force: bool = False) -> None:
-        """Write the page, for its owner's eyes alone where it discloses triggers.
+        """Write the page, for its owner's eyes until he hands it on.
 
         Raises:
             MissingExtraError: jinja2 or matplotlib is not installed.
             CannotRunError: ``path`` exists and ``force`` is not set, or it cannot be written.
         """
-        mode = SECRET_MODE if self.disclosed else PUBLIC_MODE
-        write_page(TEMPLATE, {"report": self}, path, mode=mode, force=force)
+        write_page(TEMPLATE, {"report": self}, path, mode=SECRET_MODE, force=force)
 
 
 def report_of_verdict(
@@ -115,20 +115,24 @@ def report_of_verdict(
     """Describe what the owner found.
 
     Args:
-        verdict: over all triggers.
+        verdict: over all triggers that are secret.
         watermark: whose claim it is about.
         files: what the command was given, by which others repeat it.
         stream: for the simulated nulls.
-        proof: the evidence that was made along with it; its triggers are shown.
+        proof: the evidence that was made along with it.  Then the page is about its triggers, and
+            says nothing of the others.
         created: ``YYYY-MM-DDThh:mm:ssZ``; now if ``None``.
     """
-    window = watermark.window(verdict.start).first(
-        verdict.n
-    )  # an API was asked no more than it took
-    price = price_of(verdict.claims_tried, settled=verdict.settled)
-    course = Course.of(
-        verdict.weight, verdict.answers, window, required=verdict.required_bits, stream=stream
-    )
+    counted: Verdict | Weight
+    if proof is None:
+        # an API was asked no more than it took
+        window = watermark.window(verdict.start).first(verdict.n)
+        counted, weight, answers = verdict, verdict.weight, verdict.answers
+        facts = _count_facts(verdict, price_of(verdict.claims_tried, settled=verdict.settled))
+    else:
+        window, weight, answers = proof.window, proof.weight, {proof.way: proof.answers}
+        counted, facts = weight, _proof_facts(proof)
+    course = Course.of(weight, answers, window, required=verdict.required_bits, stream=stream)
     is_file = verdict.suspect_sha256 is not None
     name = Path(verdict.suspect).name if is_file else verdict.suspect
     digests = _digests(name, verdict.suspect_sha256, verdict.suspect_external)
@@ -147,8 +151,8 @@ def report_of_verdict(
         heading="VERIFIED" if verdict.verified else "NOT VERIFIED",
         outcome="yes" if verdict.verified else "no",
         summary=[
-            _hits_sentence(name, verdict.hits, verdict.n, verdict.classes, verdict.log10_tail),
-            *_bits_sentences(verdict.bits, verdict.required_bits),
+            _hits_sentence(name, counted.hits, counted.n, counted.classes, counted.log10_tail),
+            *_bits_sentences(counted.bits, verdict.required_bits),
             _date_sentence(watermark.claim, verdict.dating),
         ],
         course=course,
@@ -156,10 +160,7 @@ def report_of_verdict(
         disclosed=[] if proof is None else _disclosed(proof.window, proof.answers),
         model=_model_facts(name, digests, verdict.engine, proof),
         claim=_claim_facts(watermark.claim, verdict.dating),
-        count={
-            **_count_facts(verdict, price),
-            **({} if proof is None else _proof_facts(proof)),
-        },
+        count=facts,
         steps=owner_steps(name, digests, files, proved=proof is not None),
         unchecked=[*unchecked, *NEVER_CHECKED],
         version=__version__,
