@@ -11,6 +11,7 @@ import pytest
 from fixed import OWNER, fixed_watermark
 
 from wmx import Watermark, verify
+from wmx.answers import Answers
 from wmx.asking import MOST_IN_ROWS, MOST_SHIFTED, TESTED, Asking
 from wmx.asking_in_turn import AskingInTurn
 from wmx.suspect import Predict
@@ -69,6 +70,25 @@ def test_shifts_of_answers_without_end_are_not_asked_for(
     asking.as_they_are()
     asking.moved()
     assert len(asked) == calls
+
+
+def test_wide_answers_to_one_trigger_after_the_other_are_left_out() -> None:
+    """A row alone may hold as many numbers as all rows together otherwise."""
+    window = fixed_watermark(TASK).window().first(20)
+
+    class Wide(FunctionSuspect):
+        def answers(self, *given: Any, **words: Any) -> dict[str, Answers]:
+            return {
+                "wide": Answers.from_scores(np.zeros((1, 4000))),
+                "scores": Answers.from_scores(np.zeros((1, 10))),
+                "narrow": Answers.from_scores(np.zeros((1, 80))),
+                "wider": Answers.from_scores(np.zeros((1, 4007))),
+            }
+
+    asking = AskingInTurn(Wide(len), window, lambda _: False)
+    asking.as_they_are()
+    assert [way.output for way in asking.betting.ways] == ["wide", "scores", "narrow"]
+    assert {asking.betting.count(way) for way in asking.betting.ways} == {20}
 
 
 # Rows that are given together, or alone.

@@ -9,7 +9,7 @@ Which ways go on never hangs on what they have earned: a server that remembers w
 about labels of triggers that it is asked again in another way.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +24,7 @@ from wmx.ways import ALONE, NO_SHIFT, OTHER_ROWS, SHIFTS, TOGETHER, Betting, Way
 from wmx.window import Window
 
 MOST_ROWS_OF_A_REQUEST = 32
+MOST_COLUMNS = 4096  # of all ways in which a call is read, or K
 Enough = Callable[[Betting], bool]
 
 
@@ -112,7 +113,7 @@ def ask_in_turn(
                 failure = failure or error
                 left.remove(variant)
             else:
-                for way, answers in given.items():
+                for way, answers in _narrow(given, window.task.classes):
                     if _follow(betting, way, answers, end - variant.step):
                         betting.add({way: answers})
         if not left and failure is not None:
@@ -302,6 +303,20 @@ def fresh(suspect: Suspect) -> Iterator[Suspect]:
     finally:
         if again is not suspect:
             again.close()
+
+
+def _narrow(given: Mapping[Way, Answers], classes: int) -> Iterator[tuple[Way, Answers]]:
+    """Yield the answers that are bet on: of the narrowest ways where all together are too wide.
+
+    What one row may hold would, of many rows, fill the memory.
+    """
+    left = max(MOST_COLUMNS, classes)
+    kept = set()
+    for way in sorted(given, key=lambda way: given[way].columns):
+        left -= given[way].columns
+        if left >= 0:
+            kept.add(way)
+    yield from ((way, answers) for way, answers in given.items() if way in kept)
 
 
 def _follow(betting: Betting, way: Way, answers: Answers, before: int) -> bool:

@@ -19,7 +19,6 @@ from wmx.settled import NOTHING_SETTLED, Settled
 from wmx.statistics import (
     Bets,
     Experts,
-    Labels,
     count_hits,
     log2_mean,
 )
@@ -249,9 +248,8 @@ class Betting:
         """Bet on the next answers of each way."""
         for way, given in answers.items():
             if way not in self:
-                self._enter(way, _Player(self._window.task.classes))
-            player = self._players[way]
-            player.bet(given, self._window.labels[player.count :][: len(given)])
+                self._enter(way, _Player(self._window))
+            self._players[way].bet(given)
 
     def add_same(self, way: Way, as_way: Way) -> None:
         """Let one way have the answers of another, since it was seen to give the same."""
@@ -308,18 +306,24 @@ class Betting:
 class _Player:
     """The experts in one way."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, window: Window) -> None:
         self.parts: list[Answers] = []
         self.count = 0
-        self._experts = Experts(classes)
+        self._labels = window.labels
+        self._experts: Experts | None = Experts(window.task.classes)
         self._bets: dict[str, list[Bets]] = {}
         self._log2_wealths: dict[str, float] = {}
 
-    def bet(self, answers: Answers, labels: Labels) -> None:
+    def bet(self, answers: Answers) -> None:
         """Bet on the next answers."""
+        assert self._experts is not None
+        labels = self._labels[self.count :][: len(answers)]
         self.parts.append(answers)
         self.count += len(answers)
-        for name, bets in self._experts.update(answers, labels).items():
+        found = self._experts.update(answers, labels)
+        if self.count == len(self._labels):
+            self._experts = None  # what it remembers may be much, of many ways
+        for name, bets in found.items():
             self._bets.setdefault(name, []).append(bets)
             self._log2_wealths[name] = self._log2_wealths.get(name, 0.0) + float(bets.sum())
 

@@ -56,13 +56,12 @@ class FunctionSuspect:
                 result = np.asarray(self._predict(seen))
             if result.dtype.kind in "OUST":
                 result = self._texts.numbered(result)
+            if result.shape[:1] != (step,):
+                raise self._returned(result, step)
             joined.add([("result", result)], step, len(given))
         found = readings(joined.tables(), len(inputs), task.classes)
         if not found:
-            raise CannotRunError(
-                f"{self.name} returned {result.dtype} {result.shape} for {step} inputs, "
-                "expected scores [n, C], or class numbers or names [n]"
-            )
+            raise self._returned(result, step)
         return found
 
     def reopened(self) -> Self:
@@ -71,3 +70,9 @@ class FunctionSuspect:
 
     def close(self) -> None:
         """Do nothing: the function is its caller's."""
+
+    def _returned(self, result: NDArray[Any], count: int) -> CannotRunError:
+        return CannotRunError(
+            f"{self.name} returned {result.dtype} {result.shape} for {count} inputs, "
+            "expected scores [n, C], or class numbers or names [n]"
+        )
