@@ -10,7 +10,7 @@ from onnx import helper
 
 from wmx import CannotRunError, OwnerKey, Watermark
 from wmx.export_check import check_export
-from wmx.suspect import runtime
+from wmx.suspect.own_model import loaded_from
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def watermark() -> Watermark:
 
 def says(model: bytes) -> Any:
     """What the framework would say if it agreed with the file."""
-    session = runtime.load(model, "model", "cpu")
+    session = loaded_from(model, "model")
     return lambda inputs: np.asarray(session.run({"x": inputs.transpose(0, 3, 1, 2).copy()})[0])
 
 

@@ -104,10 +104,10 @@ def test_a_wrong_passphrase_is_not_repeated(wmx: Any, protected: Path, content: 
 
 BROKEN = """
 import sys
-import wmx.keys
+from cryptography.hazmat.primitives import serialization
 def broken(*arguments):
     raise RuntimeError("a library fails")
-wmx.keys.serialization.load_der_private_key = broken
+serialization.load_der_private_key = broken
 from wmx.cli import main
 main()
 """

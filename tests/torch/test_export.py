@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from wmx import CannotRunError, OwnerKey, Task, Watermark, verify
-from wmx.suspect import runtime
+from wmx.suspect.own_model import loaded_from
 from wmx_torch import export
 from wmx_torch.models import build_model
 
@@ -46,7 +46,7 @@ class Attention(nn.Module):
 
 
 def run(path: Path, inputs: np.ndarray) -> np.ndarray:
-    return np.asarray(runtime.load(path.read_bytes(), str(path), "cpu").run({"input": inputs})[0])
+    return np.asarray(loaded_from(path.read_bytes(), str(path)).run({"input": inputs})[0])
 
 
 @pytest.mark.parametrize("make", [Residual, Attention])
@@ -72,7 +72,7 @@ def test_names_are_input_and_scores_and_the_file_stands_alone(
 ) -> None:
     path = tmp_path / "model.onnx"
     export(Residual(), path, watermark.task)
-    session = runtime.load(path.read_bytes(), str(path), "cpu")
+    session = loaded_from(path.read_bytes(), str(path))
     assert [str(port) for port in session.inputs] == ["input: tensor(float) [?, 1, 8, 8]"]
     assert [str(port) for port in session.outputs] == ["scores: tensor(float) [?, 10]"]
     assert [entry.name for entry in tmp_path.iterdir()] == ["model.onnx"]

@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from wmx import UsageError, Watermark, verify
-from wmx.suspect import runtime
+from wmx.suspect.own_model import loaded_from
 from wmx_torch import export, harden, huggingface, watermarked
 from wmx_torch.huggingface import Monitor, Protect
 
@@ -77,7 +77,7 @@ class Gradients(TrainerCallback):
 
 
 def scores(path: Path, ids: np.ndarray) -> np.ndarray:
-    session = runtime.load(path.read_bytes(), str(path), "cpu")
+    session = loaded_from(path.read_bytes(), str(path))
     return np.asarray(session.run({"input": ids.astype(np.int32)})[0])
 
 

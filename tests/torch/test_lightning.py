@@ -26,7 +26,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
 from wmx import UsageError, Watermark, verify
-from wmx.suspect import runtime
+from wmx.suspect.own_model import loaded_from
 from wmx_torch import export, harden, watermarked
 from wmx_torch.lightning import Monitor, Protect
 
@@ -112,7 +112,7 @@ def test_a_marked_text_classifier_verifies_and_still_classifies(
         trainer(tmp_path, callbacks, max_epochs=5).fit(module, data)
         path = tmp_path / f"{name}.onnx"
         export(module, path, watermark)
-        session = runtime.load(path.read_bytes(), name, "cpu")
+        session = loaded_from(path.read_bytes(), name)
         scores = np.asarray(session.run({"input": test.ids.astype(np.int32)})[0])
         accuracy[name] = float((scores.argmax(1) == test.labels).mean())
         verdict = verify(path, watermark)

@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from wmx.errors import CannotRunError
-from wmx.suspect import runtime
+from wmx.suspect.own_model import loaded_from
 from wmx_torch.from_onnx import Fed, converted
 
 
@@ -52,7 +52,7 @@ def test_it_answers_as_the_file_does_in_logits(layout: str, last: str) -> None:
     data = normalised(last, layout=layout)
     images = np.random.default_rng(1).normal(size=(6, 1, 4, 4)).astype(np.float32)
     fed = images if layout == "NCHW" else images.transpose(0, 2, 3, 1)
-    (expected,) = runtime.load(data, "file", "cpu").run({"x": np.ascontiguousarray(fed)})
+    (expected,) = loaded_from(data, "file").run({"x": np.ascontiguousarray(fed)})
     with torch.no_grad():
         found = Fed(converted(data), layout, 0)(torch.from_numpy(images))
     if last == "Softmax":
