@@ -98,7 +98,9 @@ class Store:
         own = [
             one for one in kept if one.relation is Relation.own and one.claim.digest == claim.digest
         ]
-        return max(own, key=lambda one: (one.created, one.digest), default=None)
+        followed = {one.previous for one in own}  # two of the same second are in order by this
+        last = [one for one in own if one.digest not in followed]
+        return max(last, key=lambda one: (one.created, one.digest), default=None)
 
     def keep_timestamps(self, file: Claim | Release) -> None:
         """Add the timestamps that ``file`` bears to the store's copy of it, if there is one."""
