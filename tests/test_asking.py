@@ -276,8 +276,11 @@ class Chance:
         return scores
 
 
-@pytest.mark.parametrize("n", [20, 100, 300])
-@pytest.mark.parametrize("asking", [Asking, lambda *it: AskingInTurn(*it, lambda _: False)])
+def in_turn(suspect: FunctionSuspect, window: Window) -> AskingInTurn:
+    return AskingInTurn(suspect, window, lambda _: False)
+
+
+@pytest.mark.parametrize(("asking", "n"), [(Asking, 20), (Asking, 270), (in_turn, 20)])
 def test_a_suspect_that_does_not_verify_is_asked_the_same_whatever_the_labels_are(
     asking: Any, n: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
