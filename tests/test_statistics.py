@@ -437,7 +437,7 @@ def test_answers_from_scores_take_the_first_of_equals_and_no_class_from_silence(
 
 def test_a_million_class_numbers_of_many_classes_need_no_scores() -> None:
     answers = Answers.from_labels(np.arange(10**6) * 7, 2**24)
-    both = answers.followed_by(answers[:3])
+    both = Answers.joined([answers, answers[:3]])
     assert both.size == (10**6 + 3) * 2**24
     assert both.has_columns_of(answers)
     assert both[10**6 :].top.tolist() == [0, 7, 14]
