@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import one_node
 import onnx
 import onnx_models
 import pytest
@@ -195,3 +196,20 @@ def test_control_characters_of_a_model_do_not_reach_the_terminal(wmx: Any, claim
     assert "unprintable" in result.err
     assert "\x1b" not in result.out + result.err
     assert "\nVERIFIED" not in result.out + result.err
+
+
+@pytest.mark.parametrize(
+    "ending", ["the top 3", "transposed", "an output of integers for each class", "cut up"]
+)
+def test_a_reading_that_is_not_the_usual_one_is_repeated(wmx: Any, ending: str) -> None:
+    """A checker finds the same readings in the triggers that were opened."""
+    assert wmx("keygen").code == 0
+    shape = ",".join(map(str, one_node.SHAPE))
+    assert wmx("claim", "new", "--shape", shape, "--classes", "10", "-o", "c.json").code == 0
+    watermark = Watermark.open(Claim.load("c.json"), OwnerKey.load("store/owner.pem"))
+    Path("odd.onnx").write_bytes(one_node.ended(watermark, one_node.READ[ending]))
+    assert wmx("verify", "odd.onnx", "--claim", "c.json", "--evidence", "e.json").code == 0
+    checked = wmx("check", "e.json", "--model", "odd.onnx", "--json")
+    assert checked.code == 0
+    stated, repeated = (checked.json[name]["bits"] for name in ("stated", "repeated"))
+    assert repeated > stated - 0.1  # never more ways than the owner had, which would cost bits
