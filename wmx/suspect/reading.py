@@ -18,6 +18,7 @@ from wmx.answers import NO_CLASS, Answers
 MAX_OUTPUTS = 8
 MAX_READINGS = 16
 MAX_SCORES = 2**24  # of all readings; more are no classifier's, and would fill memory
+MAX_LISTED = 4096  # classes in a list
 MAX_PARTS = 8  # of an output that has more columns than there are classes
 EXACT = 2**53  # integers up to here are floats
 NUMBERS = "biuf"  # of numpy's kinds
@@ -227,10 +228,16 @@ def _may_be_lists(table: NDArray[Any]) -> NDArray[np.bool_]:
 
     Not 0 and 1 alone, which are rather the scores of one class and another.
     """
-    rows = np.flatnonzero(_is_whole(table).all(axis=1) & (table.max(axis=1) >= 2))
     found = np.zeros(len(table), np.bool_)
-    ascending = np.sort(table[rows], axis=1)
-    found[rows] = (ascending[:, 1:] != ascending[:, :-1]).all(axis=1)
+    if table.shape[1] > MAX_LISTED:
+        return found
+    rows = np.flatnonzero(_is_whole(table[:, 0]))  # hardly any of scores, which are not copied then
+    lists = np.sort(table[rows], axis=1)
+    found[rows] = (
+        _is_whole(lists).all(axis=1)
+        & (lists[:, -1] >= 2)
+        & (lists[:, 1:] != lists[:, :-1]).all(axis=1)
+    )
     return found
 
 
