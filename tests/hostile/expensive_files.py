@@ -14,19 +14,19 @@ from typing import Any
 import flatbuffers_by_hand as ort
 import numpy as np
 import onnx
+from evidence_files import signed, small_evidence, statement_of
 from onnx import TensorProto, helper, numpy_helper
 from protobuf_by_hand import field, functions, model, node, varint
 
-from wmx import Claim, OwnerKey, Watermark, canonical
-from wmx.answers import Answers
+from wmx import Claim, OwnerKey, Watermark
 from wmx.claim import PAYLOAD_TYPE as CLAIM_TYPE
 from wmx.dsse import Envelope
+from wmx.disclosure import opening_to_json
 from wmx.encoding import encode_base64
-from wmx.evidence import Evidence, Run
+from wmx.evidence import Evidence
 from wmx.statement import PAYLOAD_TYPE as EVIDENCE_TYPE
 from wmx.task import Task
 from wmx.triggers.cells import Cells
-from wmx.ways import Way
 
 MIB = 2**20
 HELD = ("--claim", "claim.json", "--key", "owner.pem")
@@ -466,17 +466,11 @@ def secret_images_of_four_gigabytes(folder: Path) -> Sequence[str]:
 
 
 def statement(folder: Path) -> dict[str, Any]:
-    envelope = json.loads((folder / "evidence.json").read_bytes())
-    from wmx.encoding import decode_base64
-
-    document: dict[str, Any] = json.loads(decode_base64(envelope["payload"]))
-    return document
+    return statement_of(Evidence.load(folder / "evidence.json"))
 
 
 def check(folder: Path, document: Any) -> Sequence[str]:
-    owner = OwnerKey.load(folder / "owner.pem")
-    envelope = Envelope.seal(EVIDENCE_TYPE, canonical.dumps(document), owner)
-    (folder / "bad.json").write_bytes(envelope.to_bytes())
+    (folder / "bad.json").write_bytes(signed(document, OwnerKey.load(folder / "owner.pem")))
     return ["check", "bad.json", "--model", "model.onnx"]
 
 
@@ -498,60 +492,29 @@ def an_opening_of_100_megabytes(folder: Path) -> Sequence[str]:
 @case
 def answers_of_100_megabytes(folder: Path) -> Sequence[str]:
     document = statement(folder)
-    predicate = document["predicate"]
-    count = predicate["window"]["count"]
-    columns = 100 * MIB // (4 * count)
-    predicate["ways"][0]["answers"] = {
-        "data": encode_base64(bytes(4 * count * columns)),
-        "dtype": "float32",
-        "shape": [count, columns],
-    }
+    count = document["predicate"]["window"]["count"]
+    document["predicate"]["answers"] = zeros(count, 25 * MIB // count)
     return check(folder, document)
 
 
 @case
-def as_many_bets_as_allowed(folder: Path) -> Sequence[str]:
-    """A stranger's evidence: all of his triggers, in as many ways as still may be weighed."""
+def as_many_scores_as_allowed(folder: Path) -> Sequence[str]:
+    """Of a stranger's claim with 8,192 classes: 4,096 triggers, all of them to be weighed."""
     key = OwnerKey.generate()
-    task = Task.of((8, 8, 1), 10)
-    mark = Watermark.for_task(key, task, n=4096, generator=Cells(4))
-    answers = {Way("NCHW", "y"): Answers.from_labels(mark.labels, 10)}
-    made = Evidence.sign(
-        key,
-        mark.window(),
-        mark.openings(range(4096)),
-        answers,
-        required_bits=20,
-        claims_tried=1,
-        suspect="model.onnx",
-        suspect_sha256="aa" * 32,
-        run=Run("e", (), ""),
-    )
-    document = json.loads(made.envelope.payload)
-    way = document["predicate"]["ways"][0]
-    scores = np.random.default_rng(0).random((4096, 10)).astype(">f4")
-    given = {"data": encode_base64(scores.tobytes()), "dtype": "float32", "shape": [4096, 10]}
-    document["predicate"]["ways"] = [
-        {**way, "output": f"y{number}", "answers": given} for number in range(64)
-    ]
-    envelope = Envelope.seal(EVIDENCE_TYPE, canonical.dumps(document), key)
-    (folder / "bad.json").write_bytes(envelope.to_bytes())
+    mark = Watermark.for_task(key, Task.of((8, 8, 1), 8192), n=4096, generator=Cells(4))
+    document = statement_of(small_evidence(key, mark, count=4))
+    openings = map(opening_to_json, mark.openings(range(4096)))
+    document["predicate"] |= {"openings": [*openings], "window": {"count": 4096, "start": 0}}
+    scores = np.random.default_rng(0).random((4096, 8192), np.float32).astype(">f4")
+    document["predicate"]["answers"] = zeros(4096, 8192) | {"data": encode_base64(scores.tobytes())}
+    (folder / "bad.json").write_bytes(signed(document, key))
     return ["check", "bad.json"]
 
 
-@case
-def as_many_ways_as_allowed(folder: Path) -> Sequence[str]:
-    """Each of them is weighed."""
-    document = statement(folder)
-    predicate = document["predicate"]
-    way, count = predicate["ways"][0], predicate["window"]["count"]
-    scores = np.random.default_rng(0).random((count, 10)).astype(">f4")
-    answers = {"data": encode_base64(scores.tobytes()), "dtype": "float32", "shape": [count, 10]}
-    predicate["ways"] = [
-        {**way, "output": f"y{number}", "answers": answers}
-        for number in range(min(3712, 2**18 // count))
-    ]
-    return check(folder, document)
+def zeros(rows: int, columns: int) -> dict[str, Any]:
+    """Answers as an evidence holds them."""
+    content = encode_base64(bytes(4 * rows * columns))
+    return {"data": content, "dtype": "float32", "shape": [rows, columns]}
 
 
 @case

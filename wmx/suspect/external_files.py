@@ -141,9 +141,10 @@ class ExternalFiles:
             )
 
     def _written_by_exporters(self) -> Iterator[tuple[str, int]]:
+        stem = os.path.splitext(self._own)[0]
         with suppress(OSError), os.scandir(self._folder) as entries:
-            for entry in entries:
-                if is_exporters_name(entry.name, self._own):
+            for entry in consulted(entries):
+                if entry.name.startswith(stem) and is_exporters_name(entry.name, self._own):
                     yield entry.name, entry.stat(follow_symlinks=False).st_size
 
     def _named(self, path: str | Path) -> str:
