@@ -134,6 +134,23 @@ def test_memory_is_that_by_which_the_process_grows(
             require_room(1000, "this")
 
 
+def test_memory_that_is_taken_between_two_questions_is_somebody_elses(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A suspect may stay open in a program that meanwhile loads its own data."""
+    resident(monkeypatch, GIB)
+    budget = Budget(1000.0, 1000, GIB)
+    for _ in range(3):
+        with held_to(budget):
+            require_room(GIB, "this")
+        resident(monkeypatch, 40 * GIB)
+    with held_to(budget):
+        resident(monkeypatch, 41 * GIB)
+    resident(monkeypatch, 50 * GIB)
+    with held_to(budget), pytest.raises(LimitError, match="this would take"):
+        require_room(GIB, "this")  # of which three quarters were taken before
+
+
 @linux
 def test_real_memory_is_seen() -> None:
     budget = Budget(1000.0, 1000, 2**26)

@@ -27,8 +27,8 @@ ROOM_HINT = "--seconds and --memory give it more, in Python wmx.Limits; see docs
 class Budget:
     """Time and memory that may be spent.
 
-    Time is counted while the budget is held (:func:`held_to`), so that a suspect may stay open for
-    days; memory is that by which this process has grown since the budget was made, less
+    Both count while the budget is held (:func:`held_to`), so that a suspect may stay open for days
+    in a program that does other things.  Memory is that by which this process grows meanwhile, less
     :data:`OWN_BYTES`.
 
     Attributes:
@@ -42,7 +42,8 @@ class Budget:
         self.cpu_seconds = cpu_seconds
         self.memory_bytes = memory_bytes
         self._clock = _Clock()
-        self._resident_before = resident_bytes()
+        self._grown = 0  # bytes, while it was held before
+        self._resident_before = 0
         self._next_look = 0.0
 
     @property
@@ -52,15 +53,15 @@ class Budget:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Let the time within count; within another such block it does already."""
+        """Let time and memory within count; within another such block they do already."""
         if self._clock.runs:
             yield
             return
-        self._clock.start()
+        self._start()
         try:
             yield
         finally:
-            self._clock.stop()
+            self._stop()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -68,13 +69,11 @@ class Budget:
         if not self._clock.runs:
             yield
             return
-        self._clock.stop()
-        before = resident_bytes()
+        self._stop()
         try:
             yield
         finally:
-            self._resident_before += max(0, resident_bytes() - before)
-            self._clock.start()
+            self._start()
 
     def consult(self) -> None:
         """Say that work goes on.
@@ -114,6 +113,14 @@ class Budget:
                 f"{self.memory_bytes:,}",
                 ROOM_HINT,
             )
+
+    def _start(self) -> None:
+        self._resident_before = resident_bytes() - self._grown
+        self._clock.start()
+
+    def _stop(self) -> None:
+        self._clock.stop()
+        self._grown = resident_bytes() - self._resident_before
 
     def _grown_bytes(self) -> int:
         return max(0, resident_bytes() - self._resident_before - OWN_BYTES)

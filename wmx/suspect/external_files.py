@@ -29,7 +29,7 @@ Paths: TypeAlias = Callable[[], Iterable[str | Path]]
 
 
 def is_exporters_name(name: str, model: str) -> bool:
-    """Say whether an exporter calls a file so that holds the weights of a model.
+    """Say whether a file is called as an exporter would call the weights of a model.
 
     For ``model.onnx``: ``model.onnx.data`` (PyTorch, onnxruntime, jax2onnx, onnxslim),
     ``model.onnx_data`` and ``model.onnx_data_1`` (Optimum, Neural Compressor, Transformers.js),
