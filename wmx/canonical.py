@@ -49,8 +49,10 @@ def loads(data: bytes, what: str) -> Any:
     original = _Original(data)
     try:
         value = json.loads(data.decode("utf-8"))
+        consult()
         _refuse_floats(value)
         rfc8785.dump(value, cast("IO[bytes]", original))
+        consult()
     except (ValueError, RecursionError):  # every decoding error and rfc8785's own are ValueErrors
         raise IntegrityError(
             f"{what} is not JSON in the canonical form of RFC 8785",

@@ -8,7 +8,10 @@ def printable(text: str, most: int | None = 500) -> str:
 
     A model's names or a child's error could else clear a terminal or write a verdict of its own.
     """
-    shown = "".join(c if c.isprintable() else " " for c in text[:most])
+    shown = text[:most]
+    hidden = [character for character in set(shown) if not character.isprintable()]
+    if hidden:
+        shown = shown.translate(dict.fromkeys(map(ord, hidden), " "))
     return shown + ("..." if most is not None and len(text) > most else "")
 
 

@@ -176,3 +176,13 @@ def test_a_claim_over_ones_own_images(wmx: Any) -> None:
     assert wmx("verify", "model.onnx", "--claim", "c.json", "--triggers", secret).code == 0
     assert wmx("verify", "model.onnx").code == 0  # the store keeps the images too
     assert wmx("info", secret).code == 0
+
+
+def test_a_long_note_is_cut_for_people_and_whole_for_programs(wmx: Any, home: Path) -> None:
+    assert wmx("keygen").code == 0
+    assert wmx(*CLAIM_NEW, "--note", "n" * 5000, "-o", "noted.json").code == 0
+    for words in (("claim", "show"), ("info",)):
+        shown = wmx(*words, "noted.json")
+        assert "n" * 2000 + "...\n" in shown.out
+        assert "n" * 2001 not in shown.out
+        assert wmx(*words, "noted.json", "--json").json["note"] == "n" * 5000

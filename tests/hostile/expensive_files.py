@@ -20,8 +20,8 @@ from protobuf_by_hand import field, functions, model, node, varint
 
 from wmx import Claim, OwnerKey, Watermark
 from wmx.claim import PAYLOAD_TYPE as CLAIM_TYPE
-from wmx.dsse import Envelope
 from wmx.disclosure import opening_to_json
+from wmx.dsse import Envelope
 from wmx.encoding import encode_base64
 from wmx.evidence import Evidence
 from wmx.statement import PAYLOAD_TYPE as EVIDENCE_TYPE

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from wmx.timestamp import Dating
     from wmx.triggers import Generator
 
+MAX_NOTE_SHOWN = 2000  # characters; all of it is in the answer for programs
+
 claim = typer.Typer(
     help="Make a claim before training with your own loop, date it, or show one.",
     no_args_is_help=True,
@@ -173,7 +175,7 @@ def describe(claim: "Claim", dating: "Dating") -> str:
         **dating_rows(dating),
     }
     if claim.note:
-        rows["note"] = claim.note
+        rows["note"] = printable(claim.note, MAX_NOTE_SHOWN)
     return table(rows)
 
 
