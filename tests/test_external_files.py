@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wmx import CannotRunError, OwnerKey, UsageError, Watermark, open_suspect
-from wmx.sandbox.wire import Streamed
+from wmx import CannotRunError, OwnerKey, Sandbox, UsageError, Watermark, open_suspect
+from wmx.sandbox.wire import Message, Streamed
 from wmx.suspect.external_files import ExternalFiles, is_exporters_name
 from wmx.suspect.model_files import ModelFiles
 from wmx.suspect.secrets import HEAD_BYTES, kind_of_secret
@@ -241,3 +241,24 @@ def test_a_strangers_model_is_looked_into_in_its_own_process_alone(
     held = ("--claim", "claim.json", "--key", "owner.pem")
     for words in (("verify", "m.onnx", *held), ("info", "m.onnx", "--claim", "claim.json")):
         subprocess.run([sys.executable, "-c", code, *words], check=True, cwd=tmp_path)
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_model_in_one_file_takes_no_message_more_than_before(
+    model: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, apart: bool
+) -> None:
+    """Confine, load, run: what other files it needs is asked only where it has some."""
+    sent = []
+    ask = Sandbox.ask
+
+    def counted(sandbox: Sandbox, message: Message) -> Message:
+        sent.append(message.kind)
+        return ask(sandbox, message)
+
+    monkeypatch.setattr(Sandbox, "ask", counted)
+    if apart:
+        onnx_models.save_with_weights_beside(model, tmp_path / "m.onnx", "m.onnx.data")
+    else:
+        (tmp_path / "m.onnx").write_bytes(model)
+    open_suspect(tmp_path / "m.onnx").close()
+    assert sent == ["confine", "load", *(["weights"] if apart else [])]
