@@ -53,6 +53,15 @@ def test_a_file_that_knows_the_disclosed_triggers_is_not_believed(
     assert not Path("new.json").exists()
 
 
+def test_no_digits_are_printed_that_could_spell_labels(wmx: Any, claim: Path) -> None:
+    """Scores can be chosen so that ten labels follow from 17 digits of one expert's wealth."""
+    for model, code in (("model.onnx", 0), ("other.onnx", 1)):
+        printed = wmx("verify", model, "--claim", claim, "--json")
+        assert printed.code == code
+        for number in (printed.json["bits"], *printed.json["experts"].values()):
+            assert number == round(number, 1)
+
+
 def test_no_command_counts_what_was_disclosed(wmx: Any, claim: Path, disclosed: Window) -> None:
     """With a stamped claim, of which 64 bits are asked, the disclosed triggers would be enough."""
     public = Claim.load(claim)

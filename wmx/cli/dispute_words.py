@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from wmx.cli.output import table
+from wmx.cli.output import table, tenths
 from wmx.cli.words import dating_fields, utc
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def _tuned_lines(tuned: "FineTuned") -> list[str]:
 def _held_fields(held: "Held") -> dict[str, Any]:
     return {
         "verified": held.verified,
-        "bits": held.bits,
+        "bits": tenths(held.bits),
         "required_bits": held.required_bits,
         "hits": held.hits,
         "n": held.n,

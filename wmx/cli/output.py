@@ -2,6 +2,7 @@
 
 import json
 import sys
+from math import floor
 from typing import TYPE_CHECKING, Any
 
 from wmx.errors import WmxError
@@ -37,11 +38,20 @@ def answer(
     print(text)  # noqa: T201 - the answer
 
 
+def tenths(bits: float) -> float:
+    """Return bits rounded down to a tenth, which is as much of them as is printed.
+
+    Whoever wrote a suspect can have chosen its answers so that the digits behind spell labels, ten
+    of them in one number (docs/forgeries.md, "What a published verdict gives away").
+    """
+    return floor(10.0 * bits) / 10.0
+
+
 def decision_fields(verdict: "Verdict") -> dict[str, Any]:
     """Return, for programs, whether a verdict is a yes and by how much."""
     return {
         "verified": verdict.verified,
-        "bits": verdict.bits,
+        "bits": tenths(verdict.bits),
         "required_bits": verdict.required_bits,
         "hits": verdict.hits,
         "n": verdict.n,

@@ -30,7 +30,7 @@ from wmx.cli.common import (
     table,
     trusted_roots,
 )
-from wmx.cli.output import NOT_VERIFIED, decision_fields
+from wmx.cli.output import NOT_VERIFIED, decision_fields, tenths
 from wmx.cli.suspects import Named, getting_ready
 from wmx.cli.words import dating_fields, dating_rows, digest_rows, window_text
 from wmx.errors import UsageError
@@ -245,7 +245,7 @@ def verdict_fields(verdict: "Verdict") -> dict[str, Any]:
         "suspect_external": dict(verdict.suspect_external),
         "engine": verdict.engine,
         "best_way": verdict.best_way,
-        "experts": verdict.experts,
+        "experts": {name: tenths(bits) for name, bits in verdict.experts.items()},
         "ways_tried": verdict.ways_tried,
     }
 
