@@ -90,7 +90,8 @@ class Suspect(Protocol):
         """Return the same suspect as if it had never been asked, to be closed after use.
 
         A model's session may keep what it was asked: a random operator goes on from call to call.
-        What cannot be made to forget, an API or a function, is returned as it is.
+        What cannot be made to forget, an API or a function, is returned as it is, and so is what
+        was never asked: it is then to be closed once.
         """
 
     def close(self) -> None:

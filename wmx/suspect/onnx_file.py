@@ -77,6 +77,7 @@ class OnnxFile:
         self.session = loaded.session
         self.settled = settled
         self._load = load
+        self._was_asked = False
         self._require_known(settled)
         self.engine = f"onnxruntime {self.session.version} {self.session.provider}"
 
@@ -148,9 +149,13 @@ class OnnxFile:
     def reopened(self) -> Self:
         """Return the same files, loaded anew; in another process where they are a stranger's.
 
+        One that was never asked has nothing to forget, and is returned as it is.
+
         Raises:
             CannotRunError: they are no longer the same.
         """
+        if not self._was_asked:
+            return self
         again = type(self)(self._load, self.settled)
         if (again.sha256, again.external) != (self.sha256, self.external):
             again.close()
@@ -185,6 +190,7 @@ class OnnxFile:
         rows: int | None = None,
     ) -> dict[str, Answers]:
         """Run the model over all inputs, ``rows`` at a time or as many as fit batch and memory."""
+        self._was_asked = True
         if not isinstance(self.session, ConfinedSession):  # one's own, to which there is no limit
             return self._answers(feeding, inputs, task, scaling, rows)
         with held_to(self.session.budget):
