@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -67,6 +68,11 @@ def _serve(proxy: RecordingProxy, client: socket.socket) -> None:
                 proxy.record += chunk
                 head += chunk
             if proxy.leads_to is None:
+                length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+                end = head.index(b"\r\n\r\n") + 4 + (int(length[1]) if length else 0)
+                while len(head) < end and (chunk := client.recv(2**16)):
+                    proxy.record += chunk
+                    head += chunk
                 client.sendall(b"HTTP/1.1 502 Nobody\r\nContent-Length: 0\r\n\r\n")
                 while chunk := client.recv(2**16):
                     proxy.record += chunk

@@ -1,5 +1,6 @@
 """What a hostile file answers goes into an evidence, and nothing of an unopened trigger with it."""
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ from batch_gates import tells_of_other_calls, tells_of_other_rows
 from fixed import OWNER
 
 from wmx import Watermark, open_suspect
+from wmx.asking_in_turn import fresh
 from wmx.evidence import Evidence
 from wmx.ledger import Ledger
 from wmx.proving import prove
+from wmx.suspect import Suspect
 from wmx.task import Task
 from wmx.verdict import judge
 
@@ -61,6 +64,27 @@ def test_what_a_file_remembers_of_other_calls_does_not_travel_in_the_answers(
         for trigger in MARK.triggers[:opened]
     ]
     assert (evidence.answers.scores == np.concatenate(each)).all()
+
+
+def test_a_file_that_was_asked_is_opened_in_another_process_and_one_that_was_not_is_kept(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "suspect.onnx").write_bytes(tells_of_other_calls(MARK))
+    with closing(open_suspect(tmp_path / "suspect.onnx")) as suspect:
+        assert suspect.reopened() is suspect
+        (feeding,) = suspect.feedings(MARK.task)
+
+        def told(one: Suspect) -> bytes:
+            return one.answers(feeding, MARK.triggers[:3], MARK.task)["y"].scores.tobytes()
+
+        first = told(suspect)
+        assert told(suspect) != first  # it remembers
+        with fresh(suspect) as again:
+            assert again is not suspect
+            assert told(again) == first
+        assert told(suspect) != first  # and is open still
+        with fresh(suspect) as again, fresh(again) as same:
+            assert same is again
 
 
 def test_an_output_that_earns_nothing_is_left_out(tmp_path: Path) -> None:

@@ -107,24 +107,22 @@ def test_shifting_back_what_was_shifted_loses_only_the_border() -> None:
     assert (there_and_back[:, 5:] == 0).all()
 
 
-def test_a_shift_that_goes_on_is_not_asked_again_about_the_first_triggers(
-    watermark: Watermark,
-) -> None:
+@pytest.mark.parametrize("lucky", [False, True])
+def test_shifted_triggers_are_given_once_however_lucky(watermark: Watermark, lucky: bool) -> None:
     """A suspect that says something else at every call may not choose what counts."""
-    sizes: list[int] = []
+    calls: list[bytes] = []
     as_they_are = {trigger.tobytes() for trigger in watermark.inputs}
 
-    def lucky_at_first(inputs: np.ndarray) -> np.ndarray:
-        if inputs[0].tobytes() in as_they_are:
-            return np.zeros((len(inputs), 10))
-        sizes.append(len(inputs))
-        if len(inputs) == 32:
-            return np.eye(10)[watermark.labels[:32]]
-        return np.zeros((len(inputs), 10))
+    def guesses(inputs: np.ndarray) -> np.ndarray:
+        right = np.zeros((len(inputs), 10))
+        if inputs[0].tobytes() not in as_they_are:
+            calls.append(inputs.tobytes())
+            if lucky:
+                right[:32] = np.eye(10)[watermark.labels[:32]]
+        return right
 
-    verdict = verify(lucky_at_first, watermark)
-    assert sizes == [32] * len(SHIFTS) + [68] * len(SHIFTS)
-    assert not verdict.verified
+    verify(guesses, watermark)
+    assert len(set(calls)) == len(calls) == len(SHIFTS)
 
 
 def test_a_function_is_a_suspect_too(watermark: Watermark) -> None:
