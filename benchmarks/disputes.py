@@ -215,7 +215,7 @@ def taught_by(own: Path, original: Path, data: LabelledData, mark: Watermark) ->
     """Return the thief's samples, and the inputs that lineage will ask with his model's answers."""
     names = [identity_of(path) for path in (own, original)]
     inputs = draw(seed_of(names), 0, TAUGHT, Scope.of([mark.task], []))
-    answers = reader(own, mark).tops(inputs)
+    answers = reader(own, mark).answers(inputs).top
     return LabelledData.of(
         np.concatenate([data.x_train, inputs]),
         np.concatenate([data.y_train, answers]),

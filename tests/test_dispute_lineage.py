@@ -61,7 +61,9 @@ class Asked:
     ) -> dict[str, Answers]:
         self.inputs.append(inputs)
         self.rows.add(rows)
-        return {"scores": Answers.from_labels(np.array([self.rule(x) for x in inputs]), 5)}
+        given = np.array([self.rule(x) for x in inputs])
+        read = Answers.from_scores(given) if given.ndim > 1 else Answers.from_labels(given, 5)
+        return {"scores": read}
 
     @property
     def count(self) -> int:
@@ -249,6 +251,28 @@ def test_of_several_ways_of_reading_the_suspect_the_least_clear_counts() -> None
     assert found.nearer is None
     found = trace([read(one), read(mostly(128, one, other))], read(one), read(other), [], NAMES)
     assert found.nearer is None
+
+
+def test_a_side_is_taken_by_scores_below_the_top_too() -> None:
+    """Who changes a model much changes its top classes; what it thinks likelier than what, less."""
+
+    def thinks(x: NDArray[Any]) -> NDArray[Any]:
+        scores = np.eye(6)[one(x)] - np.eye(6)[other(x)]
+        scores[5] = 7  # a class that neither original names
+        return scores
+
+    found = trace([read(thinks)], read(one), read(other), [], NAMES)
+    assert found.nearer == NAMES[0]
+    assert found.sides == {NAMES[0]: DISAGREEMENTS, NAMES[1]: 0}
+    level = trace([read(lambda x: np.zeros(5))], read(one), read(other), [], NAMES)
+    assert level.nearer is None
+    few = trace([read(lambda x: np.array([0.0, 1.0]))], read(one), read(other), [], NAMES)
+    assert sum(few.sides.values()) < DISAGREEMENTS  # of two classes that it does not know: none
+
+
+def test_a_class_number_beyond_the_scores_is_a_side() -> None:
+    found = trace([read(lambda x: 17)], read(lambda x: 17), read(lambda x: 3), [], NAMES)
+    assert found.nearer == NAMES[0]
 
 
 def test_a_suspect_that_answers_something_else_takes_no_side() -> None:

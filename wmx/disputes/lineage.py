@@ -1,9 +1,9 @@
 """Lineage: to which of two originals is a suspect nearer? (docs/disputes.md)
 
-Both originals are asked the same inputs, which a public hash of the two draws, and where their top
-classes differ the suspect takes a side.  If it were as near to the one as to the other, sides would
-fall like coins: the sign test (Dixon and Mood, JASA 41, 1946) gives the exact probability of so
-many on one side.
+Both originals are asked the same inputs, which a public hash of the two draws.  Where their top
+classes differ the suspect takes the side of the class that it gives the higher score.  If it were as
+near to the one as to the other, sides would fall like coins: the sign test (Dixon and Mood, JASA 41,
+1946) gives the exact probability of so many on one side.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx import canonical
+from wmx.answers import Answers
 from wmx.disputes.probes import Scope, draw, family_names
 from wmx.errors import CannotRunError
 from wmx.suspect import Suspect
@@ -45,8 +46,8 @@ class Reader:
     way: Way
     task: Task
 
-    def tops(self, inputs: NDArray[Any]) -> Tops:
-        """Return the top class for each of the canonical inputs [n, *shape], int64 [n].
+    def answers(self, inputs: NDArray[Any]) -> Answers:
+        """Return what the model answers to canonical inputs [n, *shape].
 
         Raises:
             CannotRunError: the model cannot be asked in this way.
@@ -57,7 +58,7 @@ class Reader:
                 rows = self.way.rows or None
                 answers = self.model.answers(feeding, inputs, self.task, scaling, rows)
                 if self.way.output in answers:
-                    return answers[self.way.output].top
+                    return answers[self.way.output]
         raise CannotRunError(f"{self.model.name} no longer answers as {self.way.name}")
 
 
@@ -69,7 +70,7 @@ class Lineage:
         inputs: that both originals were asked.
         disagreements: on how many of them their top classes differ.
         sides: on how many of those the suspect sides with each original, by its identity; in the
-            way of reading the suspect that is the least clear.
+            way of reading the suspect that is the least clear.  Two equal scores are no side.
         families: the same for each family of inputs.
         bits: -log2 of the sign test's probability.
         nearer: identity of the original that the suspect is nearer to, ``None`` if that is open.
@@ -135,23 +136,24 @@ def trace(
     inputs = 0
     kept: list[NDArray[Any]] = []
     seen: set[bytes] = set()
-    answers = np.empty((2, 0), np.int64)
+    tops_of_both = np.empty((2, 0), np.int64)
     families = np.empty(0, np.int64)
     try:
         for start, drawn in _drawn(seed_of(names), wanted, scope):
-            tops = np.stack([one.tops(drawn) for one in (first, second)])
+            tops = np.stack([one.answers(drawn).top for one in (first, second)])
             differ = (tops[0] != tops[1]) & (tops >= 0).all(axis=0)
             new = [row for row in np.flatnonzero(differ) if _is_new(drawn[row], seen)]
             rows = np.array(new[: wanted - len(families)], dtype=np.int64)
             kept.append(drawn[rows])
-            answers = np.concatenate([answers, tops[:, rows]], axis=1)
+            tops_of_both = np.concatenate([tops_of_both, tops[:, rows]], axis=1)
             families = np.concatenate([families, (start + rows) % len(family_names(task))])
             inputs = start + len(drawn)
             if len(families) == wanted:
                 break
         if not len(families):
             return Lineage(inputs, alike=True)
-        found = [answers == one.tops(np.concatenate(kept)) for one in suspect]
+        asked = np.concatenate(kept)
+        found = [_sides(one.answers(asked), tops_of_both) for one in suspect]
     except CannotRunError as error:
         return Lineage(failure=str(error))
     counts = [sides.sum(axis=1) for sides in found]
@@ -172,6 +174,19 @@ def trace(
         nearer=nearer.pop() if decided and len(nearer) == 1 else None,
         alike=alike,
     )
+
+
+def _sides(answers: Answers, tops: Tops) -> NDArray[np.bool_]:
+    """Return whether each answer sides with either original, bool [2, n].
+
+    Class numbers alone side with the class that they name.  A class that has no score is below all.
+    """
+    known = tops < answers.columns
+    scores = answers.scores[np.arange(len(answers)), np.where(known, tops, 0)]
+    scores = np.where(known, scores, -np.inf)
+    scores[answers.top == tops] = np.inf
+    sides: NDArray[np.bool_] = np.stack([scores[0] > scores[1], scores[1] > scores[0]])
+    return sides
 
 
 def _drawn(seed: bytes, wanted: int, scope: Scope) -> Iterator[tuple[int, NDArray[Any]]]:
