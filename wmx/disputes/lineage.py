@@ -1,9 +1,9 @@
 """Lineage: to which of two originals is a suspect nearer? (docs/disputes.md)
 
 Both originals are asked the same inputs, which a public hash of the two draws.  Where their top
-classes differ the suspect takes the side of the class that it gives the higher score.  If it were as
-near to the one as to the other, sides would fall like coins: the sign test (Dixon and Mood, JASA 41,
-1946) gives the exact probability of so many on one side.
+classes differ the suspect takes the side of the class that it gives the higher score.  If it were
+as near to the one as to the other, sides would fall like coins: the sign test (Dixon and Mood, JASA
+41, 1946) gives the exact probability of so many on one side.
 """
 
 import hashlib
