@@ -14,6 +14,7 @@ from wmx import Watermark, verify
 from wmx.answers import Answers
 from wmx.asking import MOST_IN_ROWS, MOST_SHIFTED, TESTED, Asking
 from wmx.asking_in_turn import AskingInTurn
+from wmx.errors import CannotRunError
 from wmx.suspect import Predict
 from wmx.suspect.function import FunctionSuspect
 from wmx.suspect.reading import MAX_SCORES, readings
@@ -166,12 +167,25 @@ def test_rows_are_more_probes_where_they_make_a_difference(
         if not wants(2) and wants(1):
             expected |= {*OTHER_ROWS}
     assert found == expected
-    if len(found) > 3:
-        return  # many ways, and nothing else to see
     asking.moved()
     for rows in found:
         others = [way for way in asking.betting.ways if way.rows == rows and not way.is_plain]
-        assert len(others) == len(SHIFTS)
+        assert len(others) == (len(SHIFTS) if rows in (ALONE, TOGETHER) else 0)
+
+
+def test_who_answers_batches_of_one_size_alone_is_moved_in_these() -> None:
+    window = fixed_watermark(TASK).window()
+    answer = by_rows(1, 10, lambda rows: False)
+
+    def of_four(inputs: np.ndarray) -> np.ndarray:
+        if len(inputs) != 4:
+            raise CannotRunError("four at a time")
+        return answer(inputs)
+
+    asking = AskingInTurn(FunctionSuspect(of_four), window, lambda _: False)
+    rounds(asking)
+    assert {way.rows for way in asking.betting.ways} == {4}
+    assert len(asking.betting.ways) == 1 + len(SHIFTS)
 
 
 def test_which_triggers_are_tried_singly_hangs_on_the_files_and_not_on_labels() -> None:

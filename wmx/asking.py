@@ -25,6 +25,7 @@ from wmx.ways import (
     TOGETHER,
     Betting,
     Way,
+    rows_of_variations,
     shifted,
 )
 from wmx.window import Window
@@ -105,7 +106,7 @@ class Asking:
     def in_other_scalings(self) -> None:
         """Give all triggers in every other usual scaling of pixels and features."""
         for feeding in self._feedings:
-            for rows in self._rows[feeding.name]:
+            for rows in rows_of_variations(self._rows[feeding.name]):
                 for scaling in feeding.scalings[1:]:
                     last = len(self._window) if rows == TOGETHER else MOST_IN_ROWS
                     given = self._ask(feeding, rows, self._window.triggers[:last], scaling)
@@ -120,7 +121,7 @@ class Asking:
         affordable = self._affordable()
         for shift in SHIFTS:
             for feeding in self._feedings:
-                for rows in self._rows[feeding.name]:
+                for rows in rows_of_variations(self._rows[feeding.name]):
                     outputs = {way.output for way in self._ways(feeding, rows) if way in affordable}
                     if not outputs:
                         continue
@@ -221,7 +222,7 @@ class Asking:
         sizes = {
             way: self.betting.answers_of(way)[:MOST_SHIFTED].scores.size
             for feeding in self._feedings
-            for rows in self._rows[feeding.name]
+            for rows in rows_of_variations(self._rows[feeding.name])
             for way in self._ways(feeding, rows)
         }
         chosen = set()

@@ -20,7 +20,17 @@ from wmx.answers import Answers
 from wmx.errors import CannotRunError
 from wmx.suspect import Suspect
 from wmx.suspect.feeding import Feeding
-from wmx.ways import ALONE, NO_SHIFT, OTHER_ROWS, SHIFTS, TOGETHER, Betting, Way, shifted
+from wmx.ways import (
+    ALONE,
+    NO_SHIFT,
+    OTHER_ROWS,
+    SHIFTS,
+    TOGETHER,
+    Betting,
+    Way,
+    rows_of_variations,
+    shifted,
+)
 from wmx.window import Window
 
 MOST_ROWS_OF_A_REQUEST = 32
@@ -223,7 +233,7 @@ class AskingInTurn:
             [
                 Variant(feeding, rows, scaling=scaling)
                 for feeding, known in self._rows.items()
-                for rows in known
+                for rows in rows_of_variations(known)
                 for scaling in feeding.scalings[1:]
             ]
         )
@@ -234,7 +244,7 @@ class AskingInTurn:
             [
                 Variant(feeding, rows, shift)
                 for feeding, known in self._rows.items()
-                for rows in known
+                for rows in rows_of_variations(known)
                 for shift in SHIFTS
             ]
         )

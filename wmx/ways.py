@@ -89,6 +89,14 @@ class Way:
         return " ".join(filter(None, [*words, self.output]))
 
 
+def rows_of_variations(known: Sequence[int]) -> list[int]:
+    """Return in which of the known numbers of rows variations are asked: the usual ones, if any.
+
+    A suspect whose answers hang on its batch would be asked eight times as much else.
+    """
+    return [rows for rows in known if rows in (TOGETHER, ALONE)] or list(known)
+
+
 def log2_share(way: Way, kind: Kind, plain: int) -> float:
     """Return log2 of a way's share of the mixture, which no label has a say in.
 
