@@ -10,8 +10,8 @@ BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check
 # with LOCKED=1, as in continuous integration: exactly the files whose hashes are listed
 BY_HASH := --quiet --require-hashes --no-deps --only-binary :all:
-# several test processes share the cores; one thread each is fastest and repeatable
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto
+# several test processes share the cores, and take each other's work at the end; one thread each is fastest and repeatable
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
 
 .PHONY: demo test lint unit torch jax keras keras-parallel sklearn contract strangers mlserver shipped wheel lock clean
 
