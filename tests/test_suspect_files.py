@@ -15,8 +15,10 @@ from wmx import CannotRunError, OwnerKey, UsageError, Watermark, verify
 from wmx.suspect import open_suspect, runtime
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.suspect.own_model import OwnModel, loaded_from
+from wmx.suspect.port import shown_names
 from wmx.task import Task
 from wmx.triggers.features import Features
+from wmx.verdict import judge
 
 
 @pytest.fixture(scope="module")
@@ -197,3 +199,76 @@ def test_the_runtime_is_silent(model: bytes, tmp_path: Path) -> None:
     )
     assert done.stdout == b""
     assert done.stderr == b""
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_names_that_cannot_be_printed_are_numbers(
+    watermark: Watermark, model: bytes, own: bool, tmp_path: Path
+) -> None:
+    """Else renaming an output would keep a stolen model from being verified."""
+    proto = onnx.load_from_string(model)
+    real, end = proto.graph.output[0].name, "\x1b[2J" + "e" * 2**16
+    proto.graph.node.extend(
+        [
+            onnx.helper.make_node("Identity", [real], ["output 2"]),
+            onnx.helper.make_node("Neg", [real], [end]),
+        ]
+    )
+    for name in ("output 2", end):
+        proto.graph.output.add().CopyFrom(proto.graph.output[0])
+        proto.graph.output[-1].name = name
+    given = proto.graph.input[0].name
+    for node in proto.graph.node:
+        node.input[:] = ["\t" if name == given else name for name in node.input]
+        node.output[:] = ["\n" if name == real else name for name in node.output]
+        node.input[:] = ["\n" if name == real else name for name in node.input]
+    proto.graph.input[0].name, proto.graph.output[0].name = "\t", "\n"
+    path = tmp_path / "renamed.onnx"
+    path.write_bytes(proto.SerializeToString())
+    with closing(open_suspect(path, own=own)) as suspect:
+        assert [port.name for port in suspect.session.inputs] == ["input 1"]
+        assert [port.name for port in suspect.session.outputs] == [
+            "output 1",
+            "output 2",
+            "output 3",
+        ]
+        assert judge(suspect, watermark).verified
+
+
+def test_numbers_of_names_are_no_other_names() -> None:
+    assert shown_names(["a", "\n", "output 2", "", "output 4'"], "output") == [
+        "a",
+        "output 2'",
+        "output 2",
+        "output 4",
+        "output 4'",
+    ]
+    assert shown_names(["\n", "x" * 257], "input") == ["input 1", "input 2"]
+
+
+def test_what_a_model_failed_at_is_not_said(watermark: Watermark, tmp_path: Path) -> None:
+    """An index that is out of bounds may be a trigger's pixel; an error is read by others too."""
+    nodes = [
+        onnx.helper.make_node("Flatten", ["x"], ["flat"]),
+        onnx.helper.make_node("ReduceSum", ["flat"], ["sum"], keepdims=0),
+        onnx.helper.make_node("Cast", ["sum"], ["index"], to=onnx.TensorProto.INT64),
+        onnx.helper.make_node("Add", ["index", "many"], ["far"]),
+        onnx.helper.make_node("Gather", ["flat", "far"], ["y"], axis=1),
+    ]
+    height, width, channels = watermark.task.shape
+    shape = ["n", channels, height, width]
+    graph = onnx.helper.make_graph(
+        nodes,
+        "g",
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, shape)],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
+        [onnx.numpy_helper.from_array(np.int64(77_700_000), "many")],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    path = tmp_path / "far.onnx"
+    path.write_bytes(model.SerializeToString())
+    said = str(refused(path, watermark))
+    assert "Gather" in said
+    assert "777" not in said
+    assert "bounds" not in said

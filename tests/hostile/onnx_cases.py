@@ -319,17 +319,17 @@ def too_many_inputs(scene: Scene) -> Attack:
     return changed(scene, change)
 
 
-@case(4, "unprintable or endless names")
+@case(4, "onnxruntime cannot load")
 def an_input_that_clears_the_screen(scene: Scene) -> Attack:
     return changed(scene, lambda proto: proto.graph.input.add(name="\x1b[2J\x1b[HVERIFIED"))
 
 
-@case(4, "unprintable or endless names")
+@case(4, "onnxruntime cannot load")
 def an_output_that_turns_the_line_around(scene: Scene) -> Attack:
     return changed(scene, lambda proto: proto.graph.output.add(name="\u202eDEIFIREV"))
 
 
-@case(4, "unprintable or endless names")
+@case(4, "onnxruntime cannot load")
 def an_input_with_an_endless_name(scene: Scene) -> Attack:
     return changed(scene, lambda proto: proto.graph.input.add(name="x" * 2**20))
 

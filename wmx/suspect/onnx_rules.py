@@ -18,7 +18,7 @@ from wmx.printable import printable
 from wmx.protobuf import BYTES, VARINT, Fields, numbers, read_message, text
 from wmx.suspect.container import EXPORT_HINT
 from wmx.suspect.external_data import MAX_EXTERNAL_FILES, ONE_FILE_HINT, External, Refused
-from wmx.suspect.port import MAX_NAME, MAX_PORTS, MAX_RANK
+from wmx.suspect.port import MAX_PORTS, MAX_RANK
 from wmx.work import MalformedError, Work
 
 MAX_STEPS = 10_000_000  # of :class:`wmx.work.Work`
@@ -220,12 +220,6 @@ class _Walk:
         names = {self._text(self._read(value, VALUE_INFO), 1) for value in values} - constants
         if len(names) > MAX_PORTS:
             raise too_large(f"has {len(names)} {role}, expected at most {MAX_PORTS}")
-        for name in names:
-            if len(name) > MAX_NAME or not name.isprintable():
-                raise Refused(
-                    f"has {role} with unprintable or endless names: {printable(name, 40)!r}",
-                    "rename them, e.g. with onnx.helper, and export it again",
-                )
 
     def _node(self, view: memoryview, depth: int) -> None:
         self._nodes += 1

@@ -21,7 +21,7 @@ from wmx.printable import printable
 from wmx.suspect.device import Device
 from wmx.suspect.external_data import ONE_FILE_HINT
 from wmx.suspect.onnx_rules import Outline
-from wmx.suspect.port import Port
+from wmx.suspect.port import Port, shown_names
 from wmx.suspect.values import (
     BFLOAT16,
     UNKNOWN_TO_NUMPY,
@@ -73,12 +73,15 @@ class Session:
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._session = session
-        self.inputs = tuple(_port(node) for node in session.get_inputs())
-        self.outputs = tuple(_port(node) for node in session.get_outputs())
+        self._names: dict[str, str] = {}  # in the file, of each input as it is shown
+        self.inputs = _ports(session.get_inputs(), "input", self._names)
+        outputs: dict[str, str] = {}
+        self.outputs = _ports(session.get_outputs(), "output", outputs)
         self.provider: str = session.get_providers()[0]
         self._texts = Texts()
         self._halves = {port.name for port in self.inputs if port.type == BFLOAT16}
-        self._unknown = [port.name for port in self.outputs if _is_unknown(port)]
+        self._output_names = list(outputs.values())
+        self._unknown = [outputs[port.name] for port in self.outputs if _is_unknown(port)]
 
     def run(self, inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any] | None]:
         """Return the value of every output, in the order of :attr:`outputs`.
@@ -90,14 +93,17 @@ class Session:
             CannotRunError: the model failed on these inputs.
         """
         try:
-            fed = {name: self._as_declared(name, array) for name, array in inputs.items()}
+            fed = {
+                self._names[name]: self._as_declared(name, array) for name, array in inputs.items()
+            }
             return list(map(self._as_array, self._values(fed)))
         except MemoryError:
             raise CannotRunError("the model needs more memory than there is", ROOM_HINT) from None
         except RUNTIME_ERRORS as error:
             shapes = ", ".join(f"{array.dtype} {array.shape}" for array in inputs.values())
             raise CannotRunError(
-                f"the model failed on an input of {shapes}: {_first_line(error)}"
+                f"the model failed on an input of {shapes}: {_without_values(error)}",
+                hint="run it with onnxruntime on an input of your own to see the whole message",
             ) from None
 
     def _as_declared(self, name: str, array: NDArray[Any]) -> Any:
@@ -119,10 +125,10 @@ class Session:
         }
         unknown = self._session.run_with_ort_values(self._unknown, given)
         values = dict(zip(self._unknown, map(from_ort_value, unknown), strict=True))
-        known = [port.name for port in self.outputs if port.name not in values]
+        known = [name for name in self._output_names if name not in values]
         if known:
             values |= zip(known, self._session.run(known, fed), strict=True)
-        return [values[port.name] for port in self.outputs]
+        return [values[name] for name in self._output_names]
 
     def _as_array(self, value: Any) -> NDArray[Any] | None:
         if isinstance(value, list):
@@ -242,11 +248,19 @@ def _options() -> onnxruntime.SessionOptions:
     return options
 
 
-def _port(node: Any) -> Port:
+def _ports(nodes: Sequence[Any], role: str, names: dict[str, str]) -> tuple[Port, ...]:
+    """Read declared inputs or outputs; ``names`` gets what each is called in the file."""
+    given = [node.name for node in nodes]
+    shown = shown_names(given, role)
+    names |= zip(shown, given, strict=True)
+    return tuple(map(_port, shown, nodes))
+
+
+def _port(name: str, node: Any) -> Port:
     """Read a declared input or output; names of free axes are dropped."""
     shape: Sequence[Any] = node.shape if node.type.startswith("tensor") else ()
     dims = tuple(dim if isinstance(dim, int) and dim > 0 else None for dim in shape)
-    return Port(node.name, node.type, dims)
+    return Port(name, node.type, dims)
 
 
 def _load_error(name: str, error: Exception) -> CannotRunError:
@@ -273,6 +287,11 @@ def _load_error(name: str, error: Exception) -> CannotRunError:
         f"onnxruntime cannot load {name}: {_first_line(error)}",
         hint="check the file with onnx.checker.check_model, or export it again",
     )
+
+
+def _without_values(error: Exception) -> str:
+    """Return which node failed, without the numbers it failed at: they may be a trigger's."""
+    return _first_line(error).partition(" Status Message:")[0]
 
 
 def _first_line(error: Exception) -> str:
