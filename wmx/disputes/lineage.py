@@ -1,9 +1,9 @@
 """Lineage: to which of two originals is a suspect nearer? (docs/disputes.md)
 
 Both originals are asked the same inputs, which a public hash of the two draws.  Where their top
-classes differ the suspect takes the side of the class that it gives the higher score.  If it were
-as near to the one as to the other, sides would fall like coins: the sign test (Dixon and Mood, JASA
-41, 1946) gives the exact probability of so many on one side.
+classes differ the suspect takes the side of the class that it finds likelier than it usually does.
+If it were as near to the one as to the other, sides would fall like coins: the sign test (Dixon and
+Mood, JASA 41, 1946) gives the exact probability of so many on one side.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from wmx import canonical
 from wmx.answers import Answers
 from wmx.disputes.probes import Scope, draw, family_names
 from wmx.errors import CannotRunError
+from wmx.standardising import Standardiser
 from wmx.suspect import Suspect
 from wmx.task import Task
 from wmx.ways import Way
@@ -153,7 +154,7 @@ def trace(
         if not len(families):
             return Lineage(inputs, alike=True)
         asked = np.concatenate(kept)
-        found = [_sides(one.answers(asked), tops_of_both) for one in suspect]
+        found = [sides_taken(one.answers(asked), tops_of_both) for one in suspect]
     except CannotRunError as error:
         return Lineage(failure=str(error))
     counts = [sides.sum(axis=1) for sides in found]
@@ -176,16 +177,25 @@ def trace(
     )
 
 
-def _sides(answers: Answers, tops: Tops) -> NDArray[np.bool_]:
+def sides_taken(answers: Answers, tops: Tops) -> NDArray[np.bool_]:
     """Return whether each answer sides with either original, bool [2, n].
 
-    Class numbers alone side with the class that they name.  A class that has no score is below all.
+    Scores are compared in units of what each class has had in the answers so far, since training
+    on turns a model towards some classes whatever it is shown.  An answer hangs on itself and those
+    before it, so that of two sides that are equally likely each is a coin, whatever came before.
+    Equal scores are no side; so class numbers alone side with the class that they name.
+
+    Args:
+        answers: of the suspect to n inputs.
+        tops: class of both originals for each, int64 [2, n].
     """
-    known = tops < answers.columns
-    scores = answers.scores[np.arange(len(answers)), np.where(known, tops, 0)]
-    scores = np.where(known, scores, -np.inf)
-    scores[answers.top == tops] = np.inf
-    sides: NDArray[np.bool_] = np.stack([scores[0] > scores[1], scores[1] > scores[0]])
+    rows, known = np.arange(len(answers)), (tops < answers.columns).all(axis=0)
+    shown = np.where(known, tops, 0)
+    scores = answers.scores
+    given = np.where(known, scores[rows, shown], answers.top == tops)
+    units = np.where(known, Standardiser(answers.columns).update(scores)[rows, shown], given)
+    units[:, given[0] == given[1]] = 0.0
+    sides: NDArray[np.bool_] = np.stack([units[0] > units[1], units[1] > units[0]])
     return sides
 
 
