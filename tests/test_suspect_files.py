@@ -269,6 +269,6 @@ def test_what_a_model_failed_at_is_not_said(watermark: Watermark, tmp_path: Path
     path = tmp_path / "far.onnx"
     path.write_bytes(model.SerializeToString())
     said = str(refused(path, watermark))
-    assert "Gather" in said
-    assert "777" not in said
-    assert "bounds" not in said
+    assert said == "the model failed on an input of float32 (1, 1, 8, 8)"
+    with closing(open_suspect(path, own=True)) as own, pytest.raises(CannotRunError, match="777"):
+        own.answers(own.feedings(watermark.task)[0], watermark.triggers, watermark.task)

@@ -4,6 +4,7 @@ What the child answers is as hostile as the model: it is held against what was a
 things taken from it are numbers and printable text.
 """
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -35,6 +36,15 @@ class Session(Protocol):
 
     def run(self, inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any] | None]:
         """Return the value of every output, ``None`` for what is not an array."""
+
+
+def model_failed(inputs: Mapping[str, NDArray[Any]]) -> CannotRunError:
+    """Return the error that a model failed, which says nothing of the numbers it failed at."""
+    shapes = ", ".join(f"{array.dtype} {array.shape}" for array in inputs.values())
+    return CannotRunError(
+        f"the model failed on an input of {shapes}",
+        hint="run it with onnxruntime on an input of your own to see why",
+    )
 
 
 class ConfinedSession:
@@ -79,12 +89,18 @@ class ConfinedSession:
 
         ``None`` stands for what cannot be a classifier's answer: maps, texts, feature maps.
 
+        What the child says of a failure is not passed on: it has seen triggers, and its words may
+        hold them.
+
         Raises:
             CannotRunError: the model failed on these inputs.
             SuspectDiedError: the child is gone.
         """
         asked = Message("run", {"inputs": list(inputs)}, tuple(inputs.values()))
-        values = ask(self._sandbox, asked, "answers").arrays
+        answer = self._sandbox.ask(asked)
+        if answer.kind == "refused":
+            raise model_failed(inputs)
+        values = _expected(self._sandbox, answer, "answers").arrays
         if len(values) != len(self.outputs):
             raise self._sandbox.disown(
                 f"gave {len(values)} outputs, expected {len(self.outputs)} as declared"
@@ -136,7 +152,11 @@ def ask(sandbox: Sandbox, message: Message, *expected: str) -> Message:
         raise CannotRunError(
             _line(answer.fields.get("message")), hint=None if hint is None else _line(hint)
         )
-    if answer.kind not in expected:
+    return _expected(sandbox, answer, *expected)
+
+
+def _expected(sandbox: Sandbox, answer: Message, *kinds: str) -> Message:
+    if answer.kind not in kinds:
         raise sandbox.disown("answered something else than was asked")
     return answer
 

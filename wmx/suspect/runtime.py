@@ -102,8 +102,7 @@ class Session:
         except RUNTIME_ERRORS as error:
             shapes = ", ".join(f"{array.dtype} {array.shape}" for array in inputs.values())
             raise CannotRunError(
-                f"the model failed on an input of {shapes}: {_without_values(error)}",
-                hint="run it with onnxruntime on an input of your own to see the whole message",
+                f"the model failed on an input of {shapes}: {_first_line(error)}"
             ) from None
 
     def _as_declared(self, name: str, array: NDArray[Any]) -> Any:
@@ -287,11 +286,6 @@ def _load_error(name: str, error: Exception) -> CannotRunError:
         f"onnxruntime cannot load {name}: {_first_line(error)}",
         hint="check the file with onnx.checker.check_model, or export it again",
     )
-
-
-def _without_values(error: Exception) -> str:
-    """Return which node failed, without the numbers it failed at: they may be a trigger's."""
-    return _first_line(error).partition(" Status Message:")[0]
 
 
 def _first_line(error: Exception) -> str:
