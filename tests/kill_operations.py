@@ -25,7 +25,8 @@ from tsa import Authority
 from wmx import Claim, IntegrityError, OwnerKey, Watermark
 from wmx.checkpoint import load_identity
 from wmx.evidence import Evidence
-from wmx.ledger import Ledger
+from wmx.files import write_bytes
+from wmx.ledger import Ledger, ledger_folder
 from wmx.release import Release
 from wmx.store import Store
 from wmx.trigger_file import load_images
@@ -39,10 +40,13 @@ def nothing(folder: Path) -> None:
 
 
 def old_key(folder: Path) -> None:
-    """A key that is to be replaced or kept, and its public half."""
+    """A key that is to be replaced or kept, with a ledger, and its public half."""
     key = OwnerKey.generate()
     key.save(folder / "owner.pem")
     (folder / "public").write_bytes(key.public)
+    ledgers = ledger_folder(folder / "owner.pem")
+    ledgers.mkdir(mode=0o700)
+    write_bytes(ledgers / "claim.json", b"{}", mode=0o600)
 
 
 def whole_key(folder: Path) -> None:
@@ -57,6 +61,9 @@ def replaced_key(folder: Path) -> None:
     OwnerKey.load(folder / "owner.pem")
     keys = {OwnerKey.load(path).public for path in folder.glob("*.pem")}
     assert (folder / "public").read_bytes() in keys, "the old key is gone for ever"
+    for path in folder.glob("*.pem"):
+        if OwnerKey.load(path).public == (folder / "public").read_bytes():
+            assert (ledger_folder(path) / "claim.json").read_bytes() == b"{}", "its ledger is not"
 
 
 def whole_claims(folder: Path) -> None:

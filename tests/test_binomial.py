@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from wmx import OwnerKey, Watermark, verify
 from wmx.binomial import MAX_EXACT, binomial_tail, fraction_text, log10_binomial_tail
 from wmx.cli.verify import verdict_fields
+from wmx.odds import scientific
 
 WIDE = Context(prec=60, Emin=-(10**8), Emax=10**8)
 
@@ -128,3 +129,17 @@ def test_a_verdict_on_more_triggers_states_the_logarithm_alone() -> None:
     fields = json.loads(json.dumps(verdict_fields(verdict)))
     assert fields["tail"] is None
     assert fields["log10_tail"] == pytest.approx(-(MAX_EXACT + 4), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("log10", "said"),
+    [
+        (-100.0000001, "1e-100"),
+        (-99.7, "2e-100"),
+        (-3.5, "3.2e-4"),
+        (-2.5, "0.003"),
+        (0.0, "1.000"),
+    ],
+)
+def test_small_probabilities_are_spelled_as_one_writes_them(log10: float, said: str) -> None:
+    assert scientific(log10) == said

@@ -96,7 +96,7 @@ def embed(
         try:
             model = _trained(adapter, data, watermark, training, target, resume, report)
             adapter.export(model, target.model, watermark, force=resume)
-        except Exception:
+        except BaseException:  # an interrupt too
             if not target.checkpoint.exists():  # nothing was trained under this claim
                 target.remove()
                 if folder_is_new:

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import stat
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO
@@ -117,10 +118,14 @@ def refuse_overwrite(path: str | Path, force: bool) -> None:
         )
 
 
-def keep_aside(path: str | Path) -> Path:
+def keep_aside(path: str | Path, prepare: Callable[[Path], None]) -> Path:
     """Give a file that is about to be replaced a second name, which it keeps, and return that.
 
     It is ``STEM.old-N.SUFFIX`` beside it with the first N that is free.
+
+    Args:
+        path: the file.
+        prepare: puts what belongs to it beside the new name, before the file has it.
 
     Raises:
         CannotRunError: the folder cannot be written, or the file cannot be read.
@@ -130,6 +135,7 @@ def keep_aside(path: str | Path) -> Path:
         aside = path.with_name(f"{path.stem}.old-{number}{path.suffix}")
         if os.path.lexists(aside):
             continue
+        prepare(aside)
         try:
             os.link(path, aside)
         except FileExistsError:  # made meanwhile

@@ -43,6 +43,24 @@ def ledger_folder(key_path: str | Path) -> Path:
     return key.with_name(f"{key.name}.spent")
 
 
+def copy_ledgers(key_path: str | Path, other_path: str | Path) -> None:
+    """Copy the ledgers of a key to where they belong under the key's other name.
+
+    Without them the key would disclose triggers a second time.
+
+    Raises:
+        CannotRunError: a ledger cannot be read or written.
+    """
+    folder, other = ledger_folder(key_path), ledger_folder(other_path)
+    try:
+        for ledger in sorted(folder.glob("*.json")):
+            other.mkdir(mode=FOLDER_MODE, exist_ok=True)
+            content = read_bytes(ledger, "ledger", MAX_LEDGER_BYTES)
+            write_bytes(other / ledger.name, content, mode=SECRET_MODE, force=True)
+    except OSError as error:
+        raise CannotRunError(f"cannot copy the ledgers in {folder}: {error.strerror}") from None
+
+
 class Ledger:
     """The disclosed triggers of one claim."""
 

@@ -16,5 +16,8 @@ def odds(bits: float) -> str:
 
 def scientific(log10: float) -> str:
     """Spell a probability that may be too small for a float."""
-    exponent = int(log10 // 1)
-    return f"{10 ** (log10 - exponent):.2g}e{exponent:d}" if exponent < -3 else f"{10**log10:.3f}"
+    if log10 >= -3:
+        return f"{10**log10:.3f}"
+    exponent = floor(log10)
+    figures = f"{10 ** (log10 - exponent):.2g}"
+    return f"1e{exponent + 1}" if figures == "10" else f"{figures}e{exponent}"

@@ -143,7 +143,7 @@ def best_match(
     """Return the claim with the most evidence, and its verdict.
 
     Claims whose task the suspect cannot take are left out.  The N that are tried cost log2 N bits
-    each.
+    each, whether it could be asked or failed.
 
     Args:
         suspect: what is asked.
@@ -164,21 +164,26 @@ def best_match(
             f"none of the {len(watermarks)} claims is for a model like {suspect.name}",
             hint="compare its inputs with the claims' tasks: wmx info",
         )
-    tried = len(fitting)
-    verdicts = [
-        judge(
-            suspect,
-            one,
-            min_bits=min_bits,
-            roots=roots,
-            claims_tried=tried,
-            start=disclosed(one.claim),
-        )
-        for one in fitting
-    ]
+    found: list[tuple[Watermark, Verdict]] = []
+    failures: list[CannotRunError] = []
+    for one in fitting:
+        try:
+            verdict = judge(
+                suspect,
+                one,
+                min_bits=min_bits,
+                roots=roots,
+                claims_tried=len(fitting),
+                start=disclosed(one.claim),
+            )
+        except CannotRunError as failure:  # a function says only so which inputs it takes
+            failures.append(failure)
+        else:
+            found.append((one, verdict))
+    if not found:
+        raise failures[0]
     # a dated claim may verify with fewer bits than another has
-    pairs = zip(fitting, verdicts, strict=True)
-    return max(pairs, key=lambda pair: (pair[1].verified, pair[1].bits))
+    return max(found, key=lambda pair: (pair[1].verified, pair[1].bits))
 
 
 def judge(

@@ -9,6 +9,7 @@ import pytest
 from commands import CLAIM_NEW
 
 from wmx import Claim, OwnerKey, Watermark
+from wmx.ledger import Ledger
 from wmx.store import Store
 
 # keygen
@@ -48,6 +49,16 @@ def test_a_key_that_is_replaced_keeps_another_name(wmx: Any) -> None:
     assert Path("owner.old-2.pem").read_bytes() == second
     assert Path("owner.old-2.pem").stat().st_mode & 0o777 == 0o600
     assert wmx("keygen", "-o", "new.pem", "--force", "--json").json["kept"] is None
+
+
+def test_a_key_that_is_replaced_knows_what_it_has_disclosed(wmx: Any, home: Path) -> None:
+    """Under its other name it would disclose the same triggers again."""
+    wmx("keygen")
+    claim = Watermark.new(OwnerKey.load(home / "owner.pem"), shape=(8, 8, 1), classes=10).claim
+    Ledger(home / "owner.pem", claim).spend(0, 43, suspect="ab", evidence="cd")
+    assert wmx("keygen", "--force").code == 0
+    assert Ledger(home / "owner.old-1.pem", claim).next_start() == 43
+    assert (home / "owner.old-1.pem.spent").stat().st_mode & 0o777 == 0o700
 
 
 def test_a_claim_that_is_replaced_stays_in_the_store(wmx: Any, home: Path) -> None:

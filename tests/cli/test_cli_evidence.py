@@ -1,6 +1,7 @@
 """``wmx verify --evidence`` and ``wmx check``: the whole way, exit codes and words."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -213,3 +214,15 @@ def test_a_reading_that_is_not_the_usual_one_is_repeated(wmx: Any, ending: str) 
     assert checked.code == 0
     stated, repeated = (checked.json[name]["bits"] for name in ("stated", "repeated"))
     assert repeated > stated - 0.1  # never more ways than the owner had, which would cost bits
+
+
+def test_the_command_that_checks_an_evidence_can_be_pasted(wmx: Any, claim: Path) -> None:
+    folder = Path("mein Modell")
+    folder.mkdir()
+    model = folder / "ü 1.onnx"
+    model.write_bytes(Path("model.onnx").read_bytes())
+    said = wmx("verify", str(model), "--evidence", "an evidence.json").out
+    (line,) = (line for line in said.splitlines() if "wmx check" in line)
+    words = shlex.split(line[line.index("wmx check") :])
+    result = wmx(*words[1:])
+    assert result.code == 0, result.err

@@ -294,3 +294,23 @@ def test_a_stream_that_does_not_wait_is_waited_for() -> None:
 def test_nothing_is_said_of_streams_that_are_whole(capsys: pytest.CaptureFixture[str]) -> None:
     warn_of_loss(0)
     assert capsys.readouterr() == ("", "")
+
+
+@posix
+def test_a_stream_without_a_buffer_still_tells_at_once() -> None:
+    """PYTHONUNBUFFERED is usual in containers; progress that comes at the end is none."""
+    program = (
+        "import sys; from wmx.cli.streams import steady_streams; steady_streams();"
+        "print('epoch 1', file=sys.stderr); sys.stdin.read(); print('end', file=sys.stderr)"
+    )
+    for value in ("", "1"):
+        with subprocess.Popen(
+            [sys.executable, "-c", program],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=os.environ | {"PYTHONUNBUFFERED": value},
+            bufsize=0,
+        ) as child:
+            assert child.stderr is not None
+            assert child.stderr.read(8) == b"epoch 1\n"  # before its stdin is closed
+            child.communicate(b"")

@@ -90,10 +90,21 @@ def test_a_function_is_verified(wmx: Any, functions: None) -> None:
     assert result.out.startswith("VERIFIED")
 
 
+def test_claims_whose_inputs_a_function_does_not_take_are_passed_over(
+    wmx: Any, functions: None, home: Path
+) -> None:
+    """A store holds claims of all shapes, and a function does not say which one it takes."""
+    assert (
+        wmx("claim", "new", "--shape", "28,28,1", "--classes", "10", "-o", "other.json").code == 0
+    )
+    result = wmx("verify", "--callable", "their_client:knows")
+    assert result.code == 0, result.err
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (("--callable", "their_client:fails"), 4, "out of order"),
+        (("--callable", "their_client:fails"), 4, "fails failed on inputs"),
         (("--callable", "their_client:nothing"), 2, "expected a callable"),
         (("--callable", "their_client:gone"), 2, "has no 'gone'"),
         (("--callable", "their_client:knows", "model.onnx"), 2, "name one suspect"),

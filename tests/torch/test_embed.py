@@ -104,6 +104,7 @@ def test_the_claim_lies_there_before_the_first_step(
     with pytest.raises(KeyboardInterrupt):
         embed(owner, digits, tmp_path, training=SHORT)
     assert seen == [owner.public]
+    assert not list(tmp_path.iterdir())  # nothing was trained under that claim
 
 
 def test_an_interrupted_run_is_resumed_with_its_claim_and_ends_the_same(

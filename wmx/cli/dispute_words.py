@@ -114,8 +114,8 @@ def _claim_row(party: "Party", held: "Held") -> str:
     word = "verifies" if held.verified else "out, does not verify"
     refused = "".join(f"; {reason}" for reason in party.dating.refused)
     return (
-        f"{word}: {held.bits:.1f} bits, {held.required_bits:g} needed; claim "
-        f"{_when(party.dating)}{refused}"
+        f"{word}: {held.bits:.1f} bits, after log2 of claims times models, "
+        f"{held.required_bits:g} needed; claim {_when(party.dating)}{refused}"
     )
 
 

@@ -21,6 +21,7 @@ from wmx.cli.common import (
 from wmx.cli.output import NOT_VERIFIED, decision_fields
 from wmx.cli.progress import training_progress
 from wmx.cli.release import advice, written
+from wmx.cli.words import command_line
 
 if TYPE_CHECKING:
     from wmx.data import LabelledData
@@ -143,10 +144,13 @@ def embed(
                 report=report_as("embed"),
             )
     except KeyboardInterrupt:
-        print(  # noqa: T201
-            f"wmx: the finished epochs are kept in {out}; go on with the same command and --resume",
-            file=sys.stderr,
-        )
+        files = RunFiles(out)
+        if files.checkpoint.exists() or files.replacement.checkpoint.exists():
+            print(  # noqa: T201
+                f"wmx: the finished epochs are kept in {out}; go on with the same command and "
+                "--resume",
+                file=sys.stderr,
+            )
         raise
     watermark = embedded.watermark
     keep_in_store(watermark)
@@ -199,7 +203,7 @@ def _text(embedded: "Embedded", record: "Release | None") -> str:
     if verdict.verified:
         text += (
             "\nBefore the model leaves your hands, put on record that it is yours:\n"
-            f"  wmx release {files.model} --claim {files.claim} --tsa URL"
+            f"  {command_line('wmx', 'release', files.model, '--claim', files.claim)} --tsa URL"
         )
     return text
 

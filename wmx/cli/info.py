@@ -18,7 +18,7 @@ from wmx.cli.common import (
     table,
 )
 from wmx.cli.release import shown as shown_release
-from wmx.cli.words import digest_rows, stamp_rows, window_text
+from wmx.cli.words import command_line, digest_rows, stamp_rows, window_text
 from wmx.printable import printable
 
 if TYPE_CHECKING:
@@ -132,7 +132,10 @@ def _evidence(file: Path) -> tuple[str, dict[str, Any]]:
     }
     name = _shown(file)
     head = f"evidence {name}: signed by the claim's owner, and its numbers add up; check it with"
-    return f"{head}\n  wmx check {name} --model MODEL.onnx\n{table(rows)}", fields
+    return (
+        f"{head}\n  {command_line('wmx', 'check', name)} --model MODEL.onnx\n{table(rows)}",
+        fields,
+    )
 
 
 def _triggers(file: Path) -> tuple[str, dict[str, Any]]:

@@ -33,6 +33,7 @@ def keygen(
 
     from wmx.files import keep_aside, refuse_overwrite
     from wmx.keys import OwnerKey, fingerprint
+    from wmx.ledger import copy_ledgers
 
     home = store()
     path = out or home.key_path
@@ -41,7 +42,9 @@ def keygen(
     if out is None:
         home.open_for_writing()
     key = OwnerKey.generate()
-    kept = keep_aside(path) if os.path.lexists(path) else None
+    kept = None
+    if os.path.lexists(path):
+        kept = keep_aside(path, lambda aside: copy_ledgers(path, aside))
     key.save(path, words, force=force)
     text = f"owner key {path}\npublic key {key.public.hex()}\n"
     if kept is not None:

@@ -29,7 +29,7 @@ from wmx.cli.common import (
 )
 from wmx.cli.output import NOT_VERIFIED
 from wmx.cli.timestamp import ask, timestamp
-from wmx.cli.words import dating_fields, digest_rows, stamp_rows, utc
+from wmx.cli.words import command_line, dating_fields, digest_rows, stamp_rows, utc
 from wmx.errors import CannotRunError
 
 if TYPE_CHECKING:
@@ -194,7 +194,8 @@ def written(
         except CannotRunError as error:
             raise CannotRunError(
                 f"{error}; the release record {path} is written, but bears no date",
-                hint=f"ask later, or another authority: wmx release timestamp {path} --tsa URL",
+                hint=f"ask later, or another authority: "
+                f"{command_line('wmx', 'release', 'timestamp', path)} --tsa URL",
             ) from None
         record = record.keep_timestamps(path, [stamp])
         store().keep_timestamps(record)
@@ -206,7 +207,8 @@ def advice(record: "Release", path: Path) -> str:
     if record.timestamps:
         return f"Keep this record and {record.model} as they are, byte for byte."
     return (
-        f"Have it dated before the model leaves your hands: wmx release timestamp {path} --tsa URL"
+        "Have it dated before the model leaves your hands: "
+        f"{command_line('wmx', 'release', 'timestamp', path)} --tsa URL"
         f"\nThen keep it and {record.model} as they are, byte for byte."
     )
 

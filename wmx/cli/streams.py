@@ -91,8 +91,7 @@ def _steady(stream: io.TextIOWrapper) -> TextIO:
         io.BufferedWriter(Steadfast(raw)),
         encoding=stream.encoding,
         errors=REPLACING,
-        line_buffering=stream.line_buffering,
-        write_through=stream.write_through,
+        line_buffering=stream.line_buffering or stream.write_through,
     )
     _kept.append(stream)  # it would close its descriptor when it is collected
     return steady

@@ -1,5 +1,6 @@
 """``wmx verify``: is this model mine?"""
 
+from math import log2
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,7 +33,7 @@ from wmx.cli.common import (
 )
 from wmx.cli.output import NOT_VERIFIED, decision_fields, tenths
 from wmx.cli.suspects import Named, getting_ready
-from wmx.cli.words import dating_fields, dating_rows, digest_rows, window_text
+from wmx.cli.words import command_line, dating_fields, dating_rows, digest_rows, window_text
 from wmx.errors import UsageError
 from wmx.odds import odds, scientific
 from wmx.settled import Settled
@@ -182,7 +183,7 @@ def verify(
                 reveal=how_many,
                 force=force,
             )
-            text += f"\n{_proof_text(proof, evidence)}"
+            text += f"\n{_proof_text(proof, evidence, str(named.path))}"
             fields |= {"evidence": _proof_fields(proof, evidence)}
         elif evidence is not None:
             text += "\nNo evidence was written, and no trigger was disclosed."
@@ -209,8 +210,10 @@ def verdict_text(verdict: "Verdict") -> str:
     if verdict.claims_tried > 1:
         rows["scan"] = f"the best of {verdict.claims_tried} claims; their number is paid for"
     if verdict.start:
+        most = verdict.n * log2(verdict.classes)
         rows["left out"] = (
-            f"{verdict.start} triggers that were disclosed; --disclosed counts them too"
+            f"{verdict.start} triggers that were disclosed; --disclosed counts them too. "
+            f"The {verdict.n} others are worth {most:.0f} bits at most"
         )
     rows |= {
         "hits": f"{verdict.hits} of {verdict.n} triggers, {verdict.classes} classes: "
@@ -250,12 +253,12 @@ def verdict_fields(verdict: "Verdict") -> dict[str, Any]:
     }
 
 
-def _proof_text(proof: "Evidence", path: Path) -> str:
+def _proof_text(proof: "Evidence", path: Path, suspect: str) -> str:
     rows = {
         "evidence": str(path),
         "bits": f"{proof.weight.bits:.1f}, choosing where to start paid for",
         "disclosed": f"triggers {window_text(proof)}; they are spent",
-        "check": f"wmx check {path} --model {proof.suspect}",
+        "check": command_line("wmx", "check", path, "--model", suspect),
     }
     return table(rows)
 

@@ -10,6 +10,13 @@ if TYPE_CHECKING:
     from wmx.timestamp import Dating
 
 
+def command_line(*words: object) -> str:
+    """Return a command that can be pasted into a shell, whatever stands in the names of files."""
+    from shlex import join
+
+    return join(map(str, words))
+
+
 def stamp_rows(file: "Stamped") -> dict[str, str]:
     """Return, for people, what the timestamps of a file assert."""
     from wmx.timestamp import asserted_stamps

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from wmx.answers import Answers
 from wmx.budget import paused
-from wmx.errors import CannotRunError
+from wmx.errors import CannotRunError, WmxError
 from wmx.settled import NOTHING_SETTLED
 from wmx.suspect.feeding import Feeding, filled_up
 from wmx.suspect.layouts import Layout
@@ -52,8 +52,7 @@ class FunctionSuspect:
         for start in range(0, len(inputs), step):
             given = inputs[start : start + step]
             seen = task.model_input(filled_up(given, step))
-            with paused():  # the function is its caller's, and may take what it likes
-                result = np.asarray(self._predict(seen))
+            result = self._call(seen)
             if result.dtype.kind in "OUST":
                 result = self._texts.numbered(result)
             if result.shape[:1] != (step,):
@@ -63,6 +62,19 @@ class FunctionSuspect:
         if not found:
             raise self._returned(result, step)
         return found
+
+    def _call(self, inputs: NDArray[Any]) -> NDArray[Any]:
+        try:
+            with paused():  # the function is its caller's, and may take what it likes
+                return np.asarray(self._predict(inputs))
+        except WmxError:
+            raise
+        except Exception as error:
+            raise CannotRunError(
+                f"{self.name} failed on inputs {inputs.shape}: {type(error).__name__}: {error}",
+                hint="it is given float32 inputs as the claim states them (wmx info CLAIM), and "
+                "returns scores [n, C], or class numbers or names [n]",
+            ) from error
 
     def reopened(self) -> Self:
         """Return itself: nobody but its caller could make it forget."""
