@@ -20,6 +20,15 @@ def test_usage_errors(wmx: Any, arguments: tuple[str, ...]) -> None:
     assert re.match(r"wmx: error: .*\nwmx: hint: wmx.*--help\n$", result.err)
 
 
+@pytest.mark.parametrize("arguments", [(), ("claim",), ("release",)])
+def test_a_command_that_needs_another_shows_its_help(wmx: Any, arguments: tuple[str, ...]) -> None:
+    result = wmx(*arguments)
+    assert result.code == 2
+    assert result.err.startswith(f"Usage: {' '.join(('wmx', *arguments))} [OPTIONS]")
+    assert result.err.count("\n") > 5
+    assert "error" not in result.err
+
+
 def test_json_is_printed_on_every_exit(wmx: Any, claim: Path) -> None:
     for arguments, code in (
         (("verify", "model.onnx"), 0),

@@ -75,7 +75,8 @@ def run(arguments: Sequence[str]) -> int:
     except WmxError as error:
         return print_error(command, error, as_json=as_json)
     except _USAGE_ERROR as error:
-        if not error.format_message():  # a bare "wmx" or "wmx claim" has shown its help already
+        if type(error).__name__ == "NoArgsIsHelpError":  # a bare "wmx" or "wmx claim"
+            print(error.format_message(), file=sys.stderr)  # noqa: T201
             return UsageError.exit_code
         hint = f"{error.ctx.command_path} --help" if error.ctx else "wmx --help"
         return print_error(command, UsageError(error.format_message(), hint), as_json=as_json)
