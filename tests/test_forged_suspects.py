@@ -51,7 +51,7 @@ def bits_of(model: bytes, mark: Watermark, folder: Path) -> float:
 
 def bits_of_server(lie: Any, model: bytes, mark: Watermark) -> float:
     with serving(model, lie=lie) as server:
-        manners = Manners(max_queries=20_000)
+        manners = Manners(max_queries=5_000)
         return verify(Endpoint.open(server.url, manners=manners), mark).bits
 
 
