@@ -127,11 +127,24 @@ def test_no_field_of_a_signed_claim_may_be_missing_or_of_another_type(field: str
         {"task": payload()["task"] | {"shape": [8, 8]}},
         {"task": payload()["task"] | {"std": ["0"]}},
         {"task": payload()["task"] | {"mean": ["1e3"]}},
+        {"task": payload()["task"] | {"mean": ["5.0.0"]}},
+        {"task": payload()["task"] | {"mean": [f"1.{'1' * 20}.0"]}},
+        {"task": payload()["task"] | {"mean": [5]}},
+        {"task": payload()["task"] | {"std": ["1.0.0"]}},
+        {"task": payload()["task"] | {"range": ["0", "1.0.0"]}},
+        {"task": payload()["task"] | {"range": ["-0.0.0", "1"]}},
+        {"task": payload()["task"] | {"range": ["1", f"1.{'0' * 19}1"]}},  # equal as binary64
     ],
 )
 def test_values_out_of_range_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(IntegrityError):
         Claim.from_bytes(signed(payload() | change))
+
+
+def test_decimals_of_a_signed_claim_stay_as_they_stand() -> None:
+    task = payload()["task"] | {"mean": ["-0"], "std": ["1.0"], "range": ["-0.0", "1.00"]}
+    claim = Claim.from_bytes(signed(payload() | {"task": task}))
+    assert claim.task.to_json() == task
 
 
 def test_an_unknown_field_of_a_signed_claim_is_ignored() -> None:

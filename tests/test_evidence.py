@@ -3,12 +3,14 @@
 import json
 import subprocess
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from evidence_files import (
+    PLAIN,
     SUSPECT,
     restated,
     scored_evidence,
@@ -235,7 +237,7 @@ def test_no_byte_that_the_owner_changes_and_signs_makes_more_of_it(evidence: Evi
             found = Evidence.from_bytes(sealed)
         except IntegrityError:
             continue
-        assert found.weight.bits <= evidence.weight.bits + BITS_TOLERANCE + rounded, position
+        assert found.weight.bits <= evidence.weight.bits + BITS_TOLERANCE / 1e6 + rounded, position
         if not begin <= position < end:
             assert (found.answers.scores == evidence.answers.scores).all(), position
             assert (found.window.labels == evidence.window.labels).all(), position
@@ -247,6 +249,11 @@ def test_no_byte_that_the_owner_changes_and_signs_makes_more_of_it(evidence: Evi
         ("bits", "999"),
         ("bits", f"{EVIDENCE.weight.bits + 0.0001:.6f}"),
         ("bits", "1e3"),
+        ("bits", f"{EVIDENCE.weight.bits:.6f}"[:-1]),
+        ("bits", f"{EVIDENCE.weight.bits:.6f}000000"),
+        ("bits", f"{EVIDENCE.weight.bits:.6f}.0"),
+        ("bits", f"+{EVIDENCE.weight.bits:.6f}"),
+        ("bits", f"0{EVIDENCE.weight.bits:.6f}"),
         ("hits", 3),
         ("tail", ["1", "2"]),
     ],
@@ -255,6 +262,27 @@ def test_a_number_that_does_not_follow_from_the_answers(counted: str, value: Any
     statement = statement_of(EVIDENCE)
     statement["predicate"]["counted"][counted] = value
     refused(signed(statement, KEY))
+
+
+@pytest.mark.parametrize("way", [PLAIN, Way("NCHW", "y", rows=2)])
+def test_stated_bits_may_be_ten_millionths_away_and_no_more(way: Way) -> None:
+    """Counted in whole millionths: as binary64, 1e-5 is now more and now less than a difference."""
+    statement = statement_of(small_evidence(KEY, MARK, way=way))
+    counted = statement["predicate"]["counted"]
+    own = Decimal(counted["bits"])
+    for millionths in (-11, -10, 10, 11):
+        counted["bits"] = f"{own + Decimal(millionths) / 1_000_000:.6f}"
+        if abs(millionths) > 10:
+            refused(signed(statement, KEY), "its own answers give")
+        else:
+            Evidence.from_bytes(signed(statement, KEY))
+
+
+@pytest.mark.parametrize("bits", ["5.0.0", "1e3", "", "+1", "01", 5, f"1.{'1' * 21}"])
+def test_the_bits_asked_for_are_a_decimal_string(bits: Any) -> None:
+    statement = statement_of(EVIDENCE)
+    statement["predicate"]["required_bits"] = bits
+    refused(signed(statement, KEY), "malformed field")
 
 
 def test_another_claim_of_the_same_owner_cannot_be_put_in() -> None:

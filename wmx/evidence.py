@@ -5,6 +5,7 @@ nothing that can be recomputed: commitment, labels, hits, tail and bits follow f
 disclosed, and a stated number that differs makes the file a broken one.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ from wmx.files import read_bytes
 from wmx.keys import OwnerKey
 from wmx.settled import NOTHING_SETTLED, Settled
 from wmx.statement import PAYLOAD_TYPE, STATEMENT_TYPE, statement, subjects_from_json
-from wmx.task import decimal_string
+from wmx.task import checked_decimal, decimal_string
 from wmx.ways import Way, Weight, price_of, weigh
 from wmx.window import Window
 
@@ -38,7 +39,8 @@ MAX_EVIDENCE_BYTES = 256 * 1024**2
 MAX_CLAIMS_TRIED = 1_000_000
 MAX_PROBES = 256  # 16 feedings, and 16 readings of each
 MAX_INPUTS = 64  # of a model
-BITS_TOLERANCE = 1e-5  # between stated bits, six decimals, and those of another machine
+STATED_BITS = re.compile(r"-?(0|[1-9][0-9]{0,19})\.[0-9]{6}")
+BITS_TOLERANCE = 10  # millionths, between stated bits and those of another machine
 
 
 @dataclass(frozen=True)
@@ -211,7 +213,7 @@ class Evidence:
             answers=answers,
             probes_tried=probes_tried,
             weight=weight,
-            required_bits=decimal_string(_text(predicate["required_bits"])),
+            required_bits=checked_decimal(predicate["required_bits"]),
             claims_tried=claims_tried,
             suspect=suspect,
             suspect_sha256=suspect_sha256,
@@ -250,17 +252,23 @@ def _counted(weight: Weight) -> dict[str, Any]:
 
 def _compare(stated: Any, counted: dict[str, Any], what: str) -> None:
     """Refuse numbers that are not what the disclosed answers give."""
-    bits = float(decimal_string(_text(stated["bits"])))
+    apart = _millionths(stated["bits"]) - _millionths(counted["bits"])
     exact = {name: stated[name] for name in ("hits", "tail")}
     if (
         type(stated["hits"]) is not int  # true is 1 in Python
         or exact != {name: counted[name] for name in exact}
-        or abs(bits - float(counted["bits"])) > BITS_TOLERANCE
+        or abs(apart) > BITS_TOLERANCE
     ):
         raise IntegrityError(
             f"{what} states {stated['hits']} hits and {stated['bits']} bits; its own answers give "
             f"{counted['hits']} hits and {counted['bits']} bits"
         )
+
+
+def _millionths(bits: Any) -> int:
+    if not STATED_BITS.fullmatch(_text(bits)):
+        raise ValueError(f"bits are {bits!r}, expected a number with six decimals")
+    return int(bits.replace(".", ""))
 
 
 def _number(name: str, value: Any, most: int) -> int:

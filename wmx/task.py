@@ -22,17 +22,27 @@ DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,19})(\.[0-9]{1,20})?")
 
 
 def decimal_string(value: str | float) -> str:
-    """Return ``value`` as a plain decimal string such as ``"0.1307"``, without an exponent.
+    """Write ``value`` as a plain decimal string such as ``"0.1307"``, without an exponent.
 
     Raises:
         ValueError: not a finite number, or longer than 20 digits on a side of the point.
     """
     text = value if isinstance(value, str) else f"{Decimal(repr(float(value))):f}"
-    text = text.removesuffix(".0")
-    text = "0" if text == "-0" else text
-    if not DECIMAL.fullmatch(text):
+    text = checked_decimal(text).removesuffix(".0")
+    return "0" if text == "-0" else text
+
+
+def checked_decimal(value: Any) -> str:
+    """Return a decimal string as it stands in a signed file; nothing is put right there.
+
+    Raises:
+        TypeError, ValueError: it is no string, or spelled as none is.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"found {type(value).__name__}, expected a decimal string")
+    if not DECIMAL.fullmatch(value):
         raise ValueError(f"{value!r} is not a plain decimal number")
-    return text
+    return value
 
 
 @dataclass(frozen=True)
@@ -80,7 +90,7 @@ class Task:
             if count not in (1, self.shape[-1]):
                 raise ValueError(f"{name} has {count} values, expected 1 or {self.shape[-1]}")
         for text in (self.low, self.high, *self.mean, *self.std):
-            decimal_string(text)
+            checked_decimal(text)
         if any(float(value) <= 0 for value in self.std):
             raise ValueError(f"std is {self.std}, expected positive values")
         if float(self.low) >= float(self.high):
@@ -134,10 +144,10 @@ class Task:
             kind=document["kind"],
             shape=tuple(shape),
             classes=classes,
-            low=_text(low),
-            high=_text(high),
-            mean=tuple(_text(value) for value in _array(document["mean"])),
-            std=tuple(_text(value) for value in _array(document["std"])),
+            low=low,
+            high=high,
+            mean=tuple(_array(document["mean"])),
+            std=tuple(_array(document["std"])),
         )
 
     def example_inputs(self, count: int, *, seed: int) -> NDArray[Any]:
@@ -193,12 +203,6 @@ def _decimals(value: float | str | Iterable[float | str]) -> tuple[str, ...]:
     if isinstance(value, str | int | float):
         return (decimal_string(value),)
     return tuple(decimal_string(item) for item in value)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"found {type(value).__name__}, expected a decimal string")
-    return value
 
 
 def _array(value: Any) -> list[Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx.stream import uniform_integers
-from wmx.task import Task, decimal_string
+from wmx.task import Task, checked_decimal, decimal_string
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Features:
             raise ValueError("expected 2 to 256 quantiles, the same number for each feature")
         for row in self.quantiles:
             for value in row:
-                decimal_string(value)
+                checked_decimal(value)
 
     @classmethod
     def of(cls, quantiles: Sequence[Sequence[float | str]] | NDArray[Any]) -> Self:
@@ -48,8 +48,6 @@ class Features:
         rows = description["quantiles"]
         if not (isinstance(rows, list) and all(isinstance(row, list) for row in rows)):
             raise TypeError("quantiles are an array of arrays")
-        if not all(isinstance(value, str) for row in rows for value in row):
-            raise TypeError("quantiles are decimal strings")
         return cls(tuple(tuple(row) for row in rows))
 
     def check(self, task: Task, n: int) -> None:
