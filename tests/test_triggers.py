@@ -126,6 +126,7 @@ def test_features_take_values_that_each_feature_really_has() -> None:
         lambda: Features.of([[1.0]]),
         lambda: Features.of([[1.0, 2.0], [1.0]]),
         lambda: Features.of([["1e5", "2"]]),
+        lambda: Features.of([["5.0.0", "2"]]),
         lambda: Folder(np.zeros((2, 8, 8, 1), np.uint8)),
         lambda: Folder(np.zeros((2, 8, 8, 1), np.float32)),  # type: ignore[arg-type]
         lambda: default_generator(Task.of((3,), 2, kind="features")),
@@ -157,6 +158,10 @@ def test_a_family_survives_its_description(family: object) -> None:
         {"name": "tokens", "vocabulary": 10},
         {"name": "tokens", "vocabulary": 10, "excluded": [True]},
         {"name": "features", "quantiles": [[1, 2]]},
+        {"name": "features", "quantiles": [["5.0.0", "6"]]},
+        {"name": "features", "quantiles": [["5", "6"]], "grid": 7},
+        {"name": "cells", "grid": 7, "seed": 1},
+        {"name": "tokens", "vocabulary": 10, "excluded": [], "more": None},
         {"name": ["cells"]},
         None,
     ],

@@ -1,6 +1,7 @@
 """A watermark: the same triggers and labels from the same key and claim, wherever it is opened."""
 
 import hashlib
+import hmac
 import os
 import subprocess
 import sys
@@ -8,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from wmx import Claim, IntegrityError, OwnerKey, Task, UsageError, Watermark
+from wmx import Claim, IntegrityError, OwnerKey, Task, UsageError, Watermark, canonical
 from wmx.commitment import commitment_root
 from wmx.encoding import encode_array
 from wmx.labels import derive_labels, label_key
@@ -201,6 +203,28 @@ def test_a_changed_byte_of_the_sealed_family_is_noticed(place: int) -> None:
         unseal_family(bytes(sealed), key)
 
 
+def encrypted(padded: bytes, key: bytes, nonce: bytes | None = None) -> bytes:
+    """Seal a padded text as the protocol does, or under another nonce."""
+    nonce = nonce or hmac.digest(key[32:], padded, "sha256")[:12]
+    return nonce + ChaCha20Poly1305(key[:32]).encrypt(nonce, padded, None)
+
+
+def test_a_family_has_one_sealed_form() -> None:
+    key = OwnerKey.generate().family_key(bytes(32))
+    text = canonical.dumps(Cells().describe())
+    prefixed = len(text).to_bytes(4, "big") + text
+    padded = prefixed.ljust(256, b"\0")
+    assert encrypted(padded, key) == seal_family(Cells().describe(), key)
+    for other in (
+        encrypted(padded, key, nonce=bytes(12)),
+        encrypted(prefixed.ljust(512, b"\0"), key),
+        encrypted(prefixed.ljust(255, b"\0") + b"\1", key),
+        encrypted((1000).to_bytes(4, "big") + padded[4:], key),
+    ):
+        with pytest.raises(IntegrityError, match="another nonce, padding or length"):
+            unseal_family(other, key)
+
+
 def test_a_family_may_be_chosen_with_the_secret_of_the_claim() -> None:
     owner, given = OwnerKey.generate(), []
 
@@ -250,7 +274,9 @@ def test_numbers_become_plain_decimals(number: float | str, text: str) -> None:
     assert decimal_string(number) == text
 
 
-@pytest.mark.parametrize("wrong", ["1e5", "nan", float("inf"), "", "1.", ".5", "+1", 1e30])
+@pytest.mark.parametrize(
+    "wrong", ["1e5", "nan", float("inf"), "", "1.", ".5", "+1", 1e30, "5.0.0", "-0.0.0"]
+)
 def test_other_spellings_of_numbers_are_refused(wrong: float | str) -> None:
     from wmx.task import decimal_string
 

@@ -113,23 +113,28 @@ def generator_from(description: Any, images: NDArray[np.uint8] | None = None) ->
         IntegrityError: an unknown family or wrong parameters.
         UsageError: ``images`` is missing where the claim needs them.
     """
+    generator: Generator
     try:
         name = description["name"]
         if not isinstance(name, str):
             raise TypeError("its name is no text")
         match name:
             case "cells":
-                return Cells.from_description(description)
+                generator = Cells.from_description(description)
             case "features":
-                return Features.from_description(description)
+                generator = Features.from_description(description)
             case "tokens":
-                return Tokens.from_description(description)
+                generator = Tokens.from_description(description)
             case "folder":
-                return Folder.from_description(images)
+                generator = Folder.from_description(images)
+            case _:
+                raise IntegrityError(
+                    f"the claim names the trigger generator {printable(name, 60)!r}, "
+                    "which this version does not know",
+                    hint="a newer wmx may: pip install --upgrade wmx",
+                )
+        if description.keys() != generator.describe().keys():
+            raise ValueError(f"{name} has other parameters than those of its family")
     except (KeyError, TypeError, ValueError) as error:
         raise IntegrityError(f"the claim's trigger generator is malformed: {error}") from None
-    raise IntegrityError(
-        f"the claim names the trigger generator {printable(name, 60)!r}, "
-        "which this version does not know",
-        hint="a newer wmx may: pip install --upgrade wmx",
-    )
+    return generator

@@ -35,7 +35,10 @@ def seal_family(description: Mapping[str, Any], key: bytes) -> bytes:
     Returns:
         nonce, ciphertext and tag.
     """
-    text = canonical.dumps(dict(description))
+    return _seal(canonical.dumps(dict(description)), key)
+
+
+def _seal(text: bytes, key: bytes) -> bytes:
     padded = (u32(len(text)) + text).ljust(_padded_size(4 + len(text)), b"\0")
     nonce = hmac.digest(key[32:], padded, "sha256")[:NONCE_BYTES]
     return nonce + ChaCha20Poly1305(key[:32]).encrypt(nonce, padded, None)
@@ -44,8 +47,12 @@ def seal_family(description: Mapping[str, Any], key: bytes) -> bytes:
 def unseal_family(sealed: bytes, key: bytes) -> Any:
     """Return the description that :func:`seal_family` encrypted.
 
+    A description has one sealed form, whose nonce, padding and length follow from it: with any
+    other, one key could seal two texts under one nonce, and tell of itself by the length.
+
     Raises:
-        IntegrityError: it was encrypted under another key or changed, or holds no JSON.
+        IntegrityError: it was encrypted under another key or otherwise, or changed, or holds no
+            JSON.
     """
     nonce, rest = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
     try:
@@ -56,7 +63,12 @@ def unseal_family(sealed: bytes, key: bytes) -> Any:
             "the trigger family in the claim is not encrypted under this owner key",
             hint="use the key that made the claim",
         ) from None
-    return canonical.loads(padded[4 : 4 + size], "the claim's trigger family")
+    text = padded[4 : 4 + size]
+    if _seal(text, key) != sealed:
+        raise IntegrityError(
+            "the trigger family in the claim has another nonce, padding or length than wmx gives it"
+        )
+    return canonical.loads(text, "the claim's trigger family")
 
 
 def has_sealed_form(sealed: bytes) -> bool:
