@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from wmx import IntegrityError
 from wmx.canonical import dumps, loads
+from wmx.nesting import MAX_DEPTH
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(),
@@ -87,3 +88,33 @@ def test_floats_and_large_integers_are_refused(value: Any) -> None:
 def test_any_other_spelling_is_refused(data: bytes) -> None:
     with pytest.raises(IntegrityError):
         loads(data, "it")
+
+
+def called_from(depth: int, data: bytes) -> Any:
+    return loads(data, "it") if depth == 0 else called_from(depth - 1, data)
+
+
+@pytest.mark.parametrize("calls", [0, 200, 600])
+@pytest.mark.parametrize(("begin", "end"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_how_deeply_a_file_may_nest_hangs_on_the_file_alone(
+    calls: int, begin: bytes, end: bytes
+) -> None:
+    deepest = begin * MAX_DEPTH + b"1" + end * MAX_DEPTH
+    assert dumps(called_from(calls, deepest)) == deepest
+    for more in (1, 50, 10_000):
+        depth = MAX_DEPTH + more
+        with pytest.raises(IntegrityError, match="deeper than 64"):
+            called_from(calls, begin * depth + b"1" + end * depth)
+
+
+def test_nothing_is_written_that_no_reader_takes() -> None:
+    value: list[Any] = []
+    for _ in range(MAX_DEPTH - 1):
+        value = [value]
+    assert loads(dumps(value), "it") == value
+    with pytest.raises(ValueError, match="deeper than 64"):
+        dumps([value])
+
+
+def test_brackets_in_texts_nest_nothing() -> None:
+    assert loads(b'["' + b"[{" * 100 + b'"]', "it") == ["[{" * 100]

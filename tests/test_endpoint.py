@@ -249,6 +249,9 @@ LIES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "no JSON": lambda _: b"<html>",
     "no object": lambda _: b"[1, 2]",
     "too deep": lambda _: b"[" * 100_000,
+    "deeper than any reader takes": lambda said: (
+        json.dumps(said).encode()[:-1] + b', "more": ' + b"[" * 64 + b"]" * 64 + b"}"
+    ),
     "no outputs": lambda _: {"outputs": None},
     "outputs of another kind": lambda _: {"outputs": [1, 2]},
     "too many outputs": lambda said: {"outputs": said["outputs"] * 65},

@@ -85,6 +85,17 @@ def test_arrays_that_cannot_be(arrays: object, body: bytes, message: str) -> Non
         wire.decode(header, body)
 
 
+def test_fields_that_nest_without_need() -> None:
+    for depth, is_read in ((61, True), (62, False)):  # inside the list, the fields and the header
+        fields = b'{"a":[' + b"[" * depth + b"]" * depth + b"]}"
+        header = b'{"kind":"answers","fields":' + fields + b',"arrays":[]}'
+        if is_read:
+            assert wire.decode(header, b"").kind == "answers"
+            continue
+        with pytest.raises(WireError, match="nests too deeply"):
+            wire.decode(header, b"")
+
+
 def test_no_memory_is_taken_for_lengths_that_are_not_allowed() -> None:
     with pytest.raises(WireError, match="too long"):
         wire.read(io.BytesIO(PREFIX.pack(2, 2**62) + b"{}"), 2**20)

@@ -11,6 +11,7 @@ import rfc8785
 
 from wmx.budget import consult, consulted, require_room
 from wmx.errors import IntegrityError
+from wmx.nesting import MAX_DEPTH, is_nested_too_deeply
 
 MAX_VALUES = 8_000_000  # at worst a gigabyte of memory: an empty list takes twenty times its text
 BYTES_PER_VALUE = 125
@@ -22,8 +23,10 @@ def dumps(value: Any) -> bytes:
     """Return ``value`` in RFC 8785 form.
 
     Raises:
-        ValueError: ``value`` holds a float, or an integer beyond 2**53 - 1.
+        ValueError: ``value`` holds a float, or an integer beyond 2**53 - 1, or nests too deeply.
     """
+    if is_nested_too_deeply(value):
+        raise ValueError(f"lists and objects nest deeper than {MAX_DEPTH}")
     _refuse_floats(value)
     return rfc8785.dumps(value)
 
@@ -50,10 +53,17 @@ def loads(data: bytes, what: str) -> Any:
     try:
         value = json.loads(data.decode("utf-8"))
         consult()
+        if is_nested_too_deeply(value):
+            raise RecursionError  # as the parser does where it is deeper by far
         _refuse_floats(value)
         rfc8785.dump(value, cast("IO[bytes]", original))
         consult()
-    except (ValueError, RecursionError):  # every decoding error and rfc8785's own are ValueErrors
+    except RecursionError:
+        raise IntegrityError(
+            f"{what} nests lists and objects deeper than {MAX_DEPTH}",
+            hint="no file of wmx nests so deeply",
+        ) from None
+    except ValueError:  # every decoding error and rfc8785's own are ValueErrors
         raise IntegrityError(
             f"{what} is not JSON in the canonical form of RFC 8785",
             hint="was it edited, re-formatted or cut off? use the file exactly as wmx wrote it",

@@ -55,7 +55,7 @@ def no_json(scene: Scene) -> Attack:
     return verify(scene, b"\x00\xff" * 100)
 
 
-@case(3, "not JSON in the canonical form")
+@case(3, "deeper than 64")
 def brackets_a_million_deep(scene: Scene) -> Attack:
     return verify(scene, b"[" * 1_000_000)
 
@@ -198,6 +198,11 @@ def a_division_by_zero(scene: Scene) -> Attack:
     return payload(scene, lambda document: document["task"].update(std=["0"]))
 
 
+@case(3, "malformed field")
+def a_mean_with_two_points(scene: Scene) -> Attack:
+    return payload(scene, lambda document: document["task"].update(mean=["5.0.0"]))
+
+
 @case(3, "generator")
 def a_family_that_does_not_exist(scene: Scene) -> Attack:
     return family(scene, {"name": "os.system"})
@@ -226,6 +231,16 @@ def cells_of_no_size(scene: Scene) -> Attack:
 @case(3, "generator is malformed")
 def quantiles_that_are_sentences(scene: Scene) -> Attack:
     return family(scene, {"name": "features", "quantiles": ["12", "34"]})
+
+
+@case(3, "generator is malformed")
+def quantiles_with_two_points(scene: Scene) -> Attack:
+    return family(scene, {"name": "features", "quantiles": [["5.0.0", "6"]]})
+
+
+@case(3, "generator is malformed")
+def a_family_that_says_more(scene: Scene) -> Attack:
+    return family(scene, {"name": "cells", "grid": 7, "more": 1})
 
 
 @case(3, "not encrypted under this owner key")

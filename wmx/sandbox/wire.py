@@ -17,6 +17,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wmx.nesting import is_nested_too_deeply
+
 PREFIX = struct.Struct(">IQ")
 MAX_HEADER_BYTES = 2**20
 MAX_ARRAYS = 64
@@ -135,6 +137,8 @@ def decode(header: bytes, body: bytes) -> Message:
         document = json.loads(header)
     except (ValueError, RecursionError):
         raise WireError("its header is not JSON") from None
+    if is_nested_too_deeply(document):
+        raise WireError("its header nests too deeply")
     if not isinstance(document, dict) or set(document) != {"kind", "fields", "arrays"}:
         raise WireError("its header is not an object of kind, fields and arrays")
     kind, fields, described = document["kind"], document["fields"], document["arrays"]

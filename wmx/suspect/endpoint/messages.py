@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wmx.nesting import is_nested_too_deeply
 from wmx.printable import printable
 from wmx.suspect.port import Port
 from wmx.suspect.values import Texts, from_bfloat16
@@ -165,6 +166,8 @@ def parsed(data: bytes) -> dict[str, Any]:
         raise
     except (ValueError, RecursionError):  # also an integer of more digits than Python reads
         raise ProtocolError("no JSON") from None
+    if is_nested_too_deeply(document):
+        raise ProtocolError("JSON that nests too deeply")
     if not isinstance(document, dict):
         raise ProtocolError("no JSON object")
     return document
