@@ -227,6 +227,59 @@ def test_the_page_alone_gives_the_frozen_bits(name: str) -> None:
     assert [str(tail.numerator), str(tail.denominator)] == expected["tail"]
 
 
+# The vectors tell other readings of the page apart.
+
+
+def another_step_3(
+    *,
+    upper: float = 1e50,
+    lower: float = 1e-50,
+    least: float = 1e-80,
+    only_divided: bool = False,
+) -> Callable[[Row], Row]:
+    """Return step 3 with other limits, or as if small numbers stayed where nothing was divided."""
+
+    def read(x: Row) -> Row:
+        size = max(map(abs, x), default=0.0)
+        extreme = size > upper or 0 < size < lower
+        x = [s / size for s in x] if extreme else x
+        if only_divided and not extreme:
+            return x
+        return [0.0 if abs(s) < least else s for s in x]
+
+    return read
+
+
+OTHER_READINGS = {
+    "small numbers become 0 only where all were divided": another_step_3(only_divided=True),
+    "small numbers never become 0": another_step_3(least=0.0),
+    "numbers below 2e-80 become 0": another_step_3(least=2e-80),
+    "numbers below 5e-81 become 0": another_step_3(least=5e-81),
+    "1e-80 becomes 0": another_step_3(least=float(np.nextafter(1e-80, 1.0))),
+    "1e50 is divided": another_step_3(upper=float(np.nextafter(1e50, 0.0))),
+    "1e-50 is divided": another_step_3(lower=float(np.nextafter(1e-50, 1.0))),
+    "above 1e49": another_step_3(upper=1e49),
+    "above 1e51": another_step_3(upper=1e51),
+    "below 1e-49": another_step_3(lower=1e-49),
+    "below 1e-51": another_step_3(lower=1e-51),
+}
+
+
+@pytest.mark.parametrize("reading", OTHER_READINGS)
+@pytest.mark.parametrize("expert", ["softmax", "neighbours"])
+def test_the_vectors_tell_other_readings_of_step_3_apart(
+    reading: str, expert: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "step_3", OTHER_READINGS[reading])
+    apart = 0.0
+    for name in ("tiny-among-ordinary", "largest-at-the-upper-limit", "largest-at-the-lower-limit"):
+        case = CASES[name]
+        scores, tops = from_file(case["answers"], case["classes"])
+        bits = fsum(SECOND[expert](scores, tops, case["labels"], case["classes"]))
+        apart = max(apart, abs(bits - case["expected"]["experts"][expert]))
+    assert apart > 1e-3
+
+
 # What wmx makes of the same answers.
 
 

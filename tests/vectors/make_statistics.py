@@ -1,7 +1,8 @@
-"""How tests/vectors/statistics was made, once: fixed answers and what every expert bets on them.
+"""How tests/vectors/statistics was made: fixed answers and what every expert bets on them.
 
 Everything follows from SHAKE-256 and operations that IEEE 754 rounds correctly, so the answers are
-always the same bytes.  The file is frozen: this script refuses to run where it exists.
+always the same bytes.  Each case is made once and then frozen: this script adds those that the file
+does not hold yet, and leaves the others as they stand.
 Run: PYTHONPATH=tests python tests/vectors/make_statistics.py
 """
 
@@ -76,6 +77,29 @@ def late(rows: Array) -> Array:
     changed = rows.copy()
     changed[:30, 1] = np.nan
     return changed
+
+
+def around(limit: float) -> list[float]:
+    """Return a limit, its neighbours, and numbers well below and above it."""
+    return [limit, limit / 2, limit * 2, np.nextafter(limit, 0.0), np.nextafter(limit, np.inf)]
+
+
+def with_largest(rows: Array, sizes: list[float]) -> Array:
+    """Let the largest magnitude of each row, in turn, be exactly one of these."""
+    size = np.resize(sizes, len(rows))[:, None]
+    return np.hstack([-size, rows[:, 1:] / 8.0 * size])
+
+
+def tiny_among_ordinary(labels: Array) -> Array:
+    """Let two classes of four stand at 1 and -1, which cancel, and one of the others be tiny.
+
+    The first answers turn about the number from which on magnitudes count, so that it is all that
+    varies; in later ones rows are so large or so small that they are divided first.
+    """
+    tiny = np.resize(around(1e-80), len(labels)) * (1.0 + 3.0 * (labels == 1))
+    rows = np.stack([np.zeros_like(tiny), tiny, np.ones_like(tiny), -np.ones_like(tiny)], axis=1)
+    scales = np.where(np.arange(len(labels)) < 40, 1.0, np.resize([1e60, 1e-60], len(labels)))
+    return rows * scales[:, None]
 
 
 MIXED = [float("nan"), float("inf"), float("-inf"), 1.7976931348623157e308, -0.0, 5e-324]
@@ -173,6 +197,10 @@ CASES: dict[str, tuple[int, int, Callable[[Array], Array]]] = {  # K, n, answers
         lambda y: np.array([0.1, 0.7, 0.3]) * np.resize([0.0, 2.0, 1.0, 1.0], len(y))[:, None],
     ),
     "zeros": (5, 40, lambda y: np.zeros((len(y), 5))),
+    "tiny-among-ordinary": (4, 60, tiny_among_ordinary),
+    "largest-at-the-upper-limit": (5, 60, lambda y: with_largest(embedding(y, 5), around(1e50))),
+    "largest-at-the-lower-limit": (5, 60, lambda y: with_largest(embedding(y, 5), around(1e-50))),
+    "infinities-alone": (5, 40, lambda y: np.where(one_hot(y, 5) > 0, np.inf, np.nan)),
 }
 
 
@@ -204,11 +232,14 @@ def vector(name: str) -> dict[str, object]:
 
 
 def main() -> None:
-    """Write the file."""
-    if FILE.exists():
-        sys.exit(f"{FILE} exists: test vectors are made once and never changed")
+    """Write the cases that are not there yet."""
+    made = json.loads(FILE.read_text()) if FILE.exists() else {}
+    missing = [name for name in CASES if name not in made]
+    if not missing:
+        sys.exit(f"{FILE} holds every case: test vectors are made once and never changed")
     FILE.parent.mkdir(exist_ok=True)
-    FILE.write_text(json.dumps({name: vector(name) for name in CASES}, indent=1) + "\n")
+    made |= {name: vector(name) for name in missing}
+    FILE.write_text(json.dumps(made, indent=1) + "\n")
 
 
 if __name__ == "__main__":
