@@ -1,5 +1,6 @@
 """Evidence files: what is accepted, and that no change makes a stronger statement of one."""
 
+import hashlib
 import json
 import subprocess
 from collections.abc import Iterator
@@ -26,7 +27,9 @@ from hypothesis import strategies as st
 
 from wmx import Claim, IntegrityError, canonical
 from wmx.answers import Answers
+from wmx.disclosure import answers_to_json
 from wmx.dsse import Envelope, pre_authentication_encoding
+from wmx.encoding import encode_base64
 from wmx.evidence import BITS_TOLERANCE, Evidence
 from wmx.statement import PAYLOAD_TYPE
 from wmx.ways import ALONE, SHIFTS, TOGETHER, Way
@@ -125,6 +128,12 @@ def test_parts_of_two_evidences_do_not_make_a_third() -> None:
     one, two = json.loads(FILE), json.loads(other.to_bytes())
     for field in ("payload", "signatures"):
         refused(canonical.dumps(one | {field: two[field]}))
+
+
+def test_an_evidence_bears_no_timestamps() -> None:
+    """Beside a claim they stand; here no rule would say what one dates."""
+    stamp = {"response": encode_base64(b"x"), "sha256": hashlib.sha256(b"x").hexdigest()}
+    refused(canonical.dumps(json.loads(FILE) | {"timestamps": [stamp]}), "not a DSSE envelope")
 
 
 # what the owner can do, who signs what he likes
@@ -378,6 +387,24 @@ def test_answers_to_the_first_triggers_alone_are_weighed_as_such() -> None:
     assert found.weight.bits == pytest.approx(fewer.weight.bits)
     assert (found.weight.hits, found.weight.n) == (3, 4)
     assert len(found.answers) == 3
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_reader_takes_what_is_no_number_in_either_precision(dtype: str) -> None:
+    """wmx itself writes them as the lowest and the highest float64."""
+    raw = np.tile([0.5, np.nan, -np.inf, np.inf], 250).astype(np.dtype(dtype).newbyteorder(">"))
+    statement = statement_of(EVIDENCE)
+    statement["predicate"]["answers"] = {
+        "data": encode_base64(raw.tobytes()),
+        "dtype": dtype,
+        "shape": [1, 1000],
+    }
+    found = Evidence.from_bytes(restated(statement, KEY))
+    largest = np.finfo(np.float64).max
+    assert found.answers.scores[0, :4].tolist() == [0.5, -largest, -largest, largest]
+    assert found.answers.top.tolist() == [3]
+    written = answers_to_json(found.answers, MARK.task)
+    assert written["dtype"] == "float64"
 
 
 def test_more_claims_tried_weigh_less() -> None:

@@ -65,8 +65,8 @@ def hkdf(key: bytes, salt: bytes, info: bytes) -> bytes:
 def unsealed(sealed: bytes, key: bytes) -> Any:
     nonce, padded = sealed[:12], ChaCha20Poly1305(key[:32]).decrypt(sealed[:12], sealed[12:], b"")
     assert nonce == hmac.new(key[32:], padded, "sha256").digest()[:12]
-    assert len(padded) in (256 << k for k in range(20))
     size = int.from_bytes(padded[:4], "big")
+    assert len(padded) == next(256 << k for k in range(20) if 256 << k >= 4 + size)
     assert set(padded[4 + size :]) <= {0}
     return json.loads(padded[4 : 4 + size])
 
