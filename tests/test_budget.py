@@ -8,13 +8,18 @@ from pathlib import Path
 import numpy as np
 import onnx_models
 import pytest
+from numpy.typing import NDArray
 
 import wmx.budget
+import wmx.statistics
 import wmx.verdict
 from wmx import Claim, Limits, OwnerKey, Sandbox, Watermark, canonical, open_suspect, verify
+from wmx.answers import Answers
 from wmx.budget import Budget, consult, consulted, held, held_to, paused, require_room
 from wmx.errors import LimitError
 from wmx.files import read_bytes
+from wmx.likeness import Likeness
+from wmx.statistics import Experts
 from wmx.suspect.endpoint.client import Client, Manners
 from wmx.suspect.feeding import feedings
 from wmx.suspect.port import Port
@@ -288,6 +293,49 @@ def test_answers_are_asked_for_only_where_there_is_room(tmp_path: Path) -> None:
     with pytest.raises(LimitError, match="the answers of the model would take"):
         suspect.answers(feeding, watermark.triggers, watermark.task)
     suspect.close()
+
+
+@linux
+def test_answers_of_many_classes_are_weighed_only_where_there_is_room() -> None:
+    """One row of a class number is small, and what an expert makes of it is not."""
+    answers = Answers.from_labels(np.array([3]), 2**20)
+    with (
+        held_to(Budget(60.0, 60, 64 * 2**20)),
+        pytest.raises(LimitError, match="weighing the answers would take 150,994,944 bytes"),
+    ):
+        Experts(2**20).update(answers, np.array([5]))
+
+
+@linux
+def test_answers_are_compared_with_earlier_ones_only_where_there_is_room() -> None:
+    likeness = Likeness()
+    rows = np.zeros((200, 2**14))
+    likeness.update(rows)
+    with (
+        held_to(Budget(60.0, 60, 2**20)),
+        pytest.raises(LimitError, match="comparing the answers would take 59,768,832 bytes"),
+    ):
+        likeness.update(rows[:1])
+
+
+def test_time_is_looked_at_between_experts(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of them may take seconds for one row."""
+    asked: list[str] = []
+
+    class Slow:
+        def __init__(self, classes: int) -> None:
+            pass
+
+        def update(self, answers: Answers, labels: NDArray[np.int64]) -> NDArray[np.float64]:
+            asked.append("slow")
+            clock.now += 6
+            return np.zeros(len(answers))
+
+    monkeypatch.setattr(wmx.statistics, "EXPERTS", {"one": Slow, "two": Slow})
+    experts = Experts(10)
+    with held_to(Budget(5.0, 1000, GIB)), pytest.raises(LimitError, match="longer than 5 s"):
+        experts.update(Answers.from_labels(np.array([3]), 10), np.array([3]))
+    assert asked == ["slow"]
 
 
 def test_the_library_holds_all_of_a_verdict_to_the_usual_limits(

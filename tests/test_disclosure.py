@@ -133,6 +133,16 @@ def test_windows_that_are_none(window: Any) -> None:
 
 
 WAY = way_to_json(Way("NCHW", "y", rows=ALONE))
+
+
+def test_class_numbers_of_many_classes_are_written_without_scores() -> None:
+    """A million rows of 2^24 scores have no room anywhere."""
+    numbers = np.arange(10**6) * 7
+    task = Task.of((8, 8, 1), 2**24)
+    written = answers_to_json(Answers.from_labels(numbers, 2**24), task)
+    assert (written["dtype"], written["shape"]) == ("int64", [10**6])
+
+
 GIVEN = answers_to_json(Answers.from_scores(np.zeros((3, 5)) + 0.5), MARK.task)
 
 

@@ -65,6 +65,12 @@ class Answers:
         is_top: NDArray[np.bool_] = self.top[:, None] == np.arange(self.columns)
         return is_top.astype(np.float64)
 
+    def are_of_classes(self, classes: int) -> bool:
+        """Say whether class numbers say all that there is: a 1 for the class on top, and zeros."""
+        if self._given is None or self.columns != classes:
+            return self.columns == classes
+        return np.array_equal(Answers.from_labels(self.top, classes).scores, self._given)
+
     @property
     def size(self) -> int:
         """Number of scores."""

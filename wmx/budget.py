@@ -21,6 +21,8 @@ OWN_BYTES = 2**28  # for Python, its libraries and one's own triggers; no strang
 ITEMS_AT_ONCE = 256  # of :func:`consulted`
 LOOK_SECONDS = 0.02  # between looks at processor time and memory, which cost more than the clock
 T = TypeVar("T")
+FLOAT_BYTES = 8
+FEW_FLOATS = 2**20  # less than is worth a look at memory
 ROOM_HINT = "--seconds and --memory give it more, in Python wmx.Limits; see docs/security.md"
 
 
@@ -199,6 +201,22 @@ def require_room(count: int, what: str) -> None:
     budget = _held.get()
     if budget is not None:
         budget.require_room(count, what)
+
+
+def require_room_for_floats(count: int, what: str) -> None:
+    """Refuse so many float64 where they are more than what is left, before they are taken.
+
+    A few are not asked about: whoever takes them often would wait for the answers.
+
+    Args:
+        count: of numbers, at most.
+        what: would take them; the subject of an error.
+
+    Raises:
+        LimitError: it would be too much.
+    """
+    if count > FEW_FLOATS:
+        require_room(FLOAT_BYTES * count, what)
 
 
 @contextmanager

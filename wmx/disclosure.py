@@ -49,8 +49,7 @@ def answers_to_json(answers: Answers, task: Task) -> dict[str, Any]:
 
     Class numbers are written if these say all, else scores, in single precision if that is exact.
     """
-    as_classes = Answers.from_labels(answers.top, task.classes)
-    if np.array_equal(as_classes.scores, answers.scores):
+    if answers.are_of_classes(task.classes):
         return _array_to_json(answers.top)
     with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is not exact
         single = answers.scores.astype(np.float32)

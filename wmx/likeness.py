@@ -12,6 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from wmx.answers import are_numbers
+from wmx.budget import require_room_for_floats
 from wmx.reproducible import of_ordinary_size, running
 
 WINDOW = 256
@@ -39,7 +40,11 @@ class Likeness:
         Returns:
             float64 [n, 256], the latest of the earlier answers last; 0 where there is none, and
             where one of the two lies on the mean.
+
+        Raises:
+            LimitError: the windows of earlier answers are too much for a stranger's file.
         """
+        self._require_room(scores)
         rows = of_ordinary_size(np.where(are_numbers(scores), scores, 0.0))
         if self._origin is None:
             self._origin = rows[0].copy()
@@ -61,8 +66,17 @@ class Likeness:
         self._latest = np.concatenate([self._latest, values])[-WINDOW:]
         return weights
 
+    def _require_room(self, scores: Floats) -> None:
+        """Ask for what earlier answers take beside those that they are held against.
 
-def _width(earlier: np.int64) -> int:
+        They are laid out anew, column by column, and are kept once more with the next ones.
+        """
+        width = _width(self._count + len(scores) - 1)
+        rows = width + min(self._count, WINDOW)
+        require_room_for_floats(rows * scores.shape[1], "comparing the answers")
+
+
+def _width(earlier: int | np.int64) -> int:
     """Return the least power of two, up to 256, that has room for all earlier answers.
 
     It hangs on an answer's place alone, so that increments do not change the order of sums.

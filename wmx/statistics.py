@@ -19,7 +19,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from wmx.answers import Answers
-from wmx.budget import consulted
+from wmx.budget import consult, require_room_for_floats
 from wmx.likeness import WINDOW, Likeness
 from wmx.standardising import Standardiser
 
@@ -28,7 +28,8 @@ BITS_WITHOUT_TIMESTAMP = 128.0
 
 NEIGHBOUR_PRIOR = 0.25
 INVERSE_TEMPERATURES = (0.25, 0.5, 1.0, 2.0, 4.0)
-BLOCK_SCORES, BLOCK_ROWS = 2**17, 2**11  # that are weighed at a time: memory is bounded
+BLOCK_SCORES, BLOCK_ROWS = 2**17, 2**11  # that are weighed at a time; one row may hold more
+COPIES_OF_SCORES = 18  # that an expert holds at once, at most: of a block, as float64
 
 Labels: TypeAlias = NDArray[np.int64]
 Bets: TypeAlias = NDArray[np.float64]
@@ -216,6 +217,9 @@ class Experts:
 
         Returns:
             each expert's bets log2(K q_i(y_i)), float64 [n], in the order of the triggers.
+
+        Raises:
+            LimitError: it takes more time or memory than a stranger's file may.
         """
         if len(answers) != len(labels):
             raise ValueError(f"{len(answers)} answers to {len(labels)} labels")
@@ -224,10 +228,13 @@ class Experts:
         self._columns = answers.columns
         block = min(BLOCK_ROWS, max(1, BLOCK_SCORES // answers.columns))
         bets: dict[str, list[Bets]] = {name: [] for name in self._experts}
-        for start in consulted(range(0, len(labels), block), every=1):
+        for start in range(0, len(labels), block):
             rows = slice(start, start + block)
+            given, wanted = answers[rows], labels[rows]
             for name, expert in self._experts.items():
-                bets[name].append(expert.update(answers[rows], labels[rows]))
+                consult()  # one row may be of millions of classes, and take seconds
+                require_room_for_floats(COPIES_OF_SCORES * given.size, "weighing the answers")
+                bets[name].append(expert.update(given, wanted))
         return {name: np.concatenate([np.zeros(0), *parts]) for name, parts in bets.items()}
 
 

@@ -19,6 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from protobuf_by_hand import field, functions, model, node, varint
 
 from wmx import Claim, OwnerKey, Watermark
+from wmx.answers import Answers
 from wmx.claim import PAYLOAD_TYPE as CLAIM_TYPE
 from wmx.disclosure import opening_to_json
 from wmx.dsse import Envelope
@@ -399,6 +400,47 @@ def classes_without_number(folder: Path) -> Sequence[str]:
     return ["dispute", "model.onnx", *OWNERS, *STRANGERS]
 
 
+def of_classes(folder: Path, classes: int, n: int = 1) -> None:
+    """A stranger's claim of so many classes over triggers that were drawn, and his key.
+
+    The model beside it gives one class number for each input.
+    """
+    key = OwnerKey.generate()
+    key.save(folder / "stranger.pem")
+    mark = Watermark.for_task(key, Task.of((8, 8, 1), classes), n=n, generator=Cells(4))
+    mark.claim.save(folder / "stranger.json")
+    graph = helper.make_graph(
+        [
+            helper.make_node("Flatten", ["x"], ["flat"]),
+            helper.make_node("ArgMax", ["flat"], ["y"], axis=1, keepdims=0),
+        ],
+        "graph",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 8, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.INT64, ["n"])],
+    )
+    opsets = [helper.make_opsetid("", 17)]
+    made = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    onnx.save(made, folder / "numbers.onnx")
+
+
+@case
+def one_trigger_of_classes_without_number(folder: Path) -> Sequence[str]:
+    of_classes(folder, 2**24)
+    return ["verify", "numbers.onnx", *STRANGERS]
+
+
+@case
+def one_trigger_of_classes_without_number_in_a_dispute(folder: Path) -> Sequence[str]:
+    of_classes(folder, 2**24)
+    return ["dispute", "numbers.onnx", *OWNERS, *STRANGERS]
+
+
+@case
+def as_many_classes_as_there_is_room_for(folder: Path) -> Sequence[str]:
+    of_classes(folder, 7 * 10**6, n=4)
+    return ["verify", "numbers.onnx", *STRANGERS]
+
+
 @case
 def quantiles_of_fifty_megabytes(folder: Path) -> Sequence[str]:
     rows = [["0." + f"{number:020d}" for number in range(256)]] * 5_000
@@ -495,6 +537,36 @@ def answers_of_100_megabytes(folder: Path) -> Sequence[str]:
     count = document["predicate"]["window"]["count"]
     document["predicate"]["answers"] = zeros(count, 25 * MIB // count)
     return check(folder, document)
+
+
+@case
+def two_answers_of_classes_without_number(folder: Path) -> Sequence[str]:
+    """4,100 bytes: two class numbers."""
+    return of_a_stranger(folder, classes=2**24, count=2)
+
+
+@case
+def answers_of_classes_that_there_is_room_for(folder: Path) -> Sequence[str]:
+    return of_a_stranger(folder, classes=7 * 10**6, count=4)
+
+
+@case
+def a_window_of_many_classes(folder: Path) -> Sequence[str]:
+    return of_a_stranger(folder, classes=2**17, count=256)
+
+
+def of_a_stranger(folder: Path, classes: int, count: int) -> Sequence[str]:
+    """Evidence of a stranger's own claim, in order but for what it costs to weigh."""
+    key = OwnerKey.generate()
+    mark = Watermark.for_task(key, Task.of((8, 8, 1), classes), n=count, generator=Cells(4))
+    few = Answers.from_scores(np.ones((1, 2)))  # quickly weighed, for a start
+    document = statement_of(small_evidence(key, mark, count=1, answers=few))
+    openings = map(opening_to_json, mark.openings(range(count)))
+    numbers = encode_base64(bytes(8 * count))
+    document["predicate"] |= {"openings": [*openings], "window": {"count": count, "start": 0}}
+    document["predicate"]["answers"] = {"data": numbers, "dtype": "int64", "shape": [count]}
+    (folder / "bad.json").write_bytes(signed(document, key))
+    return ["check", "bad.json"]
 
 
 @case

@@ -18,6 +18,7 @@ SMALL = (
     *("a_million_pictures_at_a_time", "as_many_pictures_as_a_number_can_be"),
     *("an_endless_input_beside_the_pictures", "answers_in_many_layouts", "a_loop_without_end"),
     *("triggers_of_ten_gigabytes", "a_million_small_triggers", "a_text_of_67_million_words"),
+    *("one_trigger_of_classes_without_number", "two_answers_of_classes_without_number"),
     *("classes_without_number", "lists_in_lists", "secret_images_of_four_gigabytes"),
 )
 CPU_SECONDS = 15
