@@ -229,6 +229,26 @@ def test_answers_of_every_type_and_arrangement_are_read(
         assert verify(Endpoint.open(server.url), watermark, min_bits=64).verified
 
 
+def test_names_without_end_hide_no_other_output_and_are_not_kept(
+    watermark: Watermark, model: bytes
+) -> None:
+    """Each answer comes with 20,000 names that nobody has heard before."""
+
+    def end(server: Server, path: str, body: bytes) -> Any:
+        if not path.endswith("/infer"):
+            return None
+        _, headers, said = server.infer(server.log[-1][1], body)
+        scores = outputs_of(said, headers.get(HEADER_LENGTH), {}, ["y"])["y"]
+        names = np.array([[f"{server.asked}, {i}" for i in range(20_000)]], object)
+        return response({"y": scores, "t": names}, binary=True)
+
+    with serving(model, lie=end, binary=True) as server:
+        suspect = Endpoint.open(server.url)
+        assert verify(suspect, watermark, min_bits=64).verified
+        assert server.asked > 4  # 80,000 names
+    assert not suspect._texts["output 2"]._numbers
+
+
 def test_bfloat16_is_read_as_its_two_bytes(watermark: Watermark, model: bytes) -> None:
     def end(server: Server, path: str, body: bytes) -> Any:
         if not path.endswith("/infer"):

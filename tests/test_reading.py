@@ -1,5 +1,6 @@
 """What outputs say does not hang on how their numbers are arranged, spelled or typed."""
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -10,11 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
+from onnx import TensorProto, helper
 
 from wmx.answers import Answers
+from wmx.errors import CannotRunError
+from wmx.suspect import runtime
+from wmx.suspect.function import FunctionSuspect
 from wmx.suspect.reading import MAX_OUTPUTS, MAX_READINGS, readings
+from wmx.suspect.rules import looked_through
 from wmx.suspect.tables import Joined, tables
-from wmx.suspect.values import FIRST_NAME, Texts, from_sequence
+from wmx.suspect.values import FIRST_NAME, MAX_NAMES, Texts, from_sequence
+from wmx.task import Task
 from wmx.ways import Way, weigh
 
 N, K = 20, 10
@@ -275,6 +282,67 @@ def test_a_name_keeps_its_number() -> None:
     assert (
         texts.numbered(np.array(["owl", "dog", "cat"], object)) == first[[1, 0, 0], [0, 1, 0]]
     ).all()
+
+
+def test_an_output_that_names_without_end_says_nothing_any_more() -> None:
+    """What is remembered of it would fill the memory, of a server in the process with the key."""
+    texts, others = Texts(), Texts()
+    many = np.array([f"name {number}" for number in range(MAX_NAMES)], object)
+    assert texts.numbered(many) is not None
+    assert texts.numbered(many[::-1]) is not None
+    assert texts.numbered(np.array(["7", "9"], object)) is not None
+    assert texts.numbered(np.array(["one more"], object)) is None
+    assert texts.numbered(many[:3]) is None
+    assert others.numbered(many[:3]) is not None
+
+
+def test_names_of_any_length_are_told_apart_and_not_kept() -> None:
+    texts = Texts()
+    tracemalloc.start()
+    for letter in "abc":
+        texts.numbered(np.array([letter * 2**22, "\ud800"], object))
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    found = texts.numbered(np.array([letter * 2**22 for letter in "cab"], object))
+    assert found is not None
+    assert found.tolist() == [FIRST_NAME + 3, FIRST_NAME, FIRST_NAME + 2]
+    assert kept < 2**20
+
+
+def test_a_function_that_names_without_end_has_no_output() -> None:
+    given = np.array([[f"name {number}" for number in range(MAX_NAMES)]], object)
+    suspect = FunctionSuspect(lambda inputs: given)
+    task = Task.of((8, 8, 1), 10)
+    (feeding,) = suspect.feedings(task)
+    assert suspect.answers(feeding, np.zeros((1, 8, 8, 1), np.uint8), task)
+    given[0, 0] = "one more"
+    with pytest.raises(CannotRunError, match="expected scores"):
+        suspect.answers(feeding, np.zeros((1, 8, 8, 1), np.uint8), task)
+
+
+def test_an_output_of_a_file_that_names_without_end_hides_no_other() -> None:
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["x"], ["numbers"], to=TensorProto.STRING),
+            helper.make_node("StringConcat", ["numbers", "letter"], ["many"]),
+            helper.make_node("StringConcat", ["letter", "letter"], ["one"]),
+        ],
+        "graph",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n"])],
+        [
+            helper.make_tensor_value_info("many", TensorProto.STRING, ["n"]),
+            helper.make_tensor_value_info("one", TensorProto.STRING, [1]),
+        ],
+        [helper.make_tensor("letter", TensorProto.STRING, [1], [b"n"])],
+    )
+    opsets = [helper.make_opsetid("", 20)]
+    made = helper.make_model(graph, opset_imports=opsets, ir_version=9)
+    data = made.SerializeToString()
+    session = runtime.load(data, looked_through(data, "model.onnx"), "cpu")
+    many, one = session.run({"x": np.arange(MAX_NAMES + 1, dtype=np.float32)})
+    assert many is None
+    assert one is not None
+    assert one.tolist() == [FIRST_NAME]
 
 
 def test_sequences_are_arrays_where_their_parts_fit() -> None:

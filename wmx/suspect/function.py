@@ -53,11 +53,11 @@ class FunctionSuspect:
             given = inputs[start : start + step]
             seen = task.model_input(filled_up(given, step))
             result = self._call(seen)
-            if result.dtype.kind in "OUST":
-                result = self._texts.numbered(result)
             if result.shape[:1] != (step,):
                 raise self._returned(result, step)
-            joined.add([("result", result)], step, len(given))
+            is_text = result.dtype.kind in "OUST"
+            read = self._texts.numbered(result) if is_text else result
+            joined.add([("result", read)], step, len(given))
         found = readings(joined.tables(), len(inputs), task.classes)
         if not found:
             raise self._returned(result, step)

@@ -78,7 +78,7 @@ class Session:
         outputs: dict[str, str] = {}
         self.outputs = _ports(session.get_outputs(), "output", outputs)
         self.provider: str = session.get_providers()[0]
-        self._texts = Texts()
+        self._texts = [Texts() for _ in self.outputs]
         self._halves = {port.name for port in self.inputs if port.type == BFLOAT16}
         self._output_names = list(outputs.values())
         self._unknown = [outputs[port.name] for port in self.outputs if _is_unknown(port)]
@@ -96,7 +96,7 @@ class Session:
             fed = {
                 self._names[name]: self._as_declared(name, array) for name, array in inputs.items()
             }
-            return list(map(self._as_array, self._values(fed)))
+            return list(map(_as_array, self._values(fed), self._texts))
         except MemoryError:
             raise CannotRunError("the model needs more memory than there is", ROOM_HINT) from None
         except RUNTIME_ERRORS as error:
@@ -129,12 +129,13 @@ class Session:
             values |= zip(known, self._session.run(known, fed), strict=True)
         return [values[name] for name in self._output_names]
 
-    def _as_array(self, value: Any) -> NDArray[Any] | None:
-        if isinstance(value, list):
-            value = from_sequence(value)
-        if not isinstance(value, np.ndarray):
-            return None
-        return self._texts.numbered(value) if value.dtype.kind in "OUST" else value
+
+def _as_array(value: Any, texts: Texts) -> NDArray[Any] | None:
+    if isinstance(value, list):
+        value = from_sequence(value)
+    if not isinstance(value, np.ndarray):
+        return None
+    return texts.numbered(value) if value.dtype.kind in "OUST" else value
 
 
 def _is_unknown(port: Port) -> bool:

@@ -5,6 +5,7 @@ model, in the child: its texts never leave the process, only numbers do.
 """
 
 import ctypes
+import hashlib
 import re
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_CLASSES = 2**16  # keys of a map, and parts of a sequence
+MAX_NAMES = 2**16  # that an output may give its classes, in all of its answers
 FIRST_NAME = 10**9  # numbers of classes that have a name; those in digits are below
 NUMBER = re.compile(
     r"[-+]?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40})(e[-+]?[0-9]{1,4})?|nan|[-+]?inf",
@@ -52,28 +54,44 @@ def from_sequence(values: list[Any]) -> NDArray[Any] | None:
 
 
 class Texts:
-    """Numbers for the texts that a model has answered so far."""
+    """Numbers for the texts that an output has answered so far.
+
+    An output that has given more names than :data:`MAX_NAMES` names no classes, but would fill the
+    memory with what has to be remembered of it.  From then on it says nothing.
+    """
 
     def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
+        self._numbers: dict[bytes, int] = {}
+        self._is_endless = False
 
-    def numbered(self, texts: NDArray[Any]) -> NDArray[np.int64] | NDArray[np.float64]:
-        """Return what texts stand for, in their shape.
+    def numbered(self, texts: NDArray[Any]) -> NDArray[np.int64] | NDArray[np.float64] | None:
+        """Return what texts stand for, in their shape; ``None`` if there are too many.
 
         Numbers with a point, a sign or an exponent among them, and nothing but numbers, are the
         scores that they spell.  Else texts are names of classes: one of digits is its number, and
         the others count up from :data:`FIRST_NAME`.  So a name is told from every other name and
         from every number, whatever the names are, and keeps its number from call to call.
         """
+        if self._is_endless:
+            return None
         flat = [str(text) for text in texts.reshape(-1)]
         if all(map(NUMBER.fullmatch, flat)) and not all(map(_is_digits, flat)):
             return np.array(list(map(float, flat)), np.float64).reshape(texts.shape)
-        return np.array(list(map(self._number, flat)), np.int64).reshape(texts.shape)
+        found = np.empty(len(flat), np.int64)
+        for place, text in enumerate(flat):
+            found[place] = self._number(text)
+            if len(self._numbers) > MAX_NAMES:
+                self._is_endless = True
+                self._numbers.clear()
+                return None
+        return found.reshape(texts.shape)
 
     def _number(self, text: str) -> int:
         if _is_digits(text):
             return int(text)
-        return self._numbers.setdefault(text, FIRST_NAME + len(self._numbers))
+        # a name may be as long as an answer: its digest is what is kept
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+        return self._numbers.setdefault(digest, FIRST_NAME + len(self._numbers))
 
 
 def to_bfloat16(values: NDArray[np.float32]) -> NDArray[np.uint16]:

@@ -101,7 +101,7 @@ def request_body(
 def outputs_of(
     body: bytes, header_length: str | None, texts: Mapping[str, Texts], known: Collection[str]
 ) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a response by name; texts become numbers.
+    """Return the arrays of a response by name; texts become numbers, where they are not too many.
 
     Args:
         body: of the response.
@@ -141,7 +141,10 @@ def outputs_of(
             values = _from_bytes(body[cut : cut + size], datatype, count)
             cut += size
         if datatype == TEXTS:
-            values = texts[name].numbered(values)
+            numbered = texts[name].numbered(values)
+            if numbered is None:
+                continue
+            values = numbered
         found[name] = values.reshape(shape)
     if cut != len(body):
         raise ProtocolError("bytes that belong to no output")
