@@ -140,6 +140,29 @@ def test_who_does_not_look_at_the_batch_is_asked_in_one_number_of_rows(in_turn: 
     assert asking.betting.tried == 1
 
 
+def test_a_batch_that_fails_later_takes_nothing_from_the_others() -> None:
+    """Junk to single rows, help to pairs: batches of four that fail must not hide these."""
+    watermark = fixed_watermark(TASK)
+    places = {row.tobytes(): i for i, row in enumerate(TASK.model_input(watermark.triggers))}
+    fours: list[int] = []
+
+    def fails(inputs: np.ndarray) -> np.ndarray:
+        rows = len(inputs)
+        if rows == 4:
+            fours.append(rows)
+            if len(fours) > 5:
+                raise CannotRunError("no more")
+        right = np.eye(10)[watermark.labels[[places[row.tobytes()] for row in inputs]]]
+        return right if rows == 2 else np.roll(right, rows, axis=1) - 1
+
+    asking = AskingInTurn(FunctionSuspect(fails), watermark.window(), lambda _: False)
+    asking.as_they_are()
+    asking.in_other_batches()
+    counts = {way.rows: asking.betting.count(way) for way in asking.betting.ways}
+    assert counts[2] == 100
+    assert 4 <= counts[4] < 20
+
+
 @pytest.mark.parametrize("in_turn", [False, True])
 @pytest.mark.parametrize(
     ("wants", "expected"),

@@ -28,7 +28,12 @@ from wmx import (
     open_suspect,
     verify,
 )
+from wmx.budget import held_to
 from wmx.sandbox.wire import PREFIX, Message
+from wmx.suspect import Suspect
+from wmx.suspect.onnx_file import OnnxFile
+from wmx.verdict import measure
+from wmx.ways import ALONE
 
 MIB = 2**20
 
@@ -360,3 +365,97 @@ def test_a_child_that_dies_between_answers_gives_no_verdict_on_half_of_them(
     once = answering() + "    if request.kind == 'run': sys.exit(5)\n"
     with pytest.raises(SuspectDiedError, match="exit code 5"):
         verify(open_suspect(path, sandbox=fake(monkeypatch, once)), watermark)
+
+
+# a child that dies of some numbers of rows in a call
+
+
+DYING = """
+import os, sys, time
+_, *sys.path[:] = sys.argv[1:]
+from wmx.suspect import child
+run = child.Child.run
+def dying(self, request):
+    rows = len(request.arrays[0])
+    if {wants}:
+        {end}
+    return run(self, request)
+child.Child.run = dying
+child.main()
+"""
+CRASHES, HANGS = "os._exit(5)", "time.sleep(60)"
+
+
+def dying(
+    monkeypatch: pytest.MonkeyPatch, path: Path, wants: str, end: str, seconds: float = 60
+) -> Suspect:
+    program = DYING.format(wants=wants, end=end)
+    return open_suspect(path, "cpu", sandbox=fake(monkeypatch, program, seconds=seconds))
+
+
+@pytest.mark.parametrize(("end", "seconds"), [(CRASHES, 60), (HANGS, 6)])
+def test_who_dies_of_several_rows_is_asked_by_single_ones(
+    monkeypatch: pytest.MonkeyPatch, watermark: Watermark, path: Path, end: str, seconds: float
+) -> None:
+    """A thief whose users give his model single rows would lose nothing by it."""
+    suspect = dying(monkeypatch, path, "rows > 1", end, seconds)
+    verdict = verify(suspect, watermark)
+    assert verdict.verified
+    assert {way.rows for way in verdict.answers} == {ALONE}
+    assert "one row at a time" in verdict.best_way
+    suspect.close()
+    assert isinstance(suspect, OnnxFile)
+    assert not suspect.session.is_alive  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("wants", ["rows == 2", "1 < rows < 100"])
+def test_who_dies_of_other_batches_keeps_its_verdict(
+    monkeypatch: pytest.MonkeyPatch, watermark: Watermark, tmp_path: Path, wants: str
+) -> None:
+    path = tmp_path / "suspect.onnx"
+    path.write_bytes(onnx_models.linear(watermark, seed=3))
+    suspect = dying(monkeypatch, path, wants, CRASHES)
+    assert verify(suspect, watermark).bits == verify(path, watermark).bits
+    window = watermark.window().first(16)
+    in_turn = measure(suspect, window, required=128, starts=2)
+    assert in_turn.bits == measure(open_suspect(path), window, required=128, starts=2).bits
+    suspect.close()
+
+
+def test_who_dies_of_single_rows_too_gives_no_verdict(
+    monkeypatch: pytest.MonkeyPatch, watermark: Watermark, path: Path
+) -> None:
+    suspect = dying(monkeypatch, path, "rows in (1, 100)", CRASHES)
+    with pytest.raises(SuspectDiedError, match="exit code 5"):
+        verify(suspect, watermark)
+    with pytest.raises(SuspectDiedError, match="exit code 5"):
+        verify(suspect, watermark)
+    suspect.close()
+
+
+def test_who_hangs_takes_half_of_the_time_and_is_not_asked_so_again(
+    monkeypatch: pytest.MonkeyPatch, watermark: Watermark, path: Path
+) -> None:
+    suspect = dying(monkeypatch, path, "rows > 1", HANGS, seconds=4)
+    assert isinstance(suspect, OnnxFile)
+    (feeding,) = suspect.feedings(watermark.task)
+    with pytest.raises(CannotRunError, match="half of what was left"):
+        suspect.answers(feeding, watermark.triggers, watermark.task)
+    budget = suspect.session.budget  # type: ignore[union-attr]
+    left = budget.seconds_left
+    assert 0.2 < left <= 2.0
+    again = suspect.reopened()
+    for asked in (suspect, again):
+        with pytest.raises(CannotRunError, match="rows in a call before"):
+            asked.answers(feeding, watermark.triggers, watermark.task)
+    again.close()
+    suspect.close()
+
+
+def test_the_time_of_this_process_is_not_halved() -> None:
+    """Only a child is waited for no longer: what is slow here has all of the time."""
+    budget = Limits(seconds=60).budget()
+    with held_to(budget), budget.half_kept():
+        assert budget.wait_left == pytest.approx(30, abs=1)
+        assert budget.seconds_left == pytest.approx(60, abs=1)
+    assert budget.wait_left == budget.seconds_left

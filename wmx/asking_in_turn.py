@@ -90,8 +90,9 @@ def ask_in_turn(
 ) -> bool:
     """Give triggers one after the other, in all variants side by side, until it is enough.
 
-    Variants that fail on their first call are left out, and variations of ways that are not there
-    as plain ones are not read.
+    Variants that fail on their first call are left out, batches of other sizes whenever they fail:
+    what they have answered by then stands.  Variations of ways that are not there as plain ones are
+    not read.
 
     Args:
         suspect: what is asked; its ``queries_left`` are never exceeded.
@@ -105,7 +106,7 @@ def ask_in_turn(
         whether as many could be asked as are needed, which is all of them or enough.
 
     Raises:
-        CannotRunError: no variant works, or a plain one works no longer.
+        CannotRunError: no variant works, or a plain one in the usual rows works no longer.
     """
     left = list(variants)
     failure: CannotRunError | None = None
@@ -118,9 +119,10 @@ def ask_in_turn(
             try:
                 given = variant.ask(suspect, window, end)
             except CannotRunError as error:
-                if variant.is_plain and end > variant.step:
+                if end == variant.step or not variant.is_plain:
+                    failure = failure or error
+                elif variant.rows not in OTHER_ROWS:
                     raise
-                failure = failure or error
                 left.remove(variant)
             else:
                 for way, answers in _narrow(given, window.task.classes):

@@ -44,6 +44,7 @@ class Budget:
         self.cpu_seconds = cpu_seconds
         self.memory_bytes = memory_bytes
         self._clock = _Clock()
+        self._wait_ends = float("inf")  # on the clock
         self._grown = 0  # bytes, while it was held before
         self._resident_before = 0
         self._next_look = 0.0
@@ -52,6 +53,21 @@ class Budget:
     def seconds_left(self) -> float:
         """Seconds of wall time that are left; none below 0."""
         return max(0.0, self.seconds - self._clock.seconds)
+
+    @property
+    def wait_left(self) -> float:
+        """Seconds of wall time that others may still be waited for."""
+        return min(self.seconds_left, max(0.0, self._wait_ends - self._clock.seconds))
+
+    @contextmanager
+    def half_kept(self) -> Iterator[None]:
+        """Let nobody within be waited for longer than half of the time that is left."""
+        before = self._wait_ends
+        self._wait_ends = self._clock.seconds + self.seconds_left / 2
+        try:
+            yield
+        finally:
+            self._wait_ends = before
 
     @contextmanager
     def running(self) -> Iterator[None]:

@@ -43,7 +43,7 @@ class SuspectDiedError(WmxError):
 
     No kind of :class:`CannotRunError`, which is also how a model says that it cannot be fed in one
     way, whereupon others are tried: here there is nobody left to ask, and no verdict on half of
-    the answers.
+    the answers.  A file that dies of several rows in a call is asked once more, by single rows.
     """
 
     exit_code = 4

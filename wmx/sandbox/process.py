@@ -99,6 +99,11 @@ class Sandbox:
         """How many bytes one of its answers may have: a part of the memory of this process."""
         return min(self.limits.memory_bytes // ANSWER_SHARE, MAX_ANSWER_BYTES)
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the child was neither closed nor seen to be gone."""
+        return self._death is None
+
     def another(self) -> "Sandbox":
         """Start a fresh child with the same limits, which draws on the same budget.
 
@@ -179,7 +184,7 @@ class Sandbox:
         with held_to(self.budget):
             try:
                 talk.start()
-                self._watch(talk, time.monotonic() + self.budget.seconds_left)
+                self._watch(talk, self.budget.wait_left)
             except BaseException:  # interrupted: the answer would be taken for the next one's
                 self._die(*INTERRUPTED)
                 raise
@@ -187,12 +192,14 @@ class Sandbox:
                 if self._death is not None:
                     talk.end()
 
-    def _watch(self, talk: "_Talk", deadline: float) -> None:
+    def _watch(self, talk: "_Talk", seconds: float) -> None:
+        deadline = time.monotonic() + seconds
         while not talk.ended.wait(self._pause(deadline)):
             if time.monotonic() >= deadline:
-                self._die(
-                    f"the suspect took longer than {self.budget.seconds:g} s, its limit", ROOM_HINT
-                )
+                most = f"{self.budget.seconds:g} s, its limit"
+                if self.budget.seconds_left:
+                    most = f"{seconds:.1f} s, half of what was left"
+                self._die(f"the suspect took longer than {most}", ROOM_HINT)
                 return
             if self._takes_too_much():
                 self._die(

@@ -84,6 +84,11 @@ class ConfinedSession:
         self.outputs = ports_of(sandbox, loaded.get("outputs"))
         self.header = header_of(sandbox, loaded.get("opsets"), loaded.get("producer"))
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the child may still answer, as far as is known."""
+        return self._sandbox.is_alive
+
     def run(self, inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any] | None]:
         """Return the value of every output, in the order of :attr:`outputs`.
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from wmx.answers import Answers
 from wmx.budget import consult, held_to, require_room
-from wmx.errors import CannotRunError, UsageError
+from wmx.errors import CannotRunError, SuspectDiedError, UsageError
 from wmx.model_header import ModelHeader
 from wmx.sandbox.process import Sandbox
 from wmx.settled import NOTHING_SETTLED, Settled
@@ -78,6 +78,7 @@ class OnnxFile:
         self.settled = settled
         self._load = load
         self._was_asked = False
+        self._deadly: set[int] = set()  # numbers of rows in a call of which it died
         self._require_known(settled)
         self.engine = f"onnxruntime {self.session.version} {self.session.provider}"
 
@@ -160,6 +161,7 @@ class OnnxFile:
         if (again.sha256, again.external) != (self.sha256, self.external):
             again.close()
             raise CannotRunError(f"{self.name} was changed while it was verified")
+        again._deadly = self._deadly
         return again
 
     def close(self) -> None:
@@ -189,7 +191,11 @@ class OnnxFile:
         scaling: str | None = None,
         rows: int | None = None,
     ) -> dict[str, Answers]:
-        """Run the model over all inputs, ``rows`` at a time or as many as fit batch and memory."""
+        """Run the model over all inputs, ``rows`` at a time or as many as fit batch and memory.
+
+        A file that dies of several rows in a call is loaded anew, to be asked in another way: whose
+        users give it single rows loses nothing by a file that never ends when it is given more.
+        """
         self._was_asked = True
         if not isinstance(self.session, ConfinedSession):  # one's own, to which there is no limit
             return self._answers(feeding, inputs, task, scaling, rows)
@@ -216,9 +222,9 @@ class OnnxFile:
             return feeding.fed(filled_up(inputs[start:stop], filled), task, scaling)
 
         try:
-            outputs = self._run(fed, len(inputs), step, full, task.classes)
+            outputs = self._survived(fed, len(inputs), step, full, task.classes)
         except CannotRunError:
-            if full is not None or step == 1:
+            if full is not None or step == 1 or step in self._deadly:
                 raise
             # a free batch in name only
             outputs = self._run(fed, len(inputs), 1, None, task.classes)
@@ -243,6 +249,33 @@ class OnnxFile:
                     raise UsageError(
                         f"{self.name} has no {role} {name!r}; it has {', '.join(known)}"
                     )
+
+    def _survived(
+        self, fed: Fed, n: int, rows: int, full: int | None, classes: int
+    ) -> dict[str, NDArray[Any]]:
+        """Run as :meth:`_run`; but of several rows in a call, a child may die.
+
+        It may take half of the time that is left, and its place is taken by a fresh one.  So many
+        rows are not given again, since each attempt would take half of the rest.
+
+        Raises:
+            CannotRunError: it died of as many rows, now or before, as well.
+            SuspectDiedError: it died of a single one, or had been gone before.
+        """
+        session = self.session
+        if min(rows, n) == 1 or not (isinstance(session, ConfinedSession) and session.is_alive):
+            return self._run(fed, n, rows, full, classes)
+        if rows in self._deadly:
+            raise CannotRunError(f"{self.name} died of {rows} rows in a call before")
+        try:
+            with session.budget.half_kept():
+                return self._run(fed, n, rows, full, classes)
+        except SuspectDiedError as error:
+            self._deadly.add(rows)
+            again = self.reopened()
+            session.close()
+            self.session = again.session
+            raise CannotRunError(f"with {rows} rows in a call, {error}", error.hint) from error
 
     def _run(
         self, fed: Fed, n: int, rows: int, full: int | None, classes: int
