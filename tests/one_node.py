@@ -220,6 +220,47 @@ add(
     outputs=[(part, FLOAT, ["n", 5]) for part in ("y", "z")],
 )
 
+# More rows than inputs.
+
+for place, pads in (("before", [1, 0, 0, 0]), ("behind", [0, 0, 1, 0])):
+    add(
+        f"a row of zeros {place} the others",
+        op("Pad", "s pads", "y"),
+        shape=[None, CLASSES],
+        pads=np.array(pads),
+    )
+add("all rows twice", op("Tile", "s r", "y"), shape=[None, CLASSES], r=np.array([2, 1]))
+for place, order in (("before", "junk s"), ("behind", "s junk")):
+    add(
+        f"as many rows of junk {place} the others",
+        op("MatMul", "flat noise", "junk"),
+        op("Concat", order, "y", axis=0),
+        shape=[None, CLASSES],
+        noise=noise(CLASSES),
+    )
+    add(
+        f"three rows of junk {place} the others",
+        op("Concat", order, "y", axis=0),
+        shape=[None, CLASSES],
+        junk=noise(CLASSES)[:3],
+    )
+add(
+    "class numbers and one more",
+    op("ArgMax", "s", "top", axis=1, keepdims=0),
+    op("Concat", "one top", "y", axis=0),
+    element=INT64,
+    shape=[None],
+    one=np.array([3]),
+)
+add(
+    "class numbers twice",
+    op("ArgMax", "s", "top", axis=1, keepdims=0),
+    op("Tile", "top r", "y"),
+    element=INT64,
+    shape=[None],
+    r=np.array([2]),
+)
+
 # Other scores.
 
 add("turned around", op("Gather", "s at", "y", axis=1), at=np.arange(CLASSES)[::-1].copy())

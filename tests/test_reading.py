@@ -77,6 +77,26 @@ def test_inputs_that_fill_up_a_batch_do_not_count(how: str) -> None:
     assert says_the_classes(found)
 
 
+@pytest.mark.parametrize("more", [1, 2, 3, 20])
+@pytest.mark.parametrize("rows", [1, 7, 20])
+@pytest.mark.parametrize("before", [True, False])
+def test_more_rows_than_inputs_hide_no_scores(more: int, rows: int, before: bool) -> None:
+    joined = Joined(N, K)
+    for start in range(0, N, rows):
+        chunk = SCORES[start : start + rows]
+        junk = DRAW.normal(0, 1e3, (more, K)).astype(np.float32)
+        together = np.concatenate([junk, chunk] if before else [chunk, junk])
+        joined.add([("y", together)], len(chunk), len(chunk))
+    assert says_the_classes(readings(joined.tables(), N, K))
+
+
+def test_outputs_of_many_tables_do_not_hide_another() -> None:
+    joined = Joined(N, K)
+    decoys = [(f"y{i}", np.zeros((2 * N, N, N))) for i in range(7)]
+    joined.add([*decoys, ("y", SCORES)], N, N)
+    assert says_the_classes(readings(joined.tables(), N, K))
+
+
 def test_what_is_usual_is_read_in_one_way() -> None:
     """Each more costs its share."""
     for array in (SCORES, SCORES[:, None], SCORES[..., None, None], TOP, TOP[:, None]):
@@ -92,9 +112,11 @@ def test_what_is_usual_is_read_in_one_way() -> None:
     st.integers(1, 6),
 )
 def test_every_table_holds_the_numbers_of_its_output(array: NDArray[Any], rows: int) -> None:
-    for _, table in tables(array, rows):
-        assert table.shape == (rows, array.size // rows)
-        assert sorted(table.reshape(-1).tobytes()) == sorted(array.tobytes())
+    parts = {" first rows": array[:rows], " last rows": array[-rows:]} if array.ndim else {}
+    for words, table in tables(array, rows):
+        part = parts.get(words, array)
+        assert table.shape == (rows, part.size // rows)
+        assert sorted(table.reshape(-1).tobytes()) == sorted(part.tobytes())
 
 
 def test_outputs_that_change_their_columns_are_left_out() -> None:

@@ -3,9 +3,11 @@
 How a model arranges its numbers must not decide whether they are read: a transposition, a reshaping
 or an axis more is one node.  So every axis that is as long as there are inputs is taken for theirs
 once, and so is the order in memory, in which an output that was flattened still has one input after
-the other.
+the other.  And where more rows come back than were given, as after a padding or a repetition, those
+of the inputs may be the first or the last ones: who asks about one input reads ``out[0]``.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -17,12 +19,8 @@ MAX_COLUMNS = 2**15  # of a table that was no [N, C] before
 
 
 def may_be_a_table(value: NDArray[Any], rows: int) -> bool:
-    """Say whether an output has the same count of numbers for each of ``rows`` inputs."""
-    if not value.ndim or not value.size or not rows or value.size % rows:
-        return False
-    if rows == 1 and value.ndim > 1 and 1 not in value.shape:  # answers to other inputs
-        return False
-    return _is_plain(value, rows) or value.size // rows <= MAX_COLUMNS
+    """Say whether an output can be read as numbers for each of ``rows`` inputs."""
+    return _is_shared_out(value, rows) or _has_rows_beside(value, rows)
 
 
 def tables(value: NDArray[Any], rows: int) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -31,8 +29,15 @@ def tables(value: NDArray[Any], rows: int) -> Iterator[tuple[str, NDArray[Any]]]
     The words are ``""`` for the order in memory, which is the usual one, with the inputs first; and
     the first table is the likeliest.
     """
-    if not may_be_a_table(value, rows):
-        return
+    if _is_shared_out(value, rows):
+        yield from _of_all_numbers(value, rows)
+    if _has_rows_beside(value, rows):
+        yield " first rows", value[:rows].reshape(rows, -1)
+        yield " last rows", value[-rows:].reshape(rows, -1)
+
+
+def _of_all_numbers(value: NDArray[Any], rows: int) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield the tables in which every number of an output belongs to one of the inputs."""
     usual = value.reshape(rows, -1)
     if rows > 1 and value.size == max(value.shape) > rows:  # flattened: in which order?
         yield "", usual
@@ -87,10 +92,19 @@ class Joined:
                 parts.append(table.copy())  # lets go of the message that it lies in
 
     def tables(self) -> dict[str, NDArray[Any]]:
-        """Return those that every call gave, [n, C], by the output's name and the words."""
+        """Return those that every call gave, [n, C], by the output's name and the words.
+
+        The first table of each output comes before the second of any: where only some are read, an
+        output with many hides no other.
+        """
         parts = self._parts or {}
         found: dict[str, NDArray[Any]] = {}
+        seen: Counter[str] = Counter()
+        places = {}
         for name, words in parts:
+            places[name, words] = seen[name]
+            seen[name] += 1
+        for name, words in sorted(parts, key=lambda key: places[key]):
             text = f"{name}{words}"
             while text in found or (words and (text, "") in parts):  # another output's name
                 text += "'"
@@ -106,6 +120,26 @@ class Joined:
             if left >= 0:
                 kept.add(key)
         return [key for key in found if key in kept]
+
+
+def _is_shared_out(value: NDArray[Any], rows: int) -> bool:
+    """Say whether an output has the same count of numbers for each of ``rows`` inputs."""
+    if not value.ndim or not value.size or not rows or value.size % rows:
+        return False
+    if rows == 1 and value.ndim > 1 and 1 not in value.shape:  # answers to other inputs
+        return False
+    return _is_plain(value, rows) or value.size // rows <= MAX_COLUMNS
+
+
+def _has_rows_beside(value: NDArray[Any], rows: int) -> bool:
+    """Say whether an output has rows, and more of them than there are inputs.
+
+    One axis alone holds the numbers of a single input, and no rows.
+    """
+    fewest_axes = 2 if rows == 1 else 1
+    if value.ndim < fewest_axes or not value.size or not 0 < rows < len(value):
+        return False
+    return _is_plain(value[:rows], rows) or value[0].size <= MAX_COLUMNS
 
 
 def _is_plain(value: NDArray[Any], rows: int) -> bool:
