@@ -181,11 +181,16 @@ def _model(
     return _serialised(graph, opset)
 
 
-def _input_shape(watermark: Watermark, layout: str, batch: int | None) -> list[Any]:
+def shape_in(watermark: Watermark, layout: str) -> tuple[int, ...]:
+    """The shape of one input in a layout."""
     shape = watermark.task.shape
     if len(shape) == 3:
-        shape = tuple(shape[axis] for axis in LAYOUT_AXES[layout])
-    return [batch or "n", *shape]
+        return tuple(shape[axis] for axis in LAYOUT_AXES[layout])
+    return shape
+
+
+def _input_shape(watermark: Watermark, layout: str, batch: int | None) -> list[Any]:
+    return [batch or "n", *shape_in(watermark, layout)]
 
 
 def _flat(inputs: NDArray[Any], layout: str) -> NDArray[np.float64]:

@@ -211,12 +211,121 @@ def test_what_fits_as_it_is_is_not_bent(grey: Watermark, colour: Watermark) -> N
 
 
 @pytest.mark.parametrize(
-    "shape", [(None, 5, 64, 64), (None, 3, 2, 2), (None, 3, 9000, 9000), (None, 7), (None,), ()]
+    "shape", [(None, 5, 64, 64), (None, 3, 2, 2), (None, 3, 9000, 9000), (None, 7), (None,)]
 )
 def test_what_is_no_image_input_is_not_bound(
     grey: Watermark, shape: tuple[int | None, ...]
 ) -> None:
     assert names(grey.task, shape) == []
+
+
+def with_axes_before(model: bytes, watermark: Watermark, shape: list[Any], order: Any) -> bytes:
+    """Take a colour image of another arrangement, whose axes in ``order`` are channels first."""
+    height, width, channels = watermark.task.shape
+    nodes = [
+        helper.make_node("Transpose", ["raw"], ["turned"], perm=order),
+        helper.make_node("Reshape", ["turned", "own"], ["x"]),
+    ]
+    own = np.array([-1, channels, height, width], np.int64)
+    return onnx_models.with_nodes_before(model, nodes, {"own": own}, shape=shape)
+
+
+@pytest.mark.parametrize(
+    ("shape", "order", "way"),
+    [
+        ([3, 9, 11], [0, 1, 2], "CHW"),
+        ([9, 11, 3], [2, 0, 1], "HWC"),
+        (["h", "w", 3], [2, 0, 1], "HWC"),
+        ([3, 9, 11, 1], [3, 0, 1, 2], "CHW"),
+        ([297], [0], "(CHW)"),
+    ],
+)
+def test_an_image_without_a_batch_is_bound(
+    colour: Watermark, tmp_path: Path, shape: list[Any], order: list[int], way: str
+) -> None:
+    model = with_axes_before(onnx_models.knows_labels(colour), colour, shape, order)
+    verdict = verify(written(tmp_path, model), colour)
+    assert verdict.bits > 300
+    assert verdict.best_way.startswith(way)
+
+
+def test_a_shape_without_a_batch_is_tried_where_no_other_fits(
+    grey: Watermark, colour: Watermark
+) -> None:
+    assert names(grey.task, (12, 10)) == ["HW"]
+    assert names(grey.task, (1, 12, 10)) == ["NHW"]
+    assert names(grey.task, (120,)) == ["(CHW)"]
+    assert names(colour.task, (3, 64, 64)) == ["CHW 64x64 bilinear", "CHW 64x64 nearest"]
+    assert names(colour.task, (3, None, None)) == ["CHW"]
+    table = Task.of((3,), 2, kind="features")
+    assert names(table, (3,)) == names(table, (None,)) == ["F"]
+    assert names(table, (1,), (1,), (1,)) == ["F"]
+    tokens = Task.of((24,), 4, kind="tokens")
+    assert names(tokens, (24,), kind="tensor(int64)") == ["L"]
+    assert names(tokens, (24, 1), kind="tensor(int64)") == ["L"]
+    masked = names(tokens, (None,), (None,), kind="tensor(int64)")
+    assert masked == [f"L {a}=inputs {b}={what}" for a, b in ("ab", "ba") for what in ("mask", "0")]
+
+
+def test_what_stands_beside_an_input_without_a_batch_has_none_either() -> None:
+    task = Task.of((4,), 4, kind="tokens")
+    ports = [Port("ids", "tensor(int32)", (6,)), Port("mask", "tensor(bool)", (6,))]
+    train = Port("train", "tensor(bool)", ())
+    (feeding,) = feedings([*ports, train], task)[:1]
+    fed = feeding.fed(np.array([[5, 6, 7, 8]]), task)
+    assert {name: array.tolist() for name, array in fed.items()} == {
+        "ids": [5, 6, 7, 8, 0, 0],
+        "mask": [True, True, True, True, False, False],
+        "train": False,
+    }
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_an_input_of_unknown_rank_is_given_what_is_usual(
+    colour: Watermark, tmp_path: Path, layout: str
+) -> None:
+    proto = onnx.load_from_string(onnx_models.knows_labels(colour, layout=layout))
+    proto.graph.input[0].type.tensor_type.ClearField("shape")
+    axes = np.array([-1, *onnx_models.shape_in(colour, layout)], np.int64)
+    proto.graph.initializer.append(numpy_helper.from_array(axes, "axes"))
+    proto.graph.node.insert(0, helper.make_node("Reshape", ["x", "axes"], ["shaped"]))
+    proto.graph.node[1].input[0] = "shaped"
+    assert verify(written(tmp_path, proto.SerializeToString()), colour).bits > 300
+
+
+def test_an_optional_input_is_bound(colour: Watermark, tmp_path: Path) -> None:
+    proto = onnx.load_from_string(onnx_models.knows_labels(colour))
+    inside = helper.make_optional_type_proto(proto.graph.input[0].type)
+    proto.graph.input[0].CopyFrom(helper.make_value_info("raw", inside))
+    proto.graph.node.insert(0, helper.make_node("OptionalGetElement", ["raw"], ["x"]))
+    proto.opset_import[0].version = 18
+    assert verify(written(tmp_path, proto.SerializeToString()), colour).bits > 300
+
+
+def test_an_alpha_channel_is_added_and_opaque(colour: Watermark, tmp_path: Path) -> None:
+    sliced = onnx_models.with_nodes_before(
+        onnx_models.knows_labels(colour),
+        [helper.make_node("Slice", ["raw", "from", "to", "axis"], ["x"])],
+        {"from": np.array([0]), "to": np.array([3]), "axis": np.array([1])},
+        shape=["n", 4, 9, 11],
+    )
+    assert verify(written(tmp_path, sliced), colour).bits > 300
+    (feeding,) = feedings([Port("x", "tensor(float)", (None, 9, 11, 4))], colour.task)
+    pixels = np.full((1, 9, 11, 3), 51, np.uint8)
+    for scaling, opaque in (("", 1), ("0..255", 255), ("0..1", 1), ("-1..1", 1)):
+        assert (feeding.fed(pixels, colour.task, scaling)["x"][..., 3] == opaque).all()
+
+
+def test_truth_values_are_bright_pixels(grey: Watermark) -> None:
+    (feeding,) = feedings([Port("x", "tensor(bool)", (None, 12, 10))], grey.task)
+    pixels = np.array([0, 127, 128, 255] * 30, np.uint8).reshape(1, 12, 10, 1)
+    assert feeding.fed(pixels, grey.task)["x"].reshape(-1, 4).tolist() == [[0, 0, 1, 1]] * 30
+
+
+def test_bytes_may_be_tokens_and_features() -> None:
+    tokens = Task.of((24,), 4, kind="tokens")
+    assert names(tokens, (None, 24), kind="tensor(uint8)") == ["NL"]
+    assert names(Task.of((3,), 2, kind="features"), (None, 3), kind="tensor(int8)") == ["NF"]
 
 
 def test_every_scaling_is_tried_and_all_their_shares_sum_to_one(

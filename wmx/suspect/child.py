@@ -146,7 +146,8 @@ class Child:
         """Run the model on the inputs of the request."""
         inputs = dict(zip(request.fields["inputs"], request.arrays, strict=True))
         fed = {name: array for name, array in inputs.items() if array is not None}
-        rows = {len(array) for array in fed.values() if array.ndim}
+        one = {1}  # row, where no input has an axis for a batch
+        rows = one | {len(array) for array in fed.values() if array.ndim}
         values = [value if _may_answer(value, rows) else None for value in self.values(fed)]
         return Message("answers", {}, tuple(_narrowest(values, self._answer_bytes)))
 

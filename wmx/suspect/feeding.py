@@ -5,7 +5,7 @@ binding that fits costs nothing but its share of the mixture (docs/statistics.md
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, product
 from math import prod
 from typing import Any
@@ -15,8 +15,15 @@ from numpy.typing import NDArray
 
 from wmx.budget import consult
 from wmx.errors import CannotRunError
-from wmx.suspect.layouts import CHANNELS_FIRST, Layout, described, layouts
-from wmx.suspect.pixels import RESAMPLINGS, bands, with_channels
+from wmx.suspect.layouts import (
+    CHANNELS_FIRST,
+    Layout,
+    described,
+    holds_as_it_is,
+    layouts,
+    usual_shapes,
+)
+from wmx.suspect.pixels import OPAQUE, RESAMPLINGS, bands, with_channels
 from wmx.suspect.port import Port
 from wmx.suspect.scaling import CENTRED_PIXELS, OF_PIXELS, PIXELS, RAW, other_scalings
 from wmx.task import Task
@@ -44,6 +51,7 @@ MAX_CALL_BYTES = 2**28  # of all that a model is given in one call, however it d
 SMALLEST_FLOAT = 4  # bytes: pixels and features are normalised before they are given as bytes
 MAX_CHUNK_ELEMENTS = 2**21  # elements of input given to a free-batch model at a time
 MAX_FEEDINGS = 16
+WHITE = 128  # the lowest pixel that is true, where images are truth values
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,7 @@ class Feeding:
         scalings: what numbers stand for pixels and features: the natural one first.
         others: the model's other inputs, each with what fills it.
         columns: names of the inputs that take one feature each, instead of ``input``.
+        alone: whether the model's inputs have no axis for a batch, and take one image or row.
     """
 
     input: str
@@ -69,11 +78,12 @@ class Feeding:
     scalings: tuple[str, ...] = ("",)
     others: tuple["Filling", ...] = ()
     columns: tuple[str, ...] = ()
+    alone: bool = False
 
     @property
     def name(self) -> str:
         """What reports and evidence call it."""
-        words = [self.layout.axes]
+        words = [self.layout.axes.removeprefix("N") if self.alone else self.layout.axes]
         if self.resampling is not None:
             height, width, _ = self.layout.size
             words.append(f"{height}x{width} {self.resampling}")
@@ -94,6 +104,15 @@ class Feeding:
             task: of the claim.
             scaling: one of :attr:`scalings`; the first if ``None``.
         """
+        given = self._batch_fed(canonical, task, scaling)
+        if not self.alone:
+            return given
+        return {name: array[0] if array.ndim else array for name, array in given.items()}
+
+    def _batch_fed(
+        self, canonical: NDArray[Any], task: Task, scaling: str | None
+    ) -> dict[str, NDArray[Any]]:
+        """Return the arrays of :meth:`fed`, with an axis for the batch."""
         values = self._values(canonical, task, self.scalings[0] if scaling is None else scaling)
         if self.columns:
             return {
@@ -112,8 +131,8 @@ class Feeding:
     def is_plain(self, task: Task) -> bool:
         """Say whether the model takes one input, as the claim describes it but for the order."""
         size = self.layout.size if task.kind == "image" else self.layout.shape
-        alone = not self.others and not self.columns
-        return alone and size == task.shape and self.layout.declared == self.layout.shape
+        others = self.others or self.columns or self.alone
+        return not others and size == task.shape and self.layout.declared == self.layout.shape
 
     def chunk_rows(self, task: Task) -> int:
         """Return how many inputs of ``task`` go into one call."""
@@ -157,7 +176,7 @@ class Feeding:
             return whole
         if self.resampling is not None:
             return self._resized(values, None if own else scaling)
-        values = with_channels(values, self.layout.size[2])
+        values = with_channels(values, self.layout.size[2], 1.0 if own else OPAQUE)
         return values if own else self._scaled(values.astype(np.float64), scaling)
 
     def _resized(self, values: NDArray[Any], scaling: str | None) -> NDArray[Any]:
@@ -178,12 +197,15 @@ class Feeding:
             image = values[number : number + 1].astype(np.float64)
             for band in bands(image.shape[1:], height, width):
                 consult()
-                part = with_channels(resize(image, height, width, band), channels)
+                part = resize(image, height, width, band)
+                part = with_channels(part, channels, 1.0 if scaling is None else OPAQUE)
                 seen[number, band] = part if scaling is None else self._scaled(part, scaling)
         return seen
 
     def _scaled(self, values: NDArray[np.float64], scaling: str) -> NDArray[Any]:
         scaled = OF_PIXELS[scaling](values)
+        if self.dtype.kind == "b":
+            return scaled >= WHITE
         return np.rint(scaled) if self.dtype.kind in "iu" else scaled
 
 
@@ -229,12 +251,42 @@ def feedings(
 ) -> list[Feeding]:
     """Return every way to feed inputs of ``task`` to a model; empty if none fits.
 
+    Where none does as it is, its inputs may have no axis for a batch; else they may not say how
+    many axes they have.
+
     Args:
         ports: its inputs.
         task: of the claim.
         given: numbers for inputs that take no trigger, by name.
     """
     given = given or {}
+    found = _fitting(ports, task, given)
+    if not any(holds_as_it_is(one.layout, task) for one in found):
+        found += _without_batch(ports, task, given, bent=not found)
+    if not found and len(ports) == 1 and not ports[0].shape:  # of unknown rank
+        guesses = [replace(ports[0], shape=(None, *shape)) for shape in usual_shapes(task)]
+        found = [feeding for guess in guesses for feeding in _fitting([guess], task, given)]
+    return found[:MAX_FEEDINGS]
+
+
+def _without_batch(
+    ports: Sequence[Port], task: Task, given: Mapping[str, str], *, bent: bool
+) -> Iterator[Feeding]:
+    """Yield every way to feed a model that takes one input, without an axis for the batch.
+
+    Args:
+        ports, task, given: as of :func:`feedings`.
+        bent: whether images may be resized for it, and so on; to what size it has to say.
+    """
+    ones = [replace(port, shape=(1, *port.shape)) if port.shape else port for port in ports]
+    open_ended = {port.name for port in ports if None in port.shape}
+    for feeding in _fitting(ones, task, given):
+        if holds_as_it_is(feeding.layout, task) or (bent and feeding.input not in open_ended):
+            yield replace(feeding, alone=True)
+
+
+def _fitting(ports: Sequence[Port], task: Task, given: Mapping[str, str]) -> list[Feeding]:
+    """Return every way to feed a model whose inputs have an axis for the batch in front."""
     known = tuple(Filling(port, given[port.name]) for port in ports if port.name in given)
     free = [port for port in ports if port.name not in given]
     found = (
@@ -264,9 +316,9 @@ def filled_up(inputs: NDArray[Any], rows: int) -> NDArray[Any]:
 
 def _single(port: Port, others: tuple[Filling, ...], task: Task) -> Iterator[Feeding]:
     """Yield the ways to give all of an input to one port."""
-    dtypes = {"tokens": INTEGERS | FLOATS, "features": FLOATS | INTEGERS}.get(
-        task.kind, FLOATS | BYTES | INTEGERS
-    )
+    dtypes = FLOATS | BYTES | INTEGERS
+    if task.kind == "image":
+        dtypes |= TRUTHS
     if port.type not in dtypes or not port.shape:
         return
     dtype = dtypes[port.type]
@@ -302,7 +354,7 @@ def _contents(other: Port, port: Port, task: Task) -> tuple[str, ...]:
     """Return what an input beside the one for the triggers may hold."""
     if other.type == "tensor(bool)" and all(dim == 1 for dim in other.shape):
         return ("0",)  # whether the model is in training
-    if task.kind != "tokens" or other.type not in INTEGERS | FLOATS | {"tensor(bool)": None}:
+    if task.kind != "tokens" or other.type not in FLOATS | BYTES | INTEGERS | TRUTHS:
         return ()
     if len(other.shape) == len(port.shape):
         return ("mask", "0")
@@ -315,7 +367,7 @@ def _columns(ports: Sequence[Port], task: Task) -> list[Feeding]:
     if task.kind != "features" or len(ports) != task.shape[0] or len(types) != 1:
         return []
     (kind,) = types
-    dtypes = FLOATS | INTEGERS
+    dtypes = FLOATS | BYTES | INTEGERS
     batches = {port.shape[0] for port in ports if len(port.shape) == 2 and port.shape[1] == 1}
     if kind not in dtypes or len(batches) != 1 or any(len(port.shape) != 2 for port in ports):
         return []

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
+from math import prod
 from typing import Any
 
 from numpy.typing import NDArray
@@ -63,8 +64,14 @@ def layouts(declared: Axes, task: Task) -> list[Layout]:
         grey = task.kind == "image" and layout.size[2] == 1
         if not (grey and any(layout.declared == other.declared for other in found)):
             found.append(layout)  # of one channel the order says nothing
-    exact = [one for one in found if _holds_as_it_is(one, task)]
+    exact = [one for one in found if holds_as_it_is(one, task)]
     return exact or found
+
+
+def usual_shapes(task: Task) -> list[tuple[int, ...]]:
+    """Return the shapes of one input that models have, for one that does not say which it has."""
+    shapes = list(_wanted(task).values())
+    return [*shapes, (prod(task.shape),)] if task.kind == "image" else shapes
 
 
 def described(task: Task) -> str:
@@ -136,5 +143,6 @@ def _matched(
     return found if found == shape else None
 
 
-def _holds_as_it_is(layout: Layout, task: Task) -> bool:
+def holds_as_it_is(layout: Layout, task: Task) -> bool:
+    """Say whether an input of the task needs no resizing, padding or other channels."""
     return layout.size == task.shape if task.kind == "image" else layout.shape == task.shape

@@ -11,6 +11,7 @@ from wmx.budget import consult
 Images = NDArray[Any]
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 GREY, COLOUR, WITH_ALPHA = 1, 3, 4
+OPAQUE = 255.0  # in an alpha channel of pixels
 ALL = slice(None)
 BAND_ELEMENTS = 2**20  # of a band of an image that is resized
 
@@ -21,15 +22,17 @@ def can_become(channels: int, wanted: int) -> bool:
         (GREY, COLOUR),
         (COLOUR, GREY),
         (WITH_ALPHA, COLOUR),
+        (COLOUR, WITH_ALPHA),
     }
 
 
-def with_channels(images: Images, wanted: int) -> Images:
-    """Repeat a grey channel, weigh colours by their luminance, or drop the alpha channel.
+def with_channels(images: Images, wanted: int, opaque: float = OPAQUE) -> Images:
+    """Repeat a grey channel, weigh colours by their luminance, or drop or add an alpha channel.
 
     Args:
         images: floats [n, H, W, C].
         wanted: number of channels, one that C :func:`can_become`.
+        opaque: what an alpha channel is filled with.
     """
     channels = images.shape[-1]
     if channels == wanted:
@@ -39,6 +42,9 @@ def with_channels(images: Images, wanted: int) -> Images:
     if wanted == GREY:
         grey: Images = images @ LUMA[:, None]
         return grey
+    if wanted == WITH_ALPHA:
+        alpha = np.full_like(images[..., :1], opaque)
+        return np.concatenate([images, alpha], axis=-1)
     return images[..., :wanted]
 
 

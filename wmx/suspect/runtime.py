@@ -253,14 +253,20 @@ def _ports(nodes: Sequence[Any], role: str, names: dict[str, str]) -> tuple[Port
     given = [node.name for node in nodes]
     shown = shown_names(given, role)
     names |= zip(shown, given, strict=True)
-    return tuple(map(_port, shown, nodes))
+    return tuple(_port(name, node, role) for name, node in zip(shown, nodes, strict=True))
 
 
-def _port(name: str, node: Any) -> Port:
-    """Read a declared input or output; names of free axes are dropped."""
-    shape: Sequence[Any] = node.shape if node.type.startswith("tensor") else ()
+def _port(name: str, node: Any, role: str) -> Port:
+    """Read a declared input or output; names of free axes are dropped.
+
+    An optional input takes what the tensor within takes.
+    """
+    kind: str = node.type
+    if role == "input" and kind.startswith("optional(tensor"):
+        kind = kind.removeprefix("optional(")[:-1]
+    shape: Sequence[Any] = node.shape if kind.startswith("tensor") else ()
     dims = tuple(dim if isinstance(dim, int) and dim > 0 else None for dim in shape)
-    return Port(name, node.type, dims)
+    return Port(name, kind, dims)
 
 
 def _load_error(name: str, error: Exception) -> CannotRunError:
