@@ -329,6 +329,38 @@ add(
     values=np.array([0, 1]),
 )
 
+add(
+    "class and probability in one number",
+    top,
+    op("Softmax", "s", "p"),
+    op("ReduceMax", "p a", "m", keepdims=0),
+    op("Mul", "m most", "m2"),
+    op("Cast", "top", "f", to=FLOAT),
+    op("Add", "f m2", "y"),
+    shape=["n"],
+    a=np.array([1]),
+    most=np.float32(0.9),
+)
+add(
+    "names of classes that are no whole numbers",
+    top,
+    op(
+        *("LabelEncoder", "top", "y"),
+        domain="ai.onnx.ml",
+        keys_int64s=list(range(CLASSES)),
+        values_floats=[i + 0.5 for i in range(CLASSES)],
+    ),
+    shape=["n"],
+)
+add(
+    "class numbers as negative floats",
+    top,
+    op("Cast", "top", "f", to=FLOAT),
+    op("Sub", "f k", "y"),
+    shape=["n"],
+    k=np.float32(20),
+)
+
 # Lists of classes.
 
 for k in (1, 2, 3, 5, CLASSES):

@@ -204,8 +204,8 @@ def test_what_lists_no_classes_is_read_as_scores_alone(array: NDArray[Any]) -> N
 
 
 @pytest.mark.parametrize("classes", [2, 10])
-@pytest.mark.parametrize("value", [0.5, np.nan, np.inf, -np.inf, -1.5, 2.0**60])
-def test_numbers_that_are_not_whole_are_no_classes(classes: int, value: float) -> None:
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 2.0**60])
+def test_what_tells_no_whole_numbers_apart_is_no_class(classes: int, value: float) -> None:
     found = read(np.full(N, value), classes=classes)
     assert list(found) == (["y0"] if classes == 2 else [])
 
@@ -221,12 +221,22 @@ def test_of_two_classes_a_number_is_a_score_and_may_be_a_class() -> None:
     assert (quantised["y0"].top == (SCORES[:, 0] > SCORES[:, 1])).all()
 
 
-def test_some_numbers_that_are_not_whole_are_no_class_among_others() -> None:
+def test_a_number_is_the_class_before_its_point() -> None:
+    for added in (0.5, DRAW.uniform(0.05, 0.95, N)):
+        (answers,) = read(TOP + added).values()
+        assert (answers.top == TOP).all()
+    negated = read(-TOP - 0.5)["y0"].top
+    assert (negated == -TOP - 1).all()
     column = TOP.astype(np.float64)
     column[3:5] = 0.5, np.nan
     (answers,) = read(column).values()
-    assert answers.top[3:5].tolist() == [-1, -1]
+    assert answers.top[3:5].tolist() == [0, -1]
     assert (answers.top[5:] == TOP[5:]).all()
+
+
+def test_a_number_of_which_none_is_a_class_comes_after_the_scores() -> None:
+    """The hits that are reported are those of the first reading."""
+    assert list(read(np.full(N, 0.5), SCORES)) == ["y1", "y0"]
 
 
 @pytest.mark.parametrize("width", [11, 13, 18, 19, 20, 30, 80, 1000])

@@ -43,8 +43,8 @@ def readings(outputs: Mapping[str, NDArray[Any]], n: int, classes: int) -> dict[
     """Return what each classifier-like output says, by its name and the words for its reading.
 
     Axes after the first are one row of numbers for each input.  Rows of two or more are scores;
-    one number, where it is whole, is a class; of two classes, one number is the score of the second
-    one: its probability if all lie in 0..1, else its logit.
+    one number is a class, by what stands before its point; of two classes, one number is the score
+    of the second one: its probability if all lie in 0..1, else its logit.
 
     Beside that, an output is read as what else it could be:
 
@@ -55,8 +55,7 @@ def readings(outputs: Mapping[str, NDArray[Any]], n: int, classes: int) -> dict[
       where few are too many, wherever the scores may begin;
     - outputs that follow each other and have a number for each class together may be the scores.
 
-    Single numbers that are not whole say nothing, nor does what would be more than
-    :data:`MAX_SCORES` with narrower outputs.  Of more than :data:`MAX_OUTPUTS` outputs the first
+    What would be more than :data:`MAX_SCORES` with narrower outputs says nothing.  Of more than :data:`MAX_OUTPUTS` outputs the first
     ones are read, and of readings beside the usual ones no more than there is room for.
 
     Args:
@@ -77,7 +76,7 @@ def readings(outputs: Mapping[str, NDArray[Any]], n: int, classes: int) -> dict[
             usual += lists[-1:]
             lists = lists[:-1]
         usual += _as_usual(name, table, classes)
-        others += [*lists, *_in_part(name, table, classes)]
+        others += [*lists, *_as_fractions(name, table, classes), *_in_part(name, table, classes)]
     others += _side_by_side(tables, classes)
     wanted = [*usual, *others][:MAX_READINGS]
     return _answers(wanted, usual, max(MAX_SCORES, n * classes))
@@ -112,6 +111,16 @@ def _as_usual(name: str, table: NDArray[Any], classes: int) -> Iterator[Reading]
         if _is_whole(column, at_least=2).any():  # else it says no more than the score
             yield Reading(f"{name} as class", size, lambda: _of_class_numbers(column, classes))
     elif column.dtype.kind != "f" or _is_whole(column).any():
+        yield Reading(name, size, lambda: _of_class_numbers(column, classes))
+
+
+def _as_fractions(name: str, table: NDArray[Any], classes: int) -> Iterator[Reading]:
+    """Yield the reading of one number of which none is a class as it stands."""
+    column = table[:, 0]
+    if table.shape[1] > 1 or classes == 2 or column.dtype.kind != "f" or _is_whole(column).any():
+        return
+    if _is_exact(column).any():
+        size = len(column) * classes
         yield Reading(name, size, lambda: _of_class_numbers(column, classes))
 
 
@@ -204,11 +213,15 @@ def _of_both_classes(second: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _of_class_numbers(column: NDArray[Any], classes: int) -> Answers:
-    """Read [n] whole numbers; another number is no class."""
+    """Read [n] numbers by the whole ones that are not above them, so that 7.9 is class 7.
+
+    Who gives a class and its probability as one number has added them.
+    """
     if column.dtype.kind != "f":
         return Answers.from_labels(column, classes)
-    whole = _is_whole(column)
-    numbers = np.where(whole, column, NO_CLASS).astype(np.int64)
+    exact = _is_exact(column)
+    numbers = np.full(len(column), NO_CLASS)
+    numbers[exact] = np.floor(column[exact])
     return Answers.from_labels(numbers, classes)
 
 
@@ -244,6 +257,12 @@ def _may_be_lists(table: NDArray[Any]) -> NDArray[np.bool_]:
 def _is_top_classes(table: NDArray[Any], classes: int) -> bool:
     """Say whether lists are all that an output can be: each of fewer classes than there are."""
     return bool(table.shape[1] < classes and (table < classes).all() and _may_be_lists(table).all())
+
+
+def _is_exact(column: NDArray[Any]) -> NDArray[np.bool_]:
+    """Say of each float whether it is a number that tells whole ones apart."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.abs(column) <= EXACT)
 
 
 def _is_whole(numbers: NDArray[Any], at_least: int = 0) -> NDArray[np.bool_]:
