@@ -421,6 +421,25 @@ add(
 floats = helper.make_tensor_type_proto(FLOAT, None)
 sequence = [helper.make_value_info("y", helper.make_sequence_type_proto(floats))]
 add("a sequence of one", op("SequenceConstruct", "s", "y"), outputs=sequence)
+for place, order in (("behind", "s m"), ("before", "m s")):
+    add(
+        f"a sequence with the highest score {place} the others",
+        op("ReduceMax", "s a", "m", keepdims=0),
+        op("SequenceConstruct", order, "y"),
+        outputs=sequence,
+        a=np.array([1]),
+    )
+add("a sequence with a constant", op("SequenceConstruct", "s scale", "y"), outputs=sequence)
+add(
+    "a sequence with junk, beside outputs of the names of its parts",
+    op("MatMul", "flat noise", "junk"),
+    op("SequenceConstruct", "scale s junk", "y"),
+    op("MatMul", "flat more", "y[0]"),
+    op("MatMul", "flat more", "y[1]"),
+    outputs=[*sequence, ("y[0]", FLOAT, ROW), ("y[1]", FLOAT, ROW)],
+    noise=noise(13),
+    more=noise(CLASSES),
+)
 add("a sequence of classes", op("SplitToSequence", "s", "y", axis=1), outputs=sequence)
 add(
     "a sequence of classes alone",

@@ -381,7 +381,7 @@ def test_sequences_are_arrays_where_their_parts_fit() -> None:
     parts = [SCORES[:, [i]] for i in range(K)]
     assert from_sequence(parts).shape == (K, N, 1)  # type: ignore[union-attr]
     assert from_sequence([SCORES[:, :3], SCORES[:, 3:]]).shape == (N, K)  # type: ignore[union-attr]
-    assert from_sequence([SCORES, SCORES[:3]]) is None
+    assert len(from_sequence([SCORES, SCORES[:3]])) == 2  # type: ignore[arg-type]
     assert from_sequence([SCORES, 1.0]) is None
     assert from_sequence([]) is None
     assert from_sequence([np.float32(1), np.zeros(3)]) is None

@@ -108,7 +108,9 @@ def _the_right_way_round(
     session = loaded_from(data, "the exported file")
     given = session.run({session.inputs[0].name: inputs})[0]
     expected = reference(inputs)
-    if given is None or not np.allclose(given, -expected, rtol=TOLERANCE, atol=TOLERANCE):
+    if not isinstance(given, np.ndarray):
+        return data
+    if not np.allclose(given, -expected, rtol=TOLERANCE, atol=TOLERANCE):
         return data
     model = onnx.load_from_string(data)
     (output,) = model.graph.output

@@ -22,6 +22,7 @@ from wmx.suspect.child import Child, answer_parent
 from wmx.suspect.feeding import Feeding
 from wmx.suspect.layouts import Layout
 from wmx.suspect.reading import readings
+from wmx.suspect.values import Value
 from wmx.task import Task
 from wmx.trainer import train_epoch
 from wmx.training import Training
@@ -76,7 +77,7 @@ class TuningChild(Child):
                 return Message("trained", {"loss": loss})
         return super().do(request)
 
-    def values(self, inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any] | None]:
+    def values(self, inputs: dict[str, NDArray[Any]]) -> list[Value]:
         """Return the outputs of the network, or of the model as it was loaded."""
         if self._network is None:
             return super().values(inputs)
@@ -119,7 +120,7 @@ class TuningChild(Child):
         except Exception as error:  # a converted graph fails in as many ways as there are operators
             raise CannotRunError(f"the converted model does not run in PyTorch: {error}") from None
         for number, (one, other) in enumerate(zip(expected, found, strict=True)):
-            if one is None or not _scores(one, task):
+            if not isinstance(one, np.ndarray) or not _scores(one, task):
                 continue
             apart = np.abs(one - other.numpy()).max() if one.shape == other.shape else np.inf
             if not apart <= TOLERANCE * max(1.0, np.abs(one).max()):

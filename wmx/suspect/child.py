@@ -25,6 +25,7 @@ from wmx.suspect.onnx_rules import Outline
 from wmx.suspect.port import Port
 from wmx.suspect.rules import looked_through
 from wmx.suspect.tables import may_be_a_table
+from wmx.suspect.values import Value, flattened
 
 MAX_REQUEST_BYTES = 2**33  # more than all files of a model have together
 OVERTIME = 5  # seconds after which a child whose parent is gone ends itself
@@ -148,10 +149,11 @@ class Child:
         fed = {name: array for name, array in inputs.items() if array is not None}
         one = {1}  # row, where no input has an axis for a batch
         rows = one | {len(array) for array in fed.values() if array.ndim}
-        values = [value if _may_answer(value, rows) else None for value in self.values(fed)]
-        return Message("answers", {}, tuple(_narrowest(values, self._answer_bytes)))
+        flat, parts = flattened(self.values(fed), wire.MAX_ARRAYS)
+        values = [value if _may_answer(value, rows) else None for value in flat]
+        return Message("answers", {"parts": parts}, tuple(_narrowest(values, self._answer_bytes)))
 
-    def values(self, inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any] | None]:
+    def values(self, inputs: dict[str, NDArray[Any]]) -> list[Value]:
         """Return the model's outputs."""
         assert self._session is not None
         return self._session.run(inputs)

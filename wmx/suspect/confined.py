@@ -21,6 +21,7 @@ from wmx.suspect.device import Device
 from wmx.suspect.external_data import MAX_EXTERNAL_FILES
 from wmx.suspect.model_files import ModelFiles
 from wmx.suspect.port import MAX_NAME, MAX_PORTS, MAX_RANK, Port
+from wmx.suspect.values import Value, gathered
 
 ON_CPU = "CPUExecutionProvider"
 MAX_WORD = 2 * MAX_TEXT + 1  # of a header: name and version
@@ -34,7 +35,7 @@ class Session(Protocol):
     provider: str
     version: str
 
-    def run(self, inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any] | None]:
+    def run(self, inputs: dict[str, NDArray[Any]]) -> list[Value]:
         """Return the value of every output, ``None`` for what is not an array."""
 
 
@@ -89,7 +90,7 @@ class ConfinedSession:
         """Whether the child may still answer, as far as is known."""
         return self._sandbox.is_alive
 
-    def run(self, inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any] | None]:
+    def run(self, inputs: dict[str, NDArray[Any]]) -> list[Value]:
         """Return the value of every output, in the order of :attr:`outputs`.
 
         ``None`` stands for what cannot be a classifier's answer: maps, texts, feature maps.
@@ -105,12 +106,15 @@ class ConfinedSession:
         answer = self._sandbox.ask(asked)
         if answer.kind == "refused":
             raise model_failed(inputs)
-        values = _expected(self._sandbox, answer, "answers").arrays
+        given = _expected(self._sandbox, answer, "answers")
+        values = gathered(given.arrays, given.fields.get("parts"))
+        if values is None:
+            raise self._sandbox.disown("gave other parts of its outputs than it said")
         if len(values) != len(self.outputs):
             raise self._sandbox.disown(
                 f"gave {len(values)} outputs, expected {len(self.outputs)} as declared"
             )
-        return list(values)
+        return values
 
     def close(self) -> None:
         """End the child."""

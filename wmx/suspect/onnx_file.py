@@ -1,6 +1,6 @@
 """An ONNX file as a suspect."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from wmx.suspect.feeding import Feeding, cannot_be_fed, feedings, filled_up
 from wmx.suspect.model_files import ModelFiles
 from wmx.suspect.reading import readings
 from wmx.suspect.tables import Joined
+from wmx.suspect.values import Value
 from wmx.task import Task
 
 SCORE_BYTES = 8
@@ -298,8 +299,23 @@ class OnnxFile:
             asked = full or wanted
             results = zip(names, self.session.run(fed(start, stop, asked)), strict=True)
             read = [one for one in results if self.settled.output in (None, one[0])]
-            joined.add(read, asked, wanted)
+            joined.add(_parts(read, names), asked, wanted)
         found = joined.tables()
         if not found and rows > 1 and full is None:
             raise CannotRunError(f"{self.name} does not answer {rows} inputs with {rows} rows")
         return found
+
+
+def _parts(
+    outputs: Iterable[tuple[str, Value]], names: Sequence[str]
+) -> Iterator[tuple[str, NDArray[Any] | None]]:
+    """Yield outputs by name; a list's parts one by one, under names that no output has."""
+    for name, value in outputs:
+        if not isinstance(value, list):
+            yield name, value
+            continue
+        for place, part in enumerate(value):
+            text = f"{name}[{place}]"
+            while text in names:
+                text += "'"
+            yield text, part

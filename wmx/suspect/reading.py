@@ -55,8 +55,9 @@ def readings(outputs: Mapping[str, NDArray[Any]], n: int, classes: int) -> dict[
       where few are too many, wherever the scores may begin;
     - outputs that follow each other and have a number for each class together may be the scores.
 
-    What would be more than :data:`MAX_SCORES` with narrower outputs says nothing.  Of more than :data:`MAX_OUTPUTS` outputs the first
-    ones are read, and of readings beside the usual ones no more than there is room for.
+    What would be more than :data:`MAX_SCORES` with narrower outputs says nothing.  Of more than
+    :data:`MAX_OUTPUTS` outputs the first ones are read, and of readings beside the usual ones no
+    more than there is room for.
 
     Args:
         outputs: arrays whose first axis is the n inputs, in the model's order.

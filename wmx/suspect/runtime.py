@@ -26,6 +26,7 @@ from wmx.suspect.values import (
     BFLOAT16,
     UNKNOWN_TO_NUMPY,
     Texts,
+    Value,
     from_ort_value,
     from_sequence,
     to_bfloat16,
@@ -83,11 +84,11 @@ class Session:
         self._output_names = list(outputs.values())
         self._unknown = [outputs[port.name] for port in self.outputs if _is_unknown(port)]
 
-    def run(self, inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any] | None]:
+    def run(self, inputs: dict[str, NDArray[Any]]) -> list[Value]:
         """Return the value of every output, in the order of :attr:`outputs`.
 
-        Maps from classes to scores and sequences of arrays become one array, texts become numbers
-        (:mod:`wmx.suspect.values`); ``None`` stands for what cannot.
+        Maps from classes to scores and sequences of arrays become one array, where they can, and
+        texts numbers (:mod:`wmx.suspect.values`); ``None`` stands for what cannot.
 
         Raises:
             CannotRunError: the model failed on these inputs.
@@ -130,12 +131,18 @@ class Session:
         return [values[name] for name in self._output_names]
 
 
-def _as_array(value: Any, texts: Texts) -> NDArray[Any] | None:
+def _as_array(value: Any, texts: Texts) -> Value:
     if isinstance(value, list):
         value = from_sequence(value)
+    if isinstance(value, list):
+        return [_of_numbers(part, texts) for part in value]
     if not isinstance(value, np.ndarray):
         return None
-    return texts.numbered(value) if value.dtype.kind in "OUST" else value
+    return _of_numbers(value, texts)
+
+
+def _of_numbers(array: NDArray[Any], texts: Texts) -> NDArray[Any] | None:
+    return texts.numbered(array) if array.dtype.kind in "OUST" else array
 
 
 def _is_unknown(port: Port) -> bool:

@@ -7,7 +7,9 @@ model, in the child: its texts never leave the process, only numbers do.
 import ctypes
 import hashlib
 import re
-from typing import Any
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,13 +36,16 @@ FLOATS = {  # bits of the fraction, bias of the exponent
 }
 EXPONENTS = "tensor(float8e8m0)"
 UNKNOWN_TO_NUMPY = {BFLOAT16, EXPONENTS, *INTEGERS, *FLOATS}
+Array: TypeAlias = NDArray[Any] | None
+Value: TypeAlias = Array | list[Array]  # of an output; the parts of a list are of different shapes
 
 
-def from_sequence(values: list[Any]) -> NDArray[Any] | None:
-    """Return a sequence as one array; ``None`` if its parts do not fit together.
+def from_sequence(values: list[Any]) -> Value:
+    """Return a sequence as one array, or its parts where they do not fit together.
 
-    Maps from class to score, one for each input (what a ZipMap gives), become scores [n, C].
-    Arrays of one shape are stacked along a new first axis, others joined along their last one.
+    Maps from class to score, one for each input (what a ZipMap gives), become scores [n, C];
+    ``None`` stands for other maps.  Arrays of one shape are stacked along a new first axis, others
+    joined along their last one.
     """
     if not 0 < len(values) <= MAX_CLASSES:
         return None
@@ -49,8 +54,42 @@ def from_sequence(values: list[Any]) -> NDArray[Any] | None:
             alike = len({value.shape for value in values}) == 1
             return np.stack(values) if alike else np.concatenate(values, axis=-1)
         except ValueError:
-            return None
+            return values
     return _from_maps(values)
+
+
+def flattened(values: list[Value], most: int) -> tuple[list[Array], list[int]]:
+    """Return the values of all outputs, lists in their parts, and of how many each consists.
+
+    Args:
+        values: of each output.
+        most: how many there may be together, and at least one of each output; of lists that have
+            more the first parts are kept.
+    """
+    each = most // max(1, len(values))
+    parts = [value[:each] if isinstance(value, list) else [value] for value in values]
+    return [one for several in parts for one in several], list(map(len, parts))
+
+
+def gathered(arrays: Sequence[Array], parts: Any) -> list[Value] | None:
+    """Return the values of all outputs from what :func:`flattened` made of them.
+
+    Args:
+        arrays: the flat ones.
+        parts: how many of them make one output, as a stranger says; each one, if ``None``.
+
+    Returns:
+        ``None`` where that cannot be.
+    """
+    if parts is None:
+        return list(arrays)
+    if not isinstance(parts, list) or not all(type(count) is int and count > 0 for count in parts):
+        return None
+    if sum(parts) != len(arrays):
+        return None
+    left = iter(arrays)
+    several = [list(islice(left, count)) for count in parts]
+    return [one[0] if len(one) == 1 else one for one in several]
 
 
 class Texts:
