@@ -292,6 +292,49 @@ add(
     shape=["n"],
     million=np.float32(1e6),  # 1e+06, 1.000001e+06, ...
 )
+for name, behind in (("a blank", " "), ("a percent sign", "%"), ("a score", " 0.5 ")):
+    blank = np.array(behind, dtype=object)
+    add(
+        f"class numbers as texts with {name}",
+        top,
+        op("Cast", "top", "t", to=STRING),
+        op("StringConcat", "t blank", "y"),
+        element=STRING,
+        shape=["n"],
+        blank=blank,
+    )
+    add(
+        f"scores as texts with {name}",
+        op("Cast", "s", "t", to=STRING),
+        op("StringConcat", "t blank", "y"),
+        element=STRING,
+        blank=blank,
+    )
+add(
+    "class and score in one text",
+    top,
+    op("ReduceMax", "s a", "m", keepdims=0),
+    op("Cast", "top", "t", to=STRING),
+    op("Cast", "m", "u", to=STRING),
+    op("StringConcat", "t blank", "v"),
+    op("StringConcat", "v u", "y"),
+    element=STRING,
+    shape=["n"],
+    a=np.array([1]),
+    blank=np.array(" ", dtype=object),
+)
+add(
+    "names of classes behind a number",
+    top,
+    op(
+        *("LabelEncoder", "top", "y"),
+        domain="ai.onnx.ml",
+        keys_int64s=list(range(CLASSES)),
+        values_strings=[f"0 {name}" for name in NAMES],
+    ),
+    element=STRING,
+    shape=["n"],
+)
 add(
     "renumbered classes",
     top,
@@ -431,12 +474,11 @@ for place, order in (("behind", "s m"), ("before", "m s")):
     )
 add("a sequence with a constant", op("SequenceConstruct", "s scale", "y"), outputs=sequence)
 add(
-    "a sequence with junk, beside outputs of the names of its parts",
+    "a sequence with junk, beside an output of the name of its part",
     op("MatMul", "flat noise", "junk"),
     op("SequenceConstruct", "scale s junk", "y"),
-    op("MatMul", "flat more", "y[0]"),
     op("MatMul", "flat more", "y[1]"),
-    outputs=[*sequence, ("y[0]", FLOAT, ROW), ("y[1]", FLOAT, ROW)],
+    outputs=[*sequence, ("y[1]", FLOAT, ROW)],
     noise=noise(13),
     more=noise(CLASSES),
 )

@@ -20,7 +20,7 @@ from wmx.suspect.function import FunctionSuspect
 from wmx.suspect.reading import MAX_OUTPUTS, MAX_READINGS, readings
 from wmx.suspect.rules import looked_through
 from wmx.suspect.tables import Joined, tables
-from wmx.suspect.values import FIRST_NAME, MAX_NAMES, Texts, from_sequence
+from wmx.suspect.values import FIRST_NAME, MAX_NAMES, Texts, from_sequence, numbers_in_front
 from wmx.task import Task
 from wmx.ways import Way, weigh
 
@@ -306,6 +306,28 @@ def test_texts_are_numbers_where_all_are_and_else_names(
     texts: list[str], expected: list[Any]
 ) -> None:
     np.testing.assert_array_equal(Texts().numbered(np.array(texts, object)), expected)
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["7 0.93", "3 0.5"], [7, 3]),
+        (["21.5%", "7%"], [21.5, 7.0]),
+        ([" 3", "4"], [3, 4]),
+        (["0 - zero", "9 - nine"], [0, 9]),
+        (["-1.5;", "nan,"], [-1.5, np.nan]),
+    ],
+)
+def test_numbers_are_read_in_front_of_texts(texts: list[str], expected: list[float]) -> None:
+    np.testing.assert_array_equal(numbers_in_front(np.array(texts, object)), expected)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [["7", "3"], ["0.5", "3"], ["7 a", "b"], ["1st"], ["0x1F"], ["1.2.3"], ["infant"], [""]],
+)
+def test_other_texts_have_no_numbers_in_front(texts: list[str]) -> None:
+    assert numbers_in_front(np.array(texts, object)) is None
 
 
 def test_a_name_keeps_its_number() -> None:

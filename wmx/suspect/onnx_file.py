@@ -309,13 +309,17 @@ class OnnxFile:
 def _parts(
     outputs: Iterable[tuple[str, Value]], names: Sequence[str]
 ) -> Iterator[tuple[str, NDArray[Any] | None]]:
-    """Yield outputs by name; a list's parts one by one, under names that no output has."""
+    """Yield outputs by name; a list's parts one by one, under names that no output has.
+
+    The first part has the output's own: which outputs are texts that begin with a number may change
+    from call to call, and a reading goes on where it has its name.
+    """
     for name, value in outputs:
         if not isinstance(value, list):
             yield name, value
             continue
         for place, part in enumerate(value):
-            text = f"{name}[{place}]"
-            while text in names:
+            text = f"{name}[{place}]" if place else name
+            while place and text in names:
                 text += "'"
             yield text, part

@@ -29,6 +29,7 @@ from wmx.suspect.values import (
     Value,
     from_ort_value,
     from_sequence,
+    numbers_in_front,
     to_bfloat16,
 )
 
@@ -138,6 +139,8 @@ def _as_array(value: Any, texts: Texts) -> Value:
         return [_of_numbers(part, texts) for part in value]
     if not isinstance(value, np.ndarray):
         return None
+    if value.dtype.kind in "OUST" and (front := numbers_in_front(value)) is not None:
+        return [_of_numbers(value, texts), front]
     return _of_numbers(value, texts)
 
 

@@ -21,6 +21,9 @@ NUMBER = re.compile(
     r"[-+]?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40})(e[-+]?[0-9]{1,4})?|nan|[-+]?inf",
     re.IGNORECASE | re.ASCII,
 )
+IN_FRONT = re.compile(
+    rf"\s*(?P<number>{NUMBER.pattern})([^\w.].*)?", re.IGNORECASE | re.ASCII | re.DOTALL
+)
 BFLOAT16 = "tensor(bfloat16)"
 INTEGERS = {  # bits of each, several to a byte, the lowest first; and whether they have a sign
     "tensor(int4)": (4, True),
@@ -37,7 +40,7 @@ FLOATS = {  # bits of the fraction, bias of the exponent
 EXPONENTS = "tensor(float8e8m0)"
 UNKNOWN_TO_NUMPY = {BFLOAT16, EXPONENTS, *INTEGERS, *FLOATS}
 Array: TypeAlias = NDArray[Any] | None
-Value: TypeAlias = Array | list[Array]  # of an output; the parts of a list are of different shapes
+Value: TypeAlias = Array | list[Array]  # of an output; a list holds what is no one array
 
 
 def from_sequence(values: list[Any]) -> Value:
@@ -131,6 +134,24 @@ class Texts:
         # a name may be as long as an answer: its digest is what is kept
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
         return self._numbers.setdefault(digest, FIRST_NAME + len(self._numbers))
+
+
+def numbers_in_front(texts: NDArray[Any]) -> NDArray[np.int64] | NDArray[np.float64] | None:
+    """Return the numbers that texts begin with, as "7 0.93", "21.5%" and " 3" do.
+
+    ``None`` where one has none, or no text has anything beside its number.  What stands behind may
+    be a class's name or a score, so texts are read as :class:`Texts` does too.
+    """
+    flat = [str(text) for text in texts.reshape(-1)]
+    if all(map(NUMBER.fullmatch, flat)):
+        return None
+    found = list(map(IN_FRONT.fullmatch, flat))
+    numbers = [match["number"] for match in found if match is not None]
+    if len(numbers) < len(flat):
+        return None
+    if all(map(_is_digits, numbers)):
+        return np.array(list(map(int, numbers)), np.int64).reshape(texts.shape)
+    return np.array(list(map(float, numbers)), np.float64).reshape(texts.shape)
 
 
 def to_bfloat16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
