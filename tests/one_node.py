@@ -527,6 +527,62 @@ add(
     matrix=rotation(1) @ np.diag(10.0 ** -np.arange(CLASSES)).astype(np.float32) @ rotation(2),
 )
 add(
+    "columns of junk on both sides",
+    op("MatMul", "flat noise", "junk"),
+    op("MatMul", "flat more", "beyond"),
+    op("Concat", "junk s beyond", "y", axis=1),
+    shape=["n", None],
+    to=NOT_READ,
+    noise=noise(13),
+    more=noise(20),
+)
+add(
+    "one of ten heads on a new axis",
+    op("MatMul", "flat noise", "junk"),
+    op("Reshape", "junk dims", "heads"),
+    op("Unsqueeze", "s a", "u"),
+    op("Concat", "heads u", "y", axis=2),
+    shape=["n", CLASSES, 10],
+    to=NOT_READ,
+    noise=noise(9 * CLASSES),
+    dims=np.array([-1, CLASSES, 9]),
+    a=np.array([2]),
+)
+add(
+    "many times as many rows of junk on both sides of the others",
+    op("MatMul", "flat noise", "junk"),
+    op("Concat", " ".join(["junk"] * 5 + ["s"] + ["junk"] * 5), "y", axis=0),
+    shape=[None, CLASSES],
+    to=NOT_READ,
+    noise=noise(CLASSES),
+)
+add(
+    "class numbers as tenths",
+    top,
+    op("Cast", "top", "f", to=FLOAT),
+    op("Div", "f k", "y"),
+    shape=["n"],
+    to=NOT_READ,
+    k=np.float32(CLASSES),
+)
+add(
+    "name and score in one text",
+    top,
+    op(
+        *("LabelEncoder", "top", "t"),
+        domain="ai.onnx.ml",
+        keys_int64s=list(range(CLASSES)),
+        values_strings=[f"{name} " for name in NAMES],
+    ),
+    op("ReduceMax", "s a", "m", keepdims=0),
+    op("Cast", "m", "u", to=STRING),
+    op("StringConcat", "t u", "y"),
+    element=STRING,
+    shape=["n"],
+    to=NOT_READ,
+    a=np.array([1]),
+)
+add(
     "the ninth output",
     op("Identity", "s", "y"),
     *(op("MatMul", f"flat noise{i}", f"junk{i}") for i in range(8)),

@@ -108,16 +108,16 @@ def two_outputs(watermark: Watermark) -> bytes:
 
 
 def one_number(watermark: Watermark) -> bytes:
-    """A model without a classifier output: it gives the mean of its input."""
+    """A model without a classifier output: it gives one mean of all its inputs."""
     graph = helper.make_graph(
-        [helper.make_node("ReduceMean", ["x"], ["y"], axes=[1, 2, 3], keepdims=0)],
+        [helper.make_node("ReduceMean", ["x"], ["y"], axes=[0, 1, 2, 3], keepdims=0)],
         "mean",
         [
             helper.make_tensor_value_info(
                 "x", TensorProto.FLOAT, _input_shape(watermark, "NCHW", None)
             )
         ],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [])],
     )
     return _serialised(graph, OPSET)
 

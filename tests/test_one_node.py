@@ -1,4 +1,4 @@
-"""A node more at the end of a marked model hides nothing; what does is a limit of the page.
+"""Of nodes more at the end of a marked model many hide nothing; others are a limit of the page.
 
 ``pytest -rP tests/test_one_node.py`` shows what is left of 325 bits.
 """
