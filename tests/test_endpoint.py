@@ -287,7 +287,9 @@ LIES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "objects as numbers": output(data=[{}] * 40),
     "a binary size in JSON": output(parameters={"binary_data_size": 160}),
     "a negative binary size": output(parameters={"binary_data_size": -1}, data=None),
-    "rows of other inputs": lambda _: json.loads(response({"y": np.zeros((7, 10), np.float32)})[2]),
+    "maps of other inputs": lambda _: json.loads(
+        response({"y": np.zeros((2, 3, 20011), np.float32)})[2]
+    ),
     "an object with a name twice": lambda said: (
         json.dumps(said).encode()[:-1] + b', "outputs": []}'
     ),
