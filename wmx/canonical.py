@@ -5,6 +5,8 @@ written as a string.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any, cast
 
 import rfc8785
@@ -17,6 +19,23 @@ MAX_VALUES = 8_000_000  # at worst a gigabyte of memory: an empty list takes twe
 BYTES_PER_VALUE = 125
 WRITES_AT_ONCE = 4096  # after so many pieces the budget is consulted
 UNCHANGED_HINT = "use the file exactly as wmx wrote it, byte for byte"
+
+
+@contextmanager
+def fields_of(what: str) -> Iterator[None]:
+    """Turn what is raised while the fields of a signed file are read into an error about the file.
+
+    Raises:
+        IntegrityError: a field is missing or malformed.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise IntegrityError(f"{what} lacks the field {error}", hint=UNCHANGED_HINT) from None
+    except (TypeError, ValueError) as error:
+        raise IntegrityError(
+            f"{what} holds a malformed field: {error}", hint=UNCHANGED_HINT
+        ) from None
 
 
 def dumps(value: Any) -> bytes:

@@ -109,7 +109,7 @@ class Claim(Stamped):
         what = what or cls.KIND
         envelope, timestamps = envelope_and_timestamps(file, what)
         document = canonical.loads(envelope.payload, f"payload of {what}")
-        try:
+        with canonical.fields_of(what):
             owner = decode_hex32(document["owner"])
             envelope.verified_payload(PAYLOAD_TYPE, owner, what)
             if document["scheme"] != SCHEME:
@@ -129,14 +129,6 @@ class Claim(Stamped):
                 envelope=envelope,
                 timestamps=timestamps,
             )
-        except KeyError as error:
-            raise IntegrityError(
-                f"{what} lacks the field {error}", hint=canonical.UNCHANGED_HINT
-            ) from None
-        except (TypeError, ValueError) as error:
-            raise IntegrityError(
-                f"{what} holds a malformed field: {error}", hint=canonical.UNCHANGED_HINT
-            ) from None
 
     def family(self, key: OwnerKey) -> Any:
         """Return what the claim says of its trigger family, which its owner alone can read.

@@ -29,7 +29,7 @@ from wmx.errors import IntegrityError, UsageError
 from wmx.files import read_bytes
 from wmx.keys import OwnerKey
 from wmx.settled import NOTHING_SETTLED, Settled
-from wmx.statement import PAYLOAD_TYPE, STATEMENT_TYPE, statement, subjects_from_json
+from wmx.statement import PAYLOAD_TYPE, checked_predicate, statement, subjects_from_json
 from wmx.task import checked_decimal, decimal_string
 from wmx.ways import Way, Weight, price_of, weigh
 from wmx.window import Window
@@ -161,18 +161,10 @@ class Evidence:
         """
         envelope = Envelope.from_bytes(data, what)
         stated = canonical.loads(envelope.payload, f"payload of {what}")
-        try:
+        with canonical.fields_of(what):
             claim = Claim.from_json(stated["predicate"]["claim"]["file"], f"claim in {what}")
             envelope.verified_payload(PAYLOAD_TYPE, claim.owner, what)
             return cls._from_statement(stated, claim, envelope, what)
-        except KeyError as error:
-            raise IntegrityError(
-                f"{what} lacks the field {error}", hint=canonical.UNCHANGED_HINT
-            ) from None
-        except (TypeError, ValueError) as error:
-            raise IntegrityError(
-                f"{what} holds a malformed field: {error}", hint=canonical.UNCHANGED_HINT
-            ) from None
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -186,15 +178,7 @@ class Evidence:
     @classmethod
     def _from_statement(cls, stated: Any, claim: Claim, envelope: Envelope, what: str) -> Self:
         """Read a statement whose signature was verified; raises as :meth:`from_bytes`."""
-        predicate = stated["predicate"]
-        kind = [stated["_type"], stated["predicateType"], predicate["scheme"]]
-        if kind != [STATEMENT_TYPE, PREDICATE_TYPE, SCHEME]:
-            raise IntegrityError(
-                f"{what} is a statement of a kind that this version does not know: {kind}",
-                hint="a newer wmx may: pip install --upgrade wmx",
-            )
-        if predicate["claim"]["digest"]["sha256"] != claim.digest:
-            raise IntegrityError(f"{what} names another claim than the one it holds")
+        predicate = checked_predicate(stated, PREDICATE_TYPE, claim, what)
         (suspect, suspect_sha256), *external = subjects_from_json(stated["subject"])
         run = predicate["run"]
         window = window_from_json(predicate["window"], predicate["openings"], claim)

@@ -14,11 +14,10 @@ from wmx import canonical
 from wmx.claim import MAX_CLAIM_BYTES, SCHEME, Claim, checked_time, now_text
 from wmx.dsse import Envelope
 from wmx.encoding import decode_hex32
-from wmx.errors import IntegrityError
 from wmx.keys import OwnerKey
 from wmx.printable import printable
 from wmx.stamped import Stamped, envelope_and_timestamps
-from wmx.statement import PAYLOAD_TYPE, STATEMENT_TYPE, statement, subjects_from_json
+from wmx.statement import PAYLOAD_TYPE, checked_predicate, statement, subjects_from_json
 
 PREDICATE_TYPE = "urn:wmx:release:1"
 MAX_RELEASE_BYTES = 2 * MAX_CLAIM_BYTES
@@ -109,18 +108,10 @@ class Release(Stamped):
         what = what or cls.KIND
         envelope, timestamps = envelope_and_timestamps(file, what)
         stated = canonical.loads(envelope.payload, f"payload of {what}")
-        try:
+        with canonical.fields_of(what):
             claim = Claim.from_json(stated["predicate"]["claim"]["file"], f"claim in {what}")
             envelope.verified_payload(PAYLOAD_TYPE, claim.owner, what)
             return cls._from_statement(stated, claim, envelope, timestamps, what)
-        except KeyError as error:
-            raise IntegrityError(
-                f"{what} lacks the field {error}", hint=canonical.UNCHANGED_HINT
-            ) from None
-        except (TypeError, ValueError) as error:
-            raise IntegrityError(
-                f"{what} holds a malformed field: {error}", hint=canonical.UNCHANGED_HINT
-            ) from None
 
     @classmethod
     def _from_statement(
@@ -132,15 +123,7 @@ class Release(Stamped):
         what: str,
     ) -> Self:
         """Read a statement whose signature was verified; raises as :meth:`from_json`."""
-        predicate = stated["predicate"]
-        kind = [stated["_type"], stated["predicateType"], predicate["scheme"]]
-        if kind != [STATEMENT_TYPE, PREDICATE_TYPE, SCHEME]:
-            raise IntegrityError(
-                f"{what} is a statement of another kind: {kind}",
-                hint="see what the file is with: wmx info FILE",
-            )
-        if predicate["claim"]["digest"]["sha256"] != claim.digest:
-            raise IntegrityError(f"{what} names another claim than the one it holds")
+        predicate = checked_predicate(stated, PREDICATE_TYPE, claim, what)
         (model, sha256), *external = subjects_from_json(stated["subject"])
         previous = predicate["previous"]
         return cls(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wmx import canonical
+from wmx.claim import SCHEME, Claim
 from wmx.encoding import decode_base64, decode_hex32
 from wmx.errors import IntegrityError
 from wmx.printable import is_file_name, printable
@@ -43,6 +44,33 @@ def statement(
             "subject": [{"digest": {"sha256": digest}, "name": name} for name, digest in files],
         }
     )
+
+
+def checked_predicate(
+    stated: Any, predicate_type: str, claim: Claim, what: str
+) -> Mapping[str, Any]:
+    """Return the predicate of a statement that is of a kind, and about a claim.
+
+    Args:
+        stated: the statement, whose signature was verified.
+        predicate_type: expected.
+        claim: that stands in it.
+        what: the file, for errors.
+
+    Raises:
+        IntegrityError: it is of another kind or scheme, or names another claim.
+        KeyError, TypeError: it is none.
+    """
+    predicate: Mapping[str, Any] = stated["predicate"]
+    kind = [stated["_type"], stated["predicateType"], predicate["scheme"]]
+    if kind != [STATEMENT_TYPE, predicate_type, SCHEME]:
+        raise IntegrityError(
+            f"{what} is a statement of a kind that this version does not know here: {kind}",
+            hint="see what it is with wmx info FILE; a newer wmx may know it",
+        )
+    if predicate["claim"]["digest"]["sha256"] != claim.digest:
+        raise IntegrityError(f"{what} names another claim than the one it holds")
+    return predicate
 
 
 def subjects_from_json(subjects: Any) -> list[tuple[str, str]]:

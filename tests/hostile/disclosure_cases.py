@@ -267,12 +267,12 @@ def a_way_that_is_an_object(scene: Scene) -> Attack:
 # numbers that say more than there is
 
 
-@case(3, "states 43 hits and 999 bits")
+@case(3, "states 43 hits and 999.000000 bits")
 def more_bits_than_the_answers_give(scene: Scene) -> Attack:
-    return predicate(scene, lambda p: p["counted"].update(bits="999"))
+    return predicate(scene, lambda p: p["counted"].update(bits="999.000000"))
 
 
-@case(3, "not a plain decimal number")
+@case(3, "expected a number with six decimals")
 def infinitely_many_bits(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p["counted"].update(bits="inf"))
 
