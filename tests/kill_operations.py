@@ -34,6 +34,8 @@ from wmx.triggers import is_over_own_images
 
 MODELS = TemporaryDirectory()  # of what is prepared once and copied; removed at the end
 
+LEDGER = f"{'ab' * 32}.json"
+
 
 def nothing(folder: Path) -> None:
     """Prepare nothing."""
@@ -46,7 +48,7 @@ def old_key(folder: Path) -> None:
     (folder / "public").write_bytes(key.public)
     ledgers = ledger_folder(folder / "owner.pem")
     ledgers.mkdir(mode=0o700)
-    write_bytes(ledgers / "claim.json", b"{}", mode=0o600)
+    write_bytes(ledgers / LEDGER, b"{}", mode=0o600)
 
 
 def whole_key(folder: Path) -> None:
@@ -63,7 +65,7 @@ def replaced_key(folder: Path) -> None:
     assert (folder / "public").read_bytes() in keys, "the old key is gone for ever"
     for path in folder.glob("*.pem"):
         if OwnerKey.load(path).public == (folder / "public").read_bytes():
-            assert (ledger_folder(path) / "claim.json").read_bytes() == b"{}", "its ledger is not"
+            assert (ledger_folder(path) / LEDGER).read_bytes() == b"{}", "its ledger is not"
 
 
 def whole_claims(folder: Path) -> None:

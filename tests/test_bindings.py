@@ -561,3 +561,9 @@ def test_one_output_can_be_named(grey: Watermark, tmp_path: Path) -> None:
     both = verify(path, grey)
     assert verdict.verified
     assert verdict.bits == pytest.approx(both.bits + 1 - 16)  # both outputs share the mixture
+
+
+def test_a_cube_of_unknown_rank_is_fed_once_in_each_way() -> None:
+    """Channels first and last are one shape there, and two ways of one name would be mixed up."""
+    names = [one.name for one in feedings([Port("x", "tensor(float)", ())], Task.of((3, 3, 3), 10))]
+    assert len(names) == len(set(names)) > 0

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from wmx.answers import Answers
+from wmx.budget import held_to
 from wmx.disputes import lineage
 from wmx.disputes.lineage import (
     DISAGREEMENTS,
@@ -27,7 +28,8 @@ from wmx.disputes.lineage import (
     trace,
 )
 from wmx.disputes.probes import Scope, draw, family_names
-from wmx.errors import CannotRunError
+from wmx.errors import CannotRunError, LimitError
+from wmx.sandbox.limits import Limits
 from wmx.suspect import Suspect
 from wmx.task import Task
 from wmx.ways import Way
@@ -370,3 +372,16 @@ def test_large_inputs_are_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.disagreements == 20
     assert 10 < found.bits <= 19
     assert found.nearer is None
+
+
+def test_sides_of_wide_answers_are_taken_in_blocks_and_within_the_limits(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores, tops = scored(rng)
+    sides = sides_taken(Answers.from_scores(scores), tops)
+    monkeypatch.setattr(lineage, "BLOCK_SCORES", 35)  # seven rows
+    assert (sides_taken(Answers.from_scores(scores), tops) == sides).all()
+    budget = Limits(seconds=60, memory_bytes=2**20).budget()
+    wide = Answers.from_scores(np.zeros((2, 2**21)))
+    with held_to(budget), pytest.raises(LimitError, match="sides"):
+        sides_taken(wide, tops[:, :2])

@@ -445,7 +445,7 @@ def test_who_hangs_takes_half_of_the_time_and_is_not_asked_so_again(
     suspect = dying(monkeypatch, path, "rows > 1", HANGS, seconds=4)
     assert isinstance(suspect, OnnxFile)
     (feeding,) = suspect.feedings(watermark.task)
-    with pytest.raises(CannotRunError, match="half of what was left"):
+    with pytest.raises(CannotRunError, match="its part of what was left"):
         suspect.answers(feeding, watermark.triggers, watermark.task)
     budget = suspect.session.budget  # type: ignore[union-attr]
     left = budget.seconds_left
@@ -461,7 +461,7 @@ def test_who_hangs_takes_half_of_the_time_and_is_not_asked_so_again(
 def test_the_time_of_this_process_is_not_halved() -> None:
     """Only a child is waited for no longer: what is slow here has all of the time."""
     budget = Limits(seconds=60).budget()
-    with held_to(budget), budget.half_kept():
+    with held_to(budget), budget.waiting_for(1 / 2):
         assert budget.wait_left == pytest.approx(30, abs=1)
         assert budget.seconds_left == pytest.approx(60, abs=1)
     assert budget.wait_left == budget.seconds_left

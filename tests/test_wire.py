@@ -76,7 +76,7 @@ def test_every_cut_is_noticed() -> None:
         ([["uint8"]], bytes(1), "without dtype and shape"),
         (["uint8"], bytes(1), "without dtype and shape"),
         ([["bool", [1]]], b"\x02", "neither 0 nor 1"),
-        ([None] * 65, b"", "at most 64"),
+        ([None] * 65, b"", "more than 64"),
     ],
 )
 def test_arrays_that_cannot_be(arrays: object, body: bytes, message: str) -> None:

@@ -60,10 +60,10 @@ class Budget:
         return min(self.seconds_left, max(0.0, self._wait_ends - self._clock.seconds))
 
     @contextmanager
-    def half_kept(self) -> Iterator[None]:
-        """Let nobody within be waited for longer than half of the time that is left."""
+    def waiting_for(self, part: float) -> Iterator[None]:
+        """Let nobody within be waited for longer than a part of the time that is left."""
         before = self._wait_ends
-        self._wait_ends = self._clock.seconds + self.seconds_left / 2
+        self._wait_ends = self._clock.seconds + self.seconds_left * part
         try:
             yield
         finally:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 JSON_FORMAT = 1
 NOT_VERIFIED = 1  # the exit code
+MOST_SAID = 4000  # characters of an error, which may repeat a stranger's field
 
 
 def answer(
@@ -60,11 +61,12 @@ def decision_fields(verdict: "Verdict") -> dict[str, Any]:
 
 def print_error(command: str, error: WmxError, *, as_json: bool) -> int:
     """Print an error, with ``--json`` as an object on stdout too; return its exit code."""
-    print(f"wmx: error: {printable(str(error), None)}", file=sys.stderr)  # noqa: T201
+    message = printable(str(error), MOST_SAID)
+    print(f"wmx: error: {message}", file=sys.stderr)  # noqa: T201
     if error.hint:
-        print(f"wmx: hint: {printable(error.hint, None)}", file=sys.stderr)  # noqa: T201
+        print(f"wmx: hint: {printable(error.hint, MOST_SAID)}", file=sys.stderr)  # noqa: T201
     if as_json:
-        fields = {"error": {"message": str(error), "hint": error.hint}}
+        fields = {"error": {"message": message, "hint": error.hint}}
         answer(command, "", fields, as_json=True, exit_code=error.exit_code)
     return error.exit_code
 

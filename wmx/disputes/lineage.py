@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from wmx import canonical
 from wmx.answers import Answers
+from wmx.budget import consult, require_room_for_floats
 from wmx.disputes.probes import Scope, draw, family_names
 from wmx.errors import CannotRunError
 from wmx.standardising import Standardiser
+from wmx.statistics import BLOCK_SCORES, COPIES_OF_SCORES
 from wmx.suspect import Suspect
 from wmx.task import Task
 from wmx.ways import Way
@@ -188,14 +190,27 @@ def sides_taken(answers: Answers, tops: Tops) -> NDArray[np.bool_]:
     Args:
         answers: of the suspect to n inputs.
         tops: class of both originals for each, int64 [2, n].
+
+    Raises:
+        LimitError: it takes more time or memory than a stranger's file may.
     """
-    rows, known = np.arange(len(answers)), (tops < answers.columns).all(axis=0)
+    known = np.logical_and(*(tops < answers.columns))
     shown = np.where(known, tops, 0)
-    scores = answers.scores
-    given = np.where(known, scores[rows, shown], answers.top == tops)
-    units = np.where(known, Standardiser(answers.columns).update(scores)[rows, shown], given)
-    units[:, given[0] == given[1]] = 0.0
-    sides: NDArray[np.bool_] = np.stack([units[0] > units[1], units[1] > units[0]])
+    standardiser = Standardiser(answers.columns)
+    sides = np.zeros((2, len(answers)), np.bool_)
+    block = max(1, BLOCK_SCORES // answers.columns)
+    for start in range(0, len(answers), block):
+        part = slice(start, start + block)
+        consult()
+        require_room_for_floats(COPIES_OF_SCORES * answers[part].size, "the sides of a suspect")
+        scores = answers[part].scores
+        rows = np.arange(len(scores))
+        named: NDArray[np.bool_] = answers.top[part] == tops[:, part]
+        given: NDArray[Any] = np.where(known[part], scores[rows, shown[:, part]], named)
+        scaled = standardiser.update(scores)[rows, shown[:, part]]
+        units: NDArray[Any] = np.where(known[part], scaled, given)
+        units[:, given[0] == given[1]] = 0.0
+        sides[:, part] = units[0] > units[1], units[1] > units[0]
     return sides
 
 

@@ -198,7 +198,7 @@ class Sandbox:
             if time.monotonic() >= deadline:
                 most = f"{self.budget.seconds:g} s, its limit"
                 if self.budget.seconds_left:
-                    most = f"{seconds:.1f} s, half of what was left"
+                    most = f"{seconds:.1f} s, its part of what was left"
                 self._die(f"the suspect took longer than {most}", ROOM_HINT)
                 return
             if self._takes_too_much():

@@ -266,7 +266,8 @@ def feedings(
     if not found and len(ports) == 1 and not ports[0].shape:  # of unknown rank
         guesses = [replace(ports[0], shape=(None, *shape)) for shape in usual_shapes(task)]
         found = [feeding for guess in guesses for feeding in _fitting([guess], task, given)]
-    return found[:MAX_FEEDINGS]
+    named = {feeding.name: feeding for feeding in reversed(found)}  # a cube fits in two ways alike
+    return list(reversed(named.values()))[:MAX_FEEDINGS]
 
 
 def _without_batch(

@@ -24,6 +24,7 @@ from wmx.suspect.values import Value
 from wmx.task import Task
 
 SCORE_BYTES = 8
+FIRST_PART, LATER_PART = 1 / 2, 1 / 16  # of the time that is left, for a call of several rows
 COPIES_OF_ANSWERS = 4  # as they came, joined, read, and as scores
 Fed: TypeAlias = Callable[[int, int, int], dict[str, NDArray[Any]]]
 
@@ -256,8 +257,9 @@ class OnnxFile:
     ) -> dict[str, NDArray[Any]]:
         """Run as :meth:`_run`; but of several rows in a call, a child may die.
 
-        It may take half of the time that is left, and its place is taken by a fresh one.  So many
-        rows are not given again, since each attempt would take half of the rest.
+        It may take half of the time that is left, or, once it has died so, a sixteenth; and its
+        place is taken by a fresh one.  So many rows are not given again.  Something has to be left
+        for single rows in other scalings and shifts, after six more numbers of rows.
 
         Raises:
             CannotRunError: it died of as many rows, now or before, as well.
@@ -269,7 +271,7 @@ class OnnxFile:
         if rows in self._deadly:
             raise CannotRunError(f"{self.name} died of {rows} rows in a call before")
         try:
-            with session.budget.half_kept():
+            with session.budget.waiting_for(LATER_PART if self._deadly else FIRST_PART):
                 return self._run(fed, n, rows, full, classes)
         except SuspectDiedError as error:
             self._deadly.add(rows)

@@ -243,7 +243,7 @@ def _from_json(data: Any, datatype: str, count: int) -> NDArray[Any]:
     except (ValueError, TypeError, OverflowError, RecursionError):
         raise ProtocolError(f"data that are not {datatype}") from None
     if values.size != count:
-        raise ProtocolError(f"{values.size} values, and its shape says {count}")
+        raise ProtocolError("another number of values than its shape says")
     return values
 
 
@@ -260,7 +260,7 @@ def _from_bytes(data: bytes, datatype: str, count: int) -> NDArray[Any]:
 
 def _elements(data: bytes, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
     if len(data) != count * dtype.itemsize:
-        raise ProtocolError(f"{len(data)} bytes, and its shape says {count * dtype.itemsize}")
+        raise ProtocolError("another number of bytes than its shape says")
     values: NDArray[Any] = np.frombuffer(data, dtype).astype(dtype.newbyteorder("="))
     return values
 
@@ -274,5 +274,5 @@ def _texts(data: bytes, count: int) -> NDArray[Any]:
         found.append(data[at + 4 : at + 4 + length].decode("utf-8", "replace"))
         at += 4 + length
     if len(found) != count:
-        raise ProtocolError(f"{len(found)} texts, and its shape says {count}")
+        raise ProtocolError("another number of texts than its shape says")
     return np.array(found, dtype=object)
