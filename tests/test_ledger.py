@@ -151,3 +151,14 @@ def test_a_killed_process_leaves_a_whole_ledger_and_no_lock(ledger: Ledger, tmp_
         assert ledger.next_start() in (len(said), len(said) + 1)  # killed before it could say so
         said = list(range(ledger.next_start()))
     assert ledger.spend(ledger.next_start(), 1, **WORDS)
+
+
+def test_what_was_disclosed_under_another_name_of_the_key_counts(tmp_path: Path) -> None:
+    """An evidence may be made while the key is replaced, and a key may be moved back."""
+    names = [tmp_path / name for name in ("owner.pem", "owner.old-1.pem", "owner.old-12.pem")]
+    for number, name in enumerate(names):
+        assert Ledger(name, CLAIM).next_start() == 10 * number
+        assert Ledger(name, CLAIM).spend(10 * number, 10, suspect="ab", evidence="cd")
+    assert [Ledger(name, CLAIM).next_start() for name in names] == [30] * 3
+    assert Ledger(tmp_path / "mine.pem", CLAIM).next_start() == 0
+    assert Ledger(tmp_path / "owner.older.pem", CLAIM).next_start() == 0

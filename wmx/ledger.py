@@ -4,6 +4,7 @@ It lies beside the key, in the folder ``KEY.spent``, one file per claim.  A disc
 known to whoever reads the evidence and can be trained away; the next evidence starts behind it.
 """
 
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from wmx.files import SECRET_MODE, read_bytes, write_bytes
 from wmx.locking import locked
 
 FORMAT = 1
+ASIDE = re.compile(r"\.old-[0-9]+(?=\.|$)")  # of names as wmx.files.keep_aside gives them
 FOLDER_MODE = SECRET_MODE | 0o100
 MAX_LEDGER_BYTES = 64 * 1024**2
 
@@ -35,6 +37,15 @@ class Disclosure:
     suspect: str
     evidence: str
     time: str
+
+
+def _count(entries: list[Disclosure]) -> int:
+    return sum(entry.count for entry in entries)
+
+
+def _first_name(folder: Path) -> str:
+    """Return the name that a ledger folder had before its key was kept aside."""
+    return ASIDE.sub("", folder.name)
 
 
 def ledger_folder(key_path: str | Path) -> Path:
@@ -71,16 +82,23 @@ class Ledger:
         self._path = self._folder / f"{claim.digest}.json"
 
     def disclosures(self) -> list[Disclosure]:
-        """Return what was disclosed so far, in order.
+        """Return what was disclosed so far, in order, under whatever name of the key.
+
+        A key that ``keygen --force`` gave another name may have disclosed under the old one since,
+        or may have been moved back.  Of several ledgers the longest counts.
 
         Raises:
-            IntegrityError: the ledger is damaged.  It is not taken for an empty one: triggers
-                would be disclosed twice.
+            IntegrityError: a ledger is damaged.  It is not taken for an empty one: triggers would
+                be disclosed twice.
         """
-        if not self._path.exists():
-            return []
-        data = read_bytes(self._path, "ledger", MAX_LEDGER_BYTES)
-        document = canonical.loads(data, f"ledger {self._path}")
+        names = [self._path, *self._folder.parent.glob(f"*.spent/{self._path.name}")]
+        own = [path for path in names if _first_name(path.parent) == _first_name(self._folder)]
+        ledgers = [self._read(path) for path in own if path.exists()]
+        return max(ledgers, key=_count, default=[])
+
+    def _read(self, path: Path) -> list[Disclosure]:
+        data = read_bytes(path, "ledger", MAX_LEDGER_BYTES)
+        document = canonical.loads(data, f"ledger {path}")
         try:
             if document["claim"] != self._claim or document["format"] != FORMAT:
                 raise ValueError("it is of another claim or format")
@@ -94,14 +112,14 @@ class Ledger:
                 expected += entry.count
         except (KeyError, TypeError, ValueError) as error:
             raise IntegrityError(
-                f"the ledger {self._path} is damaged: {error}",
+                f"the ledger {path} is damaged: {error}",
                 hint="restore it from a backup; it says which triggers are spent",
             ) from None
         return entries
 
     def next_start(self) -> int:
         """Return the first trigger that was never disclosed."""
-        return sum(entry.count for entry in self.disclosures())
+        return _count(self.disclosures())
 
     def spend(self, start: int, count: int, *, suspect: str, evidence: str) -> bool:
         """Write down that triggers are about to be disclosed, and say whether they still may.
@@ -116,7 +134,7 @@ class Ledger:
             self._folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
             with locked(self._folder / f"{self._claim}.lock"):
                 entries = self.disclosures()
-                if start != sum(entry.count for entry in entries):
+                if start != _count(entries):
                     return False
                 entries.append(Disclosure(start, count, suspect, evidence, now_text()))
                 write_bytes(self._path, self._document(entries), mode=SECRET_MODE, force=True)
