@@ -91,7 +91,7 @@ class Ledger:
             IntegrityError: a ledger is damaged.  It is not taken for an empty one: triggers would
                 be disclosed twice.
         """
-        names = [self._path, *self._folder.parent.glob(f"*.spent/{self._path.name}")]
+        names = {self._path, *self._folder.parent.glob(f"*.spent/{self._path.name}")}
         own = [path for path in names if _first_name(path.parent) == _first_name(self._folder)]
         ledgers = [self._read(path) for path in own if path.exists()]
         return max(ledgers, key=_count, default=[])
