@@ -213,6 +213,12 @@ ENDINGS: dict[str, Callable[[np.ndarray], dict[str, np.ndarray]]] = {
 }
 
 
+def honest_scores(server: Server, body: bytes) -> np.ndarray:
+    """Return what the server's model answers to the request that came last."""
+    _, headers, said = server.infer(server.log[-1][1], body)
+    return outputs_of(said, headers.get(HEADER_LENGTH), {}, ["y"])["y"]
+
+
 @pytest.mark.parametrize("binary", [True, False])
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_answers_of_every_type_and_arrangement_are_read(
@@ -221,8 +227,7 @@ def test_answers_of_every_type_and_arrangement_are_read(
     def end(server: Server, path: str, body: bytes) -> Any:
         if not path.endswith("/infer"):
             return None
-        _, headers, said = server.infer(server.log[-1][1], body)
-        scores = outputs_of(said, headers.get(HEADER_LENGTH), {}, ["y"])["y"]
+        scores = honest_scores(server, body)
         return response(ENDINGS[ending](scores), binary=binary)
 
     with serving(model, lie=end, binary=binary) as server:
@@ -237,8 +242,7 @@ def test_names_without_end_hide_no_other_output_and_are_not_kept(
     def end(server: Server, path: str, body: bytes) -> Any:
         if not path.endswith("/infer"):
             return None
-        _, headers, said = server.infer(server.log[-1][1], body)
-        scores = outputs_of(said, headers.get(HEADER_LENGTH), {}, ["y"])["y"]
+        scores = honest_scores(server, body)
         names = np.array([[f"{server.asked}, {i}" for i in range(20_000)]], object)
         return response({"y": scores, "t": names}, binary=True)
 
@@ -253,8 +257,7 @@ def test_bfloat16_is_read_as_its_two_bytes(watermark: Watermark, model: bytes) -
     def end(server: Server, path: str, body: bytes) -> Any:
         if not path.endswith("/infer"):
             return None
-        _, headers, said = server.infer(server.log[-1][1], body)
-        scores = outputs_of(said, headers.get(HEADER_LENGTH), {}, ["y"])["y"]
+        scores = honest_scores(server, body)
         data = to_bfloat16(scores).tobytes()
         described = {"name": "y", "datatype": "BF16", "shape": list(scores.shape)}
         described["parameters"] = {"binary_data_size": len(data)}
