@@ -13,7 +13,7 @@ from amulet.unauth_model_ownership.defenses import WatermarkNN
 from amulet.utils import get_accuracy, train_classifier
 from torch.utils.data import DataLoader, TensorDataset
 
-from wmx_torch.models import cnn
+from wmx_torch._training.models import cnn
 
 LR = 1e-3
 

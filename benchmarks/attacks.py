@@ -22,16 +22,16 @@ from splits import data_name, owner_and_attacker
 from stacks import STACKS, framework_of
 
 from wmx import Claim, OwnerKey, Watermark
-from wmx.adapters import load_adapter
 from wmx.attacks.attack import Framework, Target
 from wmx.attacks.campaign import Step, attack_model
 from wmx.attacks.catalogue import chosen_attacks
 from wmx.attacks.results import Results
-from wmx.data import LabelledData
-from wmx.embed import embed
-from wmx.run_files import RunFiles
-from wmx.trainer import evaluate, fit
-from wmx.training import Training
+from wmx.training.config import Training
+from wmx.training.data.dataset import LabelledData
+from wmx.training.embed import embed
+from wmx.training.loop import evaluate, fit
+from wmx.training.plugins import load_adapter
+from wmx.training.run_dir import RunFiles
 
 NETWORK = "cnn"
 

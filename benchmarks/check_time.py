@@ -19,9 +19,9 @@ import harness
 
 from wmx import Claim, OwnerKey, Watermark
 from wmx.cli.output import NOT_VERIFIED
-from wmx.ledger import Ledger
-from wmx.proving import prove
-from wmx.suspect import open_suspect
+from wmx.suspect.suspect import open_suspect
+from wmx.verification.ledger import Ledger
+from wmx.verification.prove import prove
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 import onnx_models

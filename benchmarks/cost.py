@@ -28,11 +28,11 @@ from splits import train_and_test
 from stacks import add_device_option, add_stack_option, framework_of, on_device, run_all
 
 from wmx import OwnerKey, Watermark
-from wmx import recipe as recipes
-from wmx.adapters import load_adapter
-from wmx.data import LabelledData
-from wmx.training import Training, TrainingDevice
-from wmx.training_batches import TrainingBatches
+from wmx.training.batches import TrainingBatches
+from wmx.training.config import Training, TrainingDevice
+from wmx.training.config import recipe as recipes
+from wmx.training.data.dataset import LabelledData
+from wmx.training.plugins import load_adapter
 
 BATCH = 100
 MARKED = ("adi", "robust batches only", "robust", "brief")

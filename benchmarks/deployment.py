@@ -21,8 +21,8 @@ from wmx import Watermark, verify
 from wmx.attacks.attack import Target
 from wmx.attacks.catalogue import ATTACKS
 from wmx.attacks.graph.class_permutation import ClassPermutation
-from wmx.embed import train_unmarked
-from wmx.verdict import judge
+from wmx.training.embed import train_unmarked
+from wmx.verification.verdict import judge
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from deployed import FORMS, Shipped, train_sibling

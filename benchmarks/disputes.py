@@ -41,24 +41,24 @@ from attacks import NETWORK, stolen
 from splits import data_name, owner_and_attacker
 
 from wmx import OwnerKey, Watermark, open_suspect
-from wmx.adapters import load_adapter
 from wmx.attacks.attack import Target
 from wmx.attacks.training.overwriting import Overwriting, own_key, own_watermark
-from wmx.data import LabelledData
 from wmx.disputes.fine_tuning import FineTuned, default_training, fine_tune
 from wmx.disputes.holding import Exhibit
 from wmx.disputes.lineage import NEARER_BITS, Reader, identity, seed_of, trace
 from wmx.disputes.party import Party, Shown
 from wmx.disputes.probes import Scope, draw
 from wmx.disputes.settling import Settlement, settle
-from wmx.release import Relation, Release
-from wmx.run_files import RunFiles
+from wmx.protocol.release_record import Relation, Release
+from wmx.protocol.timestamp import UNDATED, Dating
+from wmx.statistics.mixture import Way
 from wmx.suspect.onnx_file import OnnxFile
-from wmx.timestamp import UNDATED, Dating
-from wmx.trainer import evaluate, fit
-from wmx.training import Training
-from wmx.verdict import judge
-from wmx.ways import Way
+from wmx.training.config import Training
+from wmx.training.data.dataset import LabelledData
+from wmx.training.loop import evaluate, fit
+from wmx.training.plugins import load_adapter
+from wmx.training.run_dir import RunFiles
+from wmx.verification.verdict import judge
 
 FRAMEWORK = "torch"
 RATES = (0.01, 0.05)

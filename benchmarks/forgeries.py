@@ -26,13 +26,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from splits import train_and_test
 
 from wmx import CannotRunError, OwnerKey, Watermark, verify
-from wmx.answers import Answers
-from wmx.data import LabelledData
-from wmx.statistics import evidence_bits
-from wmx.suspect import Suspect
+from wmx.protocol.task import Task
+from wmx.statistics.experts import evidence_bits
+from wmx.statistics.predictions import Answers
 from wmx.suspect.endpoint.client import Manners
 from wmx.suspect.endpoint.endpoint import Endpoint
-from wmx.task import Task
+from wmx.suspect.suspect import Suspect
+from wmx.training.data.dataset import LabelledData
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from forging.claims import Attempt, attempt, forged

@@ -22,11 +22,11 @@ from splits import owner_and_attacker
 from stacks import add_device_option, add_stack_option, framework_of, on_device, run_all
 
 from wmx import OwnerKey, verify
-from wmx.adapters import load_adapter
-from wmx.data import LabelledData
-from wmx.embed import embed
-from wmx.trainer import evaluate, fit
-from wmx.training import Training, TrainingDevice
+from wmx.training.config import Training, TrainingDevice
+from wmx.training.data.dataset import LabelledData
+from wmx.training.embed import embed
+from wmx.training.loop import evaluate, fit
+from wmx.training.plugins import load_adapter
 
 
 def fine_tuned_bits(

@@ -21,9 +21,9 @@ import numpy as np
 from sklearn.datasets import load_breast_cancer, load_digits
 
 from wmx import OwnerKey, verify
-from wmx.data import LabelledData
-from wmx.embed import embed, train_unmarked
-from wmx.training import Training
+from wmx.training.config import Training
+from wmx.training.data.dataset import LabelledData
+from wmx.training.embed import embed, train_unmarked
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from kinds import export_as_usual

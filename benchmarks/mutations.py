@@ -22,8 +22,8 @@ from typing import Any
 import harness
 
 from wmx import Claim, IntegrityError, OwnerKey
-from wmx.evidence import Evidence
-from wmx.release import Relation, Release
+from wmx.protocol.release_record import Relation, Release
+from wmx.verification.evidence import Evidence
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from evidence_files import scored_evidence, small_evidence, small_watermark

@@ -29,9 +29,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from wmx import OwnerKey, Watermark, verify
-from wmx.standardising import Standardiser
-from wmx.statistics import INVERSE_TEMPERATURES
-from wmx.task import Task
+from wmx.protocol.task import Task
+from wmx.statistics.experts import INVERSE_TEMPERATURES
+from wmx.statistics.normalization import Standardiser
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from fixed import OWNER

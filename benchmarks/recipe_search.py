@@ -20,10 +20,10 @@ from splits import owner_and_attacker
 
 from wmx.attacks.campaign import attack_model
 from wmx.attacks.catalogue import chosen_attacks
-from wmx.data import LabelledData
 from wmx.errors import UsageError
-from wmx.recipe import RECIPES, Recipe
-from wmx.training import Training
+from wmx.training.config import Training
+from wmx.training.data.dataset import LabelledData
+from wmx.training.recipe import RECIPES, Recipe
 
 TELLING = "ftal-0.05,ftal-0.1,rtal-0.05,fine-prune-70,fine-prune-90,overwrite-0.05"
 

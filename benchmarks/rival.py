@@ -26,18 +26,18 @@ import harness
 import numpy as np
 from splits import data_name, owner_and_attacker
 
-from wmx.adapters import load_adapter
 from wmx.attacks.attack import Framework, Outcome, Target
 from wmx.attacks.campaign import accuracy
 from wmx.attacks.catalogue import chosen_attacks
-from wmx.data import LabelledData
 from wmx.errors import CannotRunError
-from wmx.statistics import count_hits, evidence_bits
-from wmx.suspect import open_suspect
-from wmx.task import Task
-from wmx.training import Training
+from wmx.protocol.task import Task
+from wmx.statistics.experts import count_hits, evidence_bits
+from wmx.suspect.suspect import open_suspect
+from wmx.training.config import Training
+from wmx.training.data.dataset import LabelledData
+from wmx.training.plugins import load_adapter
+from wmx.training.weights import write_weights
 from wmx.triggers import Cells
-from wmx.weight_files import write_weights
 
 HERE = Path(__file__).parent
 ATTACKS = (

@@ -8,8 +8,8 @@ from splits import owner_and_attacker
 
 from wmx import Watermark
 from wmx.attacks.attack import Target
-from wmx.data import LabelledData
-from wmx.training import Training
+from wmx.training.config import Training
+from wmx.training.data.dataset import LabelledData
 
 
 def parsed(description: str | None) -> argparse.Namespace:

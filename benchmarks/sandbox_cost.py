@@ -22,9 +22,9 @@ ROUNDS = 31
 WITH = "from wmx.cli import main; main()"
 WITHOUT = """
 import contextlib
-import wmx.sandbox.process as process
+import wmx.suspect.sandbox.process as process
 process.Sandbox.start = lambda limits: contextlib.nullcontext()
-import wmx.suspect as suspect
+import wmx.suspect.suspect as suspect
 open_suspect = suspect.open_suspect
 suspect.open_suspect = lambda path, device, sandbox: open_suspect(path, device, own=True)
 from wmx.cli import main

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wmx.data import LabelledData, load_data
+from wmx.training.data.dataset import LabelledData, load_data
 
 
 def train_and_test(spec: str) -> LabelledData:

@@ -19,8 +19,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from wmx import OwnerKey, Watermark
-from wmx.suspect import open_suspect
-from wmx.verdict import judge
+from wmx.suspect.suspect import open_suspect
+from wmx.verification.verdict import judge
 from wmx_torch import export
 
 STEPS = 150

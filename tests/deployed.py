@@ -10,10 +10,10 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from wmx import Watermark
-from wmx.adapters import load_adapter
-from wmx.data import LabelledData
-from wmx.trainer import fit
-from wmx.training import Training
+from wmx.training.config import Training
+from wmx.training.data.dataset import LabelledData
+from wmx.training.loop import fit
+from wmx.training.plugins import load_adapter
 
 BIG = 2**31 + 2**20  # bytes of a file of weights that no single ONNX file can hold
 FORMS: dict[str, Callable[["Shipped"], Path]] = {}

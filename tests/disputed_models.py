@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from wmx import OwnerKey, Watermark
-from wmx.release import Relation, Release
+from wmx.protocol.release_record import Relation, Release
 
 PIXELS = 64
 CLASSES = 10

@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from wmx import OwnerKey, Watermark, canonical
-from wmx.answers import Answers
-from wmx.binomial import fraction_text
-from wmx.disclosure import answers_from_json, way_from_json, window_from_json
-from wmx.dsse import Envelope
-from wmx.evidence import Evidence, Run
-from wmx.statement import PAYLOAD_TYPE
-from wmx.task import Task
-from wmx.ways import ALONE, SHIFTS, Way, price_of, weigh
+from wmx import OwnerKey, Watermark
+from wmx.protocol import jcs
+from wmx.protocol.dsse import Envelope
+from wmx.protocol.statement import PAYLOAD_TYPE
+from wmx.protocol.task import Task
+from wmx.statistics.hits import fraction_text
+from wmx.statistics.mixture import ALONE, SHIFTS, Way, price_of, weigh
+from wmx.statistics.predictions import Answers
+from wmx.verification.codec import answers_from_json, way_from_json, window_from_json
+from wmx.verification.evidence import Evidence, Run
 
 RUN = Run("onnxruntime 1.31.1 CPUExecutionProvider", ("ai.onnx 17",), "tests")
 PLAIN = Way("NCHW", "y", rows=ALONE)
@@ -87,12 +88,12 @@ def statement_of(evidence: Evidence) -> dict[str, Any]:
 
 def signed(statement: Any, key: OwnerKey) -> bytes:
     """What an owner who wants to cheat can do: sign any statement."""
-    return Envelope.seal(PAYLOAD_TYPE, canonical.dumps(statement), key).to_bytes()
+    return Envelope.seal(PAYLOAD_TYPE, jcs.dumps(statement), key).to_bytes()
 
 
 def restated(statement: dict[str, Any], key: OwnerKey) -> bytes:
     """Sign a statement after making its numbers fit its own openings and answers again."""
-    from wmx.claim import Claim
+    from wmx.protocol.claim import Claim
 
     predicate = statement["predicate"]
     claim = Claim.from_json(predicate["claim"]["file"])

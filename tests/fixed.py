@@ -10,7 +10,7 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from wmx import OwnerKey, Watermark
-from wmx.task import Task
+from wmx.protocol.task import Task
 
 OWNER, THIEF = (
     OwnerKey(Ed25519PrivateKey.from_private_bytes(bytes(range(first, first + 32))))

@@ -23,14 +23,14 @@ from safetensors.numpy import load as load_tensors
 from tsa import Authority
 
 from wmx import Claim, IntegrityError, OwnerKey, Watermark
-from wmx.checkpoint import load_identity
-from wmx.evidence import Evidence
-from wmx.files import write_bytes
-from wmx.ledger import Ledger, ledger_folder
-from wmx.release import Release
-from wmx.store import Store
-from wmx.trigger_file import load_images
+from wmx._internal.files import write_bytes
+from wmx.protocol.release_record import Release
+from wmx.training.checkpoint import load_identity
 from wmx.triggers import is_over_own_images
+from wmx.triggers.trigger_file import load_images
+from wmx.verification.evidence import Evidence
+from wmx.verification.ledger import Ledger, ledger_folder
+from wmx.verification.store import Store
 
 MODELS = TemporaryDirectory()  # of what is prepared once and copied; removed at the end
 

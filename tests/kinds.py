@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from transformers import BertConfig, BertForSequenceClassification
 
-from wmx.task import Task
-from wmx_torch.weights import load_pretrained
+from wmx.protocol.task import Task
+from wmx_torch._training.weights import load_pretrained
 
 VOCABULARY = 256
 

@@ -13,7 +13,7 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx.data import LabelledData
+from wmx.training.data.dataset import LabelledData
 
 FOLDER = Path(sys.prefix) / "shipped"
 LANGUAGES = ("de", "en", "es", "fi", "fr", "it", "nl", "pl", "sv", "tr")

@@ -11,18 +11,18 @@ import pytest
 from fixed import OWNER, fixed_watermark
 
 from wmx import Watermark, verify
-from wmx.answers import Answers
-from wmx.asking import MOST_IN_ROWS, MOST_SHIFTED, TESTED, Asking
-from wmx.asking_in_turn import AskingInTurn
 from wmx.errors import CannotRunError
-from wmx.suspect import Predict
+from wmx.protocol.task import Task
+from wmx.statistics.mixture import ALONE, OTHER_ROWS, SHIFTS, TOGETHER, Way
+from wmx.statistics.predictions import Answers
 from wmx.suspect.function import FunctionSuspect
-from wmx.suspect.reading import MAX_SCORES, readings
-from wmx.task import Task
+from wmx.suspect.outputs import MAX_SCORES, readings
+from wmx.suspect.suspect import Predict
 from wmx.triggers import Features
-from wmx.verdict import measure
-from wmx.ways import ALONE, OTHER_ROWS, SHIFTS, TOGETHER, Way
-from wmx.window import Window
+from wmx.triggers.trigger_slice import Window
+from wmx.verification.query import MOST_IN_ROWS, MOST_SHIFTED, TESTED, Asking
+from wmx.verification.query_in_turn import AskingInTurn
+from wmx.verification.verdict import measure
 
 TASK = Task.of((8, 8, 1), 10)
 MOST_BITS_OF_CHANCE = 20  # chance exceeds them once in 2^20
@@ -59,7 +59,7 @@ def test_scores_without_end_are_left_out_and_narrow_ones_are_not_pushed_out() ->
 def test_shifts_of_answers_without_end_are_not_asked_for(
     columns: int, calls: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wmx.asking.MAX_SHIFTED_SCORES", 100 * columns * len(SHIFTS))
+    monkeypatch.setattr("wmx.verification.query.MAX_SHIFTED_SCORES", 100 * columns * len(SHIFTS))
     watermark = fixed_watermark(TASK)
     asked: list[int] = []
 
@@ -322,7 +322,7 @@ def test_a_suspect_that_does_not_verify_is_asked_the_same_whatever_the_labels_ar
     asking: Any, n: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else whoever remembers could learn labels, within a verification or from one to the next."""
-    monkeypatch.setattr("wmx.asking.secrets.token_hex", lambda size: "00" * size)
+    monkeypatch.setattr("wmx.verification.query.secrets.token_hex", lambda size: "00" * size)
     window = fixed_watermark(n=n).window()
     heard = []
     for seed in range(3):

@@ -14,19 +14,19 @@ from wmx import OwnerKey, Watermark
 from wmx.attacks.attack import Attack, Outcome, Progress, Target
 from wmx.attacks.campaign import Step, accuracy, attack_model
 from wmx.attacks.catalogue import ATTACKS, CATALOGUE, GROUPS, chosen_attacks
-from wmx.attacks.held_out import held_out_half
 from wmx.attacks.report import write_report
 from wmx.attacks.results import MAX_RESULTS_BYTES
-from wmx.attacks.stolen import stolen_file
+from wmx.attacks.split import held_out_half
+from wmx.attacks.target import stolen_file
 from wmx.attacks.training.adversarial import AdversarialFineTuning
+from wmx.attacks.training.decoys import PoolRows, drawn_inputs
 from wmx.attacks.training.extraction import probabilities
 from wmx.attacks.training.fine_tuning import FineTuning
 from wmx.attacks.training.overwriting import own_watermark
-from wmx.attacks.training.pool import PoolRows, drawn_inputs
 from wmx.attacks.training.transfer import paired_classes
-from wmx.data import LabelledData, load_data
 from wmx.errors import CannotRunError, IntegrityError, UsageError
 from wmx.suspect.onnx_file import OnnxFile
+from wmx.training.data.dataset import LabelledData, load_data
 from wmx.triggers import Folder
 
 

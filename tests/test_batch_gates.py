@@ -7,7 +7,7 @@ from batch_gates import GATES, batch_normalised, gated_model
 from fixed import OWNER
 
 from wmx import Watermark, verify
-from wmx.task import Task
+from wmx.protocol.task import Task
 
 TASK = Task.of((12, 10, 1), 10, mean=0.4, std=0.3)
 MARK = Watermark.for_task(OWNER, TASK, salt=bytes(32))

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark, open_suspect, verify
-from wmx.settled import Settled
-from wmx.suspect.feeding import feedings
-from wmx.suspect.onnx_rules import MAX_PORTS
+from wmx.protocol.task import Task
+from wmx.suspect.inputs import feedings
+from wmx.suspect.overrides import Settled
 from wmx.suspect.pixels import RESAMPLINGS
-from wmx.suspect.port import Port
-from wmx.task import Task
+from wmx.suspect.policy.onnx_rules import MAX_PORTS
+from wmx.suspect.tensor_spec import Port
 from wmx.triggers.features import Features
 from wmx.triggers.tokens import Tokens
 

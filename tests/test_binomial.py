@@ -12,9 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wmx import OwnerKey, Watermark, verify
-from wmx.binomial import MAX_EXACT, binomial_tail, fraction_text, log10_binomial_tail
+from wmx._internal.odds import scientific
 from wmx.cli.verify import verdict_fields
-from wmx.odds import scientific
+from wmx.statistics.hits import MAX_EXACT, binomial_tail, fraction_text, log10_binomial_tail
 
 WIDE = Context(prec=60, Emin=-(10**8), Emax=10**8)
 

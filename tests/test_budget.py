@@ -10,21 +10,22 @@ import onnx_models
 import pytest
 from numpy.typing import NDArray
 
-import wmx.budget
-import wmx.statistics
-import wmx.verdict
-from wmx import Claim, Limits, OwnerKey, Sandbox, Watermark, canonical, open_suspect, verify
-from wmx.answers import Answers
-from wmx.budget import Budget, consult, consulted, held, held_to, paused, require_room
+import wmx._internal.budget
+import wmx.statistics.experts
+import wmx.verification.verdict
+from wmx import Claim, Limits, OwnerKey, Sandbox, Watermark, open_suspect, verify
+from wmx._internal.budget import Budget, consult, consulted, held, held_to, paused, require_room
+from wmx._internal.files import read_bytes
 from wmx.errors import LimitError
-from wmx.files import read_bytes
-from wmx.likeness import Likeness
-from wmx.statistics import Experts
+from wmx.protocol import jcs
+from wmx.protocol.task import Task
+from wmx.protocol.timestamp import UNDATED
+from wmx.statistics.experts import Experts
+from wmx.statistics.predictions import Answers
+from wmx.statistics.similarity import Likeness
 from wmx.suspect.endpoint.client import Client, Manners
-from wmx.suspect.feeding import feedings
-from wmx.suspect.port import Port
-from wmx.task import Task
-from wmx.timestamp import UNDATED
+from wmx.suspect.inputs import feedings
+from wmx.suspect.tensor_spec import Port
 
 GIB = 2**30
 linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is looked at on Linux only")
@@ -47,12 +48,12 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(wmx.budget, "time", clock)
+    monkeypatch.setattr(wmx._internal.budget, "time", clock)
     return clock
 
 
 def resident(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    monkeypatch.setattr(wmx.budget, "resident_bytes", lambda: count)
+    monkeypatch.setattr(wmx._internal.budget, "resident_bytes", lambda: count)
 
 
 def test_without_a_budget_nothing_is_limited() -> None:
@@ -179,7 +180,7 @@ def test_a_loop_stops_where_its_budget_ends(clock: Clock) -> None:
 
     with held_to(Budget(5.0, 1000, GIB)), pytest.raises(LimitError):
         sum(consulted(numbers()))
-    assert 500 <= len(done) <= 501 + wmx.budget.ITEMS_AT_ONCE
+    assert 500 <= len(done) <= 501 + wmx._internal.budget.ITEMS_AT_ONCE
 
 
 def test_a_process_started_within_a_budget_draws_on_it_and_else_has_its_own() -> None:
@@ -211,7 +212,7 @@ def test_files_json_and_triggers_are_refused_before_memory_is_taken(
         with pytest.raises(LimitError, match=r"the claim .* would take 2 bytes"):
             read_bytes(tmp_path / "f", "claim")
         with pytest.raises(LimitError, match="reading x would take"):
-            canonical.loads(b"[]", "x")
+            jcs.loads(b"[]", "x")
     words = "the 5 triggers of the claim would take"
     with held_to(Budget(1000.0, 1000, 2**20)), pytest.raises(LimitError, match=words):
         Watermark.open(claim, owner)
@@ -250,11 +251,11 @@ def test_drawing_triggers_stops_with_the_budget(clock: Clock) -> None:
 
 def test_json_that_takes_long_to_compare_stops_with_the_budget(clock: Clock) -> None:
     data = b"[" + b",".join([b"1"] * 100_000) + b"]"
-    assert len(canonical.loads(data, "x")) == 100_000
+    assert len(jcs.loads(data, "x")) == 100_000
     with held_to(Budget(5.0, 1000, GIB)):
         clock.now += 6
         with pytest.raises(LimitError, match="longer than 5 s"):
-            canonical.loads(data, "x")
+            jcs.loads(data, "x")
 
 
 def test_pictures_are_resized_on_the_clock(clock: Clock) -> None:
@@ -331,7 +332,7 @@ def test_time_is_looked_at_between_experts(clock: Clock, monkeypatch: pytest.Mon
             clock.now += 6
             return np.zeros(len(answers))
 
-    monkeypatch.setattr(wmx.statistics, "EXPERTS", {"one": Slow, "two": Slow})
+    monkeypatch.setattr(wmx.statistics.experts, "EXPERTS", {"one": Slow, "two": Slow})
     experts = Experts(10)
     with held_to(Budget(5.0, 1000, GIB)), pytest.raises(LimitError, match="longer than 5 s"):
         experts.update(Answers.from_labels(np.array([3]), 10), np.array([3]))
@@ -345,7 +346,9 @@ def test_the_library_holds_all_of_a_verdict_to_the_usual_limits(
     path = tmp_path / "suspect.onnx"
     path.write_bytes(onnx_models.knows_labels(watermark))
     seen = []
-    monkeypatch.setattr(wmx.verdict, "date_claim", lambda *_: seen.append(held()) or UNDATED)
+    monkeypatch.setattr(
+        wmx.verification.verdict, "date_claim", lambda *_: seen.append(held()) or UNDATED
+    )
     assert verify(path, watermark).verified
     verify(lambda inputs: watermark.labels, watermark)
     first, second = seen

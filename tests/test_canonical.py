@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wmx import IntegrityError
-from wmx.canonical import dumps, loads
-from wmx.nesting import MAX_DEPTH
+from wmx._internal.nesting import MAX_DEPTH
+from wmx.protocol.jcs import dumps, loads
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(),

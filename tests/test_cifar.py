@@ -13,10 +13,10 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from wmx import cifar
-from wmx.cifar import CIFAR, download, read_cifar
-from wmx.data import load_data
 from wmx.errors import CannotRunError, IntegrityError
+from wmx.training.data import cifar
+from wmx.training.data.cifar import CIFAR, download, read_cifar
+from wmx.training.data.dataset import load_data
 
 SMALL = {name: replace(one, train_records=3, test_records=2, md5="") for name, one in CIFAR.items()}
 

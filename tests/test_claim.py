@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wmx import CannotRunError, Claim, IntegrityError, OwnerKey, Watermark
-from wmx.claim import PAYLOAD_TYPE
-from wmx.dsse import Envelope, pre_authentication_encoding
-from wmx.encoding import encode_base64
-from wmx.keys import SMALL_ORDER_KEYS, fingerprint, signature_is_valid
+from wmx.protocol.claim import PAYLOAD_TYPE
+from wmx.protocol.dsse import Envelope, pre_authentication_encoding
+from wmx.protocol.encoding import encode_base64
+from wmx.protocol.keys import SMALL_ORDER_KEYS, fingerprint, signature_is_valid
+from wmx.protocol.sealing import seal_family
 from wmx.triggers import Cells
-from wmx.triggers.sealing import seal_family
 
 KEY = OwnerKey.generate()
 CLAIM = Watermark.new(KEY, shape=(8, 8, 1), classes=10, n=5, note="Grüße, test").claim

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from wmx.data import LabelledData, load_data, quantiles
+from wmx._internal.imports import callable_from
 from wmx.errors import CannotRunError, MissingExtraError, UsageError, WmxError
-from wmx.named_callable import callable_from
+from wmx.training.data.dataset import LabelledData, load_data, quantiles
 
 Image = pytest.importorskip("PIL.Image")
 

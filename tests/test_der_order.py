@@ -5,7 +5,7 @@ from itertools import permutations
 import pytest
 from der import OCTETS, SEQUENCE, der, integer, oid
 
-from wmx.der_order import with_certificates_in_order
+from wmx._internal.der import with_certificates_in_order
 
 SET, TAGGED_0, TAGGED_1 = 0x31, 0xA0, 0xA1
 SIGNED_DATA, DATA = oid("2a864886f70d010702"), oid("2a864886f70d010701")

@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from wmx import IntegrityError, OwnerKey, Watermark
-from wmx.answers import Answers
-from wmx.disclosure import (
+from wmx.protocol.task import Task
+from wmx.statistics.mixture import ALONE, Way
+from wmx.statistics.predictions import Answers
+from wmx.triggers import Features, Tokens
+from wmx.verification.codec import (
     MAX_OPENINGS,
     answers_from_json,
     answers_to_json,
@@ -20,9 +23,6 @@ from wmx.disclosure import (
     way_to_json,
     window_from_json,
 )
-from wmx.task import Task
-from wmx.triggers import Features, Tokens
-from wmx.ways import ALONE, Way
 
 KEY = OwnerKey.generate()
 MARK = Watermark.new(KEY, shape=(9, 8, 3), classes=5, n=11)

@@ -8,9 +8,9 @@ from itertools import permutations, product
 import pytest
 
 from wmx.disputes.decision import Case, Lack, Mark, Nearer, Original, compare, compare_all, named
+from wmx.disputes.explanations import reasons
 from wmx.disputes.lineage import Lineage
-from wmx.disputes.reasons import reasons
-from wmx.timestamp import UNDATED, Dating
+from wmx.protocol.timestamp import UNDATED, Dating
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -13,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from wmx.answers import Answers
-from wmx.budget import held_to
+from wmx._internal.budget import held_to
 from wmx.disputes import lineage
 from wmx.disputes.lineage import (
     DISAGREEMENTS,
@@ -29,10 +28,11 @@ from wmx.disputes.lineage import (
 )
 from wmx.disputes.probes import Scope, draw, family_names
 from wmx.errors import CannotRunError, LimitError
-from wmx.sandbox.limits import Limits
-from wmx.suspect import Suspect
-from wmx.task import Task
-from wmx.ways import Way
+from wmx.protocol.task import Task
+from wmx.statistics.mixture import Way
+from wmx.statistics.predictions import Answers
+from wmx.suspect.sandbox.limits import Limits
+from wmx.suspect.suspect import Suspect
 
 PICTURES = Task.of((9, 12, 3), 5)
 DIMMED = Task.of((9, 12, 3), 5, mean=(0.2, 0.4, 0.6), std=0.1)

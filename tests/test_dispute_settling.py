@@ -17,10 +17,10 @@ from wmx.disputes.lineage import identity
 from wmx.disputes.party import Party, Shown
 from wmx.disputes.settling import Settlement, settle
 from wmx.errors import UsageError
-from wmx.release import Relation
-from wmx.suspect import Suspect, open_suspect
-from wmx.task import Task
-from wmx.timestamp import UNDATED, Dating
+from wmx.protocol.release_record import Relation
+from wmx.protocol.task import Task
+from wmx.protocol.timestamp import UNDATED, Dating
+from wmx.suspect.suspect import Suspect, open_suspect
 from wmx.triggers import Tokens
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

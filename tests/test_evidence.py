@@ -25,14 +25,15 @@ from fixed import OWNER, THIEF
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wmx import Claim, IntegrityError, canonical
-from wmx.answers import Answers
-from wmx.disclosure import answers_to_json
-from wmx.dsse import Envelope, pre_authentication_encoding
-from wmx.encoding import encode_base64
-from wmx.evidence import BITS_TOLERANCE, Evidence
-from wmx.statement import PAYLOAD_TYPE
-from wmx.ways import ALONE, SHIFTS, TOGETHER, Way
+from wmx import Claim, IntegrityError
+from wmx.protocol import jcs
+from wmx.protocol.dsse import Envelope, pre_authentication_encoding
+from wmx.protocol.encoding import encode_base64
+from wmx.protocol.statement import PAYLOAD_TYPE
+from wmx.statistics.mixture import ALONE, SHIFTS, TOGETHER, Way
+from wmx.statistics.predictions import Answers
+from wmx.verification.codec import answers_to_json
+from wmx.verification.evidence import BITS_TOLERANCE, Evidence
 
 KEY = OWNER
 MARK = small_watermark(KEY)
@@ -86,7 +87,7 @@ def test_no_byte_can_be_changed_removed_or_added() -> None:
 
 def test_no_byte_of_the_payload_can_be_changed_and_encoded_again() -> None:
     """The base64 of the envelope is as it should be; the signature is not.  Every fifth byte."""
-    from wmx.encoding import encode_base64
+    from wmx.protocol.encoding import encode_base64
 
     document = json.loads(FILE)
     payload = EVIDENCE.envelope.payload
@@ -94,7 +95,7 @@ def test_no_byte_of_the_payload_can_be_changed_and_encoded_again() -> None:
         changed = bytearray(payload)
         changed[position] ^= 1 << position % 7
         document["payload"] = encode_base64(bytes(changed))
-        refused(canonical.dumps(document))
+        refused(jcs.dumps(document))
 
 
 @given(st.binary(max_size=300))
@@ -127,13 +128,13 @@ def test_parts_of_two_evidences_do_not_make_a_third() -> None:
     other = small_evidence(KEY, MARK, start=1)
     one, two = json.loads(FILE), json.loads(other.to_bytes())
     for field in ("payload", "signatures"):
-        refused(canonical.dumps(one | {field: two[field]}))
+        refused(jcs.dumps(one | {field: two[field]}))
 
 
 def test_an_evidence_bears_no_timestamps() -> None:
     """Beside a claim they stand; here no rule would say what one dates."""
     stamp = {"response": encode_base64(b"x"), "sha256": hashlib.sha256(b"x").hexdigest()}
-    refused(canonical.dumps(json.loads(FILE) | {"timestamps": [stamp]}), "not a DSSE envelope")
+    refused(jcs.dumps(json.loads(FILE) | {"timestamps": [stamp]}), "not a DSSE envelope")
 
 
 # what the owner can do, who signs what he likes

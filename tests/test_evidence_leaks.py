@@ -11,13 +11,13 @@ from batch_gates import tells_of_other_calls, tells_of_other_rows
 from fixed import OWNER
 
 from wmx import Watermark, open_suspect
-from wmx.asking_in_turn import fresh
-from wmx.evidence import Evidence
-from wmx.ledger import Ledger
-from wmx.proving import prove
-from wmx.suspect import Suspect
-from wmx.task import Task
-from wmx.verdict import judge
+from wmx.protocol.task import Task
+from wmx.suspect.suspect import Suspect
+from wmx.verification.evidence import Evidence
+from wmx.verification.ledger import Ledger
+from wmx.verification.prove import prove
+from wmx.verification.query_in_turn import fresh
+from wmx.verification.verdict import judge
 
 MARK = Watermark.for_task(OWNER, Task.of((8, 8, 1), 10, mean=0.4, std=0.3), salt=bytes(32))
 

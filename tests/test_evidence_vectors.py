@@ -18,9 +18,9 @@ from test_statistics_page import SECOND, from_file, mean_wealth
 from test_vectors import encode, label
 
 from wmx import Claim, OwnerKey
-from wmx.checking import check
-from wmx.evidence import Evidence
-from wmx.timestamp import date_claim, load_roots
+from wmx.protocol.timestamp import date_claim, load_roots
+from wmx.verification.check import check
+from wmx.verification.evidence import Evidence
 
 FOLDER = Path(__file__).parent / "vectors" / "evidence-5"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())
@@ -127,7 +127,7 @@ def test_every_frozen_evidence_still_checks(name: str) -> None:
 def test_the_same_key_still_signs_the_same_bytes(name: str) -> None:
     from vectors.make_evidence_5 import WAYS, answers_of
 
-    from wmx.disclosure import answers_to_json, way_to_json
+    from wmx.verification.codec import answers_to_json, way_to_json
 
     evidence = Evidence.load(FOLDER / f"{name}.evidence.json")
     statement = json.loads(evidence.envelope.payload)

@@ -9,8 +9,8 @@ import pytest
 from onnx import helper
 
 from wmx import CannotRunError, OwnerKey, Watermark
-from wmx.export_check import check_export
 from wmx.suspect.own_model import loaded_from
+from wmx.training.export_check import check_export
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wmx import CannotRunError, OwnerKey, Sandbox, UsageError, Watermark, open_suspect
-from wmx.sandbox.wire import Message, Streamed
-from wmx.suspect.external_files import ExternalFiles, is_exporters_name
-from wmx.suspect.model_files import ModelFiles
-from wmx.suspect.secrets import HEAD_BYTES, kind_of_secret
-from wmx.suspect.streamed_file import PIECE_BYTES, StreamedFile
+from wmx.suspect.policy.external_files import ExternalFiles, is_exporters_name
+from wmx.suspect.policy.model_files import ModelFiles
+from wmx.suspect.policy.secrets import HEAD_BYTES, kind_of_secret
+from wmx.suspect.policy.streamed_file import PIECE_BYTES, StreamedFile
+from wmx.suspect.sandbox.wire import Message, Streamed
 
 BINARY = np.random.default_rng(0).bytes(5000)
 
@@ -234,8 +234,9 @@ def test_a_strangers_model_is_looked_into_in_its_own_process_alone(
         "import sys; from wmx.cli import run; code = run(sys.argv[1:]);"
         "walkers = {'onnx_rules', 'ort_rules', 'rules', 'own_model', 'runtime', 'container'};"
         "loaded = walkers & {name.rpartition('.')[2] for name in sys.modules"
-        " if name.startswith('wmx.suspect.')};"
-        "readers = {'wmx.protobuf', 'wmx.flatbuffer', 'onnx', 'onnxruntime'} & set(sys.modules);"
+        " if name.startswith('wmx.suspect.suspect.')};"
+        "readers = {'wmx._internal.protobuf', 'wmx._internal.flatbuffer', 'onnx', 'onnxruntime'};"
+        "readers &= set(sys.modules);"
         "assert code in (0, 1), code; assert not loaded | readers, loaded | readers"
     )
     held = ("--claim", "claim.json", "--key", "owner.pem")

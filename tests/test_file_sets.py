@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wmx.file_sets import FileSet
+from wmx._internal.file_sets import FileSet
 
 NAMES = ("first", "second", "third", "last")
 

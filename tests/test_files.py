@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from wmx import IntegrityError, OwnerKey, UsageError, Watermark
+from wmx._internal.files import SECRET_MODE, keep_aside, publish, read_bytes, write_bytes
 from wmx.errors import CannotRunError
-from wmx.files import SECRET_MODE, keep_aside, publish, read_bytes, write_bytes
-from wmx.store import Store
+from wmx.verification.store import Store
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

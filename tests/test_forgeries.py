@@ -20,14 +20,14 @@ from forging.victim import Victim
 from onnx_models import knows_labels
 
 from wmx import IntegrityError, Watermark, verify
-from wmx.answers import Answers
-from wmx.checking import check
-from wmx.dsse import Envelope
-from wmx.evidence import Evidence, Run
-from wmx.keys import fingerprint
-from wmx.statistics import evidence_bits
-from wmx.task import Task
-from wmx.ways import Way
+from wmx.protocol.dsse import Envelope
+from wmx.protocol.keys import fingerprint
+from wmx.protocol.task import Task
+from wmx.statistics.experts import evidence_bits
+from wmx.statistics.mixture import Way
+from wmx.statistics.predictions import Answers
+from wmx.verification.check import check
+from wmx.verification.evidence import Evidence, Run
 
 KEY = THIEF
 TASK = Task.of((8, 8, 1), 10)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wmx import CannotRunError, IntegrityError, OwnerKey, UsageError
-from wmx.key_derivation import require_affordable
+from wmx.protocol.key_derivation import require_affordable
 
 
 def openssl(*arguments: str, cwd: Path) -> bytes:

@@ -14,8 +14,8 @@ import rfc8785
 from evidence_files import small_watermark
 
 from wmx import CannotRunError, IntegrityError, OwnerKey
-from wmx.claim import Claim
-from wmx.ledger import Ledger
+from wmx.protocol.claim import Claim
+from wmx.verification.ledger import Ledger
 
 KEY = OwnerKey.generate()
 CLAIM = small_watermark(KEY, 200).claim
@@ -127,7 +127,7 @@ SPENDER = """
 import sys
 from pathlib import Path
 from wmx import Claim
-from wmx.ledger import Ledger
+from wmx.verification.ledger import Ledger
 ledger = Ledger(Path(sys.argv[1]) / "owner.pem", Claim.load(sys.argv[2]))
 while True:
     start = ledger.next_start()

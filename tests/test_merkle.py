@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wmx.merkle import audit_paths, head_from_path, leaf_hash, node_hash, tree_head
+from wmx.protocol.merkle import audit_paths, head_from_path, leaf_hash, node_hash, tree_head
 
 # the leaves and roots of the reference implementation's tests (certificate-transparency)
 LEAVES = [

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wmx import OwnerKey, Watermark
-from wmx.suspect.onnx_header import read_header
+from wmx.suspect.policy.onnx_header import read_header
 
 MARK = Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=10, n=3)
 MODEL = onnx_models.linear(MARK, seed=1)

@@ -19,11 +19,11 @@ from oip_server import Server, serving
 from recording_proxy import VARIABLES, RecordingProxy, recording, spellings_of_triggers
 
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark, verify
-from wmx.cifar import CIFAR, download
-from wmx.http import exchange, is_this_machine
+from wmx._internal.http import exchange, is_this_machine
+from wmx.protocol.tsa import ask_authority
 from wmx.suspect.endpoint.client import Client, Manners
 from wmx.suspect.endpoint.endpoint import Endpoint
-from wmx.tsa import ask_authority
+from wmx.training.data.cifar import CIFAR, download
 
 TOKEN = "a-token-of-the-owner"
 MANNERS = Manners(retries=0, seconds=60)
@@ -110,7 +110,9 @@ def test_a_name_for_this_machine_that_leads_elsewhere_is_told_nothing(
     model: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who answers for names could send the name ``localhost`` anywhere."""
-    monkeypatch.setattr("wmx.http._is_loopback", lambda _: False)  # as if it were elsewhere
+    monkeypatch.setattr(
+        "wmx._internal.http._is_loopback", lambda _: False
+    )  # as if it were elsewhere
     with serving(model) as server:
         address = server.url.replace("127.0.0.1", "localhost")
         with pytest.raises(CannotRunError, match="is not this machine"):

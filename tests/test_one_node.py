@@ -11,8 +11,8 @@ from fixed import OWNER
 from one_node import CLASSES, NOT_READ, READ, SHAPE, Ending, ended
 
 from wmx import Watermark, open_suspect, verify
-from wmx.settled import Settled
-from wmx.task import Task
+from wmx.protocol.task import Task
+from wmx.suspect.overrides import Settled
 
 FEWEST_BITS = 150
 

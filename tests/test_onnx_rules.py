@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from protobuf_by_hand import function, functions, model
 
 from wmx import CannotRunError, OwnerKey, Watermark
-from wmx.protobuf import BYTES, VARINT, numbers, read_message, text
-from wmx.suspect.onnx_rules import require_harmless
-from wmx.work import BYTES_PER_STEP, MalformedError, Work
+from wmx._internal.protobuf import BYTES, VARINT, numbers, read_message, text
+from wmx._internal.work import BYTES_PER_STEP, MalformedError, Work
+from wmx.suspect.policy.onnx_rules import require_harmless
 
 SAMPLES = sorted(Path(onnx.__file__).parent.glob("backend/test/data/**/*.onnx"))
 

@@ -12,13 +12,13 @@ import onnx
 import onnxruntime
 import pytest
 
-import wmx.suspect.ort_rules
+import wmx.suspect.policy.ort_rules
 from wmx import CannotRunError
-from wmx.flatbuffer import Table
-from wmx.suspect.onnx_rules import MAX_NODES, MAX_STEPS
-from wmx.suspect.ort_rules import require_harmless_ort
-from wmx.suspect.port import MAX_PORTS
-from wmx.work import MalformedError, Work
+from wmx._internal.flatbuffer import Table
+from wmx._internal.work import MalformedError, Work
+from wmx.suspect.policy.onnx_rules import MAX_NODES, MAX_STEPS
+from wmx.suspect.policy.ort_rules import require_harmless_ort
+from wmx.suspect.tensor_spec import MAX_PORTS
 
 SAMPLES = sorted(Path(onnx.__file__).parent.glob("backend/test/data/**/*.onnx"))
 
@@ -90,7 +90,7 @@ def steps_of(data: bytes, monkeypatch: pytest.MonkeyPatch) -> int:
         spent.append(Work(steps))
         return spent[0]
 
-    monkeypatch.setattr(wmx.suspect.ort_rules, "Work", counting)
+    monkeypatch.setattr(wmx.suspect.policy.ort_rules, "Work", counting)
     with suppress(CannotRunError):
         require_harmless_ort(data, "x")
     return MAX_STEPS - spent[0].left

@@ -82,7 +82,7 @@ def test_no_framework_is_there(installed: Path, environment: dict[str, str]) -> 
 def test_the_wheel_holds_code_and_types_and_nothing_else(installed: Path) -> None:
     (pure,) = (installed.parent).glob("lib/python*/site-packages")
     names = {entry.name for entry in pure.iterdir() if not entry.name.endswith(".dist-info")}
-    adapters = {"wmx_torch", "wmx_keras", "wmx_flax", "wmx_jax", "wmx_sklearn"}
+    adapters = {"wmx_torch", "wmx_keras", "wmx_flax", "_wmx_jax", "wmx_sklearn"}
     assert names - {"__pycache__"} == {"wmx", "dependencies.pth"} | adapters
     assert (pure / "wmx" / "py.typed").exists()
     assert all((pure / adapter / "py.typed").exists() for adapter in adapters)

@@ -12,15 +12,15 @@ import pytest
 from batch_gates import GATES, gated_model, junk_to_copies
 
 from wmx import CannotRunError, IntegrityError, OwnerKey, UsageError, Watermark
-from wmx.checking import check
-from wmx.choosing import MARGIN_BITS, choose
-from wmx.evidence import Evidence, Run
-from wmx.ledger import Ledger
-from wmx.proving import prove
-from wmx.settled import Settled
-from wmx.suspect import open_suspect
+from wmx.statistics.mixture import ALONE, TOGETHER, shifted, weigh
 from wmx.suspect.onnx_file import OnnxFile
-from wmx.ways import ALONE, TOGETHER, shifted, weigh
+from wmx.suspect.overrides import Settled
+from wmx.suspect.suspect import open_suspect
+from wmx.verification.check import check
+from wmx.verification.evidence import Evidence, Run
+from wmx.verification.ledger import Ledger
+from wmx.verification.prove import prove
+from wmx.verification.reveal import MARGIN_BITS, choose
 
 KEY = OwnerKey.generate()
 MARK = Watermark.new(KEY, shape=(8, 8, 1), classes=10, mean=0.4, std=0.3)
@@ -199,13 +199,13 @@ def test_two_processes_at_once_disclose_different_triggers(
 def test_triggers_are_spent_before_the_file_is_there(
     suspect: OnnxFile, ledger: Ledger, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wmx import proving
+    from wmx.verification import prove
 
     def full(path: Path, data: bytes, **options: object) -> None:
         assert ledger.next_start() > 0
         raise CannotRunError("no space left")
 
-    monkeypatch.setattr(proving, "write_bytes", full)
+    monkeypatch.setattr(prove, "write_bytes", full)
     with pytest.raises(CannotRunError, match="count as disclosed all the same"):
         prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
     monkeypatch.undo()

@@ -13,16 +13,16 @@ from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from wmx.answers import Answers
 from wmx.errors import CannotRunError
-from wmx.suspect import runtime
+from wmx.protocol.task import Task
+from wmx.statistics.mixture import Way, weigh
+from wmx.statistics.predictions import Answers
+from wmx.suspect import session as runtime
 from wmx.suspect.function import FunctionSuspect
-from wmx.suspect.reading import MAX_OUTPUTS, MAX_READINGS, readings
-from wmx.suspect.rules import looked_through
+from wmx.suspect.outputs import MAX_OUTPUTS, MAX_READINGS, readings
+from wmx.suspect.policy.rules import looked_through
 from wmx.suspect.tables import Joined, tables
 from wmx.suspect.values import FIRST_NAME, MAX_NAMES, Texts, from_sequence, numbers_in_front
-from wmx.task import Task
-from wmx.ways import Way, weigh
 
 N, K = 20, 10
 DRAW = np.random.default_rng(0)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wmx import UsageError
-from wmx.recipe import RECIPES, part_of, recipe_named, triggers_at
-from wmx.task import Task
+from wmx.protocol.task import Task
+from wmx.training.recipe import RECIPES, part_of, recipe_named, triggers_at
 
 ROBUST = RECIPES["robust"]
 

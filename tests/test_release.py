@@ -7,12 +7,13 @@ from typing import Any
 import onnx_models
 import pytest
 
-from wmx import Claim, IntegrityError, OwnerKey, UsageError, Watermark, canonical, verify
-from wmx.dsse import Envelope
-from wmx.release import Relation, Release
-from wmx.releasing import record_of
-from wmx.statement import PAYLOAD_TYPE, stated_type
-from wmx.store import Store
+from wmx import Claim, IntegrityError, OwnerKey, UsageError, Watermark, verify
+from wmx.protocol import jcs
+from wmx.protocol.dsse import Envelope
+from wmx.protocol.release_record import Relation, Release
+from wmx.protocol.statement import PAYLOAD_TYPE, stated_type
+from wmx.verification.release import record_of
+from wmx.verification.store import Store
 
 KEY, STRANGER = OwnerKey.generate(), OwnerKey.generate()
 MARK = Watermark.new(KEY, shape=(8, 8, 1), classes=10)
@@ -43,9 +44,9 @@ def test_what_is_signed_is_read_back() -> None:
 
 def test_it_is_an_in_toto_statement_in_a_dsse_envelope() -> None:
     made = release()
-    file = canonical.loads(made.to_bytes(), "x")
+    file = jcs.loads(made.to_bytes(), "x")
     assert stated_type(file) == "urn:wmx:release:1"
-    stated = canonical.loads(made.envelope.payload, "x")
+    stated = jcs.loads(made.envelope.payload, "x")
     assert stated["_type"] == "https://in-toto.io/Statement/v1"
     assert stated["subject"] == [{"digest": {"sha256": SHA256}, "name": "model.onnx"}]
     assert stated["predicate"]["claim"]["digest"] == {"sha256": MARK.claim.digest}
@@ -63,9 +64,9 @@ def test_nobody_else_can_sign_for_an_owner() -> None:
             software="x",
         )
     other = Watermark.new(STRANGER, shape=(8, 8, 1), classes=10).claim
-    payload = canonical.loads(release().envelope.payload, "x")
+    payload = jcs.loads(release().envelope.payload, "x")
     payload["predicate"]["claim"]["file"] = other.to_json()
-    forged = Envelope.seal(PAYLOAD_TYPE, canonical.dumps(payload), STRANGER)
+    forged = Envelope.seal(PAYLOAD_TYPE, jcs.dumps(payload), STRANGER)
     with pytest.raises(IntegrityError, match="another claim than the one it holds"):
         Release.from_bytes(forged.to_bytes())
 
@@ -81,7 +82,7 @@ def test_a_changed_byte_makes_a_broken_file() -> None:
 
 def change(path: str, value: Any) -> bytes:
     """A record with another value at a place, signed by its owner all the same."""
-    document = canonical.loads(release().envelope.payload, "x")
+    document = jcs.loads(release().envelope.payload, "x")
     *way, last = path.split("/")
     place = document
     for step in way:
@@ -90,7 +91,7 @@ def change(path: str, value: Any) -> bytes:
         del place[last]
     else:
         place[last] = value
-    return Envelope.seal(PAYLOAD_TYPE, canonical.dumps(document), KEY).to_bytes()
+    return Envelope.seal(PAYLOAD_TYPE, jcs.dumps(document), KEY).to_bytes()
 
 
 @pytest.mark.parametrize(

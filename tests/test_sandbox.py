@@ -16,7 +16,7 @@ import numpy as np
 import onnx_models
 import pytest
 
-import wmx.sandbox.process
+import wmx.suspect.sandbox.process
 from wmx import (
     CannotRunError,
     Limits,
@@ -28,12 +28,12 @@ from wmx import (
     open_suspect,
     verify,
 )
-from wmx.budget import held_to
-from wmx.sandbox.wire import PREFIX, Message
-from wmx.suspect import Suspect
+from wmx._internal.budget import held_to
+from wmx.statistics.mixture import ALONE
 from wmx.suspect.onnx_file import OnnxFile
-from wmx.verdict import measure
-from wmx.ways import ALONE
+from wmx.suspect.sandbox.wire import PREFIX, Message
+from wmx.suspect.suspect import Suspect
+from wmx.verification.verdict import measure
 
 MIB = 2**20
 
@@ -98,7 +98,7 @@ def test_the_parent_loads_no_runtime(watermark: Watermark, path: Path, tmp_path:
 
 def fake(monkeypatch: pytest.MonkeyPatch, program: str, **limits: Any) -> Sandbox:
     """Start a child that runs ``program`` in place of wmx's own."""
-    monkeypatch.setattr(wmx.sandbox.process, "BOOTSTRAP", program)
+    monkeypatch.setattr(wmx.suspect.sandbox.process, "BOOTSTRAP", program)
     return Sandbox.start(Limits(**limits))
 
 
@@ -150,7 +150,7 @@ def test_what_a_child_has_started_ends_with_it(
 def test_nobody_waits_for_what_has_left_the_childs_group(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(wmx.sandbox.process, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(wmx.suspect.sandbox.process, "GRACE_SECONDS", 0.2)
     note = tmp_path / "note"
     sandbox = fake(monkeypatch, FORK.format(note=str(note), first="os.setsid()"), seconds=1.0)
     began = time.monotonic()
@@ -182,7 +182,7 @@ def test_a_child_that_crashes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_child_that_takes_too_much_cpu_time(monkeypatch: pytest.MonkeyPatch) -> None:
     burn = """
-from wmx.sandbox.limits import limit_this_process
+from wmx.suspect.sandbox.limits import limit_this_process
 limit_this_process(2**33, 1, gpu=False)
 while True: pass
 """
@@ -198,7 +198,7 @@ def test_a_child_that_takes_too_much_memory(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_child_that_closes_its_pipe_and_lives_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wmx.sandbox.process, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(wmx.suspect.sandbox.process, "GRACE_SECONDS", 0.2)
     closes = f"import os; os.close(1); {SLEEP}"
     assert "closed its pipe and lived on" in told(fake(monkeypatch, closes))
 
@@ -248,8 +248,8 @@ sys.exit(7 if leaked or os.getcwd() != os.sep else 8)
 ANSWERING = """
 import sys
 sys.path[:] = sys.argv[1:]
-from wmx.sandbox import wire
-from wmx.sandbox.wire import Message
+from wmx.suspect.sandbox import wire
+from wmx.suspect.sandbox.wire import Message
 import numpy as np
 answers = {answers}
 while (request := wire.read(sys.stdin.buffer, 2**32)) is not None:
@@ -379,7 +379,7 @@ def test_a_child_that_dies_between_answers_gives_no_verdict_on_half_of_them(
 DYING = """
 import os, sys, time
 _, *sys.path[:] = sys.argv[1:]
-from wmx.suspect import child
+from wmx.suspect.suspect import child
 run = child.Child.run
 def dying(self, request):
     rows = len(request.arrays[0])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from wmx.sandbox.seccomp import ARCHITECTURES, program
+from wmx.suspect.sandbox.seccomp import ARCHITECTURES, program
 
 COLUMN = 0 if platform.machine() == "x86_64" else 1  # of a call's numbers
 
@@ -29,8 +29,8 @@ def call(numbers, *arguments):
     number = numbers[{COLUMN}]
     if number is not None and libc.syscall(number, *map(ctypes.c_long, arguments)) < 0:
         raise OSError(ctypes.get_errno(), "refused")
-from wmx.sandbox.limits import limit_this_process
-from wmx.sandbox.seccomp import filter_this_process
+from wmx.suspect.sandbox.limits import limit_this_process
+from wmx.suspect.sandbox.seccomp import filter_this_process
 limit_this_process({memory}, 60, gpu={gpu})
 assert filter_this_process(may_open_files={gpu})
 try:
@@ -179,7 +179,7 @@ print("alive")
 
 DEADLY_CHILD = """
 import fcntl, os, signal, sys
-from wmx.sandbox.seccomp import filter_this_process
+from wmx.suspect.sandbox.seccomp import filter_this_process
 assert filter_this_process(may_open_files=False)
 O_ASYNC = 0o20000
 deadly = ((fcntl.F_SETOWN, os.getppid()), (10, signal.SIGKILL), (fcntl.F_SETFL, O_ASYNC))
@@ -210,7 +210,7 @@ def test_the_parents_memory_is_hidden_from_a_child_that_may_open_files() -> None
     # without rights of root, which nothing is hidden from
     child = """
 import ctypes, os
-from wmx.sandbox.seccomp import filter_this_process
+from wmx.suspect.sandbox.seccomp import filter_this_process
 ctypes.CDLL(None).capset((ctypes.c_uint32 * 2)(0x20080522), (ctypes.c_uint32 * 6)())
 assert filter_this_process(may_open_files=True)
 try:
@@ -220,7 +220,7 @@ except PermissionError:
 """
     parent = f"""
 import ctypes, subprocess, sys
-from wmx.sandbox.hiding import hide_this_process
+from wmx.suspect.sandbox.hiding import hide_this_process
 ctypes.CDLL(None).capset((ctypes.c_uint32 * 2)(0x20080522), (ctypes.c_uint32 * 6)())
 hide_this_process()
 subprocess.run([sys.executable, "-c", {child!r}], check=True)

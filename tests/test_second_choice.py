@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wmx import UsageError, Watermark
-from wmx.data import LabelledData, load_data
-from wmx.marked_batches import MarkedBatches
-from wmx.recipe import recipe_named
-from wmx.second_choice import outlines, representatives, soft_labels
-from wmx.training import Training
-from wmx.training_batches import TrainingBatches
+from wmx.training.batches import TrainingBatches
+from wmx.training.config import Training
+from wmx.training.data.dataset import LabelledData, load_data
+from wmx.training.recipe import recipe_named
+from wmx.training.second_choice import outlines, representatives, soft_labels
+from wmx.training.trigger_batches import MarkedBatches
 from wmx.triggers.folder import Folder
 
 SECRET = bytes(32)

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 
-from wmx.answers import Answers
-from wmx.statistics import (
+from wmx.statistics.experts import (
     EXPERTS,
     Experts,
     count_hits,
@@ -20,6 +19,7 @@ from wmx.statistics import (
     log2_mean,
     required_bits,
 )
+from wmx.statistics.predictions import Answers
 
 SIZES = [(2, 7), (3, 5), (4, 4), (6, 3)]  # K and n: all K**n label sequences are gone through
 

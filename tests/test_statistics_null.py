@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from wmx.answers import Answers
-from wmx.statistics import evidence_bits
+from wmx.statistics.experts import evidence_bits
+from wmx.statistics.predictions import Answers
 
 NULLS = 2000
 N = 40

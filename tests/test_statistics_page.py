@@ -20,9 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from wmx.answers import Answers
-from wmx.binomial import binomial_tail
-from wmx.statistics import count_hits, evidence_bits, expert_bets
+from wmx.statistics.experts import count_hits, evidence_bits, expert_bets
+from wmx.statistics.hits import binomial_tail
+from wmx.statistics.predictions import Answers
 
 FOLDER = Path(__file__).parent / "vectors" / "statistics"
 CASES = json.loads((FOLDER / "cases.json").read_text())

@@ -12,13 +12,14 @@ import onnx_models
 import pytest
 
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark, verify
-from wmx.suspect import open_suspect, runtime
+from wmx.protocol.task import Task
+from wmx.suspect import session as runtime
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.suspect.own_model import OwnModel, loaded_from
-from wmx.suspect.port import shown_names
-from wmx.task import Task
+from wmx.suspect.suspect import open_suspect
+from wmx.suspect.tensor_spec import shown_names
 from wmx.triggers.features import Features
-from wmx.verdict import judge
+from wmx.verification.verdict import judge
 
 
 @pytest.fixture(scope="module")

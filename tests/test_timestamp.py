@@ -19,10 +19,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from tsa import DAY, STAMPING, Authority, dripping, moved_by, serving, with_status
 
 from wmx import CannotRunError, Claim, IntegrityError, OwnerKey, UsageError, Watermark, verify
-from wmx.der_order import with_certificates_in_order
-from wmx.stamped import MAX_TIMESTAMPS
-from wmx.store import Store
-from wmx.timestamp import (
+from wmx._internal.der import with_certificates_in_order
+from wmx.protocol.stamped import MAX_TIMESTAMPS
+from wmx.protocol.timestamp import (
     Query,
     asserted_stamp,
     asserted_stamps,
@@ -30,7 +29,8 @@ from wmx.timestamp import (
     load_roots,
     trusted_stamp,
 )
-from wmx.tsa import ask_authority
+from wmx.protocol.tsa import ask_authority
+from wmx.verification.store import Store
 
 KEY = OwnerKey.generate()
 WATERMARK = Watermark.new(KEY, shape=(8, 8, 1), classes=10, n=30)

@@ -6,8 +6,8 @@ Whether weak stamps count is in test_timestamp.py, with stamps of a real authori
 import pytest
 from der import OCTETS, SEQUENCE, der, integer, oid
 
-from wmx.der_order import MalformedError
-from wmx.timestamp_policy import WeakError, granted_with, require_strong_signature
+from wmx._internal.der import MalformedError
+from wmx.protocol.timestamp_policy import WeakError, granted_with, require_strong_signature
 
 SET, TAGGED_0, TAGGED_1 = 0x31, 0xA0, 0xA1
 SIGNED_DATA, DATA = oid("2a864886f70d010702"), oid("2a864886f70d010701")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from wmx import OwnerKey, Watermark
-from wmx.data import LabelledData
-from wmx.marked_batches import MarkedBatches
-from wmx.training import Training
-from wmx.training_batches import TrainingBatches, shifted
+from wmx.training.batches import TrainingBatches, shifted
+from wmx.training.config import Training
+from wmx.training.data.dataset import LabelledData
+from wmx.training.trigger_batches import MarkedBatches
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_inputs_are_what_the_claim_says_the_model_sees(data: LabelledData) -> No
 
 
 def test_shifts_move_whole_images_and_fill_with_black() -> None:
-    from wmx.ways import shifted as moved
+    from wmx.statistics.mixture import shifted as moved
 
     pixels = np.random.default_rng(0).integers(1, 256, (30, 28, 28, 3), dtype=np.uint8)
     seen = shifted(pixels, 2, np.random.default_rng(1))

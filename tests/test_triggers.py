@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from wmx import CannotRunError, IntegrityError, OwnerKey, Task, UsageError, Watermark
-from wmx.trigger_file import load_images, save_images
 from wmx.triggers import default_generator, draw_triggers, generator_from
 from wmx.triggers.cells import Cells
 from wmx.triggers.features import Features
 from wmx.triggers.folder import Folder, read_folder
 from wmx.triggers.tokens import Tokens
+from wmx.triggers.trigger_file import load_images, save_images
 
 SECRET = bytes(range(32))
 

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from wmx.binomial import binomial_tail
-from wmx.claim import Claim
-from wmx.keys import OwnerKey
-from wmx.trigger_file import load_images
+from wmx.protocol.claim import Claim
+from wmx.protocol.keys import OwnerKey
+from wmx.statistics.hits import binomial_tail
+from wmx.triggers.trigger_file import load_images
 from wmx.watermark import Watermark
 
 FOLDER = Path(__file__).parent / "vectors" / "wmx-3"

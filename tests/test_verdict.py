@@ -7,10 +7,10 @@ import onnx_models
 import pytest
 
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark, verify
-from wmx.task import Task
+from wmx.protocol.task import Task
+from wmx.statistics.mixture import SHIFTS, shifted
 from wmx.triggers.tokens import Tokens
-from wmx.verdict import verify_any
-from wmx.ways import SHIFTS, shifted
+from wmx.verification.verdict import verify_any
 
 
 @pytest.fixture(scope="module")

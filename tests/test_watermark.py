@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from wmx import Claim, IntegrityError, OwnerKey, Task, UsageError, Watermark, canonical
-from wmx.commitment import commitment_root
-from wmx.encoding import encode_array
-from wmx.labels import derive_labels, label_key
-from wmx.stream import shake, uniform_integers
+from wmx import Claim, IntegrityError, OwnerKey, Task, UsageError, Watermark
+from wmx.protocol import jcs
+from wmx.protocol.commitment import commitment_root
+from wmx.protocol.encoding import encode_array
+from wmx.protocol.labels import derive_labels, label_key
+from wmx.protocol.prf import shake, uniform_integers
+from wmx.protocol.sealing import seal_family, unseal_family
 from wmx.triggers import Cells, Folder
-from wmx.triggers.sealing import seal_family, unseal_family
 from wmx.watermark import default_trigger_count
 
 IMAGES = np.arange(5, dtype=np.uint8).repeat(64).reshape(5, 8, 8, 1)
@@ -211,7 +212,7 @@ def encrypted(padded: bytes, key: bytes, nonce: bytes | None = None) -> bytes:
 
 def test_a_family_has_one_sealed_form() -> None:
     key = OwnerKey.generate().family_key(bytes(32))
-    text = canonical.dumps(Cells().describe())
+    text = jcs.dumps(Cells().describe())
     prefixed = len(text).to_bytes(4, "big") + text
     padded = prefixed.ljust(256, b"\0")
     assert encrypted(padded, key) == seal_family(Cells().describe(), key)
@@ -269,7 +270,7 @@ def test_inputs_are_normalised_as_the_task_says() -> None:
     [(0, "0"), (-0.0, "0"), (0.5, "0.5"), (1e-7, "0.0000001"), (100.0, "100"), ("0.10", "0.10")],
 )
 def test_numbers_become_plain_decimals(number: float | str, text: str) -> None:
-    from wmx.task import decimal_string
+    from wmx.protocol.task import decimal_string
 
     assert decimal_string(number) == text
 
@@ -278,7 +279,7 @@ def test_numbers_become_plain_decimals(number: float | str, text: str) -> None:
     "wrong", ["1e5", "nan", float("inf"), "", "1.", ".5", "+1", 1e30, "5.0.0", "-0.0.0"]
 )
 def test_other_spellings_of_numbers_are_refused(wrong: float | str) -> None:
-    from wmx.task import decimal_string
+    from wmx.protocol.task import decimal_string
 
     with pytest.raises(ValueError, match="plain decimal"):
         decimal_string(wrong)

@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wmx import OwnerKey, Watermark
-from wmx.answers import Answers
-from wmx.task import Kind
-from wmx.ways import (
+from wmx.protocol.task import Kind
+from wmx.statistics.mixture import (
     ALONE,
     OTHER_ROWS,
     OTHER_SCALINGS,
@@ -24,7 +23,8 @@ from wmx.ways import (
     price_of,
     weigh,
 )
-from wmx.window import Window
+from wmx.statistics.predictions import Answers
+from wmx.triggers.trigger_slice import Window
 
 WATERMARK = Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=3, n=12)
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from wmx.sandbox import wire
-from wmx.sandbox.wire import DTYPES, PREFIX, Message, WireError
+from wmx.suspect.sandbox import wire
+from wmx.suspect.sandbox.wire import DTYPES, PREFIX, Message, WireError
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(max_size=20),

@@ -12,7 +12,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wmx.claim import Claim
     from wmx.errors import (
         CannotRunError,
         IntegrityError,
@@ -21,34 +20,35 @@ if TYPE_CHECKING:
         UsageError,
         WmxError,
     )
-    from wmx.keys import OwnerKey
-    from wmx.sandbox.limits import Limits
-    from wmx.sandbox.process import Sandbox
-    from wmx.suspect import open_suspect
+    from wmx.protocol.claim import Claim
+    from wmx.protocol.keys import OwnerKey
+    from wmx.protocol.task import Task
     from wmx.suspect.endpoint.client import Manners
-    from wmx.task import Task
-    from wmx.verdict import Verdict, verify
+    from wmx.suspect.sandbox.limits import Limits
+    from wmx.suspect.sandbox.process import Sandbox
+    from wmx.suspect.suspect import open_suspect
+    from wmx.verification.verdict import Verdict, verify
     from wmx.watermark import Watermark
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "CannotRunError": "wmx.errors",
-    "Claim": "wmx.claim",
+    "Claim": "wmx.protocol.claim",
     "IntegrityError": "wmx.errors",
-    "Limits": "wmx.sandbox.limits",
+    "Limits": "wmx.suspect.sandbox.limits",
     "Manners": "wmx.suspect.endpoint.client",
     "MissingExtraError": "wmx.errors",
-    "OwnerKey": "wmx.keys",
-    "Sandbox": "wmx.sandbox.process",
+    "OwnerKey": "wmx.protocol.keys",
+    "Sandbox": "wmx.suspect.sandbox.process",
     "SuspectDiedError": "wmx.errors",
-    "Task": "wmx.task",
+    "Task": "wmx.protocol.task",
     "UsageError": "wmx.errors",
-    "Verdict": "wmx.verdict",
+    "Verdict": "wmx.verification.verdict",
     "Watermark": "wmx.watermark",
     "WmxError": "wmx.errors",
-    "open_suspect": "wmx.suspect",
-    "verify": "wmx.verdict",
+    "open_suspect": "wmx.suspect.suspect",
+    "verify": "wmx.verification.verdict",
 }
 
 __all__ = [

@@ -9,11 +9,11 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx.claim import MAX_TRIGGERS, Claim
-from wmx.commitment import Opening, commitment_root, draw_blinds, open_triggers
 from wmx.errors import IntegrityError, UsageError
-from wmx.keys import OwnerKey
-from wmx.task import Kind, Task
+from wmx.protocol.claim import MAX_TRIGGERS, Claim
+from wmx.protocol.commitment import Opening, commitment_root, draw_blinds, open_triggers
+from wmx.protocol.keys import OwnerKey
+from wmx.protocol.task import Kind, Task
 from wmx.triggers import (
     Generator,
     default_generator,
@@ -21,7 +21,7 @@ from wmx.triggers import (
     generator_from,
     is_over_own_images,
 )
-from wmx.window import Window
+from wmx.triggers.trigger_slice import Window
 
 MIN_TRIGGERS = 100
 WANTED_BITS = 256
@@ -142,7 +142,7 @@ class Watermark:
         Args:
             claim: the claim.
             owner: the key that signed it.
-            images: only for a claim over the owner's own images (:mod:`wmx.trigger_file`).
+            images: only for a claim over the owner's own images (:mod:`wmx.triggers.trigger_file`).
 
         Raises:
             IntegrityError: the key is not the claim's, or the triggers are not those committed to.

@@ -3,7 +3,7 @@
 >>> from wmx_flax import watermarked, harden, export
 """
 
-from wmx.marking import Marking
+from wmx.training.metrics import Marking
 from wmx_flax.export import export
 from wmx_flax.harden import harden, hardening
 from wmx_flax.monitor import Monitor

@@ -5,13 +5,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from wmx.export_check import check_export
-from wmx.exporting import without_notes
-from wmx.files import refuse_overwrite, write_bytes
-from wmx.task import Task
+from _wmx_jax.onnx_file import onnx_bytes
+from wmx._internal.files import refuse_overwrite, write_bytes
+from wmx.protocol.task import Task
+from wmx.training.export import without_notes
+from wmx.training.export_check import check_export
 from wmx.watermark import Watermark
 from wmx_flax.inference import Call, Model, pure_model, scores, scores_of
-from wmx_jax.onnx_file import onnx_bytes
 
 
 def export(

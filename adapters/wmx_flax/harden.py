@@ -12,12 +12,12 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
+from _wmx_jax.conditions import where_due
+from _wmx_jax.noise import normals
 from wmx.errors import UsageError
-from wmx.recipe import Recipe, recipe_named
+from wmx.training.recipe import Recipe, recipe_named
 from wmx.watermark import Watermark
 from wmx_flax.inference import Call, Model, PureModel, pure_model, scores_of
-from wmx_jax.conditions import where_due
-from wmx_jax.noise import normals
 
 
 def harden(

@@ -12,7 +12,7 @@ from flax import linen, nnx
 from numpy.typing import NDArray
 
 from wmx.errors import CannotRunError, UsageError
-from wmx.task import Task
+from wmx.protocol.task import Task
 
 Model: TypeAlias = nnx.Module | tuple[linen.Module, Mapping[str, Any]]
 Call: TypeAlias = Callable[[Any, Any], Any]

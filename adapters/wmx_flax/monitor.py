@@ -1,6 +1,6 @@
 """``Monitor``: hits and bits while training, so that a mark that does not take is seen in time."""
 
-from wmx.marking import Marking, measure
+from wmx.training.metrics import Marking, measure
 from wmx.watermark import Watermark
 from wmx_flax.inference import Call, Model, scores
 

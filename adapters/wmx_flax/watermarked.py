@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx.batch_form import Fields
 from wmx.errors import UsageError
-from wmx.marked_batches import MarkedBatches, join_arrays
+from wmx.training.batch_structure import Fields
+from wmx.training.trigger_batches import MarkedBatches, join_arrays
 from wmx.watermark import Watermark
 
 Batches = TypeVar("Batches", bound=Iterable[Any])

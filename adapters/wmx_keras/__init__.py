@@ -3,7 +3,7 @@
 >>> from wmx_keras import watermarked, protect, Monitor, export
 """
 
-from wmx.marking import Marking
+from wmx.training.metrics import Marking
 from wmx_keras.export import export
 from wmx_keras.monitor import Monitor
 from wmx_keras.protect import protect

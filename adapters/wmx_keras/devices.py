@@ -5,7 +5,7 @@ import itertools
 import keras
 
 from wmx.errors import UsageError
-from wmx.recipe import Recipe
+from wmx.training.recipe import Recipe
 
 
 def require_batch_fits_devices(batch_size: int, recipe: Recipe) -> None:

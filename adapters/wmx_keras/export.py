@@ -6,11 +6,11 @@ from typing import Any
 import keras
 from numpy.typing import NDArray
 
+from wmx._internal.files import refuse_overwrite, write_bytes
 from wmx.errors import CannotRunError, MissingExtraError
-from wmx.export_check import check_export
-from wmx.exporting import with_standard_names, without_notes
-from wmx.files import refuse_overwrite, write_bytes
-from wmx.task import Task
+from wmx.protocol.task import Task
+from wmx.training.export import with_standard_names, without_notes
+from wmx.training.export_check import check_export
 from wmx.watermark import Watermark
 from wmx_keras import backends
 from wmx_keras.inference import scores, scores_of

@@ -12,7 +12,7 @@ import keras
 from keras import ops
 
 from wmx.errors import UsageError
-from wmx.recipe import Recipe
+from wmx.training.recipe import Recipe
 from wmx.watermark import Watermark
 from wmx_keras import backends
 from wmx_keras.inference import gives_logits, scores_of

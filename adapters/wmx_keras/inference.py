@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx.errors import CannotRunError
-from wmx.task import Task
+from wmx.protocol.task import Task
 
 
 def scores_of(output: Any, classes: int) -> Any:

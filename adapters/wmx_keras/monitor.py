@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from wmx.marking import Marking, measure
+from wmx.training.metrics import Marking, measure
 from wmx.watermark import Watermark
 from wmx_keras.inference import scores
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 import keras
 
 from wmx.errors import UsageError
-from wmx.recipe import recipe_named
+from wmx.training.recipe import recipe_named
 from wmx.watermark import Watermark
 from wmx_keras.harden import Hardening, innermost
 

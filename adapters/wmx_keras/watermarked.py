@@ -6,10 +6,10 @@ from typing import Any, TypeVar, cast
 import keras
 import numpy as np
 
-from wmx.batch_form import Fields, find_fields, rebuilt
 from wmx.errors import UsageError
-from wmx.marked_batches import Join, MarkedBatches, join_arrays
-from wmx.recipe import recipe_with_triggers
+from wmx.training.batch_structure import Fields, find_fields, rebuilt
+from wmx.training.recipe import recipe_with_triggers
+from wmx.training.trigger_batches import Join, MarkedBatches, join_arrays
 from wmx.watermark import Watermark
 from wmx_keras.devices import require_batch_fits_devices, require_rows_fit_devices
 

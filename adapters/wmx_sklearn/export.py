@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wmx._internal.files import refuse_overwrite, write_bytes
 from wmx.errors import CannotRunError, MissingExtraError, UsageError
-from wmx.export_check import TOLERANCE, check_export
-from wmx.exporting import without_notes
-from wmx.files import refuse_overwrite, write_bytes
+from wmx.protocol.task import Task
 from wmx.suspect.own_model import loaded_from
-from wmx.task import Task
+from wmx.training.export import without_notes
+from wmx.training.export_check import TOLERANCE, check_export
 from wmx.watermark import Watermark
 
 OPSET = 17

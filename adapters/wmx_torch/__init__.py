@@ -3,7 +3,7 @@
 >>> from wmx_torch import watermarked, harden, export
 """
 
-from wmx.marking import Marking
+from wmx.training.metrics import Marking
 from wmx_torch.export import export
 from wmx_torch.harden import harden
 from wmx_torch.monitor import Monitor

@@ -6,7 +6,7 @@ from torch import nn
 from torch.distributed import ProcessGroup
 
 from wmx.errors import UsageError
-from wmx.recipe import recipe_named
+from wmx.training.recipe import recipe_named
 from wmx.watermark import Watermark
 from wmx_torch.harden import harden_replicas
 

@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from wmx.export_check import check_export
-from wmx.exporting import EXPORT_INPUT, EXPORT_OUTPUT, exporting, without_notes
-from wmx.files import refuse_overwrite, write_bytes
-from wmx.task import Task
+from wmx._internal.files import refuse_overwrite, write_bytes
+from wmx.protocol.task import Task
+from wmx.training.export import EXPORT_INPUT, EXPORT_OUTPUT, exporting, without_notes
+from wmx.training.export_check import check_export
 from wmx.watermark import Watermark
 from wmx_torch.inference import as_model_input, padding_mask, plain_module, scores_of
 

@@ -1,7 +1,7 @@
 """An ONNX file as a PyTorch network that can be trained on.
 
 By onnx2fx, whose code runs over the file's own names and numbers: only ever called in the locked
-process of :mod:`wmx_torch.tuning_child`, on files that passed :mod:`wmx.suspect.onnx_rules`.
+process of :mod:`wmx_torch.tuning_child`, on files that passed :mod:`wmx.suspect.policy.onnx_rules`.
 """
 
 import warnings
@@ -11,8 +11,8 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from wmx._internal.printable import printable
 from wmx.errors import CannotRunError, MissingExtraError
-from wmx.printable import printable
 
 STATISTICS = slice(3, 5)  # mean and variance among the inputs of BatchNormalization
 PROBABILITY_FLOOR = 1e-12
@@ -69,7 +69,7 @@ class Fed(nn.Module):
 
         Args:
             network: what :func:`converted` returned.
-            layout: of its input, as :class:`wmx.suspect.feeding.Feeding` names it.
+            layout: of its input, as :class:`wmx.suspect.inputs.Feeding` names it.
             output: number of the output with the scores.
         """
         super().__init__()

@@ -11,7 +11,7 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from wmx.errors import UsageError
-from wmx.recipe import recipe_named
+from wmx.training.recipe import recipe_named
 from wmx.watermark import Watermark
 from wmx_torch.inference import (
     evaluation_mode,

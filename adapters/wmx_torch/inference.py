@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.distributed import ProcessGroup
 from torch.nn.parallel import DistributedDataParallel
 
-from wmx.batch_form import ATTENTION_MASK
 from wmx.errors import CannotRunError
-from wmx.task import Task
+from wmx.protocol.task import Task
+from wmx.training.batch_structure import ATTENTION_MASK
 from wmx.watermark import Watermark
 
 

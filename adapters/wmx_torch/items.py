@@ -9,10 +9,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wmx.batch_form import ATTENTION_MASK, Fields, label_values, rebuilt, trigger_values
 from wmx.errors import UsageError
-from wmx.marked_batches import numpy_dtype
-from wmx.recipe import Recipe
+from wmx.training.batch_structure import (
+    ATTENTION_MASK,
+    Fields,
+    label_values,
+    rebuilt,
+    trigger_values,
+)
+from wmx.training.recipe import Recipe
+from wmx.training.trigger_batches import numpy_dtype
 from wmx.watermark import Watermark
 
 

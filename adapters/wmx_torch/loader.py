@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
-from wmx.batch_form import Fields, find_fields
 from wmx.errors import UsageError
-from wmx.recipe import Recipe, part_of, triggers_at
+from wmx.training.batch_structure import Fields, find_fields
+from wmx.training.recipe import Recipe, part_of, triggers_at
 from wmx.watermark import Watermark
 from wmx_torch.items import TriggerItems
 from wmx_torch.processes import accelerate_is_in_charge, process_of_sampler, this_process

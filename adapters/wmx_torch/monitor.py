@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from wmx.marking import Marking, measure
+from wmx.training.metrics import Marking, measure
 from wmx.watermark import Watermark
 from wmx_torch.inference import scores
 

@@ -1,6 +1,6 @@
 """What runs in the child process of a fine-tuning: a stranger's ONNX file, brought into PyTorch.
 
-The child of :mod:`wmx.suspect.child` with three more words: ``begin`` (data and settings),
+The child of :mod:`wmx.suspect.worker` with three more words: ``begin`` (data and settings),
 ``epoch`` (train one) and, from then on, a ``run`` that asks the trained network.  The locks are
 shut before anything of the file is looked at, so all of PyTorch that is loaded on demand is loaded
 before, by training a model of two layers.
@@ -15,20 +15,20 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from wmx.answers import Answers
 from wmx.errors import CannotRunError
-from wmx.sandbox.wire import Message
-from wmx.suspect.child import Child, answer_parent
-from wmx.suspect.feeding import Feeding
+from wmx.protocol.task import Task
+from wmx.statistics.predictions import Answers
+from wmx.suspect.inputs import Feeding
 from wmx.suspect.layouts import Layout
-from wmx.suspect.reading import readings
+from wmx.suspect.outputs import readings
+from wmx.suspect.sandbox.wire import Message
 from wmx.suspect.values import Value
-from wmx.task import Task
-from wmx.trainer import train_epoch
-from wmx.training import Training
-from wmx.training_batches import ShuffledBatches
+from wmx.suspect.worker import Child, answer_parent
+from wmx.training.batches import ShuffledBatches
+from wmx.training.config import Training
+from wmx.training.loop import train_epoch
+from wmx_torch._training.learner import TorchLearner
 from wmx_torch.from_onnx import Fed, converted, outputs_of
-from wmx_torch.trainer import TorchLearner
 
 CPU = torch.device("cpu")
 PROBES = 16  # samples on which onnxruntime and PyTorch have to agree

@@ -6,9 +6,9 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
-from wmx.batch_form import Fields, find_fields
 from wmx.errors import UsageError
-from wmx.recipe import Recipe, recipe_with_triggers, triggers_at
+from wmx.training.batch_structure import Fields, find_fields
+from wmx.training.recipe import Recipe, recipe_with_triggers, triggers_at
 from wmx.watermark import Watermark
 from wmx_torch.items import TriggerItems
 from wmx_torch.loader import first_item, loader_with, marked_loader

@@ -9,8 +9,8 @@ import pytest
 from commands import CLAIM_NEW
 
 from wmx import Claim, OwnerKey, Watermark
-from wmx.ledger import Ledger
-from wmx.store import Store
+from wmx.verification.ledger import Ledger
+from wmx.verification.store import Store
 
 # keygen
 
@@ -180,7 +180,7 @@ def test_a_claim_over_ones_own_images(wmx: Any) -> None:
     secret = Path("c.triggers.safetensors")
     assert secret.stat().st_mode & 0o777 == 0o600
     owner = OwnerKey.load("store/owner.pem")
-    from wmx.trigger_file import load_images
+    from wmx.triggers.trigger_file import load_images
 
     watermark = Watermark.open(Claim.load("c.json"), owner, images=load_images(secret))
     Path("model.onnx").write_bytes(onnx_models.knows_labels(watermark))

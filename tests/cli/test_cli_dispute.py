@@ -10,8 +10,8 @@ import pytest
 from disputed_models import Side, marked, network, side
 from tsa import Authority
 
-from wmx.release import Relation, Release
-from wmx.stamped import MAX_TIMESTAMPS, Stamped
+from wmx.protocol.release_record import Relation, Release
+from wmx.protocol.stamped import MAX_TIMESTAMPS, Stamped
 
 PARTIES = ("--claim", "owner.json", "--claim", "thief.json")
 KEYS = ("--key", "thief.pem", "--key", "owner.pem")

@@ -175,7 +175,7 @@ def test_info_on_evidence(wmx: Any, evidence: Path) -> None:
 
 
 def test_only_the_disclosed_triggers_are_in_the_file(wmx: Any, claim: Path, evidence: Path) -> None:
-    from wmx.encoding import decode_base64, encode_base64
+    from wmx.protocol.encoding import decode_base64, encode_base64
 
     mark = Watermark.open(Claim.load(claim), OwnerKey.load("store/owner.pem"))
     payload = decode_base64(json.loads(evidence.read_bytes())["payload"]).decode()

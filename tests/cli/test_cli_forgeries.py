@@ -15,8 +15,8 @@ from forging.servers import Forger, remembering_server
 from oip_server import serving
 
 from wmx import Claim
-from wmx.evidence import Evidence
-from wmx.window import Window
+from wmx.triggers.trigger_slice import Window
+from wmx.verification.evidence import Evidence
 
 DISCLOSED = 43  # as many as 128 bits take at ten classes
 

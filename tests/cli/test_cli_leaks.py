@@ -30,7 +30,7 @@ from tsa import serving as stamping
 
 from wmx import Claim, Watermark
 from wmx.cli import COMMANDS
-from wmx.evidence import Evidence
+from wmx.verification.evidence import Evidence
 
 MAIN = "from wmx.cli import main; main()"
 PASSPHRASE = "correct horse battery staple"
@@ -314,7 +314,7 @@ def test_a_proxy_is_told_nothing_of_what_stays_on_this_machine(session: Session)
     assert session.proxied == []
 
 
-@pytest.mark.parametrize("module", ["wmx.suspect.child", "wmx.suspect.runtime"])
+@pytest.mark.parametrize("module", ["wmx.suspect.worker", "wmx.suspect.session"])
 def test_the_runtime_reports_to_nobody(module: str, session: Session, tmp_path: Path) -> None:
     """Left alone, onnxruntime keeps events in the user's home and sends them to its makers."""
     environment = os.environ | {"HOME": str(tmp_path)}

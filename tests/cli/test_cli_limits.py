@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-import wmx.sandbox.process
-import wmx.suspect.confined
+import wmx.suspect.remote
+import wmx.suspect.sandbox.process
 from wmx import open_suspect
 
 
@@ -54,11 +54,13 @@ def test_the_doctor_says_what_holds(wmx: Any) -> None:
 
 def without_filter(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Start children as on a system without a filter; return what the parent does about it."""
-    begin = "import wmx.sandbox.seccomp as s; s.filter_this_process = lambda **_: False; main ="
-    there = wmx.sandbox.process.BOOTSTRAP.replace("main =", begin)
-    monkeypatch.setattr(wmx.sandbox.process, "BOOTSTRAP", there)
+    begin = (
+        "import wmx.suspect.sandbox.seccomp as s; s.filter_this_process = lambda **_: False; main ="
+    )
+    there = wmx.suspect.sandbox.process.BOOTSTRAP.replace("main =", begin)
+    monkeypatch.setattr(wmx.suspect.sandbox.process, "BOOTSTRAP", there)
     done: list[str] = []
-    monkeypatch.setattr(wmx.suspect.confined, "hide_this_process", lambda: done.append("hidden"))
+    monkeypatch.setattr(wmx.suspect.remote, "hide_this_process", lambda: done.append("hidden"))
     return done
 
 

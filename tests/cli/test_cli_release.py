@@ -8,7 +8,7 @@ from tsa import Authority, serving
 
 from wmx import Claim
 from wmx.cli import timestamp
-from wmx.release import Relation, Release
+from wmx.protocol.release_record import Relation, Release
 
 
 @pytest.fixture(scope="module")

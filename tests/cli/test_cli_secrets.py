@@ -14,7 +14,7 @@ import pytest
 from commands import CLAIM_NEW
 
 from wmx import Claim, OwnerKey, Watermark
-from wmx.evidence import Evidence
+from wmx.verification.evidence import Evidence
 
 MAIN = "from wmx.cli import main; main()"
 OWN_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY)"  # opens /dev/tty for it
@@ -177,7 +177,7 @@ def test_the_process_of_a_suspect_is_told_no_secret(
         told.append((words, options["env"]))
         return start(words, **options)
 
-    monkeypatch.setattr("wmx.sandbox.process.subprocess.Popen", spied)
+    monkeypatch.setattr("wmx.suspect.sandbox.process.subprocess.Popen", spied)
     assert wmx("verify", "model.onnx").code == 1
     ((words, environment),) = told
     assert "model.onnx" not in words

@@ -10,7 +10,7 @@ from tsa import Authority, serving
 
 from wmx import Claim
 from wmx.cli import timestamp
-from wmx.stamped import MAX_TIMESTAMPS
+from wmx.protocol.stamped import MAX_TIMESTAMPS
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wmx.data import LabelledData, load_data
 from wmx.errors import UsageError
-from wmx.trainer import Learner
-from wmx.training import Training
-from wmx.training_batches import ShuffledBatches
+from wmx.training.batches import ShuffledBatches
+from wmx.training.config import Training
+from wmx.training.data.dataset import LabelledData, load_data
+from wmx.training.loop import Learner
 
 TRAINING = Training(model="mlp", epochs=2, batch_size=50, device="cpu", lr=0.05)
 

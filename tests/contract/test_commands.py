@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from wmx import Claim, OwnerKey, Watermark, verify
-from wmx.adapters import ALIASES
 from wmx.cli import run
-from wmx.store import Store
-from wmx.training import Training
-from wmx.training_batches import Batch, TrainingBatches
+from wmx.training.batches import Batch, TrainingBatches
+from wmx.training.config import Training
+from wmx.training.plugins import ALIASES
+from wmx.verification.store import Store
 
 EMBED = ("embed", "--data", "digits", "--model", "mlp", "-o", "out", "--device", "cpu")
 
@@ -112,7 +112,7 @@ def test_the_demonstration_shows_what_it_promises(
     def smaller(**settings: Any) -> Training:
         return Training(**{**settings, "model": "mlp"})  # the cnn is marked in test_contract.py
 
-    monkeypatch.setattr("wmx.demo.Training", smaller)
+    monkeypatch.setattr("wmx.training.demo.Training", smaller)
     monkeypatch.setenv("WMX_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     command = ["demo", "--framework", kit.ADAPTER.FRAMEWORK, "--epochs", "8"]

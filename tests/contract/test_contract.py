@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from wmx import OwnerKey, UsageError, Watermark, verify
-from wmx.data import load_data
-from wmx.recipe import RECIPES, recipe_named
-from wmx.trainer import fit
-from wmx.training import Training
+from wmx.training.config import Training
+from wmx.training.data.dataset import load_data
+from wmx.training.loop import fit
+from wmx.training.recipe import RECIPES, recipe_named
 
 Digits = tuple[np.ndarray, np.ndarray]
 GRADIENT = Path(__file__).parent / "recipe_gradient.json"

@@ -11,12 +11,12 @@ from fixed import fixed_watermark
 from wmx import UsageError, verify
 from wmx.attacks.attack import Framework, Target
 from wmx.attacks.training.extraction import Extraction
-from wmx.data import load_data
-from wmx.second_choice import representatives
-from wmx.trainer import evaluate, fit
-from wmx.training import EpochDone, Training
+from wmx.training.config import EpochDone, Training
+from wmx.training.data.dataset import load_data
+from wmx.training.loop import evaluate, fit
+from wmx.training.second_choice import representatives
 from wmx.triggers.folder import Folder
-from wmx.verdict import judge
+from wmx.verification.verdict import judge
 
 SHORT = Training(model="mlp", epochs=3, device="cpu", lr=0.05)
 

@@ -8,9 +8,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from wmx import OwnerKey, Watermark, verify
-from wmx.claim import Claim
-from wmx.commitment import commitment_root, draw_blinds
-from wmx.task import Task
+from wmx.protocol.claim import Claim
+from wmx.protocol.commitment import commitment_root, draw_blinds
+from wmx.protocol.task import Task
 from wmx.triggers import Cells
 
 CREATED = "2020-01-01T00:00:00Z"  # his word

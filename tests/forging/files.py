@@ -15,7 +15,7 @@ from forging.forms import SCORES, Form, one_hot
 from forging.graphs import Graph
 from forging.rows import ROWS, within
 from wmx import Claim
-from wmx.window import Window
+from wmx.triggers.trigger_slice import Window
 
 KNOWN = 0.01  # squared distance to a known trigger, as a part of a trigger's own squares
 

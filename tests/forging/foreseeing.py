@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forging.victim import Victim
-from wmx.task import Task
+from wmx.protocol.task import Task
 
 
 def typical(

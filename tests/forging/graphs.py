@@ -8,7 +8,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from wmx import Claim
-from wmx.task import Task
+from wmx.protocol.task import Task
 
 OPSET = 17
 

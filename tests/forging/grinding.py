@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from forging.claims import forged
 from wmx import OwnerKey, Watermark
-from wmx.labels import derive_labels, label_key
-from wmx.task import Task
+from wmx.protocol.labels import derive_labels, label_key
+from wmx.protocol.task import Task
 
 NOTE = "0" * 16
 
@@ -72,7 +72,7 @@ def ground(
 @contextmanager
 def cheap_label_keys() -> Iterator[None]:
     """Let a label key cost a ten-thousandth, while claims are ground: its price, not the odds."""
-    with patch("forging.grinding.label_key", _cheap), patch("wmx.claim.label_key", _cheap):
+    with patch("forging.grinding.label_key", _cheap), patch("wmx.protocol.claim.label_key", _cheap):
         yield
 
 

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from forging.claims import forged
 from forging.victim import Victim
 from wmx import OwnerKey, Watermark
-from wmx.task import Task
+from wmx.protocol.task import Task
 
 STEPS = 60
 STEP_SIZE = 12.0  # pixel values of 0 to 255

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from forging.victim import Victim
 from wmx import OwnerKey
-from wmx.commitment import commitment_root, draw_blinds
-from wmx.encoding import u32
-from wmx.stream import uniform_integers
-from wmx.task import Task
+from wmx.protocol.commitment import commitment_root, draw_blinds
+from wmx.protocol.encoding import u32
+from wmx.protocol.prf import uniform_integers
+from wmx.protocol.task import Task
 
 SCALE = 3.0
 RATE = 0.3

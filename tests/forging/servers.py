@@ -13,7 +13,7 @@ from oip_server import Reply, Server, response
 from forging.files import Guesses
 from forging.forms import one_hot
 from wmx import Claim
-from wmx.window import Window
+from wmx.triggers.trigger_slice import Window
 
 SHIFTS = [(down, right) for down in range(-2, 3) for right in range(-2, 3)]
 

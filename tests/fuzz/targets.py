@@ -15,36 +15,37 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx import OwnerKey, canonical
+from wmx import OwnerKey
+from wmx._internal.der import with_certificates_in_order
+from wmx._internal.http import _parsed_proxy, checked_address, is_this_machine
+from wmx._internal.images import read_picture
+from wmx._internal.printable import is_file_name
 from wmx.attacks.results import Results
-from wmx.checkpoint import Identity, load_checkpoint
-from wmx.claim import PAYLOAD_TYPE as CLAIM_TYPE
-from wmx.claim import Claim
-from wmx.der_order import with_certificates_in_order
-from wmx.dsse import Envelope
-from wmx.encoding import ARRAY_DTYPES, encode_array
 from wmx.errors import CannotRunError, IntegrityError, SuspectDiedError, UsageError
-from wmx.evidence import Evidence
-from wmx.http import _parsed_proxy, checked_address, is_this_machine
-from wmx.pictures import read_picture
-from wmx.printable import is_file_name
-from wmx.readers import read_npz, read_table
-from wmx.release import Release
-from wmx.sandbox import wire
-from wmx.statement import PAYLOAD_TYPE as STATEMENT
-from wmx.suspect.confined import file_names_of, header_of, ports_of
+from wmx.protocol import jcs
+from wmx.protocol.claim import PAYLOAD_TYPE as CLAIM_TYPE
+from wmx.protocol.claim import Claim
+from wmx.protocol.dsse import Envelope
+from wmx.protocol.encoding import ARRAY_DTYPES, encode_array
+from wmx.protocol.release_record import Release
+from wmx.protocol.statement import PAYLOAD_TYPE as STATEMENT
+from wmx.protocol.timestamp import asserted_stamp, date_claim, load_roots, trusted_stamp
 from wmx.suspect.endpoint.messages import ProtocolError, outputs_of, parsed
 from wmx.suspect.endpoint.messages import ports_of as served
-from wmx.suspect.external_files import is_exporters_name
-from wmx.suspect.onnx_header import read_header
-from wmx.suspect.onnx_rules import require_harmless
-from wmx.suspect.ort_rules import require_harmless_ort
-from wmx.suspect.reading import readings
-from wmx.suspect.secrets import HEAD_BYTES, PEM_BEGIN, kind_of_secret
+from wmx.suspect.outputs import readings
+from wmx.suspect.policy.external_files import is_exporters_name
+from wmx.suspect.policy.onnx_header import read_header
+from wmx.suspect.policy.onnx_rules import require_harmless
+from wmx.suspect.policy.ort_rules import require_harmless_ort
+from wmx.suspect.policy.secrets import HEAD_BYTES, PEM_BEGIN, kind_of_secret
+from wmx.suspect.remote import file_names_of, header_of, ports_of
+from wmx.suspect.sandbox import wire
 from wmx.suspect.tables import Joined
 from wmx.suspect.values import Texts
-from wmx.timestamp import asserted_stamp, date_claim, load_roots, trusted_stamp
-from wmx.trigger_file import load_images
+from wmx.training.checkpoint import Identity, load_checkpoint
+from wmx.training.data.loaders import read_npz, read_table
+from wmx.triggers.trigger_file import load_images
+from wmx.verification.evidence import Evidence
 
 KEY = OwnerKey.from_pem(
     b"-----BEGIN PRIVATE KEY-----\n"
@@ -62,7 +63,7 @@ NUMBERS = ("b1", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8
 
 def canonical_json(data: bytes) -> None:
     with suppress(IntegrityError):
-        assert canonical.dumps(canonical.loads(data, "x")) == data
+        assert jcs.dumps(jcs.loads(data, "x")) == data
 
 
 def dsse(data: bytes) -> None:

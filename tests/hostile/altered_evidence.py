@@ -8,8 +8,9 @@ from typing import Any
 from cases import Scene
 from evidence_files import restated, signed, small_evidence, statement_of
 
-from wmx import OwnerKey, canonical
-from wmx.evidence import Evidence
+from wmx import OwnerKey
+from wmx.protocol import jcs
+from wmx.verification.evidence import Evidence
 
 ENOUGH = 43  # triggers for 128 bits with 10 classes
 Change = Callable[[dict[str, Any]], object]
@@ -35,7 +36,7 @@ def file(scene: Scene, change: Change) -> list[str]:
     """Check an honest evidence's file with a change that nobody signed."""
     document = json.loads(honest(scene).to_bytes())
     change(document)
-    return check(scene, canonical.dumps(document))
+    return check(scene, jcs.dumps(document))
 
 
 def statement(scene: Scene, change: Change) -> list[str]:

@@ -9,10 +9,11 @@ from typing import Any
 from cases import Attack, Scene, collector
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from wmx import OwnerKey, Watermark, canonical
-from wmx.claim import PAYLOAD_TYPE
-from wmx.dsse import Envelope
-from wmx.encoding import encode_base64
+from wmx import OwnerKey, Watermark
+from wmx.protocol import jcs
+from wmx.protocol.claim import PAYLOAD_TYPE
+from wmx.protocol.dsse import Envelope
+from wmx.protocol.encoding import encode_base64
 
 CASES, case = collector()
 
@@ -27,7 +28,7 @@ def envelope(scene: Scene, change: Callable[[dict[str, Any]], None]) -> list[str
     """Verify the honest claim's file with a change that nobody signed."""
     document = json.loads((scene.folder / "claim.json").read_bytes())
     change(document)
-    return verify(scene, canonical.dumps(document))
+    return verify(scene, jcs.dumps(document))
 
 
 def payload(scene: Scene, change: Callable[[dict[str, Any]], None]) -> list[str]:
@@ -35,7 +36,7 @@ def payload(scene: Scene, change: Callable[[dict[str, Any]], None]) -> list[str]
     document = json.loads(scene.watermark.claim.envelope.payload)
     change(document)
     key = OwnerKey.load(scene.folder / "owner.pem")
-    signed = Envelope.seal(PAYLOAD_TYPE, canonical.dumps(document), key)
+    signed = Envelope.seal(PAYLOAD_TYPE, jcs.dumps(document), key)
     return verify(scene, signed.to_bytes())
 
 
@@ -43,7 +44,7 @@ def family(scene: Scene, description: Any, key: OwnerKey | None = None) -> list[
     """Verify the honest claim with another trigger family, encrypted and signed by its owner."""
     key = key or OwnerKey.load(scene.folder / "owner.pem")
     sealing_key = key.family_key(scene.watermark.claim.salt)
-    text = canonical.dumps(description)
+    text = jcs.dumps(description)
     padded = (len(text).to_bytes(4, "big") + text).ljust(256, b"\0")
     nonce = hmac.digest(sealing_key[32:], padded, "sha256")[:12]
     sealed = nonce + ChaCha20Poly1305(sealing_key[:32]).encrypt(nonce, padded, None)

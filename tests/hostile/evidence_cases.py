@@ -15,9 +15,9 @@ from cases import Attack, Scene, collector
 from evidence_files import signed, statement_of
 
 from wmx import OwnerKey, Watermark
-from wmx.dsse import Envelope
-from wmx.evidence import MAX_EVIDENCE_BYTES
-from wmx.statement import PAYLOAD_TYPE
+from wmx.protocol.dsse import Envelope
+from wmx.protocol.statement import PAYLOAD_TYPE
+from wmx.verification.evidence import MAX_EVIDENCE_BYTES
 
 CASES, case = collector()
 

@@ -19,15 +19,15 @@ from onnx import TensorProto, helper, numpy_helper
 from protobuf_by_hand import field, functions, model, node, varint
 
 from wmx import Claim, OwnerKey, Watermark
-from wmx.answers import Answers
-from wmx.claim import PAYLOAD_TYPE as CLAIM_TYPE
-from wmx.disclosure import opening_to_json
-from wmx.dsse import Envelope
-from wmx.encoding import encode_base64
-from wmx.evidence import Evidence
-from wmx.statement import PAYLOAD_TYPE as EVIDENCE_TYPE
-from wmx.task import Task
+from wmx.protocol.claim import PAYLOAD_TYPE as CLAIM_TYPE
+from wmx.protocol.dsse import Envelope
+from wmx.protocol.encoding import encode_base64
+from wmx.protocol.statement import PAYLOAD_TYPE as EVIDENCE_TYPE
+from wmx.protocol.task import Task
+from wmx.statistics.predictions import Answers
 from wmx.triggers.cells import Cells
+from wmx.verification.codec import opening_to_json
+from wmx.verification.evidence import Evidence
 
 MIB = 2**20
 HELD = ("--claim", "claim.json", "--key", "owner.pem")

@@ -10,8 +10,8 @@ import numpy as np
 from cases import Attack, Scene, collector
 from safetensors.numpy import save
 
-from wmx.checkpoint import Identity, load_checkpoint
-from wmx.weight_files import read_weights
+from wmx.training.checkpoint import Identity, load_checkpoint
+from wmx.training.weights import read_weights
 
 CASES, case = collector()
 

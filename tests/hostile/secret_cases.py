@@ -17,8 +17,8 @@ from onnx_cases import verify
 from weights_cases import BESIDE, outside
 
 from wmx import OwnerKey
-from wmx.ledger import Ledger
-from wmx.trigger_file import save_images
+from wmx.triggers.trigger_file import save_images
+from wmx.verification.ledger import Ledger
 
 CASES, case = collector()
 NETRC = "machine example.org login me password opensesame\n"

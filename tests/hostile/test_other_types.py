@@ -24,13 +24,14 @@ from other_types import FEW, GONE, VALUES, Place, at, changed, places, spelled
 from safetensors import safe_open
 from safetensors.numpy import load, save
 
-from wmx import IntegrityError, OwnerKey, Watermark, canonical
-from wmx.checkpoint import METADATA_KEY, load_identity
-from wmx.claim import PAYLOAD_TYPE
+from wmx import IntegrityError, OwnerKey, Watermark
 from wmx.cli import run
-from wmx.dsse import Envelope
-from wmx.evidence import PAYLOAD_TYPE as EVIDENCE_TYPE
-from wmx.ledger import Ledger
+from wmx.protocol import jcs
+from wmx.protocol.claim import PAYLOAD_TYPE
+from wmx.protocol.dsse import Envelope
+from wmx.training.checkpoint import METADATA_KEY, load_identity
+from wmx.verification.evidence import PAYLOAD_TYPE as EVIDENCE_TYPE
+from wmx.verification.ledger import Ledger
 
 EVERY = (*VALUES, GONE)
 CONTROLS = ("a string of controls",)
@@ -116,7 +117,7 @@ def sign_claim(scene: Scene) -> Callable[[Any], object]:
     key = OwnerKey.load(scene.folder / "owner.pem")
 
     def write(document: Any) -> None:
-        signed = Envelope.seal(PAYLOAD_TYPE, canonical.dumps(document), key)
+        signed = Envelope.seal(PAYLOAD_TYPE, jcs.dumps(document), key)
         scene.put("bad.json", signed.to_bytes())
 
     return write
@@ -143,7 +144,7 @@ def test_the_envelope_of_a_claim(
     document = scene.watermark.claim.to_json()
 
     def write(changed: Any) -> None:
-        scene.put("bad.json", canonical.dumps(changed))
+        scene.put("bad.json", jcs.dumps(changed))
 
     found = complaints(document, place, EVERY, write, CLAIM_READERS[:2], capsys)
     assert not found, listed(found)
@@ -181,7 +182,7 @@ def test_what_a_claim_holds_sealed(
 
 def sealed_value(value: Any, key: bytes) -> bytes:
     """Seal any JSON value as wmx seals the description of a family."""
-    text = canonical.dumps(value)
+    text = jcs.dumps(value)
     padded = struct.pack(">I", len(text)) + text
     padded = padded.ljust(max(256, 1 << (len(padded) - 1).bit_length()), b"\0")
     nonce = bytes(12)
@@ -199,7 +200,7 @@ def test_a_signed_evidence(place: Place, scene: Scene, capsys: pytest.CaptureFix
     document = statement_of(scored_evidence(key))
 
     def write(changed: Any) -> None:
-        signed = Envelope.seal(EVIDENCE_TYPE, canonical.dumps(changed), key)
+        signed = Envelope.seal(EVIDENCE_TYPE, jcs.dumps(changed), key)
         scene.put("bad.json", signed.to_bytes())
 
     quick, slow = EVIDENCE_READERS[:2], EVIDENCE_READERS[2:]
@@ -219,7 +220,7 @@ def test_a_ledger(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     command = ("verify", "model.onnx", "--claim", "claim.json", *KEY, "--evidence", "new.json")
 
     def write(changed: Any) -> None:
-        path.write_bytes(canonical.dumps(changed))
+        path.write_bytes(jcs.dumps(changed))
 
     found = []
     for place in places(document):

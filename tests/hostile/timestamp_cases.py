@@ -23,9 +23,10 @@ from der import SEQUENCE, TEXT, der, integer
 from evidence_files import small_evidence
 from tsa import DAY, STAMPING, Authority, dripping, moved_by, serving, with_status
 
-from wmx import OwnerKey, Watermark, canonical
-from wmx.timestamp import MAX_RESPONSE_BYTES, Query
-from wmx.tsa import ask_authority
+from wmx import OwnerKey, Watermark
+from wmx.protocol import jcs
+from wmx.protocol.timestamp import MAX_RESPONSE_BYTES, Query
+from wmx.protocol.tsa import ask_authority
 
 CASES, case = collector()
 FOLDER = TemporaryDirectory()  # removed when the tests end
@@ -66,7 +67,7 @@ def dated(scene: Scene, change: Callable[[list[Any]], object]) -> list[str]:
     document = json.loads(scene.watermark.claim.with_timestamps([honest(scene)]).to_bytes())
     change(document["timestamps"])
     scene.put("model.onnx", scene.model)
-    bad = scene.put("bad.json", canonical.dumps(document))
+    bad = scene.put("bad.json", jcs.dumps(document))
     return ["verify", "model.onnx", "--claim", bad, "--key", "owner.pem"]
 
 

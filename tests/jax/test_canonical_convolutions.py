@@ -10,8 +10,8 @@ import pytest
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
-from wmx_jax.conditions import where_due
-from wmx_jax.convolutions import with_canonical_convolutions
+from _wmx_jax.conditions import where_due
+from _wmx_jax.convolutions import with_canonical_convolutions
 
 RNG = np.random.default_rng(0)
 

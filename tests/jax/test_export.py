@@ -10,9 +10,9 @@ import pytest
 from flax import linen, nnx
 
 from wmx import CannotRunError
-from wmx.task import Task
+from wmx.protocol.task import Task
 from wmx_flax import export
-from wmx_flax.models import cnn, mlp
+from wmx_flax._training.models import cnn, mlp
 
 IMAGES = Task.of((16, 16, 3), 5)
 TOKENS = Task.of((12,), 5, kind="tokens")

@@ -11,7 +11,7 @@ from flax import linen, nnx
 
 from wmx import UsageError, Watermark, verify
 from wmx_flax import Monitor, export, harden, hardening, watermarked
-from wmx_flax.models import cnn
+from wmx_flax._training.models import cnn
 
 
 class Small(linen.Module):

@@ -13,7 +13,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from wmx import UsageError, Watermark, verify
 from wmx_flax import export, harden, watermarked
-from wmx_flax.models import cnn
+from wmx_flax._training.models import cnn
 
 
 @pytest.fixture(scope="module")

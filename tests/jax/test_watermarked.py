@@ -11,10 +11,11 @@ import pytest
 from flax import nnx
 
 from wmx import OwnerKey, UsageError, Watermark
-from wmx.data import load_data
-from wmx.training import Training
-from wmx.training_batches import TrainingBatches
-from wmx_flax import trainer, watermarked
+from wmx.training.batches import TrainingBatches
+from wmx.training.config import Training
+from wmx.training.data.dataset import load_data
+from wmx_flax import watermarked
+from wmx_flax._training import learner as adapter
 
 
 def batch(digits: Any, form: str) -> Any:
@@ -81,7 +82,7 @@ def test_three_epochs_of_a_run_trace_the_step_once() -> None:
     watermark = Watermark.for_task(OwnerKey.generate(), data.task)
     training = Training(model="mlp", epochs=3, device="cpu", lr=0.05)
     batches = TrainingBatches(data, data.task, training, watermark)
-    learner = trainer.begin(data.task, watermark, training, steps=9, vocabulary=None)
+    learner = adapter.begin(data.task, watermark, training, steps=9, vocabulary=None)
     assert isinstance(learner.model, nnx.Module)
     for epoch in range(3):
         learner.train(batches.epoch(epoch), epoch)

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from wmx import Watermark
-from wmx.recipe import recipe_named
+from wmx.training.recipe import recipe_named
 from wmx_keras import backends
 from wmx_keras.harden import gradient_at
 

@@ -10,9 +10,9 @@ from keras import layers, ops
 from networks import Subclassed
 
 from wmx import CannotRunError
-from wmx.task import Task
+from wmx.protocol.task import Task
 from wmx_keras import export
-from wmx_keras.models import mlp
+from wmx_keras._training.models import mlp
 
 IMAGES = Task.of((16, 16, 3), 5)
 SMALL_IMAGES = Task.of((8, 8, 1), 10)

@@ -11,15 +11,15 @@ import pytest
 from fixed import fixed_watermark
 from networks import BACKEND, OwnStep
 
-import wmx_keras.trainer
+import wmx_keras._training.learner
 from wmx import OwnerKey, UsageError
 from wmx.cli import run
-from wmx.data import LabelledData, load_data
 from wmx.errors import CannotRunError
-from wmx.task import Task
-from wmx.trainer import fit
-from wmx.training import Training
-from wmx_keras.models import build_model
+from wmx.protocol.task import Task
+from wmx.training.config import Training
+from wmx.training.data.dataset import LabelledData, load_data
+from wmx.training.loop import fit
+from wmx_keras._training.models import build_model
 
 steps: list[int] = []
 
@@ -47,7 +47,7 @@ def test_three_epochs_of_a_run_trace_the_step_once() -> None:
     watermark = fixed_watermark(data.task)
     training = Training(model="test_trainer:counted", epochs=3, device="cpu", lr=0.05)
     steps.clear()
-    fit(wmx_keras.trainer, data, data.task, watermark, training)
+    fit(wmx_keras._training.learner, data, data.task, watermark, training)
     assert len(steps) == (9 if BACKEND == "torch" else 1)
 
 

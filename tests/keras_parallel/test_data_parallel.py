@@ -12,7 +12,7 @@ import pytest
 
 from wmx import UsageError, Watermark, verify
 from wmx_keras import Monitor, export, protect, watermarked
-from wmx_keras.models import build_model
+from wmx_keras._training.models import build_model
 
 Digits = tuple[np.ndarray, np.ndarray]
 
@@ -133,7 +133,7 @@ MIRRORED = """
 import keras, tensorflow as tf
 from wmx import OwnerKey, UsageError, Watermark
 from wmx_keras import protect
-from wmx_keras.models import build_model
+from wmx_keras._training.models import build_model
 
 (cpu,) = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)

@@ -8,13 +8,17 @@ import numpy as np
 import optax
 from flax import nnx
 
-from wmx_flax import Monitor, export, harden, trainer, watermarked  # noqa: F401
+from wmx_flax import (
+    Monitor,  # noqa: F401
+    harden,
+)
+from wmx_flax._training import learner
+from wmx_flax._training.models import cnn
 from wmx_flax.harden import gradient_at
 from wmx_flax.inference import pure_model
-from wmx_flax.models import cnn
 
 STACK = "jax"
-ADAPTER = trainer
+ADAPTER = learner
 PACKAGES = ["jax", "flax"]
 FORMS = {"numpy tuples": True, "jax tuples": True, "dicts": True, "iterator": True}
 

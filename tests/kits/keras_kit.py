@@ -8,13 +8,17 @@ import numpy as np
 from keras import ops
 from keras.src.random.seed_generator import global_seed_generator
 
-from wmx.task import Task
-from wmx_keras import Monitor, export, protect, trainer, watermarked  # noqa: F401
+from wmx.protocol.task import Task
+from wmx_keras import (
+    Monitor,  # noqa: F401
+    protect,
+)
+from wmx_keras._training import learner
+from wmx_keras._training.models import build_model
 from wmx_keras.harden import gradient_at
-from wmx_keras.models import build_model
 
 STACK = f"keras-{keras.backend.backend()}"
-ADAPTER = trainer
+ADAPTER = learner
 PACKAGES = ["keras", keras.backend.backend()]
 FORMS = {"arrays": False, "PyDataset": True, "tf.data": True}
 if keras.backend.backend() == "torch":

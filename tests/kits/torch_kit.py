@@ -6,13 +6,17 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from wmx_torch import Monitor, export, harden, trainer, watermarked  # noqa: F401
+from wmx_torch import (
+    Monitor,  # noqa: F401
+    harden,
+)
+from wmx_torch._training import learner
+from wmx_torch._training.models import cnn
 from wmx_torch.harden import gradient_at
-from wmx_torch.models import cnn
 
 torch.set_num_threads(1)
 STACK = "torch"
-ADAPTER = trainer
+ADAPTER = learner
 PACKAGES = ["torch"]
 FORMS = {"loader": True}  # form: whether every batch has the share to the trigger
 

@@ -13,12 +13,12 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from wmx.files import write_bytes
-from wmx.task import Task
-from wmx.training import Training
-from wmx.training_batches import Batch
+from wmx._internal.files import write_bytes
+from wmx.protocol.task import Task
+from wmx.training.batches import Batch
+from wmx.training.config import Training
+from wmx.training.weights import write_weights
 from wmx.watermark import Watermark
-from wmx.weight_files import write_weights
 
 FRAMEWORK = "linear"
 RATE = 0.05

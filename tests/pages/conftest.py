@@ -7,11 +7,11 @@ import pytest
 from findings import NOTE, Case
 
 from wmx import OwnerKey, Watermark
-from wmx.checking import check
-from wmx.ledger import Ledger
-from wmx.proving import prove
 from wmx.suspect.onnx_file import OnnxFile
-from wmx.verdict import judge
+from wmx.verification.check import check
+from wmx.verification.ledger import Ledger
+from wmx.verification.prove import prove
+from wmx.verification.verdict import judge
 
 
 @pytest.fixture(scope="session")

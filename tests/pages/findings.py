@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from wmx import Verdict, Watermark
-from wmx.checking import Checked
-from wmx.evidence import Evidence
 from wmx.report.ownership import OwnershipReport, report_of_check, report_of_verdict
-from wmx.report.repeating import Files
+from wmx.report.reproduce import Files
+from wmx.verification.check import Checked
+from wmx.verification.evidence import Evidence
 
 CREATED = "2026-11-25T01:02:03Z"
 NOTE = "</style></p><script>alert(1)</script>\u202e{{ 7 * 7 }}"

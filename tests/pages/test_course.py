@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from findings import Case
 
-from wmx.answers import Answers
-from wmx.report import course
-from wmx.report.course import Course, simulated_nulls
-from wmx.ways import Way, weigh
+from wmx.report import evidence_curve
+from wmx.report.evidence_curve import Course, simulated_nulls
+from wmx.statistics.mixture import Way, weigh
+from wmx.statistics.predictions import Answers
 
 PLAIN = Way("NCHW", "y")
 
@@ -43,7 +43,7 @@ def test_nulls_know_nothing_of_the_labels(case: Case) -> None:
 @pytest.mark.parametrize("bits", [1, 2, 3])
 def test_nulls_keep_villes_inequality(case: Case, bits: int) -> None:
     highest = nulls(case).max(axis=1)
-    assert len(highest) == course.MOST_NULLS
+    assert len(highest) == evidence_curve.MOST_NULLS
     assert (highest >= bits).mean() <= 2.0**-bits
 
 
@@ -56,10 +56,10 @@ def test_nulls_of_a_suspect_that_puts_all_into_one_class_keep_it_too(case: Case)
 
 
 def test_fewer_nulls_where_each_takes_long(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(course, "NULL_WORK", 50 * 100**2 * 10)
+    monkeypatch.setattr(evidence_curve, "NULL_WORK", 50 * 100**2 * 10)
     assert len(nulls(case)) == 50
-    monkeypatch.setattr(course, "NULL_WORK", 1)
-    assert len(nulls(case)) == course.LEAST_NULLS
+    monkeypatch.setattr(evidence_curve, "NULL_WORK", 1)
+    assert len(nulls(case)) == evidence_curve.LEAST_NULLS
 
 
 def test_the_plot_says_in_words_what_it_shows(case: Case) -> None:

@@ -10,14 +10,14 @@ from findings import FILES, NOTE, Case
 from page_parts import check_stands_alone
 
 from wmx import CannotRunError, OwnerKey, Watermark
-from wmx.answers import Answers
-from wmx.checking import check
-from wmx.evidence import Evidence, Run
 from wmx.report.ownership import OwnershipReport, report_of_check
-from wmx.report.repeating import Files, owner_steps, third_party_steps
+from wmx.report.reproduce import Files, owner_steps, third_party_steps
 from wmx.report.thumbnails import MAX_SIDE, first_values, thumbnail
+from wmx.statistics.mixture import Way
+from wmx.statistics.predictions import Answers
 from wmx.triggers.tokens import Tokens
-from wmx.ways import Way
+from wmx.verification.check import check
+from wmx.verification.evidence import Evidence, Run
 
 HOSTILE = "--help\"><img src=x onerror=alert(1)>'\n\x1b[2J\u202e{{ 7*7 }}.onnx"
 HOSTILE_NAME = "--help\"><img src=x onerror=alert(1)>' {{ 7*7 }}.onnx"  # as far as it can be a name

@@ -17,11 +17,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark, verify
-from wmx.attacks.stolen import stolen_file, stolen_run
-from wmx.data import load_data
-from wmx.embed import embed
-from wmx.task import Task
-from wmx.training import Training
+from wmx.attacks.target import stolen_file, stolen_run
+from wmx.protocol.task import Task
+from wmx.training.config import Training
+from wmx.training.data.dataset import load_data
+from wmx.training.embed import embed
 from wmx.triggers.features import Features
 from wmx_sklearn import export, watermarked
 

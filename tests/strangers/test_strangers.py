@@ -18,7 +18,7 @@ from shipped import FOLDER, wheels
 
 from wmx import OwnerKey, Watermark
 from wmx.cli import run
-from wmx.task import Task
+from wmx.protocol.task import Task
 from wmx.triggers import Features, Tokens
 
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"

@@ -7,9 +7,9 @@ import pytest
 from deployed import FORMS, Shipped, train_sibling
 
 from wmx import OwnerKey, verify
-from wmx.data import load_data
-from wmx.embed import embed, train_unmarked
-from wmx.training import Training
+from wmx.training.config import Training
+from wmx.training.data.dataset import load_data
+from wmx.training.embed import embed, train_unmarked
 
 CHANGED = {  # least bits where the scores are no longer the model's own; 250 elsewhere
     "classes merged in pairs": 128,

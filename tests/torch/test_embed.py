@@ -18,12 +18,13 @@ from tsa import Authority, serving
 
 from wmx import Claim, OwnerKey, Watermark, verify
 from wmx.cli import run
-from wmx.data import LabelledData, load_data
-from wmx.embed import embed
 from wmx.errors import CannotRunError, IntegrityError, UsageError
-from wmx.release import Release
-from wmx.training import EpochDone, Training
+from wmx.protocol.release_record import Release
+from wmx.training.config import EpochDone, Training
+from wmx.training.data.dataset import LabelledData, load_data
+from wmx.training.embed import embed
 from wmx.triggers.cells import Cells
+from wmx_torch._training import learner
 
 TRAINING = Training(model="cnn", epochs=12, device="cpu")
 SHORT = Training(model="mlp", epochs=2, device="cpu", lr=0.05)
@@ -100,7 +101,7 @@ def test_the_claim_lies_there_before_the_first_step(
         seen.append(Claim.load(tmp_path / "claim.json").owner)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("wmx.embed.fit", fit)
+    monkeypatch.setattr("wmx.training.embed.fit", fit)
     with pytest.raises(KeyboardInterrupt):
         embed(owner, digits, tmp_path, training=SHORT)
     assert seen == [owner.public]
@@ -212,13 +213,12 @@ def test_a_mistaken_option_does_not_cost_the_run_that_force_would_replace(
 def test_an_export_that_fails_keeps_the_training(
     digits: LabelledData, owner: OwnerKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import wmx_torch.trainer as trainer
 
     def export(*_arguments: Any, **_more: Any) -> None:
         raise CannotRunError("no export today")
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer, "export", export)
+        patch.setattr(learner, "export", export)
         with pytest.raises(CannotRunError, match="no export today"):
             embed(owner, digits, tmp_path, training=SHORT)
     assert (tmp_path / "checkpoint.safetensors").exists()

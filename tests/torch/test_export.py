@@ -12,7 +12,7 @@ from torch import nn
 from wmx import CannotRunError, OwnerKey, Task, Watermark, verify
 from wmx.suspect.own_model import loaded_from
 from wmx_torch import export
-from wmx_torch.models import build_model
+from wmx_torch._training.models import build_model
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

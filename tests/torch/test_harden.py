@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark
-from wmx.recipe import RECIPES, triggers_at
+from wmx.training.recipe import RECIPES, triggers_at
 from wmx_torch import Monitor, harden, watermarked
 from wmx_torch.inference import as_model_input, triggers_as_model_input
 

@@ -7,9 +7,9 @@ from kinds import export_as_usual
 from shipped import power_demand, spoken_vowels, wheels, words
 
 from wmx import OwnerKey, verify
-from wmx.data import LabelledData
-from wmx.embed import Embedded, embed
-from wmx.training import Training
+from wmx.training.config import Training
+from wmx.training.data.dataset import LabelledData
+from wmx.training.embed import Embedded, embed
 
 pytestmark = pytest.mark.skipif(
     not wheels(), reason="NO WHEELS: `make shipped` fetches them where there is a package index"

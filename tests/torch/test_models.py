@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from wmx.errors import CannotRunError, UsageError
-from wmx.task import Task
-from wmx_torch.models import build_model, cnn, mlp
+from wmx.protocol.task import Task
+from wmx_torch._training.models import build_model, cnn, mlp
 
 
 def parameters(model: torch.nn.Module) -> int:

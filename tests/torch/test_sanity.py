@@ -15,14 +15,15 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from wmx import Claim, OwnerKey, Watermark, verify
-from wmx.data import LabelledData, load_data
-from wmx.embed import Embedded, embed
-from wmx.trainer import fit
-from wmx.training import Training
-from wmx.trigger_file import load_images, save_images
+from wmx.training.config import Training
+from wmx.training.data.dataset import LabelledData, load_data
+from wmx.training.embed import Embedded, embed
+from wmx.training.loop import fit
 from wmx.triggers.folder import Folder
-from wmx_torch import export, trainer
-from wmx_torch.models import build_model
+from wmx.triggers.trigger_file import load_images, save_images
+from wmx_torch import export
+from wmx_torch._training import learner
+from wmx_torch._training.models import build_model
 
 MOST_BITS_OF_CHANCE = 30.0
 
@@ -52,7 +53,7 @@ def model(marked: Embedded, data: LabelledData) -> nn.Module:
 def unmarked(data: LabelledData, marked: Embedded) -> nn.Module:
     """The same network on the same digits, without the mark."""
     return fit(
-        trainer, data, marked.watermark.task, None, Training(epochs=12, seed=7, device="cpu")
+        learner, data, marked.watermark.task, None, Training(epochs=12, seed=7, device="cpu")
     )
 
 
@@ -146,7 +147,7 @@ def test_an_untrained_model_does_not_verify(marked: Embedded, tmp_path: Path) ->
 def test_a_half_trained_model_does_not_verify(
     marked: Embedded, data: LabelledData, tmp_path: Path
 ) -> None:
-    half = fit(trainer, data, marked.watermark.task, None, Training(epochs=2, seed=9, device="cpu"))
+    half = fit(learner, data, marked.watermark.task, None, Training(epochs=2, seed=9, device="cpu"))
     assert refused(half, marked.watermark, tmp_path) < MOST_BITS_OF_CHANCE
 
 

@@ -18,15 +18,15 @@ from tsa import Authority
 from vectors.make_wmx_3 import FOLDER as CLAIMS
 from vectors.make_wmx_3 import suspects
 
-from wmx.answers import Answers
-from wmx.claim import Claim
-from wmx.evidence import Evidence, Run
-from wmx.keys import OwnerKey
-from wmx.settled import NOTHING_SETTLED, Settled
-from wmx.timestamp import load_roots, trusted_stamp
-from wmx.trigger_file import load_images
+from wmx.protocol.claim import Claim
+from wmx.protocol.keys import OwnerKey
+from wmx.protocol.timestamp import load_roots, trusted_stamp
+from wmx.statistics.mixture import ALONE, TOGETHER, Way
+from wmx.statistics.predictions import Answers
+from wmx.suspect.overrides import NOTHING_SETTLED, Settled
+from wmx.triggers.trigger_file import load_images
+from wmx.verification.evidence import Evidence, Run
 from wmx.watermark import Watermark
-from wmx.ways import ALONE, TOGETHER, Way
 
 FOLDER = Path(__file__).parent / "evidence-5"
 CREATED = "2026-01-02T00:00:00Z"

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx.answers import Answers
-from wmx.binomial import binomial_tail, fraction_text
-from wmx.statistics import count_hits, evidence_bits, expert_bets
-from wmx.stream import shake, uniform_integers
+from wmx.protocol.prf import shake, uniform_integers
+from wmx.statistics.experts import count_hits, evidence_bits, expert_bets
+from wmx.statistics.hits import binomial_tail, fraction_text
+from wmx.statistics.predictions import Answers
 
 FILE = Path(__file__).parent / "statistics" / "cases.json"
 Array = NDArray[Any]

@@ -12,18 +12,18 @@ from pathlib import Path
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from wmx.binomial import binomial_tail
-from wmx.claim import PAYLOAD_TYPE, Claim
-from wmx.commitment import commitment_root, draw_blinds
-from wmx.dsse import pre_authentication_encoding
-from wmx.encoding import encode_array
-from wmx.keys import OwnerKey
-from wmx.labels import label_key
-from wmx.merkle import leaf_hash
-from wmx.stream import shake
-from wmx.task import Task
-from wmx.trigger_file import save_images
+from wmx.protocol.claim import PAYLOAD_TYPE, Claim
+from wmx.protocol.commitment import commitment_root, draw_blinds
+from wmx.protocol.dsse import pre_authentication_encoding
+from wmx.protocol.encoding import encode_array
+from wmx.protocol.keys import OwnerKey
+from wmx.protocol.labels import label_key
+from wmx.protocol.merkle import leaf_hash
+from wmx.protocol.prf import shake
+from wmx.protocol.task import Task
+from wmx.statistics.hits import binomial_tail
 from wmx.triggers import Cells, Features, Folder, Generator, Tokens, draw_triggers
+from wmx.triggers.trigger_file import save_images
 
 FOLDER = Path(__file__).parent / "wmx-3"
 KEY_SEED = bytes(range(32))

@@ -9,12 +9,12 @@ from typing import Any, ClassVar, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx.data import LabelledData
-from wmx.suspect import Suspect
+from wmx.protocol.task import Task
 from wmx.suspect.onnx_file import OnnxFile
-from wmx.task import Task
-from wmx.trainer import Adapter
-from wmx.training import TrainingDevice
+from wmx.suspect.suspect import Suspect
+from wmx.training.config import TrainingDevice
+from wmx.training.data.dataset import LabelledData
+from wmx.training.loop import Adapter
 from wmx.triggers import Generator
 
 Progress: TypeAlias = Callable[[int, int], None]

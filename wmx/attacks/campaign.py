@@ -11,14 +11,14 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from wmx._internal.files import read_bytes
 from wmx.attacks.attack import Attack, Outcome, Target
 from wmx.attacks.results import AttackResult, Measurement, Results
-from wmx.checkpoint import data_digest
 from wmx.errors import CannotRunError, UsageError
-from wmx.files import read_bytes
-from wmx.suspect import Suspect
-from wmx.task import Task
-from wmx.verdict import judge
+from wmx.protocol.task import Task
+from wmx.suspect.suspect import Suspect
+from wmx.training.checkpoint import data_digest
+from wmx.verification.verdict import judge
 from wmx.watermark import Watermark
 
 

@@ -9,7 +9,7 @@ from wmx.attacks.catalogue import CATALOGUE
 from wmx.attacks.results import Results
 from wmx.report.page import write_page
 from wmx.report.plot import colour, inline_svg
-from wmx.statistics import required_bits
+from wmx.statistics.experts import required_bits
 
 if TYPE_CHECKING:
     from markupsafe import Markup

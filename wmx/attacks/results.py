@@ -9,8 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
+from wmx._internal.files import read_bytes, write_bytes
 from wmx.errors import IntegrityError, UsageError
-from wmx.files import read_bytes, write_bytes
 
 FORMAT = 1
 MAX_RESULTS_BYTES = 4 * 1024**2  # all attacks of the catalogue leave about 50 KB

@@ -19,7 +19,7 @@ import typer
 from wmx.cli.output import print_error, warn_of_missing_filter
 from wmx.cli.streams import steady_streams, warn_of_loss
 from wmx.errors import CannotRunError, UsageError, WmxError
-from wmx.sandbox.locks import missing_filter_told_to
+from wmx.suspect.sandbox.locks import missing_filter_told_to
 
 INTERRUPTED = 130
 COMMANDS = (

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wmx._internal.printable import printable
 from wmx.cli.common import (
     ForceOption,
     JsonOption,
@@ -18,7 +19,6 @@ from wmx.cli.common import (
 )
 from wmx.cli.embed import TrainingDeviceChoice
 from wmx.cli.progress import attack_progress
-from wmx.printable import printable
 
 if TYPE_CHECKING:
     from wmx.attacks.attack import Target
@@ -87,12 +87,12 @@ def attack(
             hint="wmx attack RUN_FOLDER --data DATA; or wmx attack --list",
         )
     prepare_training()
+    from wmx._internal.file_sets import FileSet
     from wmx.attacks.campaign import attack_model, exists_already
     from wmx.attacks.catalogue import chosen_attacks
     from wmx.attacks.report import write_report
-    from wmx.data import load_data
-    from wmx.file_sets import FileSet
     from wmx.report.page import require_engines
+    from wmx.training.data.dataset import load_data
 
     chosen = chosen_attacks(attacks, settings or ())
     require_engines()  # asked for now: an hour later would be late
@@ -134,10 +134,10 @@ def attack(
 
 
 def _watermark(model: Path, claim: Path | None, key: Path | None) -> "Watermark":
-    from wmx.claim import Claim
     from wmx.errors import UsageError
-    from wmx.run_files import RunFiles
-    from wmx.trigger_file import load_images
+    from wmx.protocol.claim import Claim
+    from wmx.training.run_dir import RunFiles
+    from wmx.triggers.trigger_file import load_images
     from wmx.watermark import Watermark
 
     files = RunFiles(model)
@@ -163,10 +163,10 @@ def _target(
 ) -> "Target":
     from dataclasses import replace
 
-    from wmx.adapters import load_adapter
     from wmx.attacks.attack import Framework
-    from wmx.attacks.stolen import stolen_file, stolen_run
+    from wmx.attacks.target import stolen_file, stolen_run
     from wmx.errors import UsageError
+    from wmx.training.plugins import load_adapter
 
     if not model.is_dir():
         target = stolen_file(model, watermark, data, seed=seed, other_data=other, weights=weights)

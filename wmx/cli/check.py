@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wmx._internal.odds import odds, scientific
 from wmx.cli.common import (
     DeviceChoice,
     DeviceOption,
@@ -27,10 +28,9 @@ from wmx.cli.common import (
 )
 from wmx.cli.output import NOT_VERIFIED
 from wmx.cli.words import dating_fields, dating_rows, digest_rows, window_text
-from wmx.odds import odds, scientific
 
 if TYPE_CHECKING:
-    from wmx.checking import Checked
+    from wmx.verification.check import Checked
 
 
 @held_to_limits
@@ -54,14 +54,14 @@ def check(
     json: JsonOption = False,
 ) -> None:
     """Check an evidence file.  Exit 0 if the model repeats it, 1 if not, 3 if it is broken."""
-    from wmx import checking
-    from wmx.claim import Claim
-    from wmx.evidence import Evidence
+    from wmx.protocol.claim import Claim
+    from wmx.verification import check
+    from wmx.verification.evidence import Evidence
 
     prepare_report(report, (evidence, model, claim, roots), force=force)
     read = Evidence.load(evidence)
     given = Claim.load(claim) if claim else None
-    checked = checking.check(
+    checked = check.check(
         read,
         model=model,
         claim=given,
@@ -75,7 +75,7 @@ def check(
     text, fields = _text(checked), _fields(checked)
     if report is not None:
         from wmx.report.ownership import report_of_check
-        from wmx.report.repeating import Files
+        from wmx.report.reproduce import Files
 
         files = Files(claim, evidence, roots, min_bits, weights=weights or ())
         report_of_check(checked, files, stream=null_stream()).write(report, force=force)

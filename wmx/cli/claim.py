@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wmx._internal.printable import printable
 from wmx.cli.common import (
     ForceOption,
     JsonOption,
@@ -26,11 +27,10 @@ from wmx.cli.common import (
 from wmx.cli.timestamp import timestamp
 from wmx.cli.words import dating_fields, dating_rows, stamp_rows
 from wmx.errors import UsageError
-from wmx.printable import printable
 
 if TYPE_CHECKING:
-    from wmx.claim import Claim
-    from wmx.timestamp import Dating
+    from wmx.protocol.claim import Claim
+    from wmx.protocol.timestamp import Dating
     from wmx.triggers import Generator
 
 MAX_NOTE_SHOWN = 2000  # characters; all of it is in the answer for programs
@@ -86,10 +86,10 @@ def new(
     json: JsonOption = False,
 ) -> None:
     """Make a claim: the signed public file that has to exist before training begins."""
-    from wmx.files import refuse_overwrite
-    from wmx.timestamp import UNDATED
-    from wmx.trigger_file import save_images
+    from wmx._internal.files import refuse_overwrite
+    from wmx.protocol.timestamp import UNDATED
     from wmx.triggers.folder import Folder
+    from wmx.triggers.trigger_file import save_images
     from wmx.watermark import Watermark
 
     prepare_output("--out", out, (key or store().key_path, quantiles), force=force)
@@ -147,8 +147,8 @@ claim.command()(timestamp)
 
 def shown(file: Path, roots: Path | None = None) -> tuple[str, dict[str, Any]]:
     """Return what a claim file says, for people and for programs."""
-    from wmx.claim import Claim
-    from wmx.timestamp import date_claim
+    from wmx.protocol.claim import Claim
+    from wmx.protocol.timestamp import date_claim
 
     claim = Claim.load(file)
     dating = date_claim(claim, trusted_roots(roots, [claim]))
@@ -214,7 +214,7 @@ def _generator(
                 raise UsageError("--trigger-images needs --shape height,width,channels")
             return read_folder(trigger_images, tuple(shape), n)
         if quantiles is not None:
-            from wmx.readers import read_table
+            from wmx.training.data.loaders import read_table
             from wmx.triggers.features import Features
 
             return Features.of(read_table(quantiles, "quantiles"))

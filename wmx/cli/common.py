@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
 import typer
 
-from wmx.budget import held_to
+from wmx._internal.budget import held_to
+from wmx._internal.files import read_bytes, refuse_overwrite, require_folder
 from wmx.cli.output import answer, table
 from wmx.cli.passphrase import PASSPHRASE_VARIABLE, stored_passphrase, typed_passphrase
 from wmx.errors import UsageError
-from wmx.files import read_bytes, refuse_overwrite, require_folder
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from wmx.keys import OwnerKey
-    from wmx.sandbox.limits import Limits
-    from wmx.stamped import Stamped
-    from wmx.store import Store
-    from wmx.timestamp import Roots
+    from wmx.protocol.keys import OwnerKey
+    from wmx.protocol.stamped import Stamped
+    from wmx.protocol.timestamp import Roots
+    from wmx.suspect.sandbox.limits import Limits
+    from wmx.verification.store import Store
     from wmx.watermark import Watermark
 
 __all__ = [
@@ -119,7 +119,7 @@ DeviceOption = Annotated[DeviceChoice, typer.Option(help="Where to run the model
 
 def store() -> "Store":
     """Return the owner's store."""
-    from wmx.store import Store
+    from wmx.verification.store import Store
 
     return Store()
 
@@ -137,9 +137,9 @@ def keep_replaced_claim(path: Path, images: Path, owner: "OwnerKey") -> None:
         images: the secret images of its triggers, if there are any.
         owner: whose claims are kept; with another key nothing can be proved by it.
     """
-    from wmx.claim import Claim
     from wmx.errors import WmxError
-    from wmx.trigger_file import load_images
+    from wmx.protocol.claim import Claim
+    from wmx.triggers.trigger_file import load_images
     from wmx.watermark import Watermark
 
     try:
@@ -165,7 +165,7 @@ def trusted_roots(path: Path | None, files: "Iterable[Stamped]") -> "Roots":
     """
     if path is None and not any(file.timestamps for file in files):
         return ()
-    from wmx.timestamp import load_roots
+    from wmx.protocol.timestamp import load_roots
 
     given = store().roots() if path is None else [path]
     return [certificate for file in given for certificate in load_roots(file)]
@@ -177,7 +177,7 @@ def load_owner(path: Path | None) -> "OwnerKey":
     The passphrase is the first line of the file that ``WMX_PASSPHRASE_FILE`` names, or is asked
     for on a terminal.
     """
-    from wmx.keys import MAX_KEY_BYTES, OwnerKey, is_encrypted
+    from wmx.protocol.keys import MAX_KEY_BYTES, OwnerKey, is_encrypted
 
     key_path = key_file(path)
     pem = read_bytes(key_path, "owner key", MAX_KEY_BYTES)
@@ -269,7 +269,7 @@ def suspect_limits(
     """
     from dataclasses import replace
 
-    from wmx.sandbox.limits import GIB, Limits
+    from wmx.suspect.sandbox.limits import GIB, Limits
 
     limits = usual or Limits()
     if seconds is not None:
@@ -307,7 +307,7 @@ def never_weights(key: Path | None, *read: Path | None) -> "Iterator[Path]":
         key: the owner key; the store's if ``None``.
         read: other files of the command.
     """
-    from wmx.ledger import ledger_folder
+    from wmx.verification.ledger import ledger_folder
 
     yield from (path for path in read if path is not None)
     home = store()

@@ -11,8 +11,8 @@ from wmx.cli.common import ForceOption, JsonOption, answer, prepare_training
 from wmx.cli.progress import training_progress
 
 if TYPE_CHECKING:
-    from wmx.demo import DemoResult
-    from wmx.verdict import Verdict
+    from wmx.training.demo import DemoResult
+    from wmx.verification.verdict import Verdict
 
 UNEXPECTED = 1
 INTRODUCTION = """\
@@ -33,7 +33,7 @@ def demo(
     json: JsonOption = False,
 ) -> None:
     """Mark a model of handwritten digits, and tell it from its unmarked twin."""
-    from wmx.demo import run_demo
+    from wmx.training.demo import run_demo
 
     prepare_training(threads=1)
     began = time.monotonic()

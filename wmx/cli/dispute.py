@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wmx.budget import paused
+from wmx._internal.budget import paused
 from wmx.cli.common import (
     DeviceChoice,
     JsonOption,
@@ -28,7 +28,7 @@ from wmx.cli.progress import tuning_progress
 if TYPE_CHECKING:
     from wmx.disputes.fine_tuning import FineTuned
     from wmx.disputes.settling import Settlement
-    from wmx.suspect import Suspect
+    from wmx.suspect.suspect import Suspect
 
 
 @held_to_limits
@@ -85,9 +85,9 @@ def dispute(
 ) -> None:
     """Say which of several owners has shown that a model is his.  Exit 0 if one has, else 1."""
     from wmx.disputes.settling import settle
-    from wmx.sandbox.process import Sandbox
-    from wmx.suspect import open_suspect
-    from wmx.suspect.external_files import beside
+    from wmx.suspect.policy.external_files import beside
+    from wmx.suspect.sandbox.process import Sandbox
+    from wmx.suspect.suspect import open_suspect
 
     limits = suspect_limits(seconds, memory)
     with Sandbox.start(limits) as sandbox:
@@ -143,8 +143,8 @@ def _fine_tuned(
     silent: bool,
 ) -> "FineTuned":
     prepare_training()
-    from wmx.data import load_data
     from wmx.disputes.fine_tuning import TUNING_LIMITS, default_training, fine_tune
+    from wmx.training.data.dataset import load_data
 
     with paused():  # the judge's own data
         samples = load_data(data, image_size=image_size)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from wmx.disputes.lineage import Lineage
     from wmx.disputes.party import Party
     from wmx.disputes.settling import Settlement
-    from wmx.timestamp import Dating
+    from wmx.protocol.timestamp import Dating
 
 SILENT = (
     "Nothing follows from what a party did not show.  What settles disputes is a release record, "
@@ -83,7 +83,7 @@ def settlement_fields(settled: "Settlement", tuned: "FineTuned | None") -> dict[
 
 
 def _reasons(settled: "Settlement", comparison: "Comparison") -> list[str]:
-    from wmx.disputes.reasons import reasons
+    from wmx.disputes.explanations import reasons
 
     cases = {case.name: case for case in settled.cases}
     return reasons(comparison, cases, settled.suspect_dating, settled.lineages)
@@ -143,7 +143,7 @@ def _exhibit_rows(settled: "Settlement") -> dict[str, str]:
 
 
 def _lineage_rows(settled: "Settlement") -> dict[str, str]:
-    from wmx.disputes.reasons import lineage_text
+    from wmx.disputes.explanations import lineage_text
 
     names = _names(settled)
     return {

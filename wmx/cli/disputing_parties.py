@@ -9,14 +9,14 @@ from wmx.cli.common import key_file, load_owner, store, trusted_roots
 from wmx.errors import UsageError
 
 if TYPE_CHECKING:
-    from wmx.claim import Claim
     from wmx.disputes.party import Party, Shown
-    from wmx.evidence import Evidence
-    from wmx.keys import OwnerKey
-    from wmx.release import Release
-    from wmx.stamped import Stamped
-    from wmx.suspect import Suspect
-    from wmx.timestamp import Roots
+    from wmx.protocol.claim import Claim
+    from wmx.protocol.keys import OwnerKey
+    from wmx.protocol.release_record import Release
+    from wmx.protocol.stamped import Stamped
+    from wmx.protocol.timestamp import Roots
+    from wmx.suspect.suspect import Suspect
+    from wmx.verification.evidence import Evidence
     from wmx.watermark import Watermark
 
 
@@ -42,10 +42,10 @@ def disputing_parties(
             model has no record.
         IntegrityError: a file is broken, or an evidence is about another model.
     """
-    from wmx.claim import Claim
     from wmx.disputes.party import Party, Shown
-    from wmx.evidence import Evidence
-    from wmx.release import Release
+    from wmx.protocol.claim import Claim
+    from wmx.protocol.release_record import Release
+    from wmx.verification.evidence import Evidence
 
     claims = {str(path): Claim.load(path) for path in claim_paths}
     evidences = {str(path): Evidence.load(path) for path in evidence_paths}
@@ -82,8 +82,8 @@ def disputing_parties(
 
 def _by_digest(paths: Sequence[Path], releases: "Sequence[Release]") -> dict[str, Path]:
     """Return models by the SHA-256 of their ONNX files, each of which a record has to name."""
-    from wmx.files import read_bytes
-    from wmx.suspect.model_files import MAX_MODEL_BYTES
+    from wmx._internal.files import read_bytes
+    from wmx.suspect.policy.model_files import MAX_MODEL_BYTES
 
     found = {}
     named = {one.sha256 for one in releases}
@@ -122,7 +122,7 @@ def _with_key(
 ) -> "Party":
     """Return a party by the triggers that the ledger beside its key knows to be secret."""
     from wmx.disputes.party import Party
-    from wmx.ledger import Ledger
+    from wmx.verification.ledger import Ledger
 
     start = Ledger(key, claim).next_start()
     return Party.from_watermark(name, _watermark(claim, owner, pictures), roots, start=start)
@@ -171,7 +171,7 @@ def _by_party(options: Iterable[str], names: Sequence[str], option: str) -> dict
 
 
 def _watermark(claim: "Claim", owner: "OwnerKey", pictures: Path | None) -> "Watermark":
-    from wmx.trigger_file import load_images
+    from wmx.triggers.trigger_file import load_images
     from wmx.watermark import Watermark
 
     if pictures is None:

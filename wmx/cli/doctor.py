@@ -19,7 +19,7 @@ def doctor(json: JsonOption = False) -> None:
     import platform
 
     from wmx import __version__
-    from wmx.adapters import installed_adapters
+    from wmx.training.plugins import installed_adapters
 
     versions = {name: _version(name) for name in (*CORE, *RUNTIMES, *FRAMEWORKS, *OPTIONAL)}
     providers, problems = _runtime(versions)
@@ -79,7 +79,7 @@ def _runtime(versions: dict[str, str | None]) -> tuple[list[str], list[tuple[str
             )
         )
     try:
-        from wmx.suspect.runtime import usable_providers
+        from wmx.suspect.session import usable_providers
 
         return usable_providers(), problems
     except ImportError as error:
@@ -90,8 +90,8 @@ def _runtime(versions: dict[str, str | None]) -> tuple[list[str], list[tuple[str
 def _suspect_limits() -> list[str]:
     """Return the limits that hold a suspect's process on this machine."""
     from wmx.errors import WmxError
-    from wmx.sandbox.process import Sandbox
-    from wmx.suspect.confined import confine
+    from wmx.suspect.remote import confine
+    from wmx.suspect.sandbox.process import Sandbox
 
     try:
         with Sandbox.start() as sandbox:

@@ -24,9 +24,9 @@ from wmx.cli.release import advice, written
 from wmx.cli.words import command_line
 
 if TYPE_CHECKING:
-    from wmx.data import LabelledData
-    from wmx.embed import Embedded
-    from wmx.release import Release
+    from wmx.protocol.release_record import Release
+    from wmx.training.data.dataset import LabelledData
+    from wmx.training.embed import Embedded
     from wmx.triggers.folder import Folder
 
 
@@ -105,10 +105,10 @@ def embed(
 ) -> None:
     """Train a model that bears your mark, and prove it on the exported file."""
     prepare_training()
-    from wmx.data import load_data
-    from wmx.embed import embed as embed_mark
-    from wmx.run_files import RunFiles
-    from wmx.training import Training
+    from wmx.training.config import Training
+    from wmx.training.data.dataset import load_data
+    from wmx.training.embed import embed as embed_mark
+    from wmx.training.run_dir import RunFiles
 
     training = Training(
         model=model,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wmx._internal.printable import printable
 from wmx.cli.claim import shown
 from wmx.cli.common import (
     JsonOption,
@@ -19,10 +20,9 @@ from wmx.cli.common import (
 )
 from wmx.cli.release import shown as shown_release
 from wmx.cli.words import command_line, digest_rows, stamp_rows, window_text
-from wmx.printable import printable
 
 if TYPE_CHECKING:
-    from wmx.suspect.feeding import Feeding
+    from wmx.suspect.inputs import Feeding
     from wmx.suspect.onnx_file import OnnxFile
 
 
@@ -39,7 +39,7 @@ def info(
     json: JsonOption = False,
 ) -> None:
     """Say what a key (public part), claim, evidence, release record, trigger or ONNX file is."""
-    from wmx.files import read_head
+    from wmx._internal.files import read_head
 
     head = read_head(file, "file", 64)
     if head.startswith(b"-----BEGIN"):
@@ -49,8 +49,8 @@ def info(
     elif head[8:9] == b"{":
         text, fields = _triggers(file)
     else:
-        from wmx.sandbox.process import Sandbox
         from wmx.suspect.onnx_file import OnnxFile
+        from wmx.suspect.sandbox.process import Sandbox
 
         with Sandbox.start(suspect_limits(seconds, memory)) as sandbox:
             never = never_weights(None, claim)
@@ -60,9 +60,9 @@ def info(
 
 
 def _key(file: Path) -> tuple[str, dict[str, Any]]:
+    from wmx._internal.files import read_bytes
     from wmx.cli.common import load_owner
-    from wmx.files import read_bytes
-    from wmx.keys import MAX_KEY_BYTES, fingerprint, is_encrypted
+    from wmx.protocol.keys import MAX_KEY_BYTES, fingerprint, is_encrypted
 
     protected = is_encrypted(read_bytes(file, "owner key", MAX_KEY_BYTES))
     owner = load_owner(file)
@@ -82,13 +82,13 @@ def _key(file: Path) -> tuple[str, dict[str, Any]]:
 
 def _signed(file: Path) -> tuple[str, dict[str, Any]]:
     """Show a claim, an evidence or a release record, whichever the payload is said to be."""
-    from wmx import canonical
-    from wmx.evidence import MAX_EVIDENCE_BYTES
-    from wmx.files import read_bytes
-    from wmx.release import PREDICATE_TYPE as RELEASE
-    from wmx.statement import stated_type
+    from wmx._internal.files import read_bytes
+    from wmx.protocol import jcs
+    from wmx.protocol.release_record import PREDICATE_TYPE as RELEASE
+    from wmx.protocol.statement import stated_type
+    from wmx.verification.evidence import MAX_EVIDENCE_BYTES
 
-    document = canonical.loads(read_bytes(file, "file", MAX_EVIDENCE_BYTES), str(file))
+    document = jcs.loads(read_bytes(file, "file", MAX_EVIDENCE_BYTES), str(file))
     match stated_type(document):
         case None:
             text, fields = shown(file)
@@ -100,7 +100,7 @@ def _signed(file: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _evidence(file: Path) -> tuple[str, dict[str, Any]]:
-    from wmx.evidence import Evidence
+    from wmx.verification.evidence import Evidence
 
     evidence = Evidence.load(file)
     weight = evidence.weight
@@ -139,7 +139,7 @@ def _evidence(file: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _triggers(file: Path) -> tuple[str, dict[str, Any]]:
-    from wmx.trigger_file import load_images
+    from wmx.triggers.trigger_file import load_images
 
     images = load_images(file)
     shape = "x".join(map(str, images.shape[1:]))
@@ -150,7 +150,7 @@ def _triggers(file: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _model(model: "OnnxFile", claim_path: Path | None) -> tuple[str, dict[str, Any]]:
-    from wmx.claim import Claim
+    from wmx.protocol.claim import Claim
 
     rows = digest_rows(model.sha256, model.external)
     for role, ports in (("input", model.session.inputs), ("output", model.session.outputs)):

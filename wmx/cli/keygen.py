@@ -31,9 +31,9 @@ def keygen(
     """
     import os
 
-    from wmx.files import keep_aside, refuse_overwrite
-    from wmx.keys import OwnerKey, fingerprint
-    from wmx.ledger import copy_ledgers
+    from wmx._internal.files import keep_aside, refuse_overwrite
+    from wmx.protocol.keys import OwnerKey, fingerprint
+    from wmx.verification.ledger import copy_ledgers
 
     home = store()
     path = out or home.key_path

@@ -5,11 +5,11 @@ import sys
 from math import floor
 from typing import TYPE_CHECKING, Any
 
+from wmx._internal.printable import printable
 from wmx.errors import WmxError
-from wmx.printable import printable
 
 if TYPE_CHECKING:
-    from wmx.verdict import Verdict
+    from wmx.verification.verdict import Verdict
 
 JSON_FORMAT = 1
 NOT_VERIFIED = 1  # the exit code

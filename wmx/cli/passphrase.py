@@ -6,9 +6,9 @@ It is never an argument, which other users of the machine could read.
 import os
 import sys
 
-from wmx.budget import paused
+from wmx._internal.budget import paused
+from wmx._internal.files import read_bytes
 from wmx.errors import CannotRunError
-from wmx.files import read_bytes
 
 PASSPHRASE_VARIABLE = "WMX_PASSPHRASE_FILE"  # noqa: S105 - a name, no secret
 MAX_PASSPHRASE_BYTES = 4096

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from wmx.attacks.campaign import Report as AttackReport
     from wmx.attacks.campaign import Step
-    from wmx.training import EpochDone, Report
+    from wmx.training.config import EpochDone, Report
 
 
 @contextmanager

@@ -33,11 +33,11 @@ from wmx.cli.words import command_line, dating_fields, digest_rows, stamp_rows, 
 from wmx.errors import CannotRunError
 
 if TYPE_CHECKING:
-    from wmx.claim import Claim
-    from wmx.keys import OwnerKey
-    from wmx.release import Release
-    from wmx.timestamp import Dating
-    from wmx.verdict import Verdict
+    from wmx.protocol.claim import Claim
+    from wmx.protocol.keys import OwnerKey
+    from wmx.protocol.release_record import Release
+    from wmx.protocol.timestamp import Dating
+    from wmx.verification.verdict import Verdict
     from wmx.watermark import Watermark
 
 TsaOption = Annotated[
@@ -97,11 +97,11 @@ def new(
 ) -> None:
     """Sign that a model bears your mark, and have that dated.  Exit 1 if it does not."""
     from wmx.cli.verify import verdict_fields, verdict_text, watermarks_to_hold
-    from wmx.ledger import Ledger
-    from wmx.release import Relation
-    from wmx.sandbox.process import Sandbox
-    from wmx.suspect import open_suspect
-    from wmx.verdict import best_match
+    from wmx.protocol.release_record import Relation
+    from wmx.suspect.sandbox.process import Sandbox
+    from wmx.suspect.suspect import open_suspect
+    from wmx.verification.ledger import Ledger
+    from wmx.verification.verdict import best_match
 
     path = out or record_path(model)
     prepare_output("--out", path, (model, claim, key or store().key_path, roots), force=force)
@@ -174,8 +174,8 @@ def written(
             then there without a date.
     """
     from wmx import __version__
-    from wmx.release import Relation
-    from wmx.releasing import record_of
+    from wmx.protocol.release_record import Relation
+    from wmx.verification.release import record_of
 
     last = store().last_release(watermark.claim)
     record = record_of(
@@ -215,8 +215,8 @@ def advice(record: "Release", path: Path) -> str:
 
 def shown(file: Path, roots: Path | None = None) -> tuple[str, dict[str, Any]]:
     """Return what the file of a record says, for people and for programs."""
-    from wmx.release import Release
-    from wmx.timestamp import date_claim
+    from wmx.protocol.release_record import Release
+    from wmx.protocol.timestamp import date_claim
 
     record = Release.load(file)
     dating = date_claim(record, trusted_roots(roots, [record]))

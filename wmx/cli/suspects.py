@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wmx.errors import UsageError
-from wmx.settled import Settled
-from wmx.suspect import is_address
+from wmx.suspect.overrides import Settled
+from wmx.suspect.suspect import is_address
 
 if TYPE_CHECKING:
-    from wmx.sandbox.limits import Limits
-    from wmx.suspect import Suspect
     from wmx.suspect.device import Device
     from wmx.suspect.endpoint.client import Manners
+    from wmx.suspect.sandbox.limits import Limits
+    from wmx.suspect.suspect import Suspect
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,8 @@ def getting_ready(
         function = named.function
 
         def opened() -> "Suspect":
-            from wmx.named_callable import callable_from
-            from wmx.suspect import open_suspect
+            from wmx._internal.imports import callable_from
+            from wmx.suspect.suspect import open_suspect
 
             return open_suspect(callable_from(function, "--callable"))
 
@@ -108,21 +108,21 @@ def getting_ready(
         address = str(named.text)
 
         def opened() -> "Suspect":
-            from wmx.suspect import open_suspect
             from wmx.suspect.endpoint.client import read_token
+            from wmx.suspect.suspect import open_suspect
 
             token = None if named.token is None else read_token(named.token)
             return open_suspect(address, settled=named.settled, token=token, manners=manners())
 
         yield opened
     else:
-        from wmx.sandbox.process import Sandbox
+        from wmx.suspect.sandbox.process import Sandbox
 
         path = str(named.text)
         with Sandbox.start(limits) as sandbox:
 
             def opened() -> "Suspect":
-                from wmx.suspect import open_suspect
+                from wmx.suspect.suspect import open_suspect
 
                 return open_suspect(
                     path,

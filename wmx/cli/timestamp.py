@@ -20,9 +20,9 @@ from wmx.cli.words import utc
 from wmx.errors import IntegrityError, UsageError
 
 if TYPE_CHECKING:
-    from wmx.claim import Claim
-    from wmx.release import Release
-    from wmx.timestamp import Roots
+    from wmx.protocol.claim import Claim
+    from wmx.protocol.release_record import Release
+    from wmx.protocol.timestamp import Roots
 
 
 def timestamp(
@@ -42,8 +42,8 @@ def timestamp(
     json: JsonOption = False,
 ) -> None:
     """Date a claim or a release record: an RFC 3161 timestamp, kept in the file."""
-    from wmx.files import read_bytes, write_bytes
-    from wmx.timestamp import MAX_RESPONSE_BYTES, Query
+    from wmx._internal.files import read_bytes, write_bytes
+    from wmx.protocol.timestamp import MAX_RESPONSE_BYTES, Query
 
     if sum(option is not None for option in (tsa, request, response)) != 1:
         raise UsageError("expected exactly one of --tsa, --request and --response")
@@ -63,14 +63,14 @@ def timestamp(
 
 def load_stamped(path: Path) -> "Claim | Release":
     """Read a claim or a release record, whichever the payload is said to be."""
-    from wmx import canonical
-    from wmx.claim import Claim
-    from wmx.files import read_bytes
-    from wmx.release import MAX_RELEASE_BYTES, Release
-    from wmx.statement import stated_type
+    from wmx._internal.files import read_bytes
+    from wmx.protocol import jcs
+    from wmx.protocol.claim import Claim
+    from wmx.protocol.release_record import MAX_RELEASE_BYTES, Release
+    from wmx.protocol.statement import stated_type
 
     data = read_bytes(path, "claim or release record", MAX_RELEASE_BYTES)
-    if stated_type(canonical.loads(data, str(path))) is None:
+    if stated_type(jcs.loads(data, str(path))) is None:
         return Claim.load(path)
     return Release.load(path)
 
@@ -87,8 +87,8 @@ def ask(stamped: "Claim | Release", url: str) -> bytes:
         CannotRunError: it does not answer.
         IntegrityError: it answers something else.
     """
-    from wmx.timestamp import Query
-    from wmx.tsa import ask_authority
+    from wmx.protocol.timestamp import Query
+    from wmx.protocol.tsa import ask_authority
 
     query = Query.of(stamped)
     stamp = ask_authority(url, query.request)
@@ -122,7 +122,7 @@ def _attach(
 
 
 def _verified(stamp: bytes, stamped: "Claim | Release", trusted: "Roots") -> tuple[datetime, str]:
-    from wmx.timestamp import asserted_stamp, trusted_stamp
+    from wmx.protocol.timestamp import asserted_stamp, trusted_stamp
 
     if not trusted:
         return asserted_stamp(stamp, stamped)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wmx._internal.odds import odds, scientific
 from wmx.cli.common import (
     DeviceChoice,
     DeviceOption,
@@ -35,16 +36,15 @@ from wmx.cli.output import NOT_VERIFIED, decision_fields, tenths
 from wmx.cli.suspects import Named, getting_ready
 from wmx.cli.words import command_line, dating_fields, dating_rows, digest_rows, window_text
 from wmx.errors import UsageError
-from wmx.odds import odds, scientific
-from wmx.settled import Settled
+from wmx.suspect.overrides import Settled
 
 if TYPE_CHECKING:
-    from wmx.choosing import Reveal
-    from wmx.claim import Claim
-    from wmx.evidence import Evidence
-    from wmx.keys import OwnerKey
+    from wmx.protocol.claim import Claim
+    from wmx.protocol.keys import OwnerKey
     from wmx.suspect.endpoint.client import Manners
-    from wmx.verdict import Verdict
+    from wmx.verification.evidence import Evidence
+    from wmx.verification.reveal import Reveal
+    from wmx.verification.verdict import Verdict
     from wmx.watermark import Watermark
 
 
@@ -151,8 +151,8 @@ def verify(
     limits = suspect_limits(seconds, memory)
     never = never_weights(key, claim, triggers, roots, evidence, report)
     with getting_ready(named, device.value, limits, manners, never) as opened:
-        from wmx.ledger import Ledger
-        from wmx.verdict import best_match
+        from wmx.verification.ledger import Ledger
+        from wmx.verification.verdict import best_match
 
         owner = load_owner(key)
 
@@ -170,7 +170,7 @@ def verify(
         )
         text, fields, proof = verdict_text(verdict), verdict_fields(verdict), None
         if evidence is not None and verdict.verified:
-            from wmx.proving import prove
+            from wmx.verification.prove import prove
 
             proof = prove(
                 asked,
@@ -190,7 +190,7 @@ def verify(
             fields |= {"evidence": None}
     if report is not None:
         from wmx.report.ownership import report_of_verdict
-        from wmx.report.repeating import Files
+        from wmx.report.reproduce import Files
 
         files = Files(claim, evidence, roots, min_bits, named.words, weights or ())
         page = report_of_verdict(verdict, watermark, files, proof=proof, stream=null_stream())
@@ -231,7 +231,7 @@ def verdict_text(verdict: "Verdict") -> str:
 
 def verdict_fields(verdict: "Verdict") -> dict[str, Any]:
     """Return the verdict for programs."""
-    from wmx.binomial import fraction_text
+    from wmx.statistics.hits import fraction_text
 
     return {
         **decision_fields(verdict),
@@ -288,8 +288,8 @@ def watermarks_to_hold(
     claim_path: Path | None, owner: "OwnerKey", triggers: Path | None
 ) -> "list[Watermark]":
     """Return the watermarks to hold against the suspect."""
-    from wmx.claim import Claim
-    from wmx.trigger_file import load_images
+    from wmx.protocol.claim import Claim
+    from wmx.triggers.trigger_file import load_images
     from wmx.watermark import Watermark
 
     if claim_path is None:

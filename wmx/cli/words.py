@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wmx.evidence import Evidence
-    from wmx.stamped import Stamped
-    from wmx.timestamp import Dating
+    from wmx.protocol.stamped import Stamped
+    from wmx.protocol.timestamp import Dating
+    from wmx.verification.evidence import Evidence
 
 
 def command_line(*words: object) -> str:
@@ -19,7 +19,7 @@ def command_line(*words: object) -> str:
 
 def stamp_rows(file: "Stamped") -> dict[str, str]:
     """Return, for people, what the timestamps of a file assert."""
-    from wmx.timestamp import asserted_stamps
+    from wmx.protocol.timestamp import asserted_stamps
 
     stamps = asserted_stamps(file)
     return {f"timestamp {number}": stamp for number, stamp in enumerate(stamps, 1)}

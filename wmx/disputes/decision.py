@@ -12,7 +12,7 @@ from enum import StrEnum
 from itertools import combinations
 from typing import TypeAlias
 
-from wmx.timestamp import UNDATED, Dating
+from wmx.protocol.timestamp import UNDATED, Dating
 
 
 class Mark(StrEnum):

@@ -13,23 +13,23 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx.adapters import load_adapter
+from wmx._internal.budget import held_to
+from wmx._internal.files import sha256_of
 from wmx.attacks.campaign import accuracy
-from wmx.budget import held_to
-from wmx.data import LabelledData
 from wmx.disputes.party import Party
 from wmx.errors import CannotRunError, IntegrityError, LimitError, SuspectDiedError, UsageError
-from wmx.files import sha256_of
-from wmx.sandbox.limits import GIB, Limits
-from wmx.sandbox.process import Sandbox
-from wmx.sandbox.wire import Message
-from wmx.suspect import Suspect
-from wmx.suspect.confined import ask
-from wmx.suspect.model_files import require_one_file
+from wmx.protocol.task import Task
 from wmx.suspect.onnx_file import OnnxFile
-from wmx.task import Task
-from wmx.training import Training
-from wmx.verdict import measure
+from wmx.suspect.policy.model_files import require_one_file
+from wmx.suspect.remote import ask
+from wmx.suspect.sandbox.limits import GIB, Limits
+from wmx.suspect.sandbox.process import Sandbox
+from wmx.suspect.sandbox.wire import Message
+from wmx.suspect.suspect import Suspect
+from wmx.training.config import Training
+from wmx.training.data.dataset import LabelledData
+from wmx.training.plugins import load_adapter
+from wmx.verification.verdict import measure
 
 FRAMEWORK = "torch"
 # PyTorch alone reserves some GiB of address space

@@ -7,19 +7,19 @@ from itertools import permutations
 from math import log2
 from pathlib import Path
 
-from wmx.budget import held_to
+from wmx._internal.budget import held_to
 from wmx.disputes.decision import Case, Mark, Original, Pair
 from wmx.disputes.lineage import Lineage, Reader, identity, trace
 from wmx.disputes.party import Party, Shown
 from wmx.errors import CannotRunError, IntegrityError, LimitError, SuspectDiedError
-from wmx.sandbox.limits import Limits
-from wmx.sandbox.process import Sandbox
-from wmx.suspect import Suspect
+from wmx.statistics.mixture import Way
 from wmx.suspect.device import Device
-from wmx.suspect.external_files import beside
 from wmx.suspect.onnx_file import OnnxFile
-from wmx.verdict import bits_to_ask, measure
-from wmx.ways import Way
+from wmx.suspect.policy.external_files import beside
+from wmx.suspect.sandbox.limits import Limits
+from wmx.suspect.sandbox.process import Sandbox
+from wmx.suspect.suspect import Suspect
+from wmx.verification.verdict import bits_to_ask, measure
 
 LACKING_PART = 0.5  # of the bits that are asked for: with fewer a model counts as without the mark
 

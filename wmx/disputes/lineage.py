@@ -15,16 +15,16 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx import canonical
-from wmx.answers import Answers
-from wmx.budget import consult, require_room_for_floats
+from wmx._internal.budget import consult, require_room_for_floats
 from wmx.disputes.probes import Scope, draw, family_names
 from wmx.errors import CannotRunError
-from wmx.standardising import Standardiser
-from wmx.statistics import BLOCK_SCORES, COPIES_OF_SCORES
-from wmx.suspect import Suspect
-from wmx.task import Task
-from wmx.ways import Way
+from wmx.protocol import jcs
+from wmx.protocol.task import Task
+from wmx.statistics.experts import BLOCK_SCORES, COPIES_OF_SCORES
+from wmx.statistics.mixture import Way
+from wmx.statistics.normalization import Standardiser
+from wmx.statistics.predictions import Answers
+from wmx.suspect.suspect import Suspect
 
 DOMAIN = b"wmx lineage 1"
 NEARER_BITS = 20.0  # the sign test has to come out at 2**-20 or less
@@ -94,7 +94,7 @@ class Lineage:
 def identity(sha256: str, external: Mapping[str, str]) -> str:
     """Return one digest, hexadecimal, for all files of a model."""
     files = {"external": dict(external), "sha256": sha256}
-    return hashlib.sha256(canonical.dumps(files)).hexdigest()
+    return hashlib.sha256(jcs.dumps(files)).hexdigest()
 
 
 def seed_of(originals: Sequence[str]) -> bytes:

@@ -7,15 +7,15 @@ from math import inf
 from pathlib import Path
 from typing import Self
 
-from wmx.checking import require_about
-from wmx.claim import Claim
 from wmx.errors import CannotRunError
-from wmx.evidence import Evidence
-from wmx.release import Release
-from wmx.suspect import Suspect
-from wmx.timestamp import Dating, Roots, date_claim, earliest
+from wmx.protocol.claim import Claim
+from wmx.protocol.release_record import Release
+from wmx.protocol.timestamp import Dating, Roots, date_claim, earliest
+from wmx.suspect.suspect import Suspect
+from wmx.triggers.trigger_slice import Window
+from wmx.verification.check import require_about
+from wmx.verification.evidence import Evidence
 from wmx.watermark import Watermark
-from wmx.window import Window
 
 
 @dataclass(frozen=True)

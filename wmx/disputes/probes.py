@@ -12,10 +12,10 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx import canonical
-from wmx.encoding import u32
-from wmx.stream import shake, uniform_integers
-from wmx.task import Task
+from wmx.protocol import jcs
+from wmx.protocol.encoding import u32
+from wmx.protocol.prf import shake, uniform_integers
+from wmx.protocol.task import Task
 
 STEPS = 2**16  # into which the range of a feature is cut
 FEW_TOKENS = 8
@@ -49,7 +49,7 @@ class Scope:
             known: triggers of the claims, [n, *task.shape] each, whose range features and tokens
                 have.
         """
-        each = {canonical.dumps(task.to_json()): task for task in tasks}
+        each = {jcs.dumps(task.to_json()): task for task in tasks}
         ordered = [each[text] for text in sorted(each)]
         task = ordered[0]
         if task.kind == "image":

@@ -10,12 +10,12 @@ from wmx.disputes.holding import Bench, Exhibit, Held
 from wmx.disputes.lineage import Lineage
 from wmx.disputes.party import Party, Shown
 from wmx.errors import UsageError
-from wmx.release import Relation
-from wmx.sandbox.limits import Limits
-from wmx.statistics import required_bits
-from wmx.suspect import Suspect
+from wmx.protocol.release_record import Relation
+from wmx.protocol.timestamp import Dating, earliest
+from wmx.statistics.experts import required_bits
 from wmx.suspect.device import Device
-from wmx.timestamp import Dating, earliest
+from wmx.suspect.sandbox.limits import Limits
+from wmx.suspect.suspect import Suspect
 
 Outcome: TypeAlias = Literal["named", "undecided", "uncontested", "no claim verifies"]
 MAX_RECORDS = 16

@@ -14,22 +14,22 @@ from pathlib import Path
 import numpy as np
 
 from wmx import __version__
-from wmx.answers import NO_CLASS, Answers
-from wmx.checking import NEVER_CHECKED, Checked, unchecked_date
-from wmx.claim import Claim, now_text
-from wmx.evidence import Evidence
-from wmx.files import SECRET_MODE
-from wmx.odds import MANY, odds, scientific
-from wmx.printable import printable
-from wmx.report.course import Course
+from wmx._internal.files import SECRET_MODE
+from wmx._internal.odds import MANY, odds, scientific
+from wmx._internal.printable import printable
+from wmx.protocol.claim import Claim, now_text
+from wmx.protocol.timestamp import Dating
+from wmx.report.evidence_curve import Course
 from wmx.report.page import write_page
-from wmx.report.repeating import Digests, Files, Step, owner_steps, third_party_steps
+from wmx.report.reproduce import Digests, Files, Step, owner_steps, third_party_steps
 from wmx.report.thumbnails import first_values, thumbnail
-from wmx.timestamp import Dating
-from wmx.verdict import Verdict
+from wmx.statistics.mixture import Weight, price_of
+from wmx.statistics.predictions import NO_CLASS, Answers
+from wmx.triggers.trigger_slice import Window
+from wmx.verification.check import NEVER_CHECKED, Checked, unchecked_date
+from wmx.verification.evidence import Evidence
+from wmx.verification.verdict import Verdict
 from wmx.watermark import Watermark
-from wmx.ways import Weight, price_of
-from wmx.window import Window
 
 TEMPLATE = Path(__file__).with_name("ownership.html.jinja")
 LEAST_IN_GROUP, MOST_GROUPS, MOST_MARKS = 10, 60, 25
@@ -128,7 +128,9 @@ def report_of_verdict(
         # an API was asked no more than it took
         window = watermark.window(verdict.start).first(verdict.n)
         counted, weight, answers = verdict, verdict.weight, verdict.answers
-        facts = _count_facts(verdict, price_of(verdict.claims_tried, settled=verdict.settled))
+        facts = _count_facts(
+            verdict, price_of(verdict.claims_tried, overrides=verdict.settled.price)
+        )
     else:
         window, weight, answers = proof.window, proof.weight, {proof.way: proof.answers}
         counted, facts = weight, _proof_facts(proof)
@@ -189,7 +191,9 @@ def report_of_check(
     answers = {evidence.way: evidence.answers} if lower is None else lower.answers
     weight = evidence.weight if lower is None else lower.weight
     counted = evidence.weight if lower is None else lower
-    price = price_of(evidence.claims_tried, starts=evidence.claim.n, settled=evidence.settled)
+    price = price_of(
+        evidence.claims_tried, starts=evidence.claim.n, overrides=evidence.settled.price
+    )
     course = Course.of(
         weight, answers, evidence.window, required=checked.required_bits, stream=stream
     )
@@ -326,7 +330,7 @@ def _claim_facts(claim: Claim, dating: Dating) -> Facts:
 
 
 def _count_facts(verdict: Verdict, price: float) -> Facts:
-    own_price = price_of(verdict.claims_tried, settled=verdict.settled)
+    own_price = price_of(verdict.claims_tried, overrides=verdict.settled.price)
     return {
         "evidence": f"{verdict.bits:.2f} bits; {verdict.required_bits:g} are asked for",
         "hits": f"{verdict.hits} of {verdict.n}, by chance with probability "

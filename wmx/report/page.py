@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from wmx._internal.files import PUBLIC_MODE, write_bytes
+from wmx._internal.printable import printable
 from wmx.errors import MissingExtraError
-from wmx.files import PUBLIC_MODE, write_bytes
-from wmx.printable import printable
 
 TEMPLATES = Path(__file__).parent
 NO_LIMIT = None

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx.encoding import encode_base64
-from wmx.pictures import pillow
+from wmx._internal.images import pillow
+from wmx.protocol.encoding import encode_base64
 
 MAX_SIDE = 96  # pixels; larger triggers lose every second row and column, every third, ...
 MOST_VALUES = 12

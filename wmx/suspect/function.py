@@ -7,16 +7,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx.answers import Answers
-from wmx.budget import paused
+from wmx._internal.budget import paused
 from wmx.errors import CannotRunError, WmxError
-from wmx.settled import NOTHING_SETTLED
-from wmx.suspect.feeding import Feeding, filled_up
+from wmx.protocol.task import Task
+from wmx.statistics.predictions import Answers
+from wmx.suspect.inputs import Feeding, filled_up
 from wmx.suspect.layouts import Layout
-from wmx.suspect.reading import readings
+from wmx.suspect.outputs import readings
+from wmx.suspect.overrides import NOTHING_SETTLED
 from wmx.suspect.tables import Joined
 from wmx.suspect.values import Texts
-from wmx.task import Task
 
 
 class FunctionSuspect:

@@ -8,8 +8,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from wmx.protocol.task import Task
 from wmx.suspect.pixels import can_become
-from wmx.task import Task
 
 SMALLEST_SIDE, LARGEST_SIDE = 4, 4096  # of images that are resized
 LONGEST = 2**16  # token sequence that is padded

@@ -8,20 +8,20 @@ from typing import Any, Self, TypeAlias
 
 from numpy.typing import NDArray
 
-from wmx.answers import Answers
-from wmx.budget import consult, held_to, require_room
+from wmx._internal.budget import consult, held_to, require_room
 from wmx.errors import CannotRunError, SuspectDiedError, UsageError
-from wmx.model_header import ModelHeader
-from wmx.sandbox.process import Sandbox
-from wmx.settled import NOTHING_SETTLED, Settled
-from wmx.suspect.confined import ConfinedSession, Session
+from wmx.protocol.task import Task
+from wmx.statistics.predictions import Answers
 from wmx.suspect.device import Device, require_device
-from wmx.suspect.feeding import Feeding, cannot_be_fed, feedings, filled_up
-from wmx.suspect.model_files import ModelFiles
-from wmx.suspect.reading import readings
+from wmx.suspect.inputs import Feeding, cannot_be_fed, feedings, filled_up
+from wmx.suspect.outputs import readings
+from wmx.suspect.overrides import NOTHING_SETTLED, Settled
+from wmx.suspect.policy.model_files import ModelFiles
+from wmx.suspect.policy.model_header import ModelHeader
+from wmx.suspect.remote import ConfinedSession, Session
+from wmx.suspect.sandbox.process import Sandbox
 from wmx.suspect.tables import Joined
 from wmx.suspect.values import Value
-from wmx.task import Task
 
 SCORE_BYTES = 8
 FIRST_PART, LATER_PART = 1 / 2, 1 / 16  # of the time that is left, for a call of several rows
@@ -138,8 +138,8 @@ class OnnxFile:
         cls, path: str | Path, device: Device = "auto", weights: Iterable[str | Path] = ()
     ) -> Self:
         """Open a file that one has made oneself, in this process.  As :meth:`open`."""
-        from wmx.suspect.onnx_header import read_header
         from wmx.suspect.own_model import OwnModel
+        from wmx.suspect.policy.onnx_header import read_header
 
         require_device(device)
         model = OwnModel.read(path, weights)

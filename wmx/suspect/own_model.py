@@ -1,6 +1,6 @@
 """A model of one's own, read and looked through in this process.
 
-A stranger's is handed to its own process unread: see :mod:`wmx.suspect.confined`.
+A stranger's is handed to its own process unread: see :mod:`wmx.suspect.remote`.
 """
 
 from collections.abc import Iterable
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from wmx.suspect import runtime
+from wmx.suspect import session as runtime
 from wmx.suspect.device import Device
-from wmx.suspect.external_data import parts_of
-from wmx.suspect.model_files import ModelFiles, require_one_file
-from wmx.suspect.onnx_rules import Outline
-from wmx.suspect.rules import looked_through
+from wmx.suspect.policy.external_data import parts_of
+from wmx.suspect.policy.model_files import ModelFiles, require_one_file
+from wmx.suspect.policy.onnx_rules import Outline
+from wmx.suspect.policy.rules import looked_through
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class OwnModel:
         return self.data
 
     def loaded(self, device: Device = "cpu") -> runtime.Session:
-        """Load it in this process.  Raises as :func:`wmx.suspect.runtime.load`."""
+        """Load it in this process.  Raises as :func:`wmx.suspect.session.load`."""
         return runtime.load(self.data, self.outline, device, external=self.weights)
 
 

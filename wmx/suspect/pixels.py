@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx.budget import consult
+from wmx._internal.budget import consult
 
 Images = NDArray[Any]
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wmx.protocol.task import Task
+from wmx.statistics.mixture import OTHER_SCALINGS
 from wmx.suspect.pixels import with_channels
-from wmx.task import Task
-from wmx.ways import OTHER_SCALINGS
 
 Array = NDArray[Any]
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx.budget import consult, require_room
-from wmx.encoding import u32
+from wmx._internal.budget import consult, require_room
+from wmx._internal.printable import printable
 from wmx.errors import IntegrityError
-from wmx.printable import printable
-from wmx.task import Task
+from wmx.protocol.encoding import u32
+from wmx.protocol.task import Task
 from wmx.triggers.cells import Cells
 from wmx.triggers.features import Features
 from wmx.triggers.folder import Folder
@@ -49,7 +49,7 @@ def draw_triggers(generator: Generator, secret: bytes, n: int, task: Task) -> ND
 
     Args:
         generator: the family.
-        secret: 32 bytes from :meth:`wmx.keys.OwnerKey.trigger_secret`.
+        secret: 32 bytes from :meth:`wmx.protocol.keys.OwnerKey.trigger_secret`.
         n: number of triggers.
         task: gives the shape.
 
@@ -106,7 +106,7 @@ def generator_from(description: Any, images: NDArray[np.uint8] | None = None) ->
     """Rebuild a generator from what a claim says of it.
 
     Args:
-        description: of :meth:`wmx.claim.Claim.family`.
+        description: of :meth:`wmx.protocol.claim.Claim.family`.
         images: [n, H, W, C], only for a claim over the owner's own images.
 
     Raises:

@@ -10,8 +10,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx.stream import shake
-from wmx.task import Task
+from wmx.protocol.prf import shake
+from wmx.protocol.task import Task
 
 MIN_SIDE = 8
 MAX_SIDE = 1024

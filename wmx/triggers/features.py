@@ -11,8 +11,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx.stream import uniform_integers
-from wmx.task import Task, checked_decimal, decimal_string
+from wmx.protocol.prf import uniform_integers
+from wmx.protocol.task import Task, checked_decimal, decimal_string
 
 
 @dataclass(frozen=True)

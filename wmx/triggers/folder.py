@@ -2,7 +2,7 @@
 
 Decoding a JPEG and resizing it may differ from one library version to the next, and one changed
 pixel breaks the commitment.  So the pictures are converted once, and the arrays are what is kept
-(:mod:`wmx.trigger_file`) and rebuilt from, never the pictures.
+(:mod:`wmx.triggers.trigger_file`) and rebuilt from, never the pictures.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from wmx._internal.images import picture_paths, pillow, read_picture
 from wmx.errors import CannotRunError, UsageError
-from wmx.pictures import picture_paths, pillow, read_picture
-from wmx.task import Task
+from wmx.protocol.task import Task
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 

@@ -7,8 +7,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx.stream import uniform_integers
-from wmx.task import Task
+from wmx.protocol.prf import uniform_integers
+from wmx.protocol.task import Task
 
 MAX_VOCABULARY = 2**31 - 1
 

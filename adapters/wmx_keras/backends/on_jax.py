@@ -7,10 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from wmx.task import Task
-from wmx_jax import onnx_file
-from wmx_jax.conditions import where_due
-from wmx_jax.noise import normals
+from _wmx_jax import onnx_file
+from _wmx_jax.conditions import where_due
+from _wmx_jax.noise import normals
+from wmx.protocol.task import Task
 
 __all__ = ["gradients", "has_gpu", "normals", "onnx_bytes", "streams_kept", "untraced", "where_due"]
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from wmx.batch_form import Fields, find_fields
 from wmx.errors import UsageError
-from wmx.exporting import EXPORT_INPUT, exporting
-from wmx.marked_batches import MarkedBatches
-from wmx.task import Task
+from wmx.protocol.task import Task
+from wmx.training.batch_structure import Fields, find_fields
+from wmx.training.export import EXPORT_INPUT, exporting
+from wmx.training.trigger_batches import MarkedBatches
 
 OPSET = 18
 

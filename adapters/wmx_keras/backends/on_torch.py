@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from wmx.errors import UsageError
-from wmx.exporting import EXPORT_INPUT, EXPORT_OUTPUT, exporting
-from wmx.marked_batches import MarkedBatches, join_arrays
-from wmx.task import Task
+from wmx.protocol.task import Task
+from wmx.training.export import EXPORT_INPUT, EXPORT_OUTPUT, exporting
+from wmx.training.trigger_batches import MarkedBatches, join_arrays
 
 
 def normals(values: list[Any], seed: int, step: Any) -> list[Any]:

@@ -4,10 +4,10 @@ import pytest
 
 from wmx import OwnerKey, Watermark
 from wmx.attacks.attack import Target
-from wmx.attacks.held_out import held_out_half
-from wmx.data import LabelledData, load_data
-from wmx.embed import Embedded, embed
-from wmx.training import Training
+from wmx.attacks.split import held_out_half
+from wmx.training.config import Training
+from wmx.training.data.dataset import LabelledData, load_data
+from wmx.training.embed import Embedded, embed
 
 
 @pytest.fixture(scope="session")

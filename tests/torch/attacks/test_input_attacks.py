@@ -13,9 +13,9 @@ from wmx.attacks.inputs.filters import Blur, FewLevels, InputNoise, Jpeg
 from wmx.attacks.inputs.moves import Flip, Shift
 from wmx.attacks.inputs.preprocessed import InputAttack
 from wmx.errors import CannotRunError
-from wmx.suspect import Suspect
-from wmx.task import Task
-from wmx.verdict import judge
+from wmx.protocol.task import Task
+from wmx.suspect.suspect import Suspect
+from wmx.verification.verdict import judge
 
 
 @pytest.fixture

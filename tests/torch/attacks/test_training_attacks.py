@@ -11,12 +11,12 @@ from wmx import OwnerKey
 from wmx.attacks.attack import Target
 from wmx.attacks.catalogue import chosen_attacks
 from wmx.attacks.graph.rewriting import kernels, load_graph, values_of
-from wmx.attacks.stolen import stolen_run
+from wmx.attacks.target import stolen_run
 from wmx.cli import run
-from wmx.data import LabelledData
-from wmx.embed import Embedded, embed
 from wmx.errors import CannotRunError, UsageError
-from wmx.training import Training
+from wmx.training.config import Training
+from wmx.training.data.dataset import LabelledData
+from wmx.training.embed import Embedded, embed
 
 SMALL = ["epochs=1", "clean_epochs=1", "drawn=64", "pgd_steps=2"]
 

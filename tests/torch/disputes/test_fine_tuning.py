@@ -13,19 +13,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from onnx import TensorProto, helper, numpy_helper
 
 from wmx import OwnerKey, Watermark
-from wmx.attacks.stolen import stolen_run
+from wmx.attacks.target import stolen_run
 from wmx.attacks.training.overwriting import Overwriting, own_watermark
 from wmx.cli import run
-from wmx.data import LabelledData, load_data
 from wmx.disputes.fine_tuning import TUNING_LIMITS, FineTuned, default_training, fine_tune
 from wmx.disputes.party import Party
-from wmx.embed import embed
 from wmx.errors import IntegrityError, UsageError
-from wmx.sandbox.process import Sandbox
-from wmx.suspect import open_suspect
-from wmx.suspect.confined import confine
-from wmx.training import Training
-from wmx_torch.trainer import TUNING_CHILD
+from wmx.suspect.remote import confine
+from wmx.suspect.sandbox.process import Sandbox
+from wmx.suspect.suspect import open_suspect
+from wmx.training.config import Training
+from wmx.training.data.dataset import LabelledData, load_data
+from wmx.training.embed import embed
+from wmx_torch._training.learner import TUNING_CHILD
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, DistributedSampler, IterableDataset, Te
 
 from wmx import Claim, OwnerKey, UsageError, Watermark
 from wmx_torch import Monitor, export, harden, watermarked
-from wmx_torch.models import cnn
+from wmx_torch._training.models import cnn
 
 Saved = dict[str, Any]
 EPOCHS = 9

@@ -6,7 +6,7 @@ import pytest
 from fixed import fixed_watermark
 
 from wmx import Watermark
-from wmx.data import LabelledData, load_data
+from wmx.training.data.dataset import LabelledData, load_data
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,12 @@ from functools import partial
 import torch
 from torch import nn
 
-import wmx_torch.trainer
-from wmx import trainer
-from wmx.training import EpochDone, Training
+import wmx_torch._training.learner
+from wmx.training import loop
+from wmx.training.config import EpochDone, Training
 
-fit = partial(trainer.fit, wmx_torch.trainer)
-evaluate = partial(trainer.evaluate, wmx_torch.trainer)
+fit = partial(loop.fit, wmx_torch._training.learner)
+evaluate = partial(loop.evaluate, wmx_torch._training.learner)
 SHORT = Training(model="mlp", epochs=3, device="cpu", lr=0.05)
 
 

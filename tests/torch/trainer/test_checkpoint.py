@@ -17,11 +17,12 @@ from short_runs import SHORT, fit, interrupt_after, same_bits, weights
 from torch import nn
 
 from wmx import OwnerKey, Watermark
-from wmx.data import LabelledData, load_data
 from wmx.errors import CannotRunError, IntegrityError, UsageError
-from wmx.training import Training
-from wmx_torch.models import cnn
-from wmx_torch.weights import CONVERSION
+from wmx.training.config import Training
+from wmx.training.data.dataset import LabelledData, load_data
+from wmx_torch._training import learner
+from wmx_torch._training.models import cnn
+from wmx_torch._training.weights import CONVERSION
 
 # resume
 
@@ -72,11 +73,10 @@ def with_dropout(*, input_shape: tuple[int, ...], num_classes: int) -> nn.Module
 def test_an_interrupt_inside_an_epoch_leaves_the_last_checkpoint(
     data: LabelledData, watermark: Watermark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import wmx_torch.trainer as trainer
 
     checkpoint = tmp_path / "checkpoint.safetensors"
     whole = fit(data, data.task, watermark, SHORT)
-    harden, steps = trainer.harden, []
+    harden, steps = learner.harden, []
 
     def interrupted(*arguments: Any, step: int, **more: Any) -> None:
         steps.append(step)
@@ -84,12 +84,12 @@ def test_an_interrupt_inside_an_epoch_leaves_the_last_checkpoint(
             raise KeyboardInterrupt
         harden(*arguments, step=step, **more)
 
-    monkeypatch.setattr(trainer, "harden", interrupted)
+    monkeypatch.setattr(learner, "harden", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fit(data, data.task, watermark, SHORT, checkpoint=checkpoint)
     assert steps == list(range(7))
     assert [path.name for path in tmp_path.iterdir()] == [checkpoint.name]
-    monkeypatch.setattr(trainer, "harden", harden)
+    monkeypatch.setattr(learner, "harden", harden)
     resumed = fit(data, data.task, watermark, SHORT, checkpoint=checkpoint, resume=True)
     assert same_bits(whole, resumed)
 
@@ -98,10 +98,10 @@ KILLED = """
 import os, signal, sys
 import torch
 from wmx import Claim, OwnerKey, Watermark
-from wmx.data import load_data
-from wmx.training import Training
-from wmx_torch import trainer
-from wmx.trainer import fit
+from wmx.training.data.dataset import load_data
+from wmx.training.config import Training
+from wmx_torch._training import learner
+from wmx.training.loop import fit
 from pathlib import Path
 
 torch.set_num_threads(1)
@@ -115,7 +115,7 @@ def die(done):
 
 training = Training(model="mlp", epochs=4, device="cpu", lr=0.05)
 checkpoint = folder / "run.safetensors"
-fit(trainer, data, data.task, watermark, training, checkpoint=checkpoint, report=die)
+fit(learner, data, data.task, watermark, training, checkpoint=checkpoint, report=die)
 """
 
 

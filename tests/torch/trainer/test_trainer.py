@@ -12,10 +12,10 @@ from short_runs import SHORT, evaluate, fit, same_bits
 from torch import nn
 
 from wmx import Watermark
-from wmx.data import LabelledData, load_data
 from wmx.errors import CannotRunError, UsageError
-from wmx.schedule import learning_rate_factor
-from wmx.training import EpochDone, Training
+from wmx.training.config import EpochDone, Training
+from wmx.training.data.dataset import LabelledData, load_data
+from wmx.training.lr_schedule import learning_rate_factor
 
 # repeatable
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from wmx.attacks.attack import Target
 from wmx.attacks.graph.rewriting import GraphAttack
-from wmx.exporting import exporting
+from wmx.training.export import exporting
 
 
 @dataclass(frozen=True)

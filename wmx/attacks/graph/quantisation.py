@@ -11,8 +11,8 @@ from typing import Any
 
 from wmx.attacks.attack import Attack, Outcome, Progress, Target
 from wmx.attacks.graph.rewriting import load_graph
-from wmx.exporting import exporting
 from wmx.suspect.onnx_file import OnnxFile
+from wmx.training.export import exporting
 
 CALIBRATION_BATCH = 50
 SOURCE = "Jacob et al., CVPR 2018, by onnxruntime.quantization"

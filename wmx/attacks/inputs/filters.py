@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wmx._internal.images import pillow
 from wmx.attacks.inputs.preprocessed import Images, InputAttack
-from wmx.pictures import pillow
 
 THREAT = "runs the model behind an API of their own; no data, no training"
 GREY_OR_RGB = (1, 3)

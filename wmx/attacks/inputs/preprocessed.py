@@ -14,12 +14,12 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx.answers import Answers
 from wmx.attacks.attack import Attack, Need, Outcome, Progress, Target
 from wmx.errors import CannotRunError
-from wmx.suspect import Suspect
-from wmx.suspect.feeding import Feeding
-from wmx.task import Task
+from wmx.protocol.task import Task
+from wmx.statistics.predictions import Answers
+from wmx.suspect.inputs import Feeding
+from wmx.suspect.suspect import Suspect
 
 Images: TypeAlias = NDArray[np.float32]
 

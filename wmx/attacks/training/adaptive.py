@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx.attacks.attack import Outcome, Progress, Target
+from wmx.attacks.training.decoys import PoolRows, drawn_inputs
 from wmx.attacks.training.learning import Study, TrainingAttack, teacher_scores
-from wmx.attacks.training.pool import PoolRows, drawn_inputs
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from wmx.attacks.attack import Outcome, Progress, Target
 from wmx.attacks.inputs.preprocessed import unit_images
 from wmx.attacks.training.learning import Samples, Study, TrainingAttack
 from wmx.errors import CannotRunError
-from wmx.task import Task
-from wmx.trainer import EVALUATION_BATCH, Learner
+from wmx.protocol.task import Task
+from wmx.training.loop import EVALUATION_BATCH, Learner
 
 
 @dataclass(frozen=True)

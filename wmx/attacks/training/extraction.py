@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from wmx.attacks.attack import Outcome, Progress, Target
 from wmx.attacks.training.learning import Study, TrainingAttack, teacher_scores
-from wmx.training import Schedule
+from wmx.training.config import Schedule
 
 OTHER_NETWORK = {"cnn": "mlp", "mlp": "cnn"}
 

@@ -14,7 +14,7 @@ from wmx.attacks.attack import Outcome, Progress, Target
 from wmx.attacks.graph.weight_pruning import pruned
 from wmx.attacks.training.learning import Study, TrainingAttack
 from wmx.attacks.training.weights import kernel_names, read
-from wmx.weight_files import write_weights
+from wmx.training.weights import write_weights
 
 
 @dataclass(frozen=True)

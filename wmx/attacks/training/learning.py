@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx.attacks.attack import Attack, Framework, Need, Outcome, Progress, Target
-from wmx.data import LabelledData
 from wmx.errors import CannotRunError
+from wmx.protocol.task import Task
 from wmx.suspect.onnx_file import OnnxFile
-from wmx.task import Task
-from wmx.trainer import Frozen, Learner, train_epoch
-from wmx.training import Optimizer, Schedule, Training
-from wmx.training_batches import MoreRows, ShuffledBatches
+from wmx.training.batches import MoreRows, ShuffledBatches
+from wmx.training.config import Optimizer, Schedule, Training
+from wmx.training.data.dataset import LabelledData
+from wmx.training.loop import Frozen, Learner, train_epoch
 
 Samples = tuple[NDArray[Any], NDArray[Any]]
 
@@ -28,7 +28,7 @@ class TrainingAttack(Attack):
         epochs: passes over the attacker's samples.
         lr: learning rate, highest if the schedule changes it.
         batch_size: samples per step.
-        optimizer, schedule, weight_decay: as in :class:`wmx.training.Training`.
+        optimizer, schedule, weight_decay: as in :class:`wmx.training.config.Training`.
     """
 
     epochs: int = 20

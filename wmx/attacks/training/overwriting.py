@@ -13,10 +13,10 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from wmx.attacks.attack import Outcome, Progress, Target
+from wmx.attacks.training.decoys import PoolRows
 from wmx.attacks.training.learning import Study, TrainingAttack
-from wmx.attacks.training.pool import PoolRows
-from wmx.keys import OwnerKey
-from wmx.verdict import judge
+from wmx.protocol.keys import OwnerKey
+from wmx.verification.verdict import judge
 from wmx.watermark import Watermark
 
 CREATED = "2026-01-01T00:00:00Z"  # the labels hang on it, as on all of a claim

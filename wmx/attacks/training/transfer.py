@@ -11,7 +11,7 @@ from typing import Literal
 from wmx.attacks.attack import Outcome, Progress, Target
 from wmx.attacks.training.learning import Study, TrainingAttack
 from wmx.attacks.training.weights import all_but, read, with_parts_of
-from wmx.data import LabelledData
+from wmx.training.data.dataset import LabelledData
 
 
 @dataclass(frozen=True)

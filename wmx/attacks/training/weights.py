@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
+from wmx._internal.files import read_bytes
 from wmx.errors import CannotRunError
-from wmx.files import read_bytes
-from wmx.weight_files import write_weights
+from wmx.training.weights import write_weights
 
 Weights = dict[str, NDArray[Any]]
 

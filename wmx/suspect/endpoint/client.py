@@ -1,7 +1,7 @@
 """Asking a server: pace, patience and a budget, and nothing secret in the clear.
 
-Triggers and token are secrets.  They go over TLS or to this machine (:mod:`wmx.http`), and no word
-that a server says after it has seen some is ever shown: it could repeat them.
+Triggers and token are secrets.  They go over TLS or to this machine (:mod:`wmx._internal.http`),
+and no word that a server says after it has seen some is ever shown: it could repeat them.
 """
 
 import time
@@ -9,10 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wmx.budget import paused
-from wmx.errors import CannotRunError, UsageError
-from wmx.files import read_bytes
-from wmx.http import (
+from wmx._internal.budget import paused
+from wmx._internal.files import read_bytes
+from wmx._internal.http import (
     FAILURES,
     Response,
     checked_address,
@@ -20,7 +19,8 @@ from wmx.http import (
     failure,
     require_no_eavesdropper,
 )
-from wmx.printable import printable
+from wmx._internal.printable import printable
+from wmx.errors import CannotRunError, UsageError
 from wmx.suspect.endpoint.messages import ProtocolError, parsed
 
 MAX_BODY_BYTES = 2**26

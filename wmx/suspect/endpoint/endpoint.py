@@ -8,11 +8,11 @@ from typing import Any, Self
 
 from numpy.typing import NDArray
 
-from wmx.answers import Answers
-from wmx.budget import consult
+from wmx._internal.budget import consult
+from wmx._internal.http import checked_address
 from wmx.errors import CannotRunError, UsageError
-from wmx.http import checked_address
-from wmx.settled import NOTHING_SETTLED, Settled
+from wmx.protocol.task import Task
+from wmx.statistics.predictions import Answers
 from wmx.suspect.endpoint.client import Client, Manners
 from wmx.suspect.endpoint.messages import (
     HEADER_LENGTH,
@@ -22,12 +22,12 @@ from wmx.suspect.endpoint.messages import (
     ports_of,
     request_body,
 )
-from wmx.suspect.feeding import Feeding, cannot_be_fed, feedings, filled_up
-from wmx.suspect.port import Port
-from wmx.suspect.reading import readings
+from wmx.suspect.inputs import Feeding, cannot_be_fed, feedings, filled_up
+from wmx.suspect.outputs import readings
+from wmx.suspect.overrides import NOTHING_SETTLED, Settled
 from wmx.suspect.tables import Joined
+from wmx.suspect.tensor_spec import Port
 from wmx.suspect.values import Texts
-from wmx.task import Task
 
 MODEL_PATH = re.compile(r"(?P<server>.*)(?P<model>/v2/models/[^/?#]+(/versions/[^/?#]+)?)/?")
 BINARY = "binary_tensor_data"

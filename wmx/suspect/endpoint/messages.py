@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx.nesting import is_nested_too_deeply
-from wmx.printable import printable
-from wmx.suspect.port import Port
+from wmx._internal.nesting import is_nested_too_deeply
+from wmx._internal.printable import printable
+from wmx.suspect.tensor_spec import Port
 from wmx.suspect.values import Texts, from_bfloat16
 
 MAX_PORTS = 64

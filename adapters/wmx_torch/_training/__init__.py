@@ -1,0 +1,1 @@
+"""What only the training loop behind ``wmx embed`` needs."""

@@ -1,0 +1,1 @@
+"""What the rooms share and no user imports: files, HTTP, parsers of bounded cost, text."""

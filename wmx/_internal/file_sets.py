@@ -1,0 +1,95 @@
+"""Files that belong together, and replacing them by others: never a new one beside an old one.
+
+No system can rename several files in one step.  So a new set is made in a folder below the old
+one, :data:`REPLACEMENT`, and takes its place only when it is whole: the old files go, and then the
+new ones move up.  A process that is killed before leaves the old set as it was; one that is killed
+meanwhile leaves the new one, part of it still below, and :meth:`FileSet.settle` does the rest.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from wmx._internal.files import publish
+
+REPLACEMENT = "replacement"
+
+
+@dataclass(frozen=True)
+class FileSet:
+    """Files of one folder that were made together.
+
+    Attributes:
+        folder: where.
+        names: of the files.  The last one is written last: where it is, the set is whole.  The
+            first one is in every set.
+    """
+
+    folder: Path
+    names: tuple[str, ...]
+
+    @property
+    def replacement(self) -> Self:
+        """The set that may be in the making to replace this one."""
+        return replace(self, folder=self.folder / REPLACEMENT)
+
+    def existing(self) -> list[Path]:
+        """Return those files that are there."""
+        return [path for path in map(self.folder.joinpath, self.names) if path.exists()]
+
+    def remove(self) -> None:
+        """Remove the files, and nothing else; the last first, so that no part seems whole."""
+        for path in reversed(self.existing()):
+            path.unlink()
+
+    def discard(self) -> None:
+        """Remove the files, and the folder if nothing else is in it.
+
+        A process that was killed may have left a file there that it was writing, under a name of
+        :func:`wmx._internal.files.write_bytes`; that goes too.
+        """
+        self.remove()
+        for name in self.names:
+            for path in self.folder.glob(f".{name}.*.tmp"):
+                path.unlink()
+        with contextlib.suppress(OSError):  # it holds something else, or was never made
+            self.folder.rmdir()
+
+    def settle(self) -> None:
+        """Put a replacement that is whole in the place of this set; another stays where it is.
+
+        Goes on where a process was killed that had begun with it.
+        """
+        new = self.replacement
+        first, last = self.names[0], self.names[-1]
+        if (new.folder / last).exists():
+            if (new.folder / first).exists():  # moved up before any other, so all here are old
+                for path in self.existing():
+                    if path.name != first:  # which is replaced in one step
+                        path.unlink()
+            for path in new.existing():
+                publish(path, self.folder / path.name, force=True)
+        if not new.existing():
+            new.discard()
+
+    @contextlib.contextmanager
+    def written(self, *, resume: bool = False) -> Iterator[Self]:
+        """Give the set to write to: this one if none is here, else one that replaces it at the end.
+
+        What an error leaves unfinished stays where it is, to be resumed.
+
+        Args:
+            resume: go on with the replacement that was begun, or with this set if none was; else
+                a replacement that was begun is removed.
+        """
+        self.settle()
+        if not resume:
+            self.replacement.discard()
+        begun = self.replacement.existing()
+        target = self.replacement if begun or (self.existing() and not resume) else self
+        try:
+            yield target
+        finally:
+            self.settle()

@@ -1,0 +1,242 @@
+"""Reading with a size limit, and writing so that a file is always the old or the new one."""
+
+import contextlib
+import hashlib
+import os
+import stat
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import BinaryIO
+
+from wmx._internal.budget import require_room
+from wmx.errors import CannotRunError
+
+SECRET_MODE = 0o600
+PUBLIC_MODE = 0o644
+PIECE_BYTES = 2**20
+
+
+def read_bytes(path: str | Path, what: str, limit: int | None = None) -> bytes:
+    """Return the content of the regular file ``path``.
+
+    Args:
+        path: the file.
+        what: its role in the error message, e.g. ``"claim"``.
+        limit: most bytes accepted; ``None`` for no limit.
+
+    Raises:
+        CannotRunError: no such file, not a regular file, unreadable, or larger than ``limit``.
+        LimitError: a budget is held, and it is larger than what is left of it.
+    """
+    with open_regular(path, what) as file:
+        size = os.fstat(file.fileno()).st_size
+        if limit is not None and size > limit:
+            raise CannotRunError(f"{what} {path} is larger than {limit:,} bytes")
+        require_room(size, f"the {what} {path}")
+        return _read(file, path, what, size)
+
+
+def read_head(path: str | Path, what: str, size: int) -> bytes:
+    """Return the first ``size`` bytes of a regular file.  As read_bytes."""
+    with open_regular(path, what) as file:
+        return _read(file, path, what, size)
+
+
+def _read(file: BinaryIO, path: str | Path, what: str, size: int) -> bytes:
+    try:
+        return file.read(size)
+    except OSError as error:
+        raise CannotRunError(f"cannot read {what} {path}: {error.strerror}") from None
+
+
+def sha256_of(path: str | Path, what: str) -> str:
+    """Return the SHA-256 of a regular file, hexadecimal, without holding all of it in memory.
+
+    Raises:
+        CannotRunError: as :func:`read_bytes`.
+    """
+    digest = hashlib.sha256()
+    with open_regular(path, what) as file:
+        try:
+            while piece := file.read(PIECE_BYTES):
+                digest.update(piece)
+            return digest.hexdigest()
+        except OSError as error:
+            raise CannotRunError(f"cannot read {what} {path}: {error.strerror}") from None
+
+
+def open_regular(path: str | Path, what: str, *, linked: bool = True) -> BinaryIO:
+    """Open a regular file for reading, and nothing that could block or never end.
+
+    What was opened is looked at, not what the name stood for a moment before.
+
+    Args:
+        path: the file.
+        what: its role in the error message.
+        linked: also through a symbolic link, or one of several names of a file.
+
+    Raises:
+        CannotRunError: no such file, not a regular file, a link, or unreadable.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    if not linked:
+        flags |= getattr(os, "O_NOFOLLOW", 0)
+    try:
+        if not linked and os.path.islink(path):
+            raise _is_a_link(path, what)
+        if os.path.isdir(path):
+            raise CannotRunError(f"{what} {path} is a folder, expected a file")
+        descriptor = os.open(path, flags)
+    except FileNotFoundError:
+        raise CannotRunError(f"no such file: {path}", hint=f"expected the {what} there") from None
+    except (OSError, ValueError) as error:  # a name may hold a null character
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CannotRunError(f"cannot read {what} {path}: {reason}") from None
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise CannotRunError(f"{what} {path} is not a regular file")
+    if not linked and found.st_nlink != 1:
+        os.close(descriptor)
+        raise _is_a_link(path, what)
+    return os.fdopen(descriptor, "rb")
+
+
+def _is_a_link(path: str | Path, what: str) -> CannotRunError:
+    return CannotRunError(
+        f"{what} {path} is a link, and what it leads to may be any file",
+        hint="put a copy of the file itself there",
+    )
+
+
+def refuse_overwrite(path: str | Path, force: bool) -> None:
+    """Raise :class:`CannotRunError` if ``path`` exists and ``force`` is not set."""
+    if not force and os.path.lexists(path):
+        raise CannotRunError(
+            f"{path} exists already", hint="choose another name, or --force to replace it"
+        )
+
+
+def keep_aside(path: str | Path, prepare: Callable[[Path], None]) -> Path:
+    """Give a file that is about to be replaced a second name, which it keeps, and return that.
+
+    It is ``STEM.old-N.SUFFIX`` beside it with the first N that is free.
+
+    Args:
+        path: the file.
+        prepare: puts what belongs to it beside the new name, before the file has it.
+
+    Raises:
+        CannotRunError: the folder cannot be written, or the file cannot be read.
+    """
+    path = Path(path)
+    for number in count(1):
+        aside = path.with_name(f"{path.stem}.old-{number}{path.suffix}")
+        if os.path.lexists(aside):
+            continue
+        prepare(aside)
+        try:
+            os.link(path, aside)
+        except FileExistsError:  # made meanwhile
+            continue
+        except OSError:  # some file systems have no links
+            write_bytes(aside, read_bytes(path, "file"), mode=SECRET_MODE)
+        break
+    _flush_folder(path.parent)
+    return aside
+
+
+def require_folder(path: str | Path) -> None:
+    """Raise :class:`CannotRunError` if there is no folder for ``path`` to be written to."""
+    folder = os.path.dirname(path)
+    if folder and not os.path.isdir(folder):
+        raise CannotRunError(f"no such folder: {folder}", hint=f"make it, for {path} to stand in")
+
+
+def write_bytes(
+    path: str | Path, data: bytes, *, mode: int = PUBLIC_MODE, force: bool = False
+) -> None:
+    """Write ``data`` to ``path`` atomically: a temporary file beside it, flushed, then renamed.
+
+    The temporary file is created with ``mode``: a secret is at no moment readable by others.  On
+    Linux it has no name before it is whole, so that a process that is killed leaves nothing.
+
+    Raises:
+        CannotRunError: ``path`` exists and ``force`` is not set, or the folder cannot be written.
+    """
+    path = Path(path)
+    refuse_overwrite(path, force)
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
+    try:
+        descriptor, nameless = _create(temporary, mode)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                if nameless and not force:
+                    _name(file.fileno(), path)
+                    _flush_folder(path.parent)
+                    return
+                if nameless:  # a name cannot be taken from another file in one step
+                    _name(file.fileno(), temporary)
+            publish(temporary, path, force=force)
+        except FileExistsError:  # made meanwhile
+            refuse_overwrite(path, force)
+            raise
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise CannotRunError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _create(temporary: Path, mode: int) -> tuple[int, bool]:
+    """Open a new file for writing, without a name where the system and the disk can do that."""
+    if hasattr(os, "O_TMPFILE"):
+        with contextlib.suppress(OSError):  # some file systems cannot
+            return os.open(temporary.parent, os.O_WRONLY | os.O_TMPFILE, mode), True
+    return os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), False
+
+
+def _name(descriptor: int, path: Path) -> None:
+    """Give a nameless file a name: open(2), O_TMPFILE."""
+    folder = os.open(path.parent, os.O_RDONLY)  # makes it linkat(2), which follows the link
+    try:
+        os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=folder, follow_symlinks=True)
+    finally:
+        os.close(folder)
+
+
+def publish(temporary: str | Path, path: str | Path, *, force: bool) -> None:
+    """Give the finished file ``temporary`` its name ``path`` in one step.
+
+    Without ``force`` a hard link is used where the file system has them, since it fails when
+    another process made ``path`` meanwhile, while a rename would replace it.
+    """
+    if force:
+        os.replace(temporary, path)
+    else:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            refuse_overwrite(path, force)
+            raise
+        except OSError:
+            refuse_overwrite(path, force)
+            os.replace(temporary, path)
+    _flush_folder(Path(path).parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename durable; not every platform can open a folder."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Scheme ``wmx-3``: keys, claims, commitments, labels, timestamps (docs/protocol.md)."""

@@ -1,0 +1,157 @@
+"""The release record: which model bore whose mark, signed, and dated by its timestamps.
+
+A DSSE envelope, signed with the owner key, around an in-toto Statement v1 (docs/disputes.md).  It
+binds the digests of a model's files to a claim.  What it states is its signer's word, but that he
+signed it at the time of a trusted timestamp, at the latest, is not.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar, Self
+
+from wmx._internal.printable import printable
+from wmx.protocol import jcs
+from wmx.protocol.claim import MAX_CLAIM_BYTES, SCHEME, Claim, checked_time, now_text
+from wmx.protocol.dsse import Envelope
+from wmx.protocol.encoding import decode_hex32
+from wmx.protocol.keys import OwnerKey
+from wmx.protocol.stamped import Stamped, envelope_and_timestamps
+from wmx.protocol.statement import PAYLOAD_TYPE, checked_predicate, statement, subjects_from_json
+
+PREDICATE_TYPE = "urn:wmx:release:1"
+MAX_RELEASE_BYTES = 2 * MAX_CLAIM_BYTES
+MAX_SOFTWARE = 100  # characters
+
+
+class Relation(StrEnum):
+    """What the model is to the signer."""
+
+    own = "own"  # his work
+    found = "found"  # a suspect that bears his mark
+
+
+@dataclass(frozen=True, repr=False)
+class Release(Stamped):
+    """A release record whose signature was checked, under the key of the claim that it holds.
+
+    Attributes:
+        claim: whose mark the model bore, with the timestamps that it had.
+        relation: what the model is to the signer.
+        model: name of its ONNX file.
+        sha256: of it, hexadecimal.
+        external: SHA-256 of the files beside it that hold its weights, by name.
+        previous: digest of the signer's last record before this one of a model of his own with the
+            same mark, hexadecimal; ``None`` if this is the first.
+        created: the signer's own word on the time, ``YYYY-MM-DDThh:mm:ssZ``; proves nothing.
+        software: what made the record.
+    """
+
+    KIND: ClassVar[str] = "release record"
+    MAX_BYTES: ClassVar[int] = MAX_RELEASE_BYTES
+
+    claim: Claim
+    relation: Relation
+    model: str
+    sha256: str
+    external: Mapping[str, str]
+    previous: str | None
+    created: str
+    software: str
+
+    def __repr__(self) -> str:
+        return f"Release({self.digest[:16]}, {self.relation} {self.model!r})"
+
+    @classmethod
+    def sign(
+        cls,
+        key: OwnerKey,
+        claim: Claim,
+        *,
+        relation: Relation,
+        model: str,
+        sha256: str,
+        external: Mapping[str, str] | None = None,
+        previous: str | None = None,
+        created: str | None = None,
+        software: str,
+    ) -> Self:
+        """Make, sign and read back a record; ``created`` defaults to now.
+
+        Raises:
+            IntegrityError: what was made would be refused by a reader: the key is another one than
+                the claim's, or a name is no file's.
+        """
+        predicate = {
+            "claim": {"digest": {"sha256": claim.digest}, "file": claim.to_json()},
+            "created": created or now_text(),
+            "previous": previous,
+            "relation": str(relation),
+            "scheme": SCHEME,
+            "software": software,
+        }
+        payload = statement(
+            PREDICATE_TYPE, predicate, model=model, sha256=sha256, external=external or {}
+        )
+        return cls.from_json(Envelope.seal(PAYLOAD_TYPE, payload, key).to_json())
+
+    @classmethod
+    def from_json(cls, file: Any, what: str = "") -> Self:
+        """Verify the object that the file of a record holds.
+
+        The claim in it is verified first, then the signature under that claim's owner, and only
+        then is anything else believed.
+
+        Raises:
+            IntegrityError: not a release record, changed after signing, or of an unknown version.
+        """
+        what = what or cls.KIND
+        envelope, timestamps = envelope_and_timestamps(file, what)
+        stated = jcs.loads(envelope.payload, f"payload of {what}")
+        with jcs.fields_of(what):
+            claim = Claim.from_json(stated["predicate"]["claim"]["file"], f"claim in {what}")
+            envelope.verified_payload(PAYLOAD_TYPE, claim.owner, what)
+            return cls._from_statement(stated, claim, envelope, timestamps, what)
+
+    @classmethod
+    def _from_statement(
+        cls,
+        stated: Any,
+        claim: Claim,
+        envelope: Envelope,
+        timestamps: tuple[bytes, ...],
+        what: str,
+    ) -> Self:
+        """Read a statement whose signature was verified; raises as :meth:`from_json`."""
+        predicate = checked_predicate(stated, PREDICATE_TYPE, claim, what)
+        (model, sha256), *external = subjects_from_json(stated["subject"])
+        previous = predicate["previous"]
+        return cls(
+            envelope=envelope,
+            timestamps=timestamps,
+            claim=claim,
+            relation=Relation(predicate["relation"]),
+            model=model,
+            sha256=sha256,
+            external=dict(external),
+            previous=None if previous is None else decode_hex32(previous).hex(),
+            created=checked_time(predicate["created"]),
+            software=_line(predicate["software"]),
+        )
+
+    def is_about(self, sha256: str | None, external: Mapping[str, str]) -> bool:
+        """Say whether a model's files are those that the record names.
+
+        Args:
+            sha256: of the ONNX file, hexadecimal.
+            external: SHA-256 of the files beside it that hold its weights, by name.
+        """
+        return (self.sha256, self.external) == (sha256, dict(external))
+
+
+def _line(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"found {type(value).__name__}, expected a string")
+    if len(value) > MAX_SOFTWARE or printable(value) != value:
+        raise ValueError(f"the software is no line of at most {MAX_SOFTWARE} characters")
+    return value

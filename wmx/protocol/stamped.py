@@ -1,0 +1,165 @@
+"""A signed file with timestamps beside its signature: what claims and release records share.
+
+No signature of the owner covers the timestamps, which are made after it.
+"""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from wmx._internal.file_lock import locked
+from wmx._internal.files import read_bytes, write_bytes
+from wmx.errors import CannotRunError, IntegrityError, UsageError
+from wmx.protocol import jcs
+from wmx.protocol.dsse import Envelope
+from wmx.protocol.encoding import decode_base64, encode_base64
+
+MAX_TIMESTAMPS = 16
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class Stamped(ABC):
+    """A signed file whose signature can be dated.
+
+    Attributes:
+        envelope: what was signed.
+        timestamps: RFC 3161 responses over the signature, as their authorities gave them
+            (:mod:`wmx.protocol.timestamp`); worth nothing before they are verified.
+    """
+
+    KIND: ClassVar[str]  # what errors call such a file
+    MAX_BYTES: ClassVar[int]
+
+    envelope: Envelope
+    timestamps: tuple[bytes, ...] = ()
+
+    @classmethod
+    @abstractmethod
+    def from_json(cls, file: Any, what: str = "") -> Self:
+        """Verify the object that a file holds.
+
+        Args:
+            file: the object.
+            what: it is, in errors; :attr:`KIND` if empty.
+
+        Raises:
+            IntegrityError: of another kind, changed after signing, or of an unknown version.
+        """
+
+    @classmethod
+    def from_bytes(cls, data: bytes, what: str = "") -> Self:
+        """Parse and verify a file; raises as :meth:`from_json`, or if it is no canonical JSON."""
+        what = what or cls.KIND
+        return cls.from_json(jcs.loads(data, what), what)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a file.  Raises :class:`CannotRunError` or as :meth:`from_bytes`."""
+        return cls.from_bytes(read_bytes(path, cls.KIND, cls.MAX_BYTES), f"{cls.KIND} {path}")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the signed payload in hexadecimal: the file's name everywhere."""
+        return hashlib.sha256(self.envelope.payload).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that the file holds: the envelope, and timestamps if there are any."""
+        stamps = [
+            {"response": encode_base64(response), "sha256": hashlib.sha256(response).hexdigest()}
+            for response in self.timestamps
+        ]
+        return self.envelope.to_json() | ({"timestamps": stamps} if stamps else {})
+
+    def to_bytes(self) -> bytes:
+        """Return the file."""
+        return jcs.dumps(self.to_json())
+
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Write the signed file; raises :class:`CannotRunError` if it exists."""
+        write_bytes(path, self.to_bytes(), force=force)
+
+    def with_timestamps(self, responses: Iterable[bytes]) -> Self:
+        """Return this file with these RFC 3161 responses too, each kept once.
+
+        Raises:
+            UsageError: more than :data:`MAX_TIMESTAMPS`.
+        """
+        timestamps = tuple(dict.fromkeys([*self.timestamps, *responses]))
+        if len(timestamps) > MAX_TIMESTAMPS:
+            raise UsageError(f"a {self.KIND} holds at most {MAX_TIMESTAMPS} timestamps")
+        return replace(self, timestamps=timestamps)
+
+    def dated_by_both(self, copy: "Stamped") -> Self:
+        """Return this file with the timestamps of a copy of it too, to be dated and not written.
+
+        So without the limit of a file: whoever fills one copy with junk takes none from the other.
+        """
+        return replace(self, timestamps=tuple(dict.fromkeys(self.timestamps + copy.timestamps)))
+
+    def keep_timestamps(self, path: str | Path, responses: Iterable[bytes]) -> Self:
+        """Add RFC 3161 responses to the file of this; return what is there then.
+
+        Read, changed and written under a lock, in the file ``.NAME.lock`` beside it: of several
+        processes that add to it at once, none loses what another has added.
+
+        Raises:
+            CannotRunError: the file cannot be read or written.
+            IntegrityError: it is damaged, or holds something else by now.
+            UsageError: more than :data:`MAX_TIMESTAMPS`.
+        """
+        lock = Path(path).with_name(f".{Path(path).name}.lock")
+        try:
+            with locked(lock):
+                kept = type(self).load(path)
+                if kept.envelope != self.envelope:
+                    raise IntegrityError(
+                        f"{path} holds the {self.KIND} {kept.digest} by now, "
+                        f"expected {self.digest}",
+                        hint=f"repeat the command if that is the {self.KIND} that is meant",
+                    )
+                dated = kept.with_timestamps(responses)
+                dated.save(path, force=True)
+        except OSError as error:
+            raise CannotRunError(
+                f"cannot lock {path}: {error.strerror}",
+                hint=f"its folder has to be writable, and so has the file {lock.name} in it",
+            ) from None
+        return dated
+
+
+def envelope_and_timestamps(file: Any, what: str) -> tuple[Envelope, tuple[bytes, ...]]:
+    """Take the timestamps of a file from its envelope.
+
+    CMS leaves some of their bytes free; the SHA-256 beside each makes a damaged timestamp a broken
+    file, not a date that is gone in silence.
+
+    Raises:
+        IntegrityError: not such a file, or a timestamp is damaged.
+    """
+    if not isinstance(file, dict) or "timestamps" not in file:
+        return Envelope.from_json(file, what), ()
+    stamps = file["timestamps"]
+    try:
+        if not 1 <= len(stamps) <= MAX_TIMESTAMPS:
+            raise ValueError(f"expected 1 to {MAX_TIMESTAMPS}")
+        responses = tuple(_stamp(stamp) for stamp in stamps)
+        if len(set(responses)) < len(responses):
+            raise ValueError("one is there twice")
+    except (TypeError, ValueError, KeyError) as error:
+        raise IntegrityError(
+            f"a timestamp of {what} is damaged: {error}", hint=jcs.UNCHANGED_HINT
+        ) from None
+    envelope = {field: value for field, value in file.items() if field != "timestamps"}
+    return Envelope.from_json(envelope, what), responses
+
+
+def _stamp(value: Any) -> bytes:
+    response = decode_base64(value["response"])
+    if set(value) != {"response", "sha256"}:
+        raise ValueError("unknown fields")
+    if hashlib.sha256(response).hexdigest() != value["sha256"]:
+        raise ValueError("its SHA-256 is another")
+    return response

@@ -1,0 +1,365 @@
+"""Trusted timestamps: when a claim or a release record existed at the latest.
+
+RFC 3161, docs/protocol.md.
+
+What is stamped are the bytes of the file's signature.  A stamp counts only if it verifies against
+root certificates that the *verifier* gives; any other changes nothing, and is said.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+from wmx._internal.der import MalformedError, with_certificates_in_order
+from wmx._internal.files import read_bytes
+from wmx.errors import IntegrityError, MissingExtraError
+from wmx.protocol.stamped import Stamped
+from wmx.protocol.timestamp_policy import (
+    WeakError,
+    granted_with,
+    require_known_time,
+    require_strong_signature,
+    weakness,
+)
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate, Name
+    from rfc3161_client import TimeStampResponse
+
+Roots: TypeAlias = "Sequence[Certificate]"
+
+MAX_ROOTS_BYTES = 16 * 1024**2
+MAX_RESPONSE_BYTES = 64 * 1024
+# the margin of a stamp that states none; authorities under ETSI EN 319 421 keep within a second
+UNSTATED_ACCURACY = timedelta(minutes=1)
+HASHES = {  # object identifiers of the digests that are accepted
+    "2.16.840.1.101.3.4.2.1": hashlib.sha256,
+    "2.16.840.1.101.3.4.2.2": hashlib.sha384,
+    "2.16.840.1.101.3.4.2.3": hashlib.sha512,
+}
+
+
+@dataclass(frozen=True)
+class Dating:
+    """What the timestamps of a file are worth to somebody who trusts certain roots.
+
+    Attributes:
+        time: of the trusted stamp whose latest possible time is the earliest, UTC; ``None`` without
+            one.
+        authority: who gave it.
+        accuracy: by how much its time may be off, to either side.
+        refused: why the others do not count, one sentence each.
+    """
+
+    time: datetime | None = None
+    authority: str = ""
+    refused: tuple[str, ...] = ()
+    accuracy: timedelta = timedelta()
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether a trusted stamp is there."""
+        return self.time is not None
+
+    def is_before(self, other: "Dating") -> bool:
+        """Say whether this stamp is earlier than another, beyond what both may be off.
+
+        Two stamps are in order only if they are further apart than the sum of their accuracies
+        (RFC 3161, section 2.4.2).  A missing stamp is neither earlier nor later than any.
+        """
+        if self.time is None or other.time is None:
+            return False
+        return self.time + self.accuracy < other.time - other.accuracy
+
+    def is_before_if_dated(self, other: "Dating") -> bool:
+        """Say whether this stamp is earlier than another, or the other is missing."""
+        return not other.is_trusted or self.is_before(other)
+
+    @property
+    def latest(self) -> datetime:
+        """Until when the file existed, at the latest.
+
+        Raises:
+            ValueError: no trusted stamp is there.
+        """
+        if self.time is None:
+            raise ValueError("no trusted timestamp")
+        return self.time + self.accuracy
+
+
+UNDATED = Dating()
+
+
+def earliest(datings: Iterable[Dating]) -> Dating:
+    """Return the one that proves existence the earliest, :data:`UNDATED` where none does."""
+    trusted = [dating for dating in datings if dating.is_trusted]
+    return min(trusted, key=lambda dating: dating.latest, default=UNDATED)
+
+
+def load_roots(path: str | Path) -> Roots:
+    """Read the root certificates that are trusted, PEM.
+
+    Raises:
+        CannotRunError: the file cannot be read.
+        IntegrityError: it holds no certificates.
+    """
+    from cryptography.x509 import load_pem_x509_certificates
+
+    try:
+        return load_pem_x509_certificates(read_bytes(path, "root certificates", MAX_ROOTS_BYTES))
+    except ValueError:
+        raise IntegrityError(f"{path} does not hold certificates in PEM form") from None
+
+
+def date_claim(file: Stamped, roots: Roots) -> Dating:
+    """Return the trusted timestamp of a file whose latest possible time is the earliest.
+
+    A stamp proves that the file existed at its time plus its accuracy, and no more: an earlier
+    time that may be off by much can prove less than a later one that is exact.
+
+    Args:
+        file: with its timestamps.
+        roots: certificates of authorities that the verifier trusts.
+
+    Raises:
+        MissingExtraError: there are timestamps and roots, and rfc3161-client is not installed.
+    """
+    if not file.timestamps:
+        return UNDATED
+    if not roots:
+        return Dating(refused=("not checked: no root certificates were given (--roots)",))
+    found, refused = [], []
+    for response in file.timestamps:
+        try:
+            found.append(_trusted(response, file, roots))
+        except IntegrityError as error:
+            refused.append(str(error))
+    if not found:
+        return Dating(refused=tuple(refused))
+    best = min(found, key=lambda stamp: stamp.time + stamp.accuracy)
+    return Dating(best.time, best.authority, tuple(refused), best.accuracy)
+
+
+@dataclass(frozen=True)
+class Query:
+    """A request for a stamp over a file's signature: SHA-256 and a nonce.
+
+    Attributes:
+        request: RFC 3161, DER.
+        nonce: which the answer has to repeat.
+    """
+
+    request: bytes
+    nonce: int
+
+    @classmethod
+    def of(cls, file: Stamped) -> Self:
+        """Make a fresh request for ``file``."""
+        client = _client()
+        builder = client.TimestampRequestBuilder().data(file.envelope.signature)
+        request = builder.hash_algorithm(client.HashAlgorithm.SHA256).build()
+        return cls(request.as_bytes(), request.nonce)
+
+    def check_answer(self, response: bytes) -> None:
+        """Refuse a response that is not the answer to this request.
+
+        Raises:
+            IntegrityError: damaged, not granted, or with another nonce.
+        """
+        if _parsed(response).nonce != self.nonce:
+            raise IntegrityError("the authority answered another request: the nonce is another")
+
+
+def asserted_stamps(file: Stamped) -> list[str]:
+    """Say what each timestamp of a file asserts, without a word on whether it is to be trusted."""
+    found = []
+    for response in file.timestamps:
+        try:
+            time, authority = asserted_stamp(response, file)
+            found.append(f"{time:%Y-%m-%dT%H:%M:%SZ} by an authority under {authority}")
+        except (IntegrityError, MissingExtraError) as error:
+            found.append(str(error))
+    return found
+
+
+def asserted_stamp(response: bytes, file: Stamped) -> tuple[datetime, str]:
+    """Return the time and authority that a response asserts for a file, believed by nobody yet.
+
+    Raises:
+        IntegrityError: not a granted response, one for something else, or one that can count for
+            nobody, whatever his roots.
+    """
+    stamp = _parsed(response)
+    _check(stamp, file)
+    return stamp.time, stamp.authority
+
+
+def trusted_stamp(response: bytes, file: Stamped, roots: Roots) -> tuple[datetime, str]:
+    """Return the time and authority of a response that verifies.
+
+    The signer's certificate has to chain to one of ``roots``, to have been valid at the time of the
+    stamp, and to be for time stamping alone; and all has to be as strong as
+    :mod:`wmx.protocol.timestamp_policy` asks for.
+
+    Raises:
+        IntegrityError: it does not verify; the message says why.
+    """
+    stamp = _trusted(response, file, roots)
+    return stamp.time, stamp.authority
+
+
+@dataclass(frozen=True)
+class _Stamp:
+    """All that is looked at in a granted response.
+
+    Attributes:
+        data: the response, its certificates in DER's order.
+        certificates: that the token carries, DER.
+        signers: issuer and serial number of the certificate of each signer.
+        time: of the stamp, UTC.
+        accuracy: by how much it may be off, by the authority's word.
+        algorithm: object identifier of the digest.
+        imprint: the digest of what was stamped.
+        nonce: of the request.
+        authority: issuer of the signer's certificate, which is how the signer is found.
+    """
+
+    data: bytes
+    certificates: frozenset[bytes]
+    signers: tuple[tuple["Name", int], ...]
+    time: datetime
+    accuracy: timedelta
+    algorithm: str
+    imprint: bytes
+    nonce: int | None
+    authority: str
+
+    @classmethod
+    def of(cls, data: bytes, response: "TimeStampResponse") -> Self:
+        """Read every part, as each is parsed, and may be damaged, by itself."""
+        info = response.tst_info
+        time, accuracy = info.gen_time, _accuracy(response)
+        if accuracy < timedelta() or time - accuracy > time + accuracy:  # or out of all calendars
+            raise ValueError("the accuracy is negative")
+        signers = [(one.issuer, one.serial_number) for one in response.signed_data.signer_infos]
+        return cls(
+            data,
+            frozenset(response.signed_data.certificates),
+            tuple(signers),
+            time,
+            accuracy,
+            info.message_imprint.hash_algorithm.dotted_string,
+            info.message_imprint.message,
+            info.nonce,
+            signers[0][0].rfc4514_string() if signers else "nobody",
+        )
+
+
+def _trusted(response: bytes, file: Stamped, roots: Roots) -> _Stamp:
+    """Verify a response; raises as :func:`trusted_stamp`.
+
+    Certificates that are too weak are taken away before a chain is sought, so that none goes over
+    them.
+    """
+    stamp = _parsed(response)
+    _check(stamp, file)
+    weak = _weak_certificates(stamp, roots)
+    strong_roots = [root for root in roots if _der(root) not in weak]
+    try:
+        left = granted_with(stamp.data, lambda certificate: certificate not in weak)
+        client = _client()
+        verifier = client.VerifierBuilder(roots=strong_roots).build()
+        verifier.verify_message(client.decode_timestamp_response(left), file.envelope.signature)
+    # a response is a stranger's, and whatever goes wrong with it means that it is not trusted
+    except Exception as error:
+        reasons = [_reason(error), *weak.values()]
+        raise IntegrityError(f"a timestamp is not trusted: {'; '.join(reasons)}") from None
+    return stamp
+
+
+def _weak_certificates(stamp: _Stamp, roots: Roots) -> dict[bytes, str]:
+    """Return the certificates, DER, that may not stand in the chain of a stamp, and why not."""
+    from cryptography.x509 import load_der_x509_certificate
+
+    given = {_der(root): root for root in roots}
+    found = {data: weakness(root, is_root=True) for data, root in given.items()}
+    for data in stamp.certificates - given.keys():
+        try:
+            found[data] = weakness(load_der_x509_certificate(data))
+        except Exception:  # the library's errors are of many kinds
+            found[data] = "one of its certificates cannot be read"
+    return {data: reason for data, reason in found.items() if reason is not None}
+
+
+def _der(certificate: "Certificate") -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return certificate.public_bytes(Encoding.DER)
+
+
+def _parsed(response: bytes) -> _Stamp:
+    client = _client()
+    try:
+        in_order = with_certificates_in_order(response)
+        parsed: TimeStampResponse = client.decode_timestamp_response(in_order)
+        granted = parsed.status in (client.PKIStatus.GRANTED, client.PKIStatus.GRANTED_WITH_MODS)
+        stamp = _Stamp.of(in_order, parsed) if granted else None
+    except Exception:  # the parser's errors are of many kinds
+        raise IntegrityError(
+            "a timestamp is damaged: expected an RFC 3161 response in DER",
+            hint="ask the authority again, or copy its answer again",
+        ) from None
+    if stamp is None:
+        words = "; ".join(parsed.status_string) or f"status {parsed.status}"
+        raise IntegrityError(f"the authority did not grant the timestamp: {words}")
+    return stamp
+
+
+def _check(stamp: _Stamp, file: Stamped) -> None:
+    """Refuse a stamp over anything but the file's signature, and one that can count for nobody."""
+    algorithm = HASHES.get(stamp.algorithm)
+    if algorithm is None:
+        raise IntegrityError(
+            f"a timestamp uses the digest {stamp.algorithm}, expected SHA-256, SHA-384 or SHA-512"
+        )
+    if algorithm(file.envelope.signature).digest() != stamp.imprint:
+        raise IntegrityError(
+            f"a timestamp is of something else than this {file.KIND}'s signature",
+            hint=f"was it made for another {file.KIND}?",
+        )
+    try:
+        require_known_time(stamp.time, stamp.accuracy)
+        require_strong_signature(stamp.data)
+    except (WeakError, MalformedError) as error:
+        raise IntegrityError(f"a timestamp is not trusted: {error}") from None
+
+
+def _accuracy(response: "TimeStampResponse") -> timedelta:
+    """Return by how much the time of a stamp may be off, by the authority's word."""
+    accuracy = response.tst_info.accuracy
+    if accuracy is None:
+        return UNSTATED_ACCURACY
+    return timedelta(
+        seconds=accuracy.seconds or 0,
+        milliseconds=accuracy.millis or 0,
+        microseconds=accuracy.micros or 0,
+    )
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line of what a library says, without its lists of internals."""
+    text = str(error)
+    if "Verify error: " in text:  # OpenSSL's own words, inside a list of where they were said
+        return text.split("Verify error: ")[1].split('"')[0]
+    return text.split("\n")[0].split(": ErrorStack")[0][:200]
+
+
+def _client() -> Any:
+    try:
+        import rfc3161_client
+    except ModuleNotFoundError:
+        raise MissingExtraError("rfc3161-client", "tsa") from None
+    return rfc3161_client

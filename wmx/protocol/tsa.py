@@ -1,0 +1,52 @@
+"""Asking a timestamp authority over HTTP (RFC 3161, section 3.4)."""
+
+from wmx._internal.http import FAILURES, checked_address, exchange, failure
+from wmx.errors import CannotRunError
+from wmx.protocol.timestamp import MAX_RESPONSE_BYTES
+
+OK = 200
+DEADLINE_SECONDS = 30.0
+OTHER_WAY_HINT = "or send the request yourself: wmx release timestamp FILE --request FILE"
+
+
+def ask_authority(url: str, request: bytes, *, seconds: float = DEADLINE_SECONDS) -> bytes:
+    """Send a request and return the response, both DER.
+
+    It may go in the clear, as most authorities are asked: it holds a digest and a random number,
+    neither of them secret, and the answer is signed.
+
+    Args:
+        url: of the authority.
+        request: what to send.
+        seconds: for all of it, from finding the authority to the last byte of its answer.
+
+    Raises:
+        UsageError: the address is not HTTP or HTTPS, or holds a password.
+        CannotRunError: no answer, an error, or too long an answer.
+    """
+    checked_address(url, "--tsa")
+    try:
+        response = exchange(
+            url,
+            body=request,
+            headers={"Content-Type": "application/timestamp-query"},
+            seconds=seconds,
+            max_bytes=MAX_RESPONSE_BYTES,
+        )
+    except TimeoutError:
+        raise CannotRunError(
+            f"the timestamp authority {url} did not answer in full within {seconds:g} seconds",
+            hint=OTHER_WAY_HINT,
+        ) from None
+    except FAILURES as error:
+        raise CannotRunError(
+            f"the timestamp authority {url} did not answer: {failure(error)}", hint=OTHER_WAY_HINT
+        ) from None
+    if response.status != OK:
+        raise CannotRunError(
+            f"the timestamp authority {url} answered with HTTP {response.status}",
+            hint=OTHER_WAY_HINT,
+        )
+    if len(response.body) > MAX_RESPONSE_BYTES:
+        raise CannotRunError(f"{url} answered more than {MAX_RESPONSE_BYTES:,} bytes")
+    return response.body

@@ -1,0 +1,166 @@
+"""How the evidence grew from trigger to trigger, and how it grows where nobody knows the labels."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmx.report.plot import colour, inline_svg
+from wmx.statistics.mixture import Way, Weight, weigh
+from wmx.statistics.predictions import Answers
+from wmx.statistics.similarity import WINDOW
+from wmx.triggers.trigger_slice import Window
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+    from matplotlib.axes import Axes
+
+MOST_NULLS, LEAST_NULLS = 200, 20
+NULL_WORK = 2**28  # products in all comparisons of answers: some seconds
+
+
+@dataclass(frozen=True)
+class Course:
+    """Bits after each trigger.
+
+    Attributes:
+        start: index of the first trigger.
+        bits: of the suspect's answers, all prices paid, float64 [n].
+        nulls: of the same answers held against labels that were drawn anew, float64 [count, n].
+        hits: whether the top class is the label, in the first plain way, bool [n].
+        required: bits that are asked for.
+    """
+
+    start: int
+    bits: NDArray[np.float64]
+    nulls: NDArray[np.float64]
+    hits: NDArray[np.bool_]
+    required: float
+
+    @classmethod
+    def of(
+        cls,
+        weight: Weight,
+        answers: Mapping[Way, Answers],
+        window: Window,
+        *,
+        required: float,
+        stream: np.random.Generator,
+    ) -> "Course":
+        """Follow what was weighed from trigger to trigger, and the same answers under the null.
+
+        Args:
+            weight: of the answers.
+            answers: of each way; to all triggers, or to the first of them.
+            window: the triggers and their labels.
+            required: bits that are asked for.
+            stream: from which the labels of the nulls are drawn.
+        """
+        top = answers[weight.counted].top
+        hits = np.zeros(len(window), dtype=np.bool_)
+        hits[: len(top)] = top == window.labels[: len(top)]
+        return cls(
+            start=window.start,
+            bits=weight.running_bits(),
+            nulls=simulated_nulls(weight, answers, window, stream),
+            hits=hits,
+            required=required,
+        )
+
+    @property
+    def highest_null(self) -> float:
+        """The most bits that any null had at any trigger, on the way or at the end."""
+        return float(self.nulls.max())
+
+    def svg(self, name: str = "course") -> "Markup":
+        """Return the plot, as inline SVG."""
+        last = self.start + len(self.bits) - 1
+        return inline_svg(
+            self._draw,
+            name=name,
+            title="Evidence bits, trigger by trigger",
+            description=(
+                f"From trigger {self.start} to trigger {last} the bits go from {self.bits[0]:.1f} "
+                f"to {self.bits[-1]:.1f}; {self.required:g} are asked for. The highest of "
+                f"{len(self.nulls)} simulated models without the labels had "
+                f"{self.highest_null:.1f} bits."
+            ),
+        )
+
+    def _draw(self, axes: "Axes") -> None:
+        from matplotlib.ticker import MaxNLocator
+
+        indices = np.arange(self.start, self.start + len(self.bits))
+        axes.fill_between(
+            indices,
+            self.nulls.min(axis=0),
+            self.nulls.max(axis=0),
+            color=colour("band"),
+            alpha=0.35,
+            linewidth=0,
+            label=f"lowest to highest of {len(self.nulls)} simulated models without the labels",
+        )
+        axes.plot(
+            indices,
+            np.median(self.nulls, axis=0),
+            color=colour("dim"),
+            linewidth=1.2,
+            label="the middle one of them",
+        )
+        axes.axhline(
+            self.required,
+            color=colour("bad"),
+            linewidth=1.4,
+            linestyle=(0, (5, 4)),
+            label=f"asked for: {self.required:g} bits",
+        )
+        axes.plot(
+            indices,
+            self.bits,
+            color=colour("accent"),
+            linewidth=2.4,
+            label="this model",
+            marker="o" if len(indices) == 1 else None,
+        )
+        axes.set_xlabel("trigger")
+        axes.set_ylabel("evidence bits so far")
+        axes.set_xlim(indices[0] - 0.5, indices[-1] + 0.5)
+        axes.set_ylim(*self._range())
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(axis="y")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=9)
+
+    def _range(self) -> tuple[float, float]:
+        """Return what the plot shows: nulls lose without end, and their depth says nothing."""
+        top = max(self.bits.max(), self.required, self.highest_null)
+        bottom = max(min(self.bits.min(), self.nulls.min(), 0.0), -0.35 * top)
+        return bottom - 0.03 * top, 1.06 * top
+
+
+def simulated_nulls(
+    weight: Weight, answers: Mapping[Way, Answers], window: Window, stream: np.random.Generator
+) -> NDArray[np.float64]:
+    """Weigh the answers as before, but against labels that are uniform and independent of them.
+
+    That is the null hypothesis itself (docs/statistics.md), with this suspect's very answers: a
+    model made without knowledge of the labels.  By Ville's inequality (J. Ville, *Etude critique
+    de la notion de collectif*, 1939) at most one in 2**b of them ever gets to b bits.
+
+    Returns:
+        bits after each trigger, float64 [count, n]; 200 nulls, or fewer where each takes long.
+    """
+    different = {id(given): given.size for given in answers.values()}
+    scores = sum(different.values())
+    work_of_one = scores * min(len(window), WINDOW)
+    count = min(MOST_NULLS, max(LEAST_NULLS, NULL_WORK // work_of_one))
+    labels = stream.integers(0, window.task.classes, (count, len(window)), dtype=np.int64)
+    return np.stack(
+        [
+            weigh(
+                answers, replace(window, labels=one), price=weight.price, plain=weight.plain
+            ).running_bits()
+            for one in labels
+        ]
+    )

@@ -1,0 +1,1 @@
+"""Evidence in bits: what predictions of secret labels are worth (docs/statistics.md)."""

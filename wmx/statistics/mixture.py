@@ -1,0 +1,390 @@
+"""Ways of feeding and reading a suspect, and the mixture over them (docs/statistics.md).
+
+Verifying and checking evidence both count here, so that they can never count differently.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from math import log2
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmx.protocol.task import Kind
+from wmx.statistics.experts import Bets, Experts, count_hits, log2_mean
+from wmx.statistics.hits import binomial_tail, log10_binomial_tail
+from wmx.statistics.predictions import Answers
+from wmx.triggers.trigger_slice import Window
+
+OTHER_SCALINGS = {  # beside the one that fits the input; see wmx.suspect.scaling
+    "image": ("0..255", "0..1", "-1..1", "ImageNet"),
+    "features": ("raw",),
+    "tokens": (),
+}
+MAX_SHIFT = 2
+NO_SHIFT = (0, 0)
+SHIFTS = tuple(
+    (down, right)
+    for down in range(-MAX_SHIFT, MAX_SHIFT + 1)
+    for right in range(-MAX_SHIFT, MAX_SHIFT + 1)
+    if (down, right) != NO_SHIFT
+)
+TOGETHER, ALONE = 0, 1  # rows in a call: as many as fit, or one
+OTHER_ROWS = (2, 4, 8, 16, 32, 64)
+SHARE_OF_USUAL_ROWS = 3 / 8  # each of TOGETHER and ALONE; OTHER_ROWS have what is left
+SHARE_OF_PLAIN = 2 / 3  # of inputs as they are, where they have variations
+VARIATIONS = {  # how many a plain way may have at most
+    kind: len(scalings) + (len(SHIFTS) if kind == "image" else 0)
+    for kind, scalings in OTHER_SCALINGS.items()
+}
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of feeding and reading a suspect.
+
+    Attributes:
+        layout: order of the input's axes, and what else tells feedings apart.
+        output: name of the output that was read.
+        shift: whole pixels (down, right) by which the inputs were moved.
+        scaling: what numbers stood for pixels or features; ``""`` for those that fit the input.
+        rows: how many inputs it was given in one call: as many as fit (:data:`TOGETHER`), one
+            (:data:`ALONE`), or one of :data:`OTHER_ROWS`.
+    """
+
+    layout: str
+    output: str
+    shift: tuple[int, int] = NO_SHIFT
+    scaling: str = ""
+    rows: int = TOGETHER
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the inputs were fed as they are."""
+        return self.shift == NO_SHIFT and not self.scaling
+
+    @property
+    def plain(self) -> "Way":
+        """The same way without shift and other scaling."""
+        return Way(self.layout, self.output, rows=self.rows)
+
+    @property
+    def name(self) -> str:
+        """Layout, scaling, shift, rows and output."""
+        words = [self.layout, self.scaling]
+        if self.shift != NO_SHIFT:
+            words.append(f"shifted {self.shift[0]:+d},{self.shift[1]:+d}")
+        if self.rows != TOGETHER:
+            alone = self.rows == ALONE
+            words.append("one row at a time" if alone else f"in batches of {self.rows}")
+        return " ".join(filter(None, [*words, self.output]))
+
+
+def rows_of_variations(known: Sequence[int]) -> list[int]:
+    """Return in which of the known numbers of rows variations are asked: the usual ones, if any.
+
+    A suspect whose answers hang on its batch would be asked eight times as much else.
+    """
+    return [rows for rows in known if rows in (TOGETHER, ALONE)] or list(known)
+
+
+def log2_share(way: Way, kind: Kind, plain: int) -> float:
+    """Return log2 of a way's share of the mixture, which no label has a say in.
+
+    It is the product of what its rows and what its variation have, over the plain ways that there
+    are with as many rows.  Two equal parts, of all rows together and of each alone, make half of
+    the mixture for inputs as they are.
+
+    Args:
+        way: the way.
+        kind: of the task.
+        plain: number of plain ways with ``way.rows``.
+    """
+    usual = way.rows in (TOGETHER, ALONE)
+    rows = SHARE_OF_USUAL_ROWS if usual else (1 - 2 * SHARE_OF_USUAL_ROWS) / len(OTHER_ROWS)
+    variations = VARIATIONS[kind]
+    fed = SHARE_OF_PLAIN if way.is_plain else (1 - SHARE_OF_PLAIN) / max(1, variations)
+    return log2(rows * (fed if variations else 1.0) / plain)
+
+
+@dataclass(frozen=True)
+class WayResult:
+    """What one way gave.
+
+    Attributes:
+        way: feeding and reading.
+        bets: log2(K q_i(y_i)) of each expert, in the order of the triggers.
+        log2_share: log2 of the way's share of the mixture.
+    """
+
+    way: Way
+    bets: Mapping[str, Bets]
+    log2_share: float
+
+    @property
+    def experts(self) -> dict[str, float]:
+        """log2 of each expert's wealth."""
+        return {name: float(bet.sum()) for name, bet in self.bets.items()}
+
+    @cached_property
+    def bits(self) -> float:
+        """log2 of the mean of the experts' wealths."""
+        return log2_mean(self.experts.values())
+
+    def running(self, n: int) -> NDArray[np.float64]:
+        """Return log2 of the experts' mean wealth after each of n triggers, float64 [n].
+
+        A way that stopped before keeps what it had.
+        """
+        bets = np.stack(list(self.bets.values()))
+        wealths = np.cumsum(np.pad(bets, ((0, 0), (0, n - bets.shape[1]))), axis=1)
+        mean: NDArray[np.float64] = np.logaddexp2.reduce(wealths, axis=0) - log2(len(wealths))
+        return mean
+
+
+@dataclass(frozen=True)
+class Weight:
+    """What the answers of all ways weigh together.
+
+    Attributes:
+        results: of each way.
+        price: bits that are subtracted: for the choice among claims, and of a window.
+        plain: how many plain ways there are with each number of rows.
+        counted: the way whose hits are counted: the first plain one, which is fixed before any
+            label is looked at; the one that there is in an evidence.
+        hits: answers in that way whose top class is the label.
+        n: number of triggers.
+        classes: K.
+    """
+
+    results: Sequence[WayResult]
+    price: float
+    plain: Mapping[int, int]
+    counted: Way
+    hits: int
+    n: int
+    classes: int
+
+    @property
+    def bits(self) -> float:
+        """log2 of the mixture's wealth, less the price."""
+        return mixture_bits(self.results) - self.price
+
+    def running_bits(self) -> NDArray[np.float64]:
+        """Return :attr:`bits` after each of the n triggers, float64 [n]."""
+        wealths = [result.running(self.n) + result.log2_share for result in self.results]
+        bits: NDArray[np.float64] = np.logaddexp2.reduce(np.stack(wealths), axis=0)
+        return bits - self.price
+
+    @property
+    def best(self) -> WayResult:
+        """The way with the most evidence."""
+        return max(self.results, key=lambda result: result.bits)
+
+    @property
+    def tail(self) -> Fraction | None:
+        """P(that many hits or more by chance), exact; ``None`` for n above 4,096."""
+        return binomial_tail(self.hits, self.n, self.classes)
+
+    @property
+    def log10_tail(self) -> float:
+        """log10 of P(that many hits or more by chance)."""
+        return log10_binomial_tail(self.hits, self.n, self.classes)
+
+
+class Betting:
+    """The experts' bets on what a suspect answers; each is made once.
+
+    Shares are fixed by the numbers of plain ways, which hang on the suspect and the task alone.
+
+    Args:
+        window: the triggers and their labels.
+        plain: how many plain ways there are with each number of rows; those that were added, where
+            it does not say.
+    """
+
+    def __init__(self, window: Window, plain: Mapping[int, int] | None = None) -> None:
+        self._window = window
+        self._plain = plain or {}
+        self._found: Counter[int] = Counter()  # plain ways by their rows
+        self._players: dict[Way, _Player] = {}
+
+    def __contains__(self, way: Way) -> bool:
+        return way in self._players
+
+    @property
+    def ways(self) -> list[Way]:
+        """Every way, in the order in which they came."""
+        return list(self._players)
+
+    @property
+    def tried(self) -> int:
+        """How many ways were asked: those that have the answers of another one were not."""
+        return len({id(player) for player in self._players.values()})
+
+    @property
+    def answers(self) -> dict[Way, Answers]:
+        """Of every way, to all triggers or to the first of them, where it stopped there.
+
+        Ways that are known to answer the same have the same object.
+        """
+        joined = {id(player): player.answers for player in self._players.values()}
+        return {way: joined[id(player)] for way, player in self._players.items()}
+
+    def answers_of(self, way: Way) -> Answers:
+        """Return what the way has answered so far."""
+        return self._players[way].answers
+
+    def count(self, way: Way) -> int:
+        """Return how many triggers the way has answered."""
+        return self._players[way].count if way in self else 0
+
+    def takes(self, way: Way, answers: Answers) -> bool:
+        """Say whether the answers can follow those that the way has given, if it has."""
+        return way not in self or self._players[way].parts[-1].has_columns_of(answers)
+
+    def add(self, answers: Mapping[Way, Answers]) -> None:
+        """Bet on the next answers of each way."""
+        for way, given in answers.items():
+            if way not in self:
+                self._enter(way, _Player(self._window))
+            self._players[way].bet(given)
+
+    def add_same(self, way: Way, as_way: Way) -> None:
+        """Let one way have the answers of another, since it was seen to give the same."""
+        self._enter(way, self._players[as_way])
+
+    def _enter(self, way: Way, player: "_Player") -> None:
+        self._players[way] = player
+        self._found[way.rows] += way.is_plain
+
+    def log2_wealth(self, way: Way) -> float:
+        """Return log2 of the experts' mean wealth in one way."""
+        return self._players[way].log2_wealth
+
+    def weighted(self, way: Way) -> float:
+        """Return log2 of a way's wealth times its share."""
+        return self.log2_wealth(way) + self._log2_share(way)
+
+    @property
+    def bits(self) -> float:
+        """log2 of the mixture's wealth, before any price."""
+        return float(np.logaddexp2.reduce([self.weighted(way) for way in self._players]))
+
+    @property
+    def best(self) -> Way:
+        """The way whose wealth times its share is most."""
+        return max(self._players, key=self.weighted)
+
+    def plain_ways(self, rows: int) -> int:
+        """Return how many plain ways there are with so many rows in a call."""
+        return self._plain.get(rows) or self._found[rows]
+
+    def weight(self, price: float, n: int | None = None) -> Weight:
+        """Return what all of it weighs; ``n`` triggers were asked, or all of the window."""
+        bets = {id(player): player.bets for player in self._players.values()}
+        counted = next((way for way in self._players if way.is_plain), self.ways[0])
+        given = self.answers_of(counted)
+        return Weight(
+            results=[
+                WayResult(way, bets[id(player)], self._log2_share(way))
+                for way, player in self._players.items()
+            ],
+            price=price,
+            plain={way.rows: self.plain_ways(way.rows) for way in self._players},
+            counted=counted,
+            hits=count_hits(given, self._window.labels[: len(given)]),
+            n=len(self._window) if n is None else n,
+            classes=self._window.task.classes,
+        )
+
+    def _log2_share(self, way: Way) -> float:
+        return log2_share(way, self._window.task.kind, self.plain_ways(way.rows))
+
+
+class _Player:
+    """The experts in one way."""
+
+    def __init__(self, window: Window) -> None:
+        self.parts: list[Answers] = []
+        self.count = 0
+        self._labels = window.labels
+        self._experts: Experts | None = Experts(window.task.classes)
+        self._bets: dict[str, list[Bets]] = {}
+        self._log2_wealths: dict[str, float] = {}
+
+    def bet(self, answers: Answers) -> None:
+        """Bet on the next answers."""
+        assert self._experts is not None
+        labels = self._labels[self.count :][: len(answers)]
+        self.parts.append(answers)
+        self.count += len(answers)
+        found = self._experts.update(answers, labels)
+        if self.count == len(self._labels):
+            self._experts = None  # what it remembers may be much, of many ways
+        for name, bets in found.items():
+            self._bets.setdefault(name, []).append(bets)
+            self._log2_wealths[name] = self._log2_wealths.get(name, 0.0) + float(bets.sum())
+
+    @property
+    def log2_wealth(self) -> float:
+        return log2_mean(self._log2_wealths.values())
+
+    @property
+    def answers(self) -> Answers:
+        self.parts = [Answers.joined(self.parts)]
+        return self.parts[0]
+
+    @property
+    def bets(self) -> dict[str, Bets]:
+        self._bets = {name: [np.concatenate(bets)] for name, bets in self._bets.items()}
+        return {name: bets for name, (bets,) in self._bets.items()}
+
+
+def weigh(
+    answers: Mapping[Way, Answers],
+    window: Window,
+    *,
+    price: float,
+    plain: Mapping[int, int] | None = None,
+) -> Weight:
+    """Weigh answers to the triggers of a window.
+
+    Args:
+        answers: of each way, to all triggers or to the first of them where it stopped.
+        window: the triggers and their labels.
+        price: bits to subtract.
+        plain: how many plain ways there are with each number of rows, where not all are given.
+    """
+    betting = Betting(window, plain)
+    first: dict[int, Way] = {}
+    for way, given in answers.items():
+        if id(given) in first:
+            betting.add_same(way, first[id(given)])
+        else:
+            betting.add({way: given})
+            first[id(given)] = way
+    return betting.weight(price)
+
+
+def mixture_bits(results: Sequence[WayResult]) -> float:
+    """Return log2 of the mean wealth over ways, by shares fixed before any label was used."""
+    return log2_mean((result.bits for result in results), (result.log2_share for result in results))
+
+
+def price_of(claims_tried: int, *, starts: int = 1, overrides: float = 0.0) -> float:
+    """Return the bits that choices cost: of a claim, of a window's start, of inputs' numbers."""
+    return log2(claims_tried) + log2(starts) + overrides
+
+
+def shifted(pixels: NDArray[np.uint8], down: int, right: int) -> NDArray[np.uint8]:
+    """Return images [n, H, W, C] moved by whole pixels; what is uncovered is 0."""
+    height, width = pixels.shape[1:3]
+    moved = np.zeros_like(pixels)
+    moved[:, max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)] = pixels[
+        :, max(-down, 0) : height + min(-down, 0), max(-right, 0) : width + min(-right, 0)
+    ]
+    return moved

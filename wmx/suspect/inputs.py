@@ -1,0 +1,380 @@
+"""How a suspect can be fed: by role and shape, never by name.
+
+What is decided here hangs on the model and the task alone, never on the labels; so trying every
+binding that fits costs nothing but its share of the mixture (docs/statistics.md).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice, product
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmx._internal.budget import consult
+from wmx.errors import CannotRunError
+from wmx.protocol.task import Task
+from wmx.suspect.layouts import (
+    CHANNELS_FIRST,
+    Layout,
+    described,
+    holds_as_it_is,
+    layouts,
+    usual_shapes,
+)
+from wmx.suspect.pixels import OPAQUE, RESAMPLINGS, bands, with_channels
+from wmx.suspect.scaling import CENTRED_PIXELS, OF_PIXELS, PIXELS, RAW, other_scalings
+from wmx.suspect.tensor_spec import Port
+
+FLOATS: dict[str, np.dtype[Any]] = {
+    "tensor(float16)": np.dtype(np.float16),
+    "tensor(float)": np.dtype(np.float32),
+    "tensor(double)": np.dtype(np.float64),
+    "tensor(bfloat16)": np.dtype(np.float32),  # the runtime's side rounds
+}
+INTEGERS: dict[str, np.dtype[Any]] = {
+    "tensor(int16)": np.dtype(np.int16),
+    "tensor(int32)": np.dtype(np.int32),
+    "tensor(int64)": np.dtype(np.int64),
+    "tensor(uint16)": np.dtype(np.uint16),
+    "tensor(uint32)": np.dtype(np.uint32),
+    "tensor(uint64)": np.dtype(np.uint64),
+}
+BYTES: dict[str, np.dtype[Any]] = {
+    "tensor(uint8)": np.dtype(np.uint8),
+    "tensor(int8)": np.dtype(np.int8),
+}
+TRUTHS: dict[str, np.dtype[Any]] = {"tensor(bool)": np.dtype(np.bool_)}
+MAX_CALL_BYTES = 2**28  # of all that a model is given in one call, however it declares its inputs
+SMALLEST_FLOAT = 4  # bytes: pixels and features are normalised before they are given as bytes
+MAX_CHUNK_ELEMENTS = 2**21  # elements of input given to a free-batch model at a time
+MAX_FEEDINGS = 16
+WHITE = 128  # the lowest pixel that is true, where images are truth values
+
+
+@dataclass(frozen=True)
+class Feeding:
+    """One way to hand inputs to a model.
+
+    Attributes:
+        input: name of the model's input.
+        layout: order and shape of its axes.
+        dtype: of the array it takes.
+        batch: fixed batch size, or ``None`` if it is free.
+        resampling: how images are resized, ``None`` where they are not.
+        scalings: what numbers stand for pixels and features: the natural one first.
+        others: the model's other inputs, each with what fills it.
+        columns: names of the inputs that take one feature each, instead of ``input``.
+        alone: whether the model's inputs have no axis for a batch, and take one image or row.
+    """
+
+    input: str
+    layout: Layout
+    dtype: np.dtype[Any]
+    batch: int | None
+    resampling: str | None = None
+    scalings: tuple[str, ...] = ("",)
+    others: tuple["Filling", ...] = ()
+    columns: tuple[str, ...] = ()
+    alone: bool = False
+
+    @property
+    def name(self) -> str:
+        """What reports and evidence call it."""
+        words = [self.layout.axes.removeprefix("N") if self.alone else self.layout.axes]
+        if self.resampling is not None:
+            height, width, _ = self.layout.size
+            words.append(f"{height}x{width} {self.resampling}")
+        if self.others:
+            words += [
+                f"{self.input}=inputs",
+                *(f"{one.port.name}={one.what}" for one in self.others),
+            ]
+        return " ".join(words)
+
+    def fed(
+        self, canonical: NDArray[Any], task: Task, scaling: str | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Return the arrays that a model is given, by the names of its inputs.
+
+        Args:
+            canonical: [n, *task.shape]: pixels 0 to 255, integers or floats; features; token ids.
+            task: of the claim.
+            scaling: one of :attr:`scalings`; the first if ``None``.
+        """
+        given = self._batch_fed(canonical, task, scaling)
+        if not self.alone:
+            return given
+        return {name: array[0] if array.ndim else array for name, array in given.items()}
+
+    def _batch_fed(
+        self, canonical: NDArray[Any], task: Task, scaling: str | None
+    ) -> dict[str, NDArray[Any]]:
+        """Return the arrays of :meth:`fed`, with an axis for the batch."""
+        values = self._values(canonical, task, self.scalings[0] if scaling is None else scaling)
+        if self.columns:
+            return {
+                name: np.ascontiguousarray(values[:, i : i + 1], dtype=self.dtype)
+                for i, name in enumerate(self.columns)
+            }
+        arranged = self.arranged(values)
+        return {self.input: arranged} | {
+            one.port.name: one.array(len(arranged), self.layout, task) for one in self.others
+        }
+
+    def arranged(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Bring what the model is to see, channels last, into its layout and dtype."""
+        return np.ascontiguousarray(self.layout.arrange(values), dtype=self.dtype)
+
+    def is_plain(self, task: Task) -> bool:
+        """Say whether the model takes one input, as the claim describes it but for the order."""
+        size = self.layout.size if task.kind == "image" else self.layout.shape
+        others = self.others or self.columns or self.alone
+        return not others and size == task.shape and self.layout.declared == self.layout.shape
+
+    def chunk_rows(self, task: Task) -> int:
+        """Return how many inputs of ``task`` go into one call."""
+        elements = max(prod(self.layout.shape), prod(task.shape))
+        return self.batch or max(1, MAX_CHUNK_ELEMENTS // elements)
+
+    def require_bounded(self, rows: int, task: Task, name: str) -> None:
+        """Refuse what would fill the memory of this process, before it is made.
+
+        Args:
+            rows: in one call.
+            task: whose inputs they are.
+            name: what errors call the model.
+
+        Raises:
+            CannotRunError: the model's inputs are too large together.
+        """
+        elements = max(prod(self.layout.declared), prod(task.shape))
+        size = rows * elements * max(self.dtype.itemsize, SMALLEST_FLOAT)
+        size += sum(one.size(rows, self.layout) for one in self.others)
+        if size > MAX_CALL_BYTES:
+            raise CannotRunError(
+                f"{name} takes {rows:,} inputs at a time, which are {size:,} bytes as {self.name}; "
+                f"expected at most {MAX_CALL_BYTES:,}",
+                hint="export it for a free batch, or a smaller one",
+            )
+
+    def _values(self, canonical: NDArray[Any], task: Task, scaling: str) -> NDArray[Any]:
+        """Return what the model is to see, channels last."""
+        if task.kind == "tokens":
+            missing = self.layout.shape[0] - canonical.shape[1]
+            return np.pad(canonical, ((0, 0), (0, missing)))
+        own = scaling not in OF_PIXELS and scaling != RAW
+        planes = self.layout.axes in CHANNELS_FIRST
+        values = task.model_input(canonical, planes=planes) if own else canonical
+        if task.kind == "features":
+            if self.dtype.kind == "f":
+                return values
+            limits = np.iinfo(self.dtype)
+            whole: NDArray[Any] = np.clip(np.rint(values), limits.min, limits.max)
+            return whole
+        if self.resampling is not None:
+            return self._resized(values, None if own else scaling)
+        values = with_channels(values, self.layout.size[2], 1.0 if own else OPAQUE)
+        return values if own else self._scaled(values.astype(np.float64), scaling)
+
+    def _resized(self, values: NDArray[Any], scaling: str | None) -> NDArray[Any]:
+        """Return images of the model's size, a band at a time: a few small ones can become large.
+
+        Args:
+            values: [n, H, W, C].
+            scaling: that is left to do, ``None`` if none is.
+        """
+        height, width, channels = self.layout.size
+        resize = RESAMPLINGS[self.resampling or ""]
+        if self.layout.axes in CHANNELS_FIRST:
+            planes = np.empty((len(values), channels, height, width), self.dtype)
+            seen = planes.transpose(0, 2, 3, 1)
+        else:
+            seen = np.empty((len(values), height, width, channels), self.dtype)
+        for number in range(len(values)):
+            image = values[number : number + 1].astype(np.float64)
+            for band in bands(image.shape[1:], height, width):
+                consult()
+                part = resize(image, height, width, band)
+                part = with_channels(part, channels, 1.0 if scaling is None else OPAQUE)
+                seen[number, band] = part if scaling is None else self._scaled(part, scaling)
+        return seen
+
+    def _scaled(self, values: NDArray[np.float64], scaling: str) -> NDArray[Any]:
+        scaled = OF_PIXELS[scaling](values)
+        if self.dtype.kind == "b":
+            return scaled >= WHITE
+        return np.rint(scaled) if self.dtype.kind in "iu" else scaled
+
+
+@dataclass(frozen=True)
+class Filling:
+    """What fills an input that takes no trigger.
+
+    Attributes:
+        port: the input.
+        what: ``"1"`` at every token and 0 at the padding (``"mask"``), ``"length"``, or a number.
+    """
+
+    port: Port
+    what: str
+
+    def array(self, rows: int, layout: Layout, task: Task) -> NDArray[Any]:
+        """Return its value for so many inputs."""
+        dtype = self._dtype
+        if self.what == "mask":
+            kept = np.arange(layout.shape[0]) < task.shape[0]
+            return np.tile(kept, (rows, 1)).astype(dtype).reshape(rows, *layout.declared)
+        number = task.shape[0] if self.what == "length" else float(self.what)
+        return np.full(self._shape(rows, layout), number).astype(dtype)
+
+    def size(self, rows: int, layout: Layout) -> int:
+        """Return how many bytes it takes for so many inputs, at most."""
+        elements = max(prod(self._shape(rows, layout)), rows * prod(layout.declared))
+        return elements * self._dtype.itemsize
+
+    @property
+    def _dtype(self) -> np.dtype[Any]:
+        return {**FLOATS, **INTEGERS, **BYTES, **TRUTHS}[self.port.type]
+
+    def _shape(self, rows: int, layout: Layout) -> list[int]:
+        return [
+            (rows if place == 0 else layout.shape[0]) if dim is None else dim
+            for place, dim in enumerate(self.port.shape)
+        ]
+
+
+def feedings(
+    ports: Sequence[Port], task: Task, given: Mapping[str, str] | None = None
+) -> list[Feeding]:
+    """Return every way to feed inputs of ``task`` to a model; empty if none fits.
+
+    Where none does as it is, its inputs may have no axis for a batch; else they may not say how
+    many axes they have.
+
+    Args:
+        ports: its inputs.
+        task: of the claim.
+        given: numbers for inputs that take no trigger, by name.
+    """
+    given = given or {}
+    found = _fitting(ports, task, given)
+    if not any(holds_as_it_is(one.layout, task) for one in found):
+        found += _without_batch(ports, task, given, bent=not found)
+    if not found and len(ports) == 1 and not ports[0].shape:  # of unknown rank
+        guesses = [replace(ports[0], shape=(None, *shape)) for shape in usual_shapes(task)]
+        found = [feeding for guess in guesses for feeding in _fitting([guess], task, given)]
+    named = {feeding.name: feeding for feeding in reversed(found)}  # a cube fits in two ways alike
+    return list(reversed(named.values()))[:MAX_FEEDINGS]
+
+
+def _without_batch(
+    ports: Sequence[Port], task: Task, given: Mapping[str, str], *, bent: bool
+) -> Iterator[Feeding]:
+    """Yield every way to feed a model that takes one input, without an axis for the batch.
+
+    Args:
+        ports, task, given: as of :func:`feedings`.
+        bent: whether images may be resized for it, and so on; to what size it has to say.
+    """
+    ones = [replace(port, shape=(1, *port.shape)) if port.shape else port for port in ports]
+    open_ended = {port.name for port in ports if None in port.shape}
+    for feeding in _fitting(ones, task, given):
+        if holds_as_it_is(feeding.layout, task) or (bent and feeding.input not in open_ended):
+            yield replace(feeding, alone=True)
+
+
+def _fitting(ports: Sequence[Port], task: Task, given: Mapping[str, str]) -> list[Feeding]:
+    """Return every way to feed a model whose inputs have an axis for the batch in front."""
+    known = tuple(Filling(port, given[port.name]) for port in ports if port.name in given)
+    free = [port for port in ports if port.name not in given]
+    found = (
+        one
+        for port in free
+        for fillings in _fillings(port, [other for other in free if other is not port], task)
+        for one in _single(port, (*fillings, *known), task)
+    )
+    return list(islice(found, MAX_FEEDINGS)) or _columns(free, task)
+
+
+def cannot_be_fed(name: str, ports: Sequence[Port], task: Task, hint: str) -> CannotRunError:
+    """Return the error that says what a model takes and what the task needs."""
+    declared = "; ".join(map(str, ports)) or "no input"
+    return CannotRunError(
+        f"{name} takes {declared}, and the claim's task needs one input: {described(task)}",
+        hint=hint,
+    )
+
+
+def filled_up(inputs: NDArray[Any], rows: int) -> NDArray[Any]:
+    """Repeat the last of [n, ...] inputs until there are ``rows``."""
+    if len(inputs) >= rows:
+        return inputs
+    return np.concatenate([inputs, np.repeat(inputs[-1:], rows - len(inputs), axis=0)])
+
+
+def _single(port: Port, others: tuple[Filling, ...], task: Task) -> Iterator[Feeding]:
+    """Yield the ways to give all of an input to one port."""
+    dtypes = FLOATS | BYTES | INTEGERS
+    if task.kind == "image":
+        dtypes |= TRUTHS
+    if port.type not in dtypes or not port.shape:
+        return
+    dtype = dtypes[port.type]
+    batch, *axes = port.shape
+    for layout in layouts(tuple(axes), task):
+        scalings = _scalings(dtype, layout, task)
+        resized = task.kind == "image" and layout.size[:2] != task.shape[:2]
+        for resampling in RESAMPLINGS if resized else (None,):
+            yield Feeding(port.name, layout, dtype, batch, resampling, scalings, others)
+
+
+def _scalings(dtype: np.dtype[Any], layout: Layout, task: Task) -> tuple[str, ...]:
+    if dtype.kind == "f" or task.kind == "tokens":
+        channels = layout.size[2] if task.kind == "image" else 0
+        return ("", *other_scalings(task, channels))
+    if task.kind == "features":
+        return (RAW,)
+    return (CENTRED_PIXELS if dtype == np.int8 else PIXELS,)
+
+
+def _fillings(port: Port, others: Sequence[Port], task: Task) -> Iterator[tuple[Filling, ...]]:
+    """Yield every way to fill the inputs beside ``port``; none where one cannot be filled."""
+    choices = [[Filling(one, what) for what in _contents(one, port, task)] for one in others]
+    known = islice(product(*choices), MAX_FEEDINGS)
+    yield from sorted(known, key=lambda fillings: abs(_masks(fillings) - 1))
+
+
+def _masks(fillings: Sequence[Filling]) -> int:
+    return sum(one.what == "mask" for one in fillings)
+
+
+def _contents(other: Port, port: Port, task: Task) -> tuple[str, ...]:
+    """Return what an input beside the one for the triggers may hold."""
+    if other.type == "tensor(bool)" and all(dim == 1 for dim in other.shape):
+        return ("0",)  # whether the model is in training
+    if task.kind != "tokens" or other.type not in FLOATS | BYTES | INTEGERS | TRUTHS:
+        return ()
+    if len(other.shape) == len(port.shape):
+        return ("mask", "0")
+    return ("length",) if len(other.shape) == 1 else ()
+
+
+def _columns(ports: Sequence[Port], task: Task) -> list[Feeding]:
+    """Return the way to feed a table whose columns are inputs of their own, in their order."""
+    types = {port.type for port in ports}
+    if task.kind != "features" or len(ports) != task.shape[0] or len(types) != 1:
+        return []
+    (kind,) = types
+    dtypes = FLOATS | BYTES | INTEGERS
+    batches = {port.shape[0] for port in ports if len(port.shape) == 2 and port.shape[1] == 1}
+    if kind not in dtypes or len(batches) != 1 or any(len(port.shape) != 2 for port in ports):
+        return []
+    layout = Layout("NF", task.shape, task.shape)
+    names = tuple(port.name for port in ports)
+    scalings = _scalings(dtypes[kind], layout, task)
+    return [
+        Feeding(names[0], layout, dtypes[kind], batches.pop(), scalings=scalings, columns=names)
+    ]

@@ -1,0 +1,87 @@
+"""A model as it lies on the disk: its ONNX file, and the files beside it that hold its weights."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from wmx.errors import CannotRunError
+from wmx.suspect.policy.external_data import ONE_FILE_HINT
+from wmx.suspect.policy.external_files import ExternalFiles, Paths
+from wmx.suspect.policy.streamed_file import StreamedFile
+from wmx.suspect.sandbox.wire import Streamed
+
+MAX_MODEL_BYTES = 2**31  # protobuf's own limit
+
+
+class ModelFiles:
+    """A model's files, to be read once; nothing in them is looked into here.
+
+    Attributes:
+        name: the path of the ONNX file.
+        size: in bytes, of it and all files that may hold its weights.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        weights: Iterable[str | Path] = (),
+        apart_from: Paths = tuple,
+    ) -> None:
+        """Look at a model's files.
+
+        Args:
+            path: the ONNX file.
+            weights, apart_from: as in :class:`~wmx.suspect.policy.external_files.ExternalFiles`.
+
+        Raises:
+            CannotRunError: the file cannot be read, or is too large.
+            UsageError: weights were given that lie elsewhere.
+        """
+        self.name = str(path)
+        self._external_files = ExternalFiles(path, weights, apart_from)
+        self._model = StreamedFile(path, "model", MAX_MODEL_BYTES)
+        self._weights: dict[str, StreamedFile] = {}
+        self.size = self._model.size + self._external_files.size
+
+    @property
+    def sha256(self) -> str:
+        """Of the ONNX file, hexadecimal; known once it was read."""
+        return self._model.sha256
+
+    @property
+    def external_sha256(self) -> dict[str, str]:
+        """Of the files beside it that were read, hexadecimal, by name."""
+        return {name: file.sha256 for name, file in sorted(self._weights.items())}
+
+    def model(self) -> Streamed:
+        """Return the content of the ONNX file, to be taken once."""
+        return Streamed(self._model.size, self._model.pieces)
+
+    def weights(self, names: Iterable[str]) -> tuple[list[int], Streamed]:
+        """Return the sizes of files beside the model, and their contents one after the other.
+
+        Raises:
+            CannotRunError: one is not to be read as weights.
+        """
+        self._weights = self._external_files.found(names)
+        files = list(self._weights.values())
+        sizes = [file.size for file in files]
+
+        def pieces() -> Iterator[bytes]:
+            for file in files:
+                yield from file.pieces()
+
+        return sizes, Streamed(sum(sizes), pieces)
+
+
+def require_one_file(name: str, external: Iterable[str], purpose: str) -> None:
+    """Refuse a model that keeps weights in other files.
+
+    Raises:
+        CannotRunError: it does; ``purpose`` says what cannot be done.
+    """
+    files = ", ".join(sorted(external))
+    if files:
+        raise CannotRunError(
+            f"{purpose} needs a model in one file, and {name} keeps weights in {files}",
+            hint=ONE_FILE_HINT,
+        )

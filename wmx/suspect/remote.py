@@ -1,0 +1,230 @@
+"""A model in a child process, behind the same few methods as one in this process.
+
+What the child answers is as hostile as the model: it is held against what was asked, and the only
+things taken from it are numbers and printable text.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from wmx._internal.budget import Budget
+from wmx._internal.printable import is_file_name, printable
+from wmx.errors import CannotRunError
+from wmx.suspect.device import Device
+from wmx.suspect.policy.external_data import MAX_EXTERNAL_FILES
+from wmx.suspect.policy.model_files import ModelFiles
+from wmx.suspect.policy.model_header import MAX_OPSETS, MAX_TEXT, ModelHeader
+from wmx.suspect.sandbox.hiding import hide_this_process
+from wmx.suspect.sandbox.locks import NETWORK, READING_FILES, tell_missing_filter
+from wmx.suspect.sandbox.process import Sandbox
+from wmx.suspect.sandbox.wire import Message
+from wmx.suspect.tensor_spec import MAX_NAME, MAX_PORTS, MAX_RANK, Port
+from wmx.suspect.values import Value, gathered
+
+ON_CPU = "CPUExecutionProvider"
+MAX_WORD = 2 * MAX_TEXT + 1  # of a header: name and version
+
+
+class Session(Protocol):
+    """A loaded model: what :class:`wmx.suspect.session.Session` is, wherever it runs."""
+
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    provider: str
+    version: str
+
+    def run(self, inputs: dict[str, NDArray[Any]]) -> list[Value]:
+        """Return the value of every output, ``None`` for what is not an array."""
+
+
+def model_failed(inputs: Mapping[str, NDArray[Any]]) -> CannotRunError:
+    """Return the error that a model failed, which says nothing of the numbers it failed at."""
+    shapes = ", ".join(f"{array.dtype} {array.shape}" for array in inputs.values())
+    return CannotRunError(
+        f"the model failed on an input of {shapes}",
+        hint="run it with onnxruntime on an input of your own to see why",
+    )
+
+
+class ConfinedSession:
+    """A model loaded in a child.
+
+    Attributes:
+        inputs, outputs: in the file's order.
+        provider: the execution provider that was really taken.
+        version: of the runtime.
+        header: what the file says of itself.
+        budget: what may be spent on it.
+        max_answer_bytes: of one of its answers.
+    """
+
+    def __init__(self, sandbox: Sandbox, files: ModelFiles, device: Device) -> None:
+        """Confine the child, then hand it the model, which nobody has looked into yet.
+
+        Raises:
+            CannotRunError: the model is refused or cannot be loaded, names files that are not its
+                weights, or the child died.
+        """
+        self._sandbox = sandbox
+        self.budget: Budget = sandbox.budget
+        self.max_answer_bytes = sandbox.max_answer_bytes
+        confine(sandbox, files.size, device)
+        model = Message("load", {"name": files.name}, streamed=files.model())
+        answer = ask(sandbox, model, "loaded", "needs")
+        if answer.kind == "needs":
+            names = file_names_of(sandbox, answer.fields.get("files"))
+            sizes, contents = files.weights(names)
+            weights = Message("weights", {"sizes": sizes}, streamed=contents)
+            answer = ask(sandbox, weights, "loaded")
+        loaded = answer.fields
+        self.provider = _line(loaded.get("provider"))
+        self.version = _line(loaded.get("version"))
+        self.inputs = ports_of(sandbox, loaded.get("inputs"))
+        self.outputs = ports_of(sandbox, loaded.get("outputs"))
+        self.header = header_of(sandbox, loaded.get("opsets"), loaded.get("producer"))
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the child may still answer, as far as is known."""
+        return self._sandbox.is_alive
+
+    def run(self, inputs: dict[str, NDArray[Any]]) -> list[Value]:
+        """Return the value of every output, in the order of :attr:`outputs`.
+
+        ``None`` stands for what cannot be a classifier's answer: maps, texts, feature maps.
+
+        What the child says of a failure is not passed on: it has seen triggers, and its words may
+        hold them.
+
+        Raises:
+            CannotRunError: the model failed on these inputs.
+            SuspectDiedError: the child is gone.
+        """
+        asked = Message("run", {"inputs": list(inputs)}, tuple(inputs.values()))
+        answer = self._sandbox.ask(asked)
+        if answer.kind == "refused":
+            raise model_failed(inputs)
+        given = _expected(self._sandbox, answer, "answers")
+        values = gathered(given.arrays, given.fields.get("parts"))
+        if values is None:
+            raise self._sandbox.disown("gave other parts of its outputs than it said")
+        if len(values) != len(self.outputs):
+            raise self._sandbox.disown(
+                f"gave {len(values)} outputs, expected {len(self.outputs)} as declared"
+            )
+        return values
+
+    def close(self) -> None:
+        """End the child."""
+        self._sandbox.close()
+
+
+def confine(sandbox: Sandbox, file_bytes: int, device: Device) -> list[str]:
+    """Lock a fresh child, for good, and return the names of the limits that hold there.
+
+    From a child that can open files this process hides its memory, which is such a file on Linux.
+
+    Raises:
+        CannotRunError: the device cannot be used, or the child died.
+    """
+    memory = sandbox.limits.memory_for(file_bytes)
+    wanted = {
+        "device": device,
+        "memory_bytes": memory,
+        "cpu_seconds": sandbox.limits.cpu_seconds,
+        "seconds": sandbox.limits.seconds,
+        "answer_bytes": sandbox.max_answer_bytes,
+    }
+    confined = ask(sandbox, Message("confine", wanted), "confined").fields
+    if confined.get("provider") != ON_CPU:
+        sandbox.watch_memory(memory)
+    held = [_line(name) for name in _list(sandbox, confined.get("held"))]
+    if READING_FILES not in held:
+        hide_this_process()
+    if NETWORK not in held:
+        tell_missing_filter()
+    return held
+
+
+def ask(sandbox: Sandbox, message: Message, *expected: str) -> Message:
+    """Send a message and return the answer, of a kind that is expected.
+
+    Raises:
+        CannotRunError: the child refuses; its words are made printable.
+        SuspectDiedError: it is gone, or answers something else.
+    """
+    answer = sandbox.ask(message)
+    if answer.kind == "refused":
+        hint = answer.fields.get("hint")
+        raise CannotRunError(
+            _line(answer.fields.get("message")), hint=None if hint is None else _line(hint)
+        )
+    return _expected(sandbox, answer, *expected)
+
+
+def _expected(sandbox: Sandbox, answer: Message, *kinds: str) -> Message:
+    if answer.kind not in kinds:
+        raise sandbox.disown("answered something else than was asked")
+    return answer
+
+
+def _list(sandbox: Sandbox, value: Any, most: int = MAX_PORTS) -> list[Any]:
+    if not isinstance(value, list) or len(value) > most:
+        raise sandbox.disown("sent no list, or an endless one")
+    return value
+
+
+def file_names_of(sandbox: Sandbox, value: Any) -> list[str]:
+    """Return the names of the files that a model needs, as its child says; they are hostile."""
+    names = _list(sandbox, value, MAX_EXTERNAL_FILES)
+    if not all(isinstance(name, str) and is_file_name(name) for name in names):
+        raise sandbox.disown("asked for a file under what is no name of one")
+    if not names or len(set(names)) < len(names):
+        raise sandbox.disown("asked for a file twice, or for none")
+    return names
+
+
+def header_of(sandbox: Sandbox, opsets: Any, producer: Any) -> ModelHeader:
+    """Return what a model's file says of itself, as a child describes it.
+
+    Raises:
+        SuspectDiedError: it described what cannot be, and is gone.
+    """
+    words = [*_list(sandbox, opsets, MAX_OPSETS), producer]
+    if not all(isinstance(word, str) and len(word) <= MAX_WORD for word in words):
+        raise sandbox.disown("described operator sets or a producer that cannot be")
+    *sets, maker = (printable(word, None) for word in words)
+    return ModelHeader(tuple(sets), maker)
+
+
+def ports_of(sandbox: Sandbox, described: Any) -> tuple[Port, ...]:
+    """Return inputs or outputs as a child describes them.
+
+    Raises:
+        SuspectDiedError: it described what cannot be, and is gone.
+    """
+    ports = [_port(value) for value in _list(sandbox, described)]
+    found = tuple(port for port in ports if port is not None)
+    if len(found) < len(ports):
+        raise sandbox.disown("described an input or output that cannot be")
+    return found
+
+
+def _port(value: Any) -> Port | None:
+    """Return a port as the child describes it, ``None`` for nonsense."""
+    if not isinstance(value, list) or len(value) != 3 or not isinstance(value[2], list):
+        return None
+    *words, shape = value
+    if not all(isinstance(w, str) and len(w) <= MAX_NAME and w.isprintable() for w in words):
+        return None
+    if len(shape) > MAX_RANK or not all(
+        dim is None or (type(dim) is int and 0 < dim < 2**63) for dim in shape
+    ):
+        return None
+    return Port(words[0], words[1], tuple(shape))
+
+
+def _line(value: Any) -> str:
+    return printable(value) if isinstance(value, str) else "?"

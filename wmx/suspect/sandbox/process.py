@@ -1,0 +1,329 @@
+"""The parent's side: start a child, talk to it within its limits, and tell how it ended."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, Self
+
+from wmx._internal.budget import Budget, held, held_to, resident_bytes
+from wmx.errors import CannotRunError, SuspectDiedError
+from wmx.suspect.sandbox.limits import Limits
+
+if TYPE_CHECKING:
+    from wmx.suspect.sandbox.wire import Message
+
+CHILD = "wmx.suspect.worker"
+# no site, no user folder, no PYTHON* variables: the child imports from where this process did
+# (collecting garbage while importing costs time and finds none)
+BOOTSTRAP = (
+    "import gc, importlib, sys; gc.disable(); child, *sys.path[:] = sys.argv[1:]; "
+    "main = importlib.import_module(child).main; gc.enable(); main()"
+)
+# a child is given no other variable: tokens and paths of the user are none of its business
+ENVIRONMENT = (
+    *("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL"),
+    *("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "CUDA_VISIBLE_DEVICES", "CUDA_PATH", "CUDA_HOME"),
+)
+SETTINGS = {
+    "OPENBLAS_NUM_THREADS": "1",  # it computes nothing with numpy
+    "MALLOC_ARENA_MAX": "2",  # each arena reserves address space, which is limited
+    "CUDA_CACHE_DISABLE": "1",  # it may not write files
+}
+MAX_ANSWER_BYTES = 2**29
+ANSWER_SHARE = 8  # of the memory: an answer is read, joined to others and turned into scores
+PIPE_BYTES = 2**20  # what Linux lets every user have
+WATCH_SECONDS = 0.05
+GRACE_SECONDS = 5.0
+INTERRUPTED = ("the suspect was interrupted", "ask again in a new process")
+ROOM_HINT = "see docs/security.md; wmx.Limits and wmx verify --help say how to give it more"
+
+
+class Sandbox:
+    """A child process that is asked one message at a time.
+
+    Use it as a context manager, or call :meth:`close`; a child that nobody refers to is killed.
+
+    Attributes:
+        limits: what it may use.
+        budget: what may be spent on it, in this process and there: the one that was held when it
+            was started, else one of its own.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], limits: Limits) -> None:
+        self.limits = limits
+        self.budget: Budget = held() or limits.budget()
+        self._process = process
+        self._max_resident: int | None = None
+        self._death: SuspectDiedError | None = None
+        self._finalizer = weakref.finalize(self, _end, process)
+        _widen(process)
+
+    @classmethod
+    def start(cls, limits: Limits | None = None, child: str = CHILD) -> Self:
+        """Start a child and do not wait for it.
+
+        Args:
+            limits: what it may use.
+            child: the module whose ``main`` answers there.
+
+        Raises:
+            CannotRunError: no process can be started.
+        """
+        folders = [os.path.abspath(entry) for entry in sys.path]
+        options = ["-I", "-S", *(["-B"] if sys.dont_write_bytecode else [])]
+        given = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+        try:
+            process = subprocess.Popen(  # noqa: S603 - this interpreter, no shell
+                [sys.executable, *options, "-c", BOOTSTRAP, child, *folders],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=given | SETTINGS,
+                cwd=os.path.abspath(os.sep),
+                start_new_session=True,  # a group of its own, to be killed as a whole
+            )
+        except OSError as error:
+            raise CannotRunError(
+                f"cannot start a process for the suspect: {error.strerror}",
+                hint="a model of your own can be run without: wmx.open_suspect(path, own=True)",
+            ) from None
+        return cls(process, limits or Limits())
+
+    @property
+    def max_answer_bytes(self) -> int:
+        """How many bytes one of its answers may have: a part of the memory of this process."""
+        return min(self.limits.memory_bytes // ANSWER_SHARE, MAX_ANSWER_BYTES)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the child was neither closed nor seen to be gone."""
+        return self._death is None
+
+    def another(self) -> "Sandbox":
+        """Start a fresh child with the same limits, which draws on the same budget.
+
+        Raises:
+            CannotRunError: no process can be started.
+        """
+        with held_to(self.budget):
+            return Sandbox.start(self.limits)
+
+    def watch_memory(self, most: int) -> None:
+        """Kill the child once its resident memory is above ``most`` bytes; on Linux only."""
+        self._max_resident = most
+
+    def ask(self, message: "Message") -> "Message":
+        """Send a message and return the answer.
+
+        Raises:
+            SuspectDiedError: it crashed, took too long or too much, or answered nonsense, now or
+                before.
+        """
+        from wmx.suspect.sandbox import wire
+
+        if self._death is not None:
+            raise self._death
+        talk = _Talk(self._process, message, self.max_answer_bytes)
+        self._wait_for(talk)
+        if self._death is not None:
+            raise self._death
+        match talk.error:
+            case wire.WireError():
+                raise self.disown(f"sent something that is no message: {talk.error}")
+            case OSError() | MemoryError():  # the pipe is broken
+                pass
+            case Exception():  # half of the question may be sent
+                self._die(*INTERRUPTED)
+                raise talk.error
+        if talk.answer is None:
+            self._death = self._last_words()
+            raise self._death
+        return talk.answer
+
+    def disown(self, what: str) -> SuspectDiedError:
+        """Kill a child that broke the rules, and return the error to raise."""
+        self._die(
+            f"the suspect's process {what}",
+            "the file may have taken over the process that ran it; treat it as hostile",
+        )
+        assert self._death is not None
+        return self._death
+
+    def close(self) -> None:
+        """End the child."""
+        self._death = self._death or SuspectDiedError("the suspect was closed already")
+        self._finalizer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _last_words(self) -> SuspectDiedError:
+        """Return why the child has closed its end of the pipe."""
+        try:
+            code = self._process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            return self.disown("closed its pipe and lived on")
+        _kill_group(self._process.pid)  # at once: later its number may be another's
+        return _cause(code, self.limits)
+
+    def _die(self, message: str, hint: str) -> None:
+        if self._death is None:
+            self._death = SuspectDiedError(message, hint=hint)
+        _kill(self._process)
+
+    def _wait_for(self, talk: "_Talk") -> None:
+        """Wait for the answer; kill the child when it takes too long or too much."""
+        with held_to(self.budget):
+            try:
+                talk.start()
+                self._watch(talk, self.budget.wait_left)
+            except BaseException:  # interrupted: the answer would be taken for the next one's
+                self._die(*INTERRUPTED)
+                raise
+            finally:
+                if self._death is not None:
+                    talk.end()
+
+    def _watch(self, talk: "_Talk", seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not talk.ended.wait(self._pause(deadline)):
+            if time.monotonic() >= deadline:
+                most = f"{self.budget.seconds:g} s, its limit"
+                if self.budget.seconds_left:
+                    most = f"{seconds:.1f} s, its part of what was left"
+                self._die(f"the suspect took longer than {most}", ROOM_HINT)
+                return
+            if self._takes_too_much():
+                self._die(
+                    f"the suspect took more than {self._max_resident:,} bytes of memory, its limit",
+                    ROOM_HINT,
+                )
+                return
+
+    def _takes_too_much(self) -> bool:
+        most = self._max_resident
+        return most is not None and resident_bytes(self._process.pid) > most
+
+    def _pause(self, deadline: float) -> float:
+        left = max(0.0, deadline - time.monotonic())
+        return left if self._max_resident is None else min(left, WATCH_SECONDS)
+
+
+def _widen(process: subprocess.Popen[bytes]) -> None:
+    """Make the pipes hold more, so that large inputs take fewer turns; Linux alone knows how."""
+    if sys.platform == "linux":
+        import fcntl
+
+        for pipe in filter(None, (process.stdin, process.stdout)):
+            with suppress(OSError):  # an unprivileged user may have too many of them already
+                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+
+class _Talk:
+    """A question and its answer, in a thread of their own.
+
+    A process that has left the child's group, which only a filter of system calls forbids, can
+    hold the pipes after the child was killed; whoever asked must not wait for it.
+
+    Attributes:
+        ended: set once there is an answer, or none will come.
+        answer: ``None`` where the child has closed its end.
+        error: what was raised instead.
+    """
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], question: "Message", max_bytes: int
+    ) -> None:
+        self.ended = threading.Event()
+        self.answer: Message | None = None
+        self.error: Exception | None = None
+        self._process = process
+        self._left_alone = False
+        self._thread = threading.Thread(
+            target=self._run, args=(process.stdin, process.stdout, question, max_bytes), daemon=True
+        )
+
+    def start(self) -> None:
+        """Begin; :attr:`ended` says when it is over."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """Take leave of a child that was killed; pipes that are still held are left to the thread.
+
+        To close one here would wait until the thread is done with it.
+        """
+        if self._thread.is_alive():
+            self._thread.join(GRACE_SECONDS)
+        if self._thread.is_alive():
+            self._left_alone = True
+            self._process.stdin = self._process.stdout = None
+
+    def _run(
+        self, requests: IO[bytes], answers: IO[bytes], question: "Message", max_bytes: int
+    ) -> None:
+        from wmx.suspect.sandbox import wire
+
+        try:
+            wire.write(requests, question)
+            self.answer = wire.read(answers, max_bytes)
+        except Exception as error:  # it is raised where the question was asked
+            self.error = error
+        finally:
+            self.ended.set()
+        if self._left_alone:
+            _close(requests, answers)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a child and what it has started, which would hold its pipes."""
+    if process.returncode is None:
+        _kill_group(process.pid)
+    process.kill()
+
+
+def _kill_group(leader: int) -> None:
+    if os.name == "posix":
+        with suppress(ProcessLookupError, PermissionError):  # macOS says so where all are dead
+            os.killpg(leader, signal.SIGKILL)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a child and take leave of it; it holds nothing that needs saving."""
+    _kill(process)
+    _close(process.stdin, process.stdout)
+    process.wait()
+
+
+def _close(*pipes: IO[bytes] | None) -> None:
+    for pipe in pipes:
+        if pipe is not None:
+            with suppress(OSError):  # what was not yet sent cannot be
+                pipe.close()
+
+
+def _cause(code: int, limits: Limits) -> SuspectDiedError:
+    """Turn the exit status of a dead child into an error."""
+    if code >= 0:
+        return SuspectDiedError(
+            f"the suspect's process ended by itself with exit code {code}",
+            hint="see whether wmx can run models here at all: wmx doctor",
+        )
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    if name == "SIGXCPU":
+        return SuspectDiedError(
+            f"the suspect took more than {limits.cpu_seconds:,} s of CPU time, its limit",
+            hint=ROOM_HINT,
+        )
+    return SuspectDiedError(
+        f"the suspect crashed the process that ran it ({name})",
+        hint="the file is damaged or hostile, or needs more memory than its limit; "
+        "nothing else was harmed",
+    )

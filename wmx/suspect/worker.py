@@ -1,0 +1,186 @@
+"""What runs in the child process: first the locks, then the model.
+
+Started by :mod:`wmx.suspect.sandbox.process`; nothing of a stranger's is read before ``confine``.
+All that looks into a stranger's model is done here: the process that has the key sends its bytes
+unread, is told which other files it names, and decides whether it may have them.
+"""
+
+import os
+import signal
+import sys
+from typing import IO, Any
+
+from numpy.typing import NDArray
+
+from wmx.errors import WmxError
+from wmx.suspect import session as runtime
+from wmx.suspect.policy.external_data import parts_of
+from wmx.suspect.policy.onnx_header import read_header
+from wmx.suspect.policy.onnx_rules import Outline
+from wmx.suspect.policy.rules import looked_through
+from wmx.suspect.sandbox import wire
+from wmx.suspect.sandbox.limits import limit_this_process
+from wmx.suspect.sandbox.locks import CHANGING_FILES, NETWORK, OTHER_PROCESSES, READING_FILES
+from wmx.suspect.sandbox.seccomp import filter_this_process
+from wmx.suspect.sandbox.wire import Message
+from wmx.suspect.tables import may_be_a_table
+from wmx.suspect.tensor_spec import Port
+from wmx.suspect.values import Value, flattened
+
+MAX_REQUEST_BYTES = 2**33  # more than all files of a model have together
+OVERTIME = 5  # seconds after which a child whose parent is gone ends itself
+
+
+def main() -> None:
+    """Answer messages on stdin until it is closed."""
+    answer_parent(Child())
+
+
+def answer_parent(child: "Child") -> None:
+    """Let ``child`` answer the messages on stdin until it is closed."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what the runtime prints must not mix with the answers
+    serve(child, sys.stdin.buffer, answers)
+
+
+def serve(child: "Child", requests: IO[bytes], answers: IO[bytes]) -> None:
+    """Answer every request with one message; failures are answers too."""
+    while (request := wire.read(requests, MAX_REQUEST_BYTES)) is not None:
+        try:
+            answer = child.answer(request)
+        except WmxError as error:
+            answer = Message("refused", {"message": str(error), "hint": error.hint})
+        except MemoryError:
+            answer = Message("refused", {"message": "the model is too large for its memory limit"})
+        except Exception as error:  # the parent has to hear of it, whatever it is
+            answer = Message("refused", {"message": f"{type(error).__name__}: {error}"})
+        wire.write(answers, answer)
+        child.rest()
+
+
+class Child:
+    """The state between the messages: where to run, for how long, and the model."""
+
+    def __init__(self) -> None:
+        self._device: Any = None
+        self._provider: str | None = None
+        self._seconds = 0
+        self._answer_bytes = 0
+        self._model: tuple[bytes, Outline] | None = None  # until it is loaded
+        self._session: runtime.Session | None = None
+
+    def answer(self, request: Message) -> Message:
+        """Return the answer to a request; whatever is raised becomes one."""
+        if self._seconds and os.name == "posix":
+            signal.alarm(self._seconds)
+        match request.kind:
+            case "confine":
+                return self.confine(request.fields)
+            case "load":
+                return self.load(request)
+            case "weights":
+                return self.load_with_weights(request)
+            case "run":
+                return self.run(request)
+        return self.do(request)
+
+    def do(self, request: Message) -> Message:
+        """Answer a request of a kind that children of other modules know."""
+        raise ValueError(f"a request of kind {request.kind!r}")
+
+    def rest(self) -> None:
+        """Stop the clock that ends a child whose parent is gone."""
+        if os.name == "posix":
+            signal.alarm(0)
+
+    def confine(self, wanted: dict[str, Any]) -> Message:
+        """Lock this process, with the libraries loaded that can no longer be opened after."""
+        self._device = wanted["device"]
+        self._provider = runtime.provider_for(self._device)
+        self._seconds = int(wanted["seconds"]) + OVERTIME
+        self._answer_bytes = wanted["answer_bytes"]
+        gpu = self._provider != runtime.CPU
+        held = limit_this_process(wanted["memory_bytes"], wanted["cpu_seconds"], gpu=gpu)
+        if filter_this_process(may_open_files=gpu):
+            held += [NETWORK, OTHER_PROCESSES]
+            held += [] if gpu else [CHANGING_FILES, READING_FILES]
+        return Message("confined", {"held": held, "provider": self._provider})
+
+    def load(self, request: Message) -> Message:
+        """Load the ONNX file of the request, or say which other files it needs first."""
+        (content,) = request.arrays
+        assert content is not None
+        data = content.tobytes()
+        outline = looked_through(data, request.fields["name"])
+        self._model = (data, outline)
+        if outline.files:
+            return Message("needs", {"files": outline.files})
+        return self._loaded({})
+
+    def load_with_weights(self, request: Message) -> Message:
+        """Load the model with the contents of the files that it needs, which follow each other."""
+        assert self._model is not None
+        (joined,) = request.arrays
+        assert joined is not None
+        _, outline = self._model
+        parts = parts_of(memoryview(joined.data), outline.files, request.fields["sizes"])
+        return self._loaded(parts)
+
+    def _loaded(self, weights: dict[str, memoryview]) -> Message:
+        assert self._model is not None
+        (data, outline), self._model = self._model, None
+        session = self._session = runtime.load(data, outline, self._device, self._provider, weights)
+        header = read_header(data)
+        return Message(
+            "loaded",
+            {
+                "provider": session.provider,
+                "version": session.version,
+                "inputs": list(map(_port, session.inputs)),
+                "outputs": list(map(_port, session.outputs)),
+                "opsets": list(header.opsets),
+                "producer": header.producer,
+            },
+        )
+
+    def run(self, request: Message) -> Message:
+        """Run the model on the inputs of the request."""
+        inputs = dict(zip(request.fields["inputs"], request.arrays, strict=True))
+        fed = {name: array for name, array in inputs.items() if array is not None}
+        one = {1}  # row, where no input has an axis for a batch
+        rows = one | {len(array) for array in fed.values() if array.ndim}
+        flat, parts = flattened(self.values(fed), wire.MAX_ARRAYS)
+        values = [value if _may_answer(value, rows) else None for value in flat]
+        return Message("answers", {"parts": parts}, tuple(_narrowest(values, self._answer_bytes)))
+
+    def values(self, inputs: dict[str, NDArray[Any]]) -> list[Value]:
+        """Return the model's outputs."""
+        assert self._session is not None
+        return self._session.run(inputs)
+
+
+def _port(port: Port) -> list[Any]:
+    return [port.name, port.type, list(port.shape)]
+
+
+def _may_answer(value: NDArray[Any] | None, rows: set[int]) -> bool:
+    """Say whether a value may be scores or class numbers of the inputs; no more is sent."""
+    if value is None or not wire.fits(value):
+        return False
+    return any(may_be_a_table(value, count) for count in rows)
+
+
+def _narrowest(values: list[NDArray[Any] | None], most: int) -> list[NDArray[Any] | None]:
+    """Leave out the largest values, until the others have no more than so many bytes.
+
+    An output without end, beside the scores, would else hide them.
+    """
+    left = most
+    sent = set()
+    sizes = {place: value.nbytes for place, value in enumerate(values) if value is not None}
+    for place in sorted(sizes, key=lambda place: sizes[place]):
+        left -= sizes[place]
+        if left < 0:
+            break
+        sent.add(place)
+    return [value if place in sent else None for place, value in enumerate(values)]

@@ -1,0 +1,73 @@
+"""The proof that an exported file says what the model says."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmx.errors import CannotRunError
+from wmx.protocol.task import Task
+from wmx.suspect.inputs import feedings
+from wmx.suspect.own_model import loaded_from
+
+BATCH_SIZES = (1, 5)
+TOLERANCE = 1e-3  # of the largest score; float32 sums in another order give about 1e-6
+
+
+def check_export(
+    data: bytes, reference: Callable[[NDArray[Any]], NDArray[Any]], task: Task
+) -> None:
+    """Check an ONNX file, load it again and compare it with the framework at two batch sizes.
+
+    Args:
+        data: the file.
+        reference: what the framework says: inputs [n, *task.shape], channels last, to scores
+            [n, classes].
+        task: gives the inputs.
+
+    Raises:
+        CannotRunError: the file is not valid, cannot be loaded or fed, or does not agree.
+    """
+    import onnx
+
+    try:
+        onnx.checker.check_model(onnx.load_from_string(data), full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise CannotRunError(
+            f"the exported file is not valid ONNX: {error}",
+            hint="this is a fault of the exporter; another version of it may do",
+        ) from None
+    session = loaded_from(data, "the exported file")
+    found = feedings(session.inputs, task) if len(session.inputs) == 1 else []
+    if not found or not found[0].is_plain(task):
+        raise CannotRunError(
+            f"the exported file takes {'; '.join(map(str, session.inputs))}, "
+            f"expected one input of {task.kind} {task.shape}"
+        )
+    if found[0].batch is not None:
+        raise CannotRunError(
+            f"the exported file takes batches of {found[0].batch} only, expected any batch size",
+            hint="the model's forward fixes the batch: look for view and reshape in it",
+        )
+    for batch_size in BATCH_SIZES:
+        inputs = task.example_inputs(batch_size, seed=batch_size)
+        expected = reference(inputs)
+        given = session.run({found[0].input: found[0].arranged(inputs)})[0]
+        _compare(np.asarray(given), expected, batch_size)
+
+
+def _compare(given: NDArray[Any], expected: NDArray[Any], batch_size: int) -> None:
+    if given.shape != expected.shape:
+        raise CannotRunError(
+            f"the exported file gives {given.shape} for {batch_size} inputs, "
+            f"expected {expected.shape}"
+        )
+    scale = max(1e-6, float(np.abs(expected).max()))
+    difference = float(np.abs(given - expected).max()) / scale
+    if not difference <= TOLERANCE:  # a nan must not pass
+        raise CannotRunError(
+            f"onnxruntime and the framework differ by {difference:.2g} of the largest score at "
+            f"batch size {batch_size}, expected at most {TOLERANCE:g}",
+            hint="is there something random, or something that hangs on the batch, in forward?",
+        )

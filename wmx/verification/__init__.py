@@ -1,0 +1,1 @@
+"""Verdicts and evidence: query a suspect, weigh its predictions, prove, check, keep account."""

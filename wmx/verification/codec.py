@@ -1,0 +1,158 @@
+"""Openings, a way and its answers in the form that an evidence holds them (docs/evidence.md)."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmx.errors import IntegrityError
+from wmx.protocol.claim import Claim
+from wmx.protocol.commitment import Opening
+from wmx.protocol.encoding import decode_base64, decode_hex32, encode_base64
+from wmx.protocol.task import Task
+from wmx.statistics.mixture import (
+    ALONE,
+    NO_SHIFT,
+    OTHER_ROWS,
+    OTHER_SCALINGS,
+    SHIFTS,
+    TOGETHER,
+    Way,
+)
+from wmx.statistics.predictions import Answers
+from wmx.triggers.trigger_slice import Window
+
+TRIGGER_DTYPES = {"image": np.uint8, "features": np.float32, "tokens": np.int32}
+SCORE_DTYPES = ("float32", "float64")
+CLASS_DTYPE = "int64"
+MAX_SCORES = 2**25  # in memory
+MAX_PATH = 32
+MAX_OPENINGS = 4096
+
+
+def opening_to_json(opening: Opening) -> dict[str, Any]:
+    """Return an opening's object: the trigger's elements big-endian in C order, as committed to."""
+    trigger = opening.trigger
+    elements = np.ascontiguousarray(trigger, dtype=trigger.dtype.newbyteorder(">"))
+    return {
+        "blind": opening.blind.hex(),
+        "path": [node.hex() for node in opening.path],
+        "trigger": encode_base64(elements.tobytes()),
+    }
+
+
+def way_to_json(way: Way) -> dict[str, Any]:
+    """Return how triggers were given and read."""
+    return {
+        "layout": way.layout,
+        "output": way.output,
+        "rows": way.rows,
+        "scaling": way.scaling,
+        "shift": list(way.shift),
+    }
+
+
+def answers_to_json(answers: Answers, task: Task) -> dict[str, Any]:
+    """Return answers that :func:`answers_from_json` gives back to the last bit.
+
+    Class numbers are written if these say all, else scores, in single precision if that is exact.
+    """
+    if answers.are_of_classes(task.classes):
+        return _array_to_json(answers.top)
+    with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is not exact
+        single = answers.scores.astype(np.float32)
+    exact = np.array_equal(single.astype(np.float64), answers.scores)
+    return _array_to_json(single if exact else answers.scores)
+
+
+def window_from_json(window: Any, openings: Any, claim: Claim) -> Window:
+    """Return the disclosed triggers, each shown to belong to the claim's commitment.
+
+    Their labels are drawn from the claim and the opened blinding values.  The window is one run of
+    triggers without a gap: who could leave some out could choose the hits.
+
+    Raises:
+        IntegrityError: a trigger is not the one that the claim commits to.
+        KeyError, TypeError, ValueError: a field is missing or malformed.
+    """
+    start, count = window["start"], window["count"]
+    if not all(type(value) is int for value in (start, count)):
+        raise TypeError("start and count of the window are integers")
+    if not (start >= 0 and 1 <= count <= MAX_OPENINGS and start + count <= claim.n):
+        raise ValueError(f"window of {count} triggers from {start}, and the claim has {claim.n}")
+    if not isinstance(openings, list) or len(openings) != count:
+        raise ValueError(f"the window is of {count} triggers, and the openings are not as many")
+    opened = [_opening_from_json(opening, claim.task) for opening in openings]
+    for index, opening in enumerate(opened, start):
+        if not opening.belongs_to(claim.root, index, claim.n):
+            raise IntegrityError(f"trigger {index} is not the one that the claim commits to")
+    triggers = np.stack([opening.trigger for opening in opened])
+    labels = claim.labels([opening.blind for opening in opened], start)
+    return Window(claim, start, triggers, labels)
+
+
+def answers_from_json(value: Any, window: Window) -> Answers:
+    """Return the answers of one way to the triggers of a window, or to the first of them.
+
+    Raises:
+        KeyError, TypeError, ValueError: a field is missing or malformed.
+    """
+    name, shape = value["dtype"], value["shape"]
+    if not isinstance(shape, list) or not all(type(dim) is int and dim > 0 for dim in shape):
+        raise TypeError("the shape of answers is a list of positive integers")
+    if not 1 <= len(shape) <= 2 or shape[0] > len(window):
+        raise ValueError(f"answers of shape {shape} to {len(window)} triggers")
+    if name not in ((CLASS_DTYPE,) if len(shape) == 1 else SCORE_DTYPES):
+        raise ValueError(f"answers of {name!r} with shape {shape}")
+    classes = window.task.classes
+    if shape[0] * max([classes, *shape[1:]]) > MAX_SCORES:
+        raise ValueError(f"the answers are more than {MAX_SCORES:,} scores")
+    dtype = np.dtype(name)
+    elements = np.frombuffer(decode_base64(value["data"]), dtype=dtype.newbyteorder(">"))
+    array = elements.reshape(shape).astype(dtype)
+    return Answers.from_labels(array, classes) if len(shape) == 1 else Answers.from_scores(array)
+
+
+def _opening_from_json(value: Any, task: Task) -> Opening:
+    """Read an opening; dtype and shape of the trigger are those of the task."""
+    dtype = np.dtype(TRIGGER_DTYPES[task.kind])
+    elements = np.frombuffer(decode_base64(value["trigger"]), dtype=dtype.newbyteorder(">"))
+    path = value["path"]
+    if not isinstance(path, list) or len(path) > MAX_PATH:
+        raise ValueError(f"the path is not a list of at most {MAX_PATH}")
+    return Opening(
+        trigger=elements.reshape(task.shape).astype(dtype),
+        blind=decode_hex32(value["blind"]),
+        path=tuple(decode_hex32(node) for node in path),
+    )
+
+
+def way_from_json(value: Any, task: Task) -> Way:
+    """Return how triggers were given and read.
+
+    Raises:
+        KeyError, TypeError, ValueError: a field is missing or malformed.
+    """
+    layout, output, shift = value["layout"], value["output"], value["shift"]
+    scaling, rows = value["scaling"], value["rows"]
+    if not all(isinstance(name, str) for name in (layout, output, scaling)):
+        raise TypeError("layout, output and scaling of a way are strings")
+    if not isinstance(shift, list) or not all(type(pixels) is int for pixels in shift):
+        raise TypeError("shift of a way is two integers")
+    moved = tuple(shift)
+    if moved != NO_SHIFT and (moved not in SHIFTS or task.kind != "image" or scaling):
+        raise ValueError(f"a way with the shift {shift} and the scaling {scaling!r}")
+    if scaling and scaling not in OTHER_SCALINGS[task.kind]:
+        raise ValueError(f"a way with the scaling {scaling!r}")
+    if type(rows) is not int or rows not in (TOGETHER, ALONE, *OTHER_ROWS):
+        raise ValueError(f"a way with {rows!r} rows in a call")
+    return Way(layout, output, moved, scaling, rows)
+
+
+def _array_to_json(array: NDArray[Any]) -> dict[str, Any]:
+    elements = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder(">"))
+    return {
+        "data": encode_base64(elements.tobytes()),
+        "dtype": array.dtype.name,
+        "shape": list(array.shape),
+    }

@@ -1,0 +1,274 @@
+"""Evidence: a signed file with which a third party repeats the verdict (docs/evidence.md).
+
+A DSSE envelope, signed with the owner key, around an in-toto Statement v1.  Reading one believes
+nothing that can be recomputed: commitment, labels, hits, tail and bits follow from what is
+disclosed, and a stated number that differs makes the file a broken one.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from wmx._internal.files import read_bytes
+from wmx.errors import IntegrityError, UsageError
+from wmx.protocol import jcs
+from wmx.protocol.claim import SCHEME, Claim, checked_time, now_text
+from wmx.protocol.commitment import Opening
+from wmx.protocol.dsse import Envelope
+from wmx.protocol.keys import OwnerKey
+from wmx.protocol.statement import PAYLOAD_TYPE, checked_predicate, statement, subjects_from_json
+from wmx.protocol.task import checked_decimal, decimal_string
+from wmx.statistics.hits import fraction_text
+from wmx.statistics.mixture import Way, Weight, price_of, weigh
+from wmx.statistics.predictions import Answers
+from wmx.suspect.overrides import NOTHING_SETTLED, Settled
+from wmx.triggers.trigger_slice import Window
+from wmx.verification.codec import (
+    answers_from_json,
+    answers_to_json,
+    opening_to_json,
+    way_from_json,
+    way_to_json,
+    window_from_json,
+)
+
+PREDICATE_TYPE = "urn:wmx:evidence:5"
+MAX_EVIDENCE_BYTES = 256 * 1024**2
+MAX_CLAIMS_TRIED = 1_000_000
+MAX_PROBES = 256  # 16 feedings, and 16 readings of each
+MAX_INPUTS = 64  # of a model
+STATED_BITS = re.compile(r"-?(0|[1-9][0-9]{0,19})\.[0-9]{6}")
+BITS_TOLERANCE = 10  # millionths, between stated bits and those of another machine
+
+
+@dataclass(frozen=True)
+class Run:
+    """The owner's word on what was run; it decides nothing.
+
+    Attributes:
+        engine: runtime, its version and execution provider.
+        opsets, producer: what the model's file says of itself
+            (:mod:`wmx.suspect.policy.model_header`).
+    """
+
+    engine: str
+    opsets: tuple[str, ...]
+    producer: str
+
+
+@dataclass(frozen=True, repr=False)
+class Evidence:
+    """An evidence whose signature, commitment, labels and numbers were checked.
+
+    Attributes:
+        claim: the claim, with its timestamps.
+        window: the disclosed triggers and their labels.
+        way: in which the triggers were given and read.
+        answers: that were read so; that they are the suspect's is the owner's word until repeated.
+        probes_tried: how many plain ways with as many rows in a call the way shares its part of
+            the mixture with, itself included; the owner's word too.
+        weight: hits, tail and bits, recomputed from the answers.
+        required_bits: what the owner asked for, a decimal string.
+        claims_tried: how many claims the owner held against the suspect, by his word.
+        suspect: name of the suspect's ONNX file.
+        suspect_sha256: of it, hexadecimal.
+        suspect_external: of the files beside it that hold its weights, by name.
+        settled: the numbers that the owner gave to inputs which take no trigger, and the output
+            that he chose; paid for.
+        run: what was run.
+        created: the owner's word on the time, ``YYYY-MM-DDThh:mm:ssZ``.
+        envelope: the signed file.
+    """
+
+    claim: Claim
+    window: Window
+    way: Way
+    answers: Answers
+    probes_tried: int
+    weight: Weight
+    required_bits: str
+    claims_tried: int
+    suspect: str
+    suspect_sha256: str
+    suspect_external: Mapping[str, str]
+    settled: Settled
+    run: Run
+    created: str
+    envelope: Envelope
+
+    @classmethod
+    def sign(
+        cls,
+        key: OwnerKey,
+        window: Window,
+        openings: Sequence[Opening],
+        way: Way,
+        answers: Answers,
+        *,
+        probes_tried: int,
+        required_bits: float,
+        claims_tried: int,
+        suspect: str,
+        suspect_sha256: str,
+        suspect_external: Mapping[str, str] | None = None,
+        settled: Settled = NOTHING_SETTLED,
+        run: Run,
+        created: str | None = None,
+    ) -> Self:
+        """Make, sign and read back an evidence; ``created`` defaults to now.
+
+        Raises:
+            ValueError: it cannot be written: ``required_bits`` has too many digits.
+            IntegrityError: what was made would be refused by a reader.
+        """
+        claim = window.claim
+        price = price_of(claims_tried, starts=claim.n, overrides=settled.price)
+        predicate = {
+            "claim": {"digest": {"sha256": claim.digest}, "file": claim.to_json()},
+            "claims_tried": claims_tried,
+            "answers": answers_to_json(answers, window.task),
+            "counted": _counted(
+                weigh({way: answers}, window, price=price, plain={way.rows: probes_tried})
+            ),
+            "created": created or now_text(),
+            "openings": [opening_to_json(opening) for opening in openings],
+            "inputs": dict(settled.inputs),
+            "output": settled.output,
+            "probes_tried": probes_tried,
+            "required_bits": decimal_string(required_bits),
+            "run": {"engine": run.engine, "opsets": list(run.opsets), "producer": run.producer},
+            "scheme": SCHEME,
+            "way": way_to_json(way),
+            "window": {"count": len(window), "start": window.start},
+        }
+        payload = statement(
+            PREDICATE_TYPE,
+            predicate,
+            model=suspect,
+            sha256=suspect_sha256,
+            external=suspect_external or {},
+        )
+        return cls.from_bytes(Envelope.seal(PAYLOAD_TYPE, payload, key).to_bytes())
+
+    @classmethod
+    def from_bytes(cls, data: bytes, what: str = "evidence") -> Self:
+        """Parse an evidence and recompute everything that can be recomputed from it.
+
+        Raises:
+            IntegrityError: not an evidence, changed after signing, or it does not add up: an
+                opening does not belong to the commitment, or a number is not what the answers give.
+        """
+        envelope = Envelope.from_bytes(data, what)
+        stated = jcs.loads(envelope.payload, f"payload of {what}")
+        with jcs.fields_of(what):
+            claim = Claim.from_json(stated["predicate"]["claim"]["file"], f"claim in {what}")
+            envelope.verified_payload(PAYLOAD_TYPE, claim.owner, what)
+            return cls._from_statement(stated, claim, envelope, what)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read an evidence file.  Raises :class:`CannotRunError` or as :meth:`from_bytes`."""
+        return cls.from_bytes(read_bytes(path, "evidence", MAX_EVIDENCE_BYTES), f"evidence {path}")
+
+    def to_bytes(self) -> bytes:
+        """Return the signed file."""
+        return self.envelope.to_bytes()
+
+    @classmethod
+    def _from_statement(cls, stated: Any, claim: Claim, envelope: Envelope, what: str) -> Self:
+        """Read a statement whose signature was verified; raises as :meth:`from_bytes`."""
+        predicate = checked_predicate(stated, PREDICATE_TYPE, claim, what)
+        (suspect, suspect_sha256), *external = subjects_from_json(stated["subject"])
+        run = predicate["run"]
+        window = window_from_json(predicate["window"], predicate["openings"], claim)
+        way = way_from_json(predicate["way"], window.task)
+        answers = answers_from_json(predicate["answers"], window)
+        probes_tried = _number("probes_tried", predicate["probes_tried"], MAX_PROBES)
+        claims_tried = _number("claims_tried", predicate["claims_tried"], MAX_CLAIMS_TRIED)
+        settled = _settled(predicate["inputs"], predicate["output"])
+        price = price_of(claims_tried, starts=claim.n, overrides=settled.price)
+        weight = weigh({way: answers}, window, price=price, plain={way.rows: probes_tried})
+        _compare(predicate["counted"], _counted(weight), what)
+        return cls(
+            claim=claim,
+            window=window,
+            way=way,
+            answers=answers,
+            probes_tried=probes_tried,
+            weight=weight,
+            required_bits=checked_decimal(predicate["required_bits"]),
+            claims_tried=claims_tried,
+            suspect=suspect,
+            suspect_sha256=suspect_sha256,
+            suspect_external=dict(external),
+            settled=settled,
+            run=Run(
+                engine=_text(run["engine"]),
+                opsets=_texts(run["opsets"]),
+                producer=_text(run["producer"]),
+            ),
+            created=checked_time(predicate["created"]),
+            envelope=envelope,
+        )
+
+
+def _settled(inputs: Any, output: Any) -> Settled:
+    if not isinstance(inputs, dict) or len(inputs) > MAX_INPUTS:
+        raise TypeError(f"the inputs are not an object of at most {MAX_INPUTS} numbers")
+    try:
+        return Settled(
+            {name: _text(number) for name, number in inputs.items()},
+            None if output is None else _text(output),
+        )
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+
+
+def _counted(weight: Weight) -> dict[str, Any]:
+    """Return what the answers give, as an evidence states it."""
+    return {
+        "bits": f"{weight.bits:.6f}",
+        "hits": weight.hits,
+        "tail": fraction_text(weight.tail),
+    }
+
+
+def _compare(stated: Any, counted: dict[str, Any], what: str) -> None:
+    """Refuse numbers that are not what the disclosed answers give."""
+    apart = _millionths(stated["bits"]) - _millionths(counted["bits"])
+    exact = {name: stated[name] for name in ("hits", "tail")}
+    if (
+        type(stated["hits"]) is not int  # true is 1 in Python
+        or exact != {name: counted[name] for name in exact}
+        or abs(apart) > BITS_TOLERANCE
+    ):
+        raise IntegrityError(
+            f"{what} states {stated['hits']} hits and {stated['bits']} bits; its own answers give "
+            f"{counted['hits']} hits and {counted['bits']} bits"
+        )
+
+
+def _millionths(bits: Any) -> int:
+    if not STATED_BITS.fullmatch(_text(bits)):
+        raise ValueError(f"bits are {bits!r}, expected a number with six decimals")
+    return int(bits.replace(".", ""))
+
+
+def _number(name: str, value: Any, most: int) -> int:
+    if type(value) is not int or not 1 <= value <= most:
+        raise ValueError(f"{name} is {value!r}, expected 1 to {most:,}")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"found {type(value).__name__}, expected a string")
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError(f"found {type(value).__name__}, expected a list")
+    return tuple(map(_text, value))

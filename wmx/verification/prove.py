@@ -1,0 +1,138 @@
+"""Making evidence: choose the triggers to disclose, spend them, and only then write the file."""
+
+import hashlib
+from pathlib import Path
+
+from wmx._internal.files import (
+    SECRET_MODE,
+    refuse_overwrite,
+    require_folder,
+    sha256_of,
+    write_bytes,
+)
+from wmx._internal.printable import is_file_name
+from wmx.errors import CannotRunError, UsageError
+from wmx.protocol.keys import OwnerKey
+from wmx.suspect.onnx_file import OnnxFile
+from wmx.suspect.policy.model_header import NO_HEADER
+from wmx.suspect.suspect import Suspect
+from wmx.verification.evidence import MAX_EVIDENCE_BYTES, Evidence, Run
+from wmx.verification.ledger import Ledger
+from wmx.verification.reveal import Choice, Reveal, choose
+from wmx.watermark import Watermark
+
+
+def prove(
+    suspect: Suspect,
+    watermark: Watermark,
+    owner: OwnerKey,
+    path: str | Path,
+    ledger: Ledger,
+    *,
+    required_bits: float,
+    claims_tried: int = 1,
+    reveal: Reveal = "enough",
+    force: bool = False,
+) -> Evidence:
+    """Write the evidence that a suspect carries a watermark.
+
+    The triggers it discloses are the next that were never disclosed, as few as reach
+    ``required_bits`` or as many as ``reveal`` says.  They are spent in the ledger before the file
+    is written.
+
+    Args:
+        suspect: an ONNX file.
+        watermark: the claim and its triggers.
+        owner: the key that signed the claim.
+        path: where to write.
+        ledger: of the claim.
+        required_bits: what the disclosed triggers have to give, all prices paid.
+        claims_tried: how many claims were held against the suspect.
+        reveal: ``"enough"``, ``"all"`` that are left, or a number of triggers.
+        force: replace ``path`` if it exists.
+
+    Raises:
+        UsageError: the suspect is not a file, or ``reveal`` is out of range.
+        CannotRunError: the triggers that are left do not suffice, or a file cannot be written.
+            Nothing is disclosed then; the error says so where triggers were spent all the same.
+    """
+    require_folder(path)
+    refuse_overwrite(path, force)
+    run = _run(suspect)
+    while True:
+        start = ledger.next_start()
+        choice = choose(
+            suspect,
+            watermark,
+            start,
+            required_bits=required_bits,
+            claims_tried=claims_tried,
+            reveal=reveal,
+        )
+        evidence = _signed(suspect, watermark, owner, choice, run, required_bits, claims_tried)
+        data = evidence.to_bytes()
+        if len(data) > MAX_EVIDENCE_BYTES:
+            raise CannotRunError(
+                f"the evidence would have {len(data):,} bytes, more than {MAX_EVIDENCE_BYTES:,}"
+            )
+        digest = hashlib.sha256(data).hexdigest()
+        count = len(choice.window)
+        if ledger.spend(start, count, suspect=evidence.suspect_sha256, evidence=digest):
+            break
+    try:  # for the owner's eyes until he hands it over
+        write_bytes(path, data, mode=SECRET_MODE, force=force)
+    except CannotRunError as error:
+        raise CannotRunError(
+            f"{error}; triggers {start} to {start + count - 1} count as disclosed all the same",
+            hint="the next evidence starts behind them",
+        ) from None
+    return evidence
+
+
+def _signed(
+    suspect: Suspect,
+    watermark: Watermark,
+    owner: OwnerKey,
+    choice: Choice,
+    run: Run,
+    required_bits: float,
+    claims_tried: int,
+) -> Evidence:
+    window = choice.window
+    indices = range(window.start, window.start + len(window))
+    try:
+        return Evidence.sign(
+            owner,
+            window,
+            watermark.openings(indices),
+            choice.way,
+            choice.answers,
+            probes_tried=choice.probes,
+            required_bits=required_bits,
+            claims_tried=claims_tried,
+            suspect=Path(suspect.name).name,
+            suspect_sha256=str(suspect.sha256),
+            suspect_external=suspect.external,
+            settled=suspect.settled,
+            run=run,
+        )
+    except ValueError as error:
+        raise UsageError(f"--min-bits is {required_bits}: {error}") from None
+
+
+def _run(suspect: Suspect) -> Run:
+    """Describe what is run, from the very file that was run."""
+    if suspect.sha256 is None:
+        raise UsageError(
+            f"{suspect.name} is not a file, and an evidence is about a file",
+            hint="name an ONNX file",
+        )
+    if not is_file_name(Path(suspect.name).name):
+        raise UsageError(
+            f"the name of {suspect.name} cannot stand in an evidence",
+            hint="rename the file: printable, without slashes, at most 255 characters",
+        )
+    if sha256_of(suspect.name, "model") != suspect.sha256:
+        raise CannotRunError(f"{suspect.name} was changed while it was verified")
+    header = suspect.header if isinstance(suspect, OnnxFile) else NO_HEADER
+    return Run(suspect.engine, header.opsets, header.producer)

@@ -1,0 +1,233 @@
+"""Asking a file or a function: the triggers as they are, singly, in other units, and moved.
+
+Triggers are given as many at a time as fit, since that is fast.  A suspect can tell, and may answer
+junk to several of them; so some are given singly too, and all where that makes a difference.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmx.errors import CannotRunError
+from wmx.statistics.mixture import (
+    ALONE,
+    NO_SHIFT,
+    OTHER_ROWS,
+    SHIFTS,
+    TOGETHER,
+    Betting,
+    Way,
+    rows_of_variations,
+    shifted,
+)
+from wmx.statistics.predictions import Answers
+from wmx.suspect.inputs import Feeding
+from wmx.suspect.suspect import Suspect
+from wmx.triggers.trigger_slice import Window
+
+TESTED = 16  # triggers by which is seen whether rows make a difference
+MOST_IN_ROWS = 4096  # triggers that are given so many at a time, where they do
+MOST_SHIFTED = 256  # triggers that are given in each shift
+MAX_SHIFTED_SCORES = 2**26  # of all shifts together: half a gibibyte
+
+
+class Asking:
+    """The rounds in which a suspect is asked.
+
+    Which ways a round adds hangs on what the suspect answers, never on a label.
+
+    Attributes:
+        betting: what was answered so far, and what it is worth.
+    """
+
+    def __init__(self, suspect: Suspect, window: Window) -> None:
+        self.betting = Betting(window)
+        self._suspect = suspect
+        self._window = window
+        self._feedings = suspect.feedings(window.task)
+        self._rows: dict[str, list[int]] = {one.name: [] for one in self._feedings}
+        self._unforeseeable = secrets.token_hex(32)
+        self._same_alone: set[str] = set()  # feedings whose answers do not hang on other rows
+
+    def rounds(self) -> Iterator[Callable[[], None]]:
+        """Yield what may be done next, for as long as there is something."""
+        yield self.as_they_are
+        yield self.one_at_a_time
+        yield self.in_other_batches
+        yield self.in_other_scalings
+        if self._window.task.kind == "image":
+            yield self.moved
+
+    @property
+    def asked(self) -> int:
+        """How many triggers were given as they are."""
+        return max(self.betting.count(way) for way in self.betting.ways if way.is_plain)
+
+    def as_they_are(self) -> None:
+        """Give the triggers as they are, as many at a time as fit.
+
+        A model whose axes are all declared free seems to take more layouts than it does; those
+        that fail when run are left out.
+
+        Raises:
+            CannotRunError: no feeding works, not even with a single row.
+        """
+        failures = []
+        for feeding in self._feedings:
+            try:
+                given = self._suspect.answers(feeding, self._window.triggers, self._window.task)
+            except CannotRunError as error:
+                failures.append(error)
+            else:
+                self._enter(feeding, TOGETHER, given)
+        if not self.betting.ways:
+            self.one_at_a_time()
+        if not self.betting.ways:
+            raise failures[0]
+
+    def one_at_a_time(self) -> None:
+        """Give some triggers singly, and all of them where that makes a difference."""
+        for feeding in self._feedings:
+            if ALONE not in self._rows[feeding.name] and feeding.name not in self._same_alone:
+                self._try_rows(feeding, ALONE)
+
+    def in_other_batches(self) -> None:
+        """Give some triggers so many at a time, and more where that makes a difference."""
+        for rows in OTHER_ROWS:
+            for feeding in self._feedings:
+                if feeding.batch is None and rows < len(self._window):
+                    self._try_rows(feeding, rows)
+
+    def in_other_scalings(self) -> None:
+        """Give all triggers in every other usual scaling of pixels and features."""
+        for feeding in self._feedings:
+            for rows in rows_of_variations(self._rows[feeding.name]):
+                for scaling in feeding.scalings[1:]:
+                    last = len(self._window) if rows == TOGETHER else MOST_IN_ROWS
+                    given = self._ask(feeding, rows, self._window.triggers[:last], scaling)
+                    self._enter(feeding, rows, given, scaling=scaling)
+
+    def moved(self) -> None:
+        """Give the first triggers in every shift.
+
+        All of them in each, whatever they earn: which shifts go on would tell a suspect that
+        remembers something about the labels, and it may be asked again.
+        """
+        affordable = self._affordable()
+        for shift in SHIFTS:
+            for feeding in self._feedings:
+                for rows in rows_of_variations(self._rows[feeding.name]):
+                    outputs = {way.output for way in self._ways(feeding, rows) if way in affordable}
+                    if not outputs:
+                        continue
+                    inputs = shifted(self._window.triggers[:MOST_SHIFTED], *shift)
+                    given = self._ask(feeding, rows, inputs)
+                    given = {output: given[output] for output in given if output in outputs}
+                    self._enter(feeding, rows, given, shift)
+
+    def _try_rows(self, feeding: Feeding, rows: int) -> None:
+        """Give some triggers so many at a time, and all where the answers are others than before.
+
+        Nobody who made the suspect could foresee which triggers these are.  To be taken for one
+        that does not look at its batch, it has to answer nearly all triggers of a batch alike.
+        """
+        if known := self._rows[feeding.name]:
+            tested = self._tested(max(TESTED, rows))
+            given = self._ask(feeding, rows, self._window.triggers[tested])
+            if not given:
+                return
+            if any(self._are_known(feeding, one, given, tested) for one in known):
+                if rows == ALONE:
+                    self._same_alone.add(feeding.name)
+                    for way in self._ways(feeding, TOGETHER):
+                        self.betting.add_same(replace(way, rows=ALONE), way)
+                return
+        inputs = self._window.triggers[:MOST_IN_ROWS]
+        self._enter(feeding, rows, self._ask(feeding, rows, inputs))
+
+    def _tested(self, count: int) -> NDArray[np.int64]:
+        """Return which triggers show whether rows matter, in ascending order.
+
+        They follow from the claim and from the suspect's files, whose digests no file can hold.  A
+        function has none, and could know what follows from the claim: it is tested by chance.
+        """
+        suspect, window = self._suspect, self._window
+        known = suspect.sha256 or self._unforeseeable
+        digests = [window.claim.digest, str(window.start), known]
+        digests += [digest for _, digest in sorted(suspect.external.items())]
+        seed = hashlib.sha256(" ".join(digests).encode()).digest()
+        stream = np.random.default_rng(int.from_bytes(seed))
+        among = min(len(window), MOST_IN_ROWS)
+        return np.sort(stream.permutation(among)[:count])
+
+    def _are_known(
+        self, feeding: Feeding, rows: int, given: Mapping[str, Answers], tested: NDArray[np.int64]
+    ) -> bool:
+        """Say whether each output answers these triggers as it did with ``rows`` in a call."""
+        known = {
+            way.output: self.betting.answers_of(way)[tested] for way in self._ways(feeding, rows)
+        }
+        classes = self._window.task.classes
+        return all(
+            output in known and not answers.differ_from(known[output], classes)
+            for output, answers in given.items()
+        )
+
+    def _ways(self, feeding: Feeding, rows: int, shift: tuple[int, int] = NO_SHIFT) -> list[Way]:
+        """Return the ways in which a feeding was read, in the scaling that fits it."""
+        wanted = (feeding.name, rows, shift, "")
+        return [
+            way
+            for way in self.betting.ways
+            if (way.layout, way.rows, way.shift, way.scaling) == wanted
+        ]
+
+    def _ask(
+        self, feeding: Feeding, rows: int, inputs: NDArray[Any], scaling: str | None = None
+    ) -> dict[str, Answers]:
+        """Return the answers of every output; none where the model fails."""
+        suspect, task = self._suspect, self._window.task
+        try:
+            return suspect.answers(feeding, inputs, task, scaling, rows or None)
+        except CannotRunError:
+            return {}
+
+    def _enter(
+        self,
+        feeding: Feeding,
+        rows: int,
+        given: Mapping[str, Answers],
+        shift: tuple[int, int] = NO_SHIFT,
+        scaling: str = "",
+    ) -> None:
+        """Bet on the answers of all outputs; in variations on those that have a share."""
+        for output, answers in given.items():
+            way = Way(feeding.name, output, shift, scaling, rows)
+            if not way.is_plain and way.plain not in self.betting:
+                continue
+            self.betting.add({way: answers})
+            if way.is_plain and rows not in self._rows[feeding.name]:
+                self._rows[feeding.name].append(rows)
+            if not way.is_plain and rows == TOGETHER and feeding.name in self._same_alone:
+                self.betting.add_same(replace(way, rows=ALONE), way)
+
+    def _affordable(self) -> set[Way]:
+        """Return the plain ways whose shifts fit the memory together, the narrowest first."""
+        left = MAX_SHIFTED_SCORES
+        sizes = {
+            way: self.betting.answers_of(way)[:MOST_SHIFTED].scores.size
+            for feeding in self._feedings
+            for rows in rows_of_variations(self._rows[feeding.name])
+            for way in self._ways(feeding, rows)
+        }
+        chosen = set()
+        for way in sorted(sizes, key=lambda way: (sizes[way], way.name)):
+            left -= len(SHIFTS) * sizes[way]
+            if left >= 0:
+                chosen.add(way)
+        return chosen

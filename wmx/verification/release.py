@@ -1,0 +1,58 @@
+"""Making a release record: only of a model that was seen to bear the mark."""
+
+from pathlib import Path
+
+from wmx._internal.printable import is_file_name
+from wmx.errors import UsageError
+from wmx.protocol.keys import OwnerKey
+from wmx.protocol.release_record import Relation, Release
+from wmx.verification.verdict import Verdict
+from wmx.watermark import Watermark
+
+
+def record_of(
+    verdict: Verdict,
+    watermark: Watermark,
+    owner: OwnerKey,
+    *,
+    relation: Relation = Relation.own,
+    previous: str | None = None,
+    software: str,
+) -> Release:
+    """Return a signed record of a model that was verified; it is to be dated, then kept.
+
+    Args:
+        verdict: on an ONNX file.
+        watermark: that the verdict is about.
+        owner: the key that signed its claim.
+        relation: whether the model is the owner's own, or a suspect that he found.
+        previous: digest of his last record of a model of his own with this mark.
+        software: what makes the record.
+
+    Raises:
+        UsageError: the verdict is a no, or is not about a file and this watermark.
+    """
+    if not verdict.verified or verdict.claim != watermark.claim.digest:
+        raise UsageError(
+            f"{verdict.suspect} does not verify under this claim: {verdict.bits:.1f} evidence "
+            f"bits, {verdict.required_bits:g} needed",
+            hint="a record is of a model that bears the mark; train it longer, or see wmx verify",
+        )
+    if verdict.suspect_sha256 is None:
+        raise UsageError(f"{verdict.suspect} is not a file, and a release record is about a file")
+    name = Path(verdict.suspect).name
+    if not is_file_name(name):
+        raise UsageError(
+            f"the name of {verdict.suspect} cannot stand in a release record",
+            hint="rename the file: printable, without slashes, at most 255 characters",
+        )
+    return Release.sign(
+        owner,
+        watermark.claim,
+        relation=relation,
+        model=name,
+        sha256=verdict.suspect_sha256,
+        external=verdict.suspect_external,
+        previous=previous,
+        software=software,
+    )

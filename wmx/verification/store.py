@@ -1,0 +1,164 @@
+"""The owner's store: the default key, every claim made with it, and their release records.
+
+It lies in the user's data folder; the environment variable ``WMX_HOME`` names another.
+"""
+
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmx._internal.files import SECRET_MODE
+from wmx.errors import CannotRunError, UsageError
+from wmx.protocol.claim import Claim
+from wmx.protocol.keys import OwnerKey
+from wmx.protocol.release_record import Relation, Release
+from wmx.triggers import is_over_own_images
+from wmx.triggers.trigger_file import load_images, save_images
+from wmx.watermark import Watermark
+
+FOLDER_MODE = SECRET_MODE | 0o100
+SUBFOLDERS = ("claims", "triggers", "releases")
+
+
+class Store:
+    """Key, claims, release records, secret images of ``folder`` claims and trusted roots.
+
+    All under one folder.
+    """
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        """Use ``folder``, else ``WMX_HOME``, else the platform's user data folder."""
+        self._given = folder
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where everything lies; not looked up before it is needed."""
+        return Path(self._given) if self._given else default_folder()
+
+    @property
+    def key_path(self) -> Path:
+        """Where the default key lies."""
+        return self.folder / "owner.pem"
+
+    def open_for_writing(self) -> None:
+        """Make the folders, readable by their owner alone."""
+        try:
+            for folder in (self.folder, *(self.folder / name for name in SUBFOLDERS)):
+                folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        except OSError as error:
+            raise CannotRunError(
+                f"cannot make the store {self.folder}: {error.strerror}",
+                hint="set WMX_HOME to a folder that can be written",
+            ) from None
+
+    def require_key(self) -> Path:
+        """Return where the default key lies.  No key is ever made in silence.
+
+        Raises:
+            CannotRunError: there is none.
+        """
+        if not self.key_path.exists():
+            raise CannotRunError(
+                f"no owner key in the store {self.folder}",
+                hint="make one with: wmx keygen, or name one with --key",
+            )
+        return self.key_path
+
+    def add(self, claim: Claim, images: NDArray[np.uint8] | None = None) -> Path:
+        """Keep a claim, and the converted images of a ``folder`` claim; return the claim's path.
+
+        Adding the same claim again changes nothing.
+        """
+        self.open_for_writing()
+        path = self._claim_path(claim)
+        if not path.exists():
+            if images is not None:
+                save_images(self._images_path(claim), images, force=True)
+            claim.save(path)
+        return path
+
+    def add_release(self, release: Release) -> None:
+        """Keep a release record; adding the same again changes nothing."""
+        self.open_for_writing()
+        path = self._release_path(release)
+        if not path.exists():
+            release.save(path)
+
+    def last_release(self, claim: Claim) -> Release | None:
+        """Return the last record, by its signer's word, of an own model with a claim's mark.
+
+        Raises:
+            IntegrityError: a record of the store is broken; its file is named.
+        """
+        kept = [Release.load(path) for path in (self.folder / "releases").glob("*.json")]
+        own = [
+            one for one in kept if one.relation is Relation.own and one.claim.digest == claim.digest
+        ]
+        followed = {one.previous for one in own}  # two of the same second are in order by this
+        last = [one for one in own if one.digest not in followed]
+        return max(last, key=lambda one: (one.created, one.digest), default=None)
+
+    def keep_timestamps(self, file: Claim | Release) -> None:
+        """Add the timestamps that ``file`` bears to the store's copy of it, if there is one."""
+        path = self._claim_path(file) if isinstance(file, Claim) else self._release_path(file)
+        if path.exists():
+            file.keep_timestamps(path, file.timestamps)
+
+    def roots(self) -> Iterator[Path]:
+        """Yield the files of root certificates that the owner of the store trusts."""
+        yield from sorted((self.folder / "roots").glob("*.pem"))
+
+    def claims(self) -> Iterator[Claim]:
+        """Yield every claim, oldest first by its own word, then by digest.
+
+        Raises:
+            IntegrityError: a claim of the store is broken; its file is named.
+        """
+        paths = sorted((self.folder / "claims").glob("*.json"))
+        loaded = [Claim.load(path) for path in paths]
+        yield from sorted(loaded, key=lambda claim: (claim.created, claim.digest))
+
+    def open(self, claim: Claim, owner: OwnerKey) -> Watermark:
+        """Rebuild the watermark of a claim; one over the owner's images needs those kept here."""
+        if not is_over_own_images(claim.family(owner)):
+            return Watermark.open(claim, owner)
+        path = self._images_path(claim)
+        kept = load_images(path) if path.exists() else None
+        return Watermark.open(claim, owner, images=kept)
+
+    def watermarks(self, owner: OwnerKey) -> list[Watermark]:
+        """Return the watermark of every claim of ``owner``.
+
+        Raises:
+            UsageError: the store holds no claim of this owner.
+        """
+        own = [claim for claim in self.claims() if claim.owner == owner.public]
+        if not own:
+            raise UsageError(
+                f"the store {self.folder} holds no claim of this owner key",
+                hint="name a claim with --claim; wmx embed and wmx claim new add to the store",
+            )
+        return [self.open(claim, owner) for claim in own]
+
+    def _claim_path(self, claim: Claim) -> Path:
+        return self.folder / "claims" / f"{claim.digest}.json"
+
+    def _release_path(self, release: Release) -> Path:
+        return self.folder / "releases" / f"{release.digest}.json"
+
+    def _images_path(self, claim: Claim) -> Path:
+        return self.folder / "triggers" / f"{claim.digest}.safetensors"
+
+
+def default_folder() -> Path:
+    """Return ``WMX_HOME`` if set, else the platform's folder for user data."""
+    home = os.environ.get("WMX_HOME")
+    if home:
+        return Path(home)
+    from platformdirs import user_data_path
+
+    return user_data_path("wmx", appauthor=False)

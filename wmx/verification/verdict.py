@@ -1,0 +1,316 @@
+"""The verdict: does a suspect know the labels of a watermark better than chance can?"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from wmx.errors import CannotRunError, UsageError
+from wmx.protocol.claim import Claim
+from wmx.protocol.timestamp import UNDATED, Dating, Roots, date_claim
+from wmx.statistics.experts import required_bits
+from wmx.statistics.hits import log10_binomial_tail
+from wmx.statistics.mixture import Betting, Way, Weight, price_of
+from wmx.statistics.predictions import Answers
+from wmx.suspect.device import Device
+from wmx.suspect.overrides import Settled
+from wmx.suspect.suspect import Suspect, opened
+from wmx.triggers.trigger_slice import Window
+from wmx.verification.query import Asking
+from wmx.verification.query_in_turn import AskingInTurn
+from wmx.watermark import Watermark
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What verification found.
+
+    Attributes:
+        bits: the evidence; chance reaches b bits with probability at most 2**-b.
+        required_bits: what the decision asks for.
+        hits: triggers whose label is the top class, in the first plain way.
+        start: index of the first trigger that counts; those before it were disclosed.
+        n, classes: number of triggers that count, and of classes K.
+        tail: P(that many hits or more by chance), exact; ``None`` for n above 4,096.
+        claims_tried: how many claims were held against this suspect; log2 of it is subtracted.
+        claim: SHA-256 of the claim's payload.
+        owner: the owner's raw public key.
+        dating: what the claim's timestamps are worth.
+        suspect: name of the suspect.
+        suspect_sha256: of the suspect's file, or ``None``.
+        suspect_external: of the files beside it that hold its weights, by name.
+        settled: what somebody had said of its inputs and outputs; paid for.
+        engine: what ran it.
+        best_way: the way of feeding and reading with the most evidence.
+        experts: log2 of each expert's wealth in that way.
+        ways_tried: number of ways that were tried.
+        answers: of each of them, which is what was weighed; for reports, and out of ``repr``, since
+            the owner alone knows to what they are answers.
+        weight: what these answers weigh, way by way; as little for others.
+    """
+
+    bits: float
+    required_bits: float
+    hits: int
+    start: int
+    n: int
+    classes: int
+    tail: Fraction | None
+    claims_tried: int
+    claim: str
+    owner: bytes
+    dating: Dating
+    suspect: str
+    suspect_sha256: str | None
+    suspect_external: Mapping[str, str]
+    settled: Settled
+    engine: str
+    best_way: str
+    experts: dict[str, float]
+    ways_tried: int
+    answers: Mapping[Way, Answers] = field(repr=False, compare=False)
+    weight: Weight = field(repr=False, compare=False)
+
+    @property
+    def verified(self) -> bool:
+        """Whether the evidence suffices."""
+        return self.bits >= self.required_bits
+
+    @property
+    def log10_tail(self) -> float:
+        """log10 of P(that many hits or more by chance)."""
+        return log10_binomial_tail(self.hits, self.n, self.classes)
+
+
+def verify(
+    suspect: str | Path | Callable[[NDArray[Any]], Any] | Suspect,
+    watermark: Watermark,
+    *,
+    min_bits: float | None = None,
+    roots: Roots = (),
+    device: Device = "auto",
+) -> Verdict:
+    """Measure how well a suspect knows the labels of a watermark.
+
+    Args:
+        suspect: path of an ONNX file, which is run in a process of its own;
+            ``"https://HOST/v2/models/NAME"``; a function of float32 [n, *task.shape] (channels
+            last, normalised) that returns scores [n, C], or class numbers or names [n]; or what
+            :func:`wmx.open_suspect` returned.
+        watermark: the claim and its triggers.
+        min_bits: asked for instead of the default: 128, or 64 with a trusted timestamp.
+        roots: certificates of the timestamp authorities that are trusted
+            (:func:`wmx.protocol.timestamp.load_roots`).
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"tensorrt"``.
+
+    Raises:
+        CannotRunError: the suspect cannot be read, loaded, fed or understood.
+        SuspectDiedError: the process that ran it crashed, or ran into a limit.
+        UsageError: ``min_bits`` is not positive.
+    """
+    with opened(suspect, device) as asked:
+        return judge(asked, watermark, min_bits=min_bits, roots=roots)
+
+
+def verify_any(
+    suspect: str | Path | Callable[[NDArray[Any]], Any] | Suspect,
+    watermarks: Sequence[Watermark],
+    *,
+    min_bits: float | None = None,
+    roots: Roots = (),
+    device: Device = "auto",
+) -> Verdict:
+    """Hold several claims against one suspect and return the verdict with the most evidence.
+
+    Raises:
+        CannotRunError: as :func:`verify`, or no claim fits the suspect.
+    """
+    with opened(suspect, device) as asked:
+        return best_match(asked, watermarks, min_bits=min_bits, roots=roots)[1]
+
+
+def best_match(
+    suspect: Suspect,
+    watermarks: Sequence[Watermark],
+    *,
+    min_bits: float | None = None,
+    roots: Roots = (),
+    disclosed: Callable[[Claim], int] = lambda _: 0,
+) -> tuple[Watermark, Verdict]:
+    """Return the claim with the most evidence, and its verdict.
+
+    Claims whose task the suspect cannot take are left out.  The N that are tried cost log2 N bits
+    each, whether it could be asked or failed.
+
+    Args:
+        suspect: what is asked.
+        watermarks: the claims and their triggers.
+        min_bits: asked for instead of the default.
+        roots: certificates of the timestamp authorities that are trusted.
+        disclosed: how many triggers of a claim, from the first on, do not count, since others know
+            them (:meth:`wmx.verification.ledger.Ledger.next_start`).
+
+    Raises:
+        CannotRunError: no claim fits the suspect, or it cannot be run.
+    """
+    fitting = [watermark for watermark in watermarks if _fits(suspect, watermark)]
+    if not fitting:
+        if len(watermarks) == 1:
+            suspect.feedings(watermarks[0].task)  # says why it does not fit
+        raise CannotRunError(
+            f"none of the {len(watermarks)} claims is for a model like {suspect.name}",
+            hint="compare its inputs with the claims' tasks: wmx info",
+        )
+    found: list[tuple[Watermark, Verdict]] = []
+    failures: list[CannotRunError] = []
+    for one in fitting:
+        try:
+            verdict = judge(
+                suspect,
+                one,
+                min_bits=min_bits,
+                roots=roots,
+                claims_tried=len(fitting),
+                start=disclosed(one.claim),
+            )
+        except CannotRunError as failure:  # a function says only so which inputs it takes
+            failures.append(failure)
+        else:
+            found.append((one, verdict))
+    if not found:
+        raise failures[0]
+    # a dated claim may verify with fewer bits than another has
+    return max(found, key=lambda pair: (pair[1].verified, pair[1].bits))
+
+
+def judge(
+    suspect: Suspect,
+    watermark: Watermark,
+    *,
+    min_bits: float | None = None,
+    roots: Roots = (),
+    claims_tried: int = 1,
+    start: int = 0,
+) -> Verdict:
+    """Measure an opened suspect by the triggers of a watermark; as :func:`verify`.
+
+    Args:
+        suspect: what is asked.
+        watermark: the claim and its triggers.
+        min_bits: asked for instead of the default.
+        roots: certificates of the timestamp authorities that are trusted.
+        claims_tried: how many claims are held against this suspect, this one included.
+        start: index of the first trigger that counts.  It costs nothing, other than a start that is
+            chosen for a suspect: how many were disclosed before hangs on nothing that it answers.
+
+    Raises:
+        CannotRunError: no trigger is left, too.
+    """
+    dating = date_claim(watermark.claim, roots)
+    window = watermark.window(start)
+    if not len(window):
+        raise CannotRunError(
+            f"every trigger of the claim {watermark.claim.digest} was disclosed, and says nothing "
+            "about models that were made since",
+            hint="--disclosed counts them, for a model that was surely made before; "
+            "mark the next model under a new claim",
+        )
+    return measure(
+        suspect,
+        window,
+        required=bits_to_ask(min_bits, trusted_timestamp=dating.is_trusted),
+        dating=dating,
+        claims_tried=claims_tried,
+    )
+
+
+def bits_to_ask(min_bits: float | None, *, trusted_timestamp: bool) -> float:
+    """Return what the decision asks for: ``min_bits``, or the default.
+
+    Raises:
+        UsageError: ``min_bits`` is not a positive number.
+    """
+    required = required_bits(trusted_timestamp) if min_bits is None else float(min_bits)
+    if not 0 < required < float("inf"):
+        raise UsageError(f"--min-bits is {min_bits}, expected a positive number")
+    return required
+
+
+def measure(
+    suspect: Suspect,
+    window: Window,
+    *,
+    required: float,
+    dating: Dating = UNDATED,
+    claims_tried: int = 1,
+    starts: int = 1,
+) -> Verdict:
+    """Measure an opened suspect by the triggers of a window.
+
+    Single rows, other batches, other scalings and shifts are asked one after the other, and only
+    where what was asked before does not suffice.  What was not asked counts as wealth 0, so the
+    bits are then a lower bound.
+
+    A file is asked many triggers at once.  An API is asked them in turn, since it counts them; and
+    so is a file about a window that somebody has chosen, since what he chose must not be what the
+    answers hang on.
+
+    Args:
+        suspect: what is asked.
+        window: the triggers and their labels.
+        required: bits that the decision asks for.
+        dating: what the claim's timestamps are worth.
+        claims_tried: how many claims are held against this suspect; log2 of it is subtracted.
+        starts: among how many windows this one was chosen; log2 of it is subtracted.
+    """
+    price = price_of(claims_tried, starts=starts, overrides=suspect.settled.price)
+
+    def enough(betting: Betting) -> bool:
+        return betting.bits - price >= required
+
+    asking: Asking | AskingInTurn
+    if suspect.queries_left is not None:
+        asking = AskingInTurn(suspect, window, enough)
+    elif starts > 1:
+        asking = AskingInTurn(suspect, window, lambda _: False)
+    else:
+        asking = Asking(suspect, window)
+    for ask in asking.rounds():
+        ask()
+        if enough(asking.betting):
+            break
+    weight = asking.betting.weight(price, asking.asked)
+    return Verdict(
+        bits=weight.bits,
+        required_bits=required,
+        hits=weight.hits,
+        start=window.start,
+        n=weight.n,
+        classes=weight.classes,
+        tail=weight.tail,
+        claims_tried=claims_tried,
+        claim=window.claim.digest,
+        owner=window.claim.owner,
+        dating=dating,
+        suspect=suspect.name,
+        suspect_sha256=suspect.sha256,
+        suspect_external=suspect.external,
+        settled=suspect.settled,
+        engine=suspect.engine,
+        best_way=weight.best.way.name,
+        experts=weight.best.experts,
+        ways_tried=asking.betting.tried,
+        answers=asking.betting.answers,
+        weight=weight,
+    )
+
+
+def _fits(suspect: Suspect, watermark: Watermark) -> bool:
+    try:
+        suspect.feedings(watermark.task)
+    except CannotRunError:
+        return False
+    return True
