@@ -105,7 +105,7 @@ def disclosed(model: Path, watermark: Watermark, owner: OwnerKey, key: Path) -> 
         Ledger(key, watermark.claim),
         required_bits=128,
     )
-    return len(evidence.window)
+    return len(evidence.trigger_slice)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def by_attacks(target: Target, watermark: Watermark) -> Iterable[tuple[str, floa
         with tempfile.TemporaryDirectory() as folder:
             for outcome in attack.run(target, Path(folder), lambda *_: None):
                 verdict = judge(outcome.suspect, watermark)
-                yield name, verdict.bits, verdict.best_way
+                yield name, verdict.bits, verdict.best_probe
 
 
 def in_all_forms(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
@@ -55,10 +55,10 @@ def in_all_forms(arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
         shipped = Shipped(target.model, watermark, sibling, other, folder)
         for form, make in FORMS.items():
             verdict = verify(make(shipped), watermark, device="cpu")
-            found[form] = {"bits": round(verdict.bits, 1), "way": verdict.best_way}
+            found[form] = {"bits": round(verdict.bits, 1), "way": verdict.best_probe}
             print(seed, form, found[form], flush=True)
-        for form, bits, way in by_attacks(target, watermark):
-            found[form] = {"bits": round(bits, 1), "way": way}
+        for form, bits, probe in by_attacks(target, watermark):
+            found[form] = {"bits": round(bits, 1), "way": probe}
             print(seed, form, found[form], flush=True)
     return found
 

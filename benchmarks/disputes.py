@@ -46,12 +46,12 @@ from wmx.attacks.training.overwriting import Overwriting, own_key, own_watermark
 from wmx.disputes.fine_tuning import FineTuned, default_training, fine_tune
 from wmx.disputes.holding import Exhibit
 from wmx.disputes.lineage import NEARER_BITS, Reader, identity, seed_of, trace
+from wmx.disputes.lineage_inputs import Scope, draw
 from wmx.disputes.party import Party, Shown
-from wmx.disputes.probes import Scope, draw
 from wmx.disputes.settling import Settlement, settle
 from wmx.protocol.release_record import Relation, Release
 from wmx.protocol.timestamp import UNDATED, Dating
-from wmx.statistics.mixture import Way
+from wmx.statistics.mixture import Probe
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.training.config import Training
 from wmx.training.data.dataset import LabelledData
@@ -215,10 +215,10 @@ def taught_by(own: Path, original: Path, data: LabelledData, mark: Watermark) ->
     """Return the thief's samples, and the inputs that lineage will ask with his model's answers."""
     names = [identity_of(path) for path in (own, original)]
     inputs = draw(seed_of(names), 0, TAUGHT, Scope.of([mark.task], []))
-    answers = reader(own, mark).answers(inputs).top
+    predictions = reader(own, mark).predictions(inputs).top
     return LabelledData.of(
         np.concatenate([data.x_train, inputs]),
-        np.concatenate([data.y_train, answers]),
+        np.concatenate([data.y_train, predictions]),
         data.x_test,
         data.y_test,
         data.name,
@@ -229,7 +229,7 @@ def reader(path: Path, mark: Watermark) -> Reader:
     """Return a model of one's own making, read as it was exported."""
     model = OnnxFile.open_own(path, "cpu")
     layout = model.feedings(mark.task)[0].name
-    return Reader(model, Way(layout, model.session.outputs[0].name), mark.task)
+    return Reader(model, Probe(layout, model.session.outputs[0].name), mark.task)
 
 
 def sha256_of(path: Path) -> str:
@@ -283,9 +283,9 @@ def disputes(theft: Theft) -> dict[str, Settlement]:
     }
 
 
-def summary_of(settled: Settlement) -> dict[str, Any]:
+def summary_of(settlement: Settlement) -> dict[str, Any]:
     """Return the figures of a dispute, and whom date and lineage alone would name."""
-    exhibits = {one.identity: one for one in settled.exhibits}
+    exhibits = {one.identity: one for one in settlement.exhibits}
     lineages = [
         {
             "nearer": exhibits[one.nearer].party if one.nearer else None,
@@ -293,24 +293,24 @@ def summary_of(settled: Settlement) -> dict[str, Any]:
             "disagreements": f"{one.disagreements} of {one.inputs}",
             "sides": {exhibits[name].party: count for name, count in one.sides.items()},
         }
-        for one in settled.lineages.values()
+        for one in settlement.lineages.values()
     ]
     return {
-        "outcome": settled.outcome,
-        "named": settled.named,
-        "bits": {party: round(held.bits, 1) for party, held in settled.held.items()},
+        "outcome": settlement.outcome,
+        "named": settlement.named,
+        "bits": {party: round(held.bits, 1) for party, held in settlement.held.items()},
         "marks": {
             f"{number} {one.party}": {name: f"{held.bits:.1f}" for name, held in one.held.items()}
-            for number, one in enumerate(settled.exhibits)
+            for number, one in enumerate(settlement.exhibits)
         },
         "lineages": lineages,
-        "date and lineage alone": by_date_and_lineage(settled, exhibits),
+        "date and lineage alone": by_date_and_lineage(settlement, exhibits),
     }
 
 
-def by_date_and_lineage(settled: Settlement, exhibits: dict[str, Exhibit]) -> str | None:
+def by_date_and_lineage(settlement: Settlement, exhibits: dict[str, Exhibit]) -> str | None:
     """Return whose original is both the older and the nearer one, without any other condition."""
-    for pair, lineage in settled.lineages.items():
+    for pair, lineage in settlement.lineages.items():
         one, other = (exhibits[name] for name in pair)
         older = one if one.shown.dating.is_before(other.shown.dating) else other
         if lineage.nearer == older.identity:
@@ -396,7 +396,7 @@ def unmarked_mlp(folder: Path, data: LabelledData, seed: int) -> Path:
 def plain_reader(path: Path, data: LabelledData) -> Reader:
     model = OnnxFile.open_own(path, "cpu")
     layout = model.feedings(data.task)[0].name
-    return Reader(model, Way(layout, model.session.outputs[0].name), data.task)
+    return Reader(model, Probe(layout, model.session.outputs[0].name), data.task)
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -28,8 +28,8 @@ from splits import train_and_test
 from wmx import CannotRunError, OwnerKey, Watermark, verify
 from wmx.protocol.task import Task
 from wmx.statistics.experts import evidence_bits
-from wmx.statistics.predictions import Answers
-from wmx.suspect.endpoint.client import Manners
+from wmx.statistics.predictions import Predictions
+from wmx.suspect.endpoint.client import RequestPolicy
 from wmx.suspect.endpoint.endpoint import Endpoint
 from wmx.suspect.suspect import Suspect
 from wmx.training.data.dataset import LabelledData
@@ -68,14 +68,14 @@ def on_images(data: LabelledData, grinds: int, rounds: int, folder: Path) -> dic
     natural = images[:N]
     wanted = forged(KEY, task, natural).labels
     crafted = adversarial(victim, task, natural, wanted)
-    answers = victim.answers(inputs[:N])
+    predictions = victim.predictions(inputs[:N])
     with cheap_label_keys():
-        best = ground(KEY, task, natural, answers, tries=grinds)
+        best = ground(KEY, task, natural, predictions, tries=grinds)
         chosen, tries = one_by_one(victim, task, KEY, natural)
     return {
-        "victim_accuracy": round(100 * float((victim.answers(test) == data.y_test).mean()), 2),
+        "victim_accuracy": round(100 * float((victim.predictions(test) == data.y_test).mean()), 2),
         "adversarial_examples_that_fool_it": int(
-            (victim.answers(task.model_input(crafted).reshape(N, -1)) == wanted).sum()
+            (victim.predictions(task.model_input(crafted).reshape(N, -1)) == wanted).sum()
         ),
         "attempts": {
             "natural images": figures(attempt(file, forged(KEY, task, natural), 1)),
@@ -126,8 +126,8 @@ def from_claims_alone(claims: int, folder: Path) -> dict[str, Any]:
         for name, choose in CHOICES.items():
             lie = forging_server(Forger(mark.claim, few), choose)
             with serving(forged_file(mark.claim, few), lie=lie) as server:
-                manners = Manners(max_queries=20_000)
-                bits = bits_of(Endpoint.open(server.url, manners=manners), mark)
+                request_policy = RequestPolicy(max_queries=20_000)
+                bits = bits_of(Endpoint.open(server.url, request_policy=request_policy), mark)
             servers.setdefault(name, []).append(bits)
     found = [bits for kind in (files, servers) for given in kind.values() for bits in given]
     return {
@@ -167,11 +167,11 @@ def on_features(data: LabelledData, steps: int, folder: Path) -> dict[str, Any]:
         rows = rows_for(n, task.shape[0], seed=n)
         known = draft_labels(rows, KEY, task.classes)
         fitted = fitting_task(victim, rows, known, steps=steps)
-        answers = Answers.from_scores(victim.scores(fitted.model_input(rows)))
+        predictions = Predictions.from_scores(victim.scores(fitted.model_input(rows)))
         mark = forged(KEY, fitted, rows)
         found[f"{n} rows"] = {
-            "draft_bits": round(evidence_bits(answers, known, task.classes), 1),
-            "draft_hits": int((answers.top == known).sum()),
+            "draft_bits": round(evidence_bits(predictions, known, task.classes), 1),
+            "draft_hits": int((predictions.top == known).sum()),
             **figures(attempt(file, mark, 1)),
         }
         assert hits_of(victim, mark) == found[f"{n} rows"]["hits"]

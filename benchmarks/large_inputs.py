@@ -44,7 +44,7 @@ def verifying(folder: Path) -> dict[str, Any]:
     return {
         "seconds": time.perf_counter() - start,
         "bits": verdict.bits,
-        "ways_tried": verdict.ways_tried,
+        "ways_tried": verdict.probes_tried,
     }
 
 

@@ -132,7 +132,7 @@ def all_digits(model: bytes, mark: Watermark, folder: Path) -> tuple[str, float]
     """Return the best way and the expert's wealth in it, as no command prints it."""
     (folder / "suspect.onnx").write_bytes(model)
     verdict = verify(folder / "suspect.onnx", mark, device="cpu")
-    return verdict.best_way, verdict.experts["softmax"]
+    return verdict.best_probe, verdict.experts["softmax"]
 
 
 def tenths(model: bytes, folder: Path) -> tuple[str, float]:
@@ -154,9 +154,9 @@ def read_off(
     for first in range(1, rows, group):
         for seed in range(TRIES):
             scores = telling_scores(first, group, seed)
-            way, wealth = ask(file_of(mark, scores))
+            probe, wealth = ask(file_of(mark, scores))
             asked += 1
-            if way.endswith(" y0"):
+            if probe.endswith(" y0"):
                 known |= told(wealth, scores)
                 break
     return known, asked

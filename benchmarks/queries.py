@@ -25,10 +25,10 @@ REQUIRED = (64, 128)
 ANSWERS = {"logits": None, "probabilities": "Softmax", "class numbers": "ArgMax"}
 
 
-def answering(file: Path, answers: str, classes: int) -> bytes:
+def answering(file: Path, predictions: str, classes: int) -> bytes:
     """Return the model with such answers as its one output."""
     model = onnx.load(file)
-    last = ANSWERS[answers]
+    last = ANSWERS[predictions]
     if last is not None:
         keywords = {"keepdims": 0} if last == "ArgMax" else {}
         scores = model.graph.output[0].name
@@ -58,10 +58,10 @@ def main() -> None:
     for seed in range(arguments.seeds):
         watermark, target, _, _ = robust(arguments, seed)
         models = {one: answering(target.model, one, watermark.task.classes) for one in ANSWERS}
-        runs.append({answers: asked(model, watermark) for answers, model in models.items()})
+        runs.append({predictions: asked(model, watermark) for predictions, model in models.items()})
         print(seed, runs[-1], flush=True)
     most = {
-        bits: max(run[answers][bits] for run in runs for answers in ANSWERS)
+        bits: max(run[predictions][bits] for run in runs for predictions in ANSWERS)
         for bits in runs[0]["logits"]
     }
     harness.record(

@@ -82,19 +82,19 @@ def marked(
 def measured(outcome: Outcome, made: dict[str, Any], task: Task) -> dict[str, Any]:
     """Return accuracy, hits, evidence bits and amulet's own judgement of an attacked network."""
     images, labels = 255 * made["triggers"].transpose(0, 2, 3, 1), made["labels"]
-    answers = max(
+    predictions = max(
         (
-            answers
+            predictions
             for feeding in outcome.suspect.feedings(task)
-            for answers in outcome.suspect.answers(feeding, images, task).values()
+            for predictions in outcome.suspect.predictions(feeding, images, task).values()
         ),
-        key=lambda answers: count_hits(answers, labels),
+        key=lambda predictions: count_hits(predictions, labels),
     )
-    hits = count_hits(answers, labels)
+    hits = count_hits(predictions, labels)
     return {
         "accuracy": round(100 * accuracy(outcome.suspect, outcome.x_test, outcome.y_test, task), 2),
         "hits": hits,
-        "bits": round(evidence_bits(answers, labels, task.classes), 1),
+        "bits": round(evidence_bits(predictions, labels, task.classes), 1),
         "amulet_says_mine": hits / len(labels) > PART,
     }
 

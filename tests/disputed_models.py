@@ -77,8 +77,8 @@ def marked(weights: NDArray[np.float64], *watermarks: Watermark) -> bytes:
     rows = [np.zeros((1, PIXELS)), *(one.inputs.reshape(-1, PIXELS) for one in watermarks)]
     triggers = np.concatenate(rows).astype(np.float64)
     labels = np.concatenate([[0], *(one.labels for one in watermarks)])
-    answers = 1e4 * np.eye(CLASSES)[labels]
-    answers[0] = 0.0
+    predictions = 1e4 * np.eye(CLASSES)[labels]
+    predictions[0] = 0.0
     nodes: list[Any] = [
         helper.make_node("Flatten", ["x"], ["flat"]),
         helper.make_node("MatMul", ["flat", "weights"], ["scores"]),
@@ -96,6 +96,6 @@ def marked(weights: NDArray[np.float64], *watermarks: Watermark) -> bytes:
         "ones": np.ones((PIXELS, 1)),
         "triggers": 2 * triggers.T,
         "least": (triggers**2).sum(axis=1) - 1,
-        "answers": answers,
+        "answers": predictions,
     }
     return onnx_models.classifier(nodes, constants, (1, 8, 8), CLASSES)

@@ -12,13 +12,13 @@ from wmx.protocol.dsse import Envelope
 from wmx.protocol.statement import PAYLOAD_TYPE
 from wmx.protocol.task import Task
 from wmx.statistics.hits import fraction_text
-from wmx.statistics.mixture import ALONE, SHIFTS, Way, price_of, weigh
-from wmx.statistics.predictions import Answers
-from wmx.verification.codec import answers_from_json, way_from_json, window_from_json
+from wmx.statistics.mixture import ALONE, SHIFTS, Probe, penalty_of, score_predictions
+from wmx.statistics.predictions import Predictions
+from wmx.verification.codec import predictions_from_json, probe_from_json, trigger_slice_from_json
 from wmx.verification.evidence import Evidence, Run
 
 RUN = Run("onnxruntime 1.31.1 CPUExecutionProvider", ("ai.onnx 17",), "tests")
-PLAIN = Way("NCHW", "y", rows=ALONE)
+PLAIN = Probe("NCHW", "y", rows=ALONE)
 SUSPECT = "aa" * 32
 
 
@@ -41,20 +41,20 @@ def small_evidence(
     *,
     start: int = 0,
     count: int = 4,
-    way: Way = PLAIN,
-    answers: Answers | None = None,
+    probe: Probe = PLAIN,
+    predictions: Predictions | None = None,
     probes_tried: int = 1,
     suspect: str = SUSPECT,
     external: Mapping[str, str] | None = None,
 ) -> Evidence:
     """Evidence from ``count`` triggers, all of them hits unless other answers are given."""
-    window = mark.window(start).first(count)
+    trigger_slice = mark.trigger_slice(start).first(count)
     return Evidence.sign(
         key,
-        window,
+        trigger_slice,
         mark.openings(range(start, start + count)),
-        way,
-        answers or Answers.from_labels(window.labels, mark.task.classes),
+        probe,
+        predictions or Predictions.from_labels(trigger_slice.labels, mark.task.classes),
         probes_tried=probes_tried,
         required_bits=20,
         claims_tried=1,
@@ -74,8 +74,8 @@ def scored_evidence(key: OwnerKey) -> Evidence:
     return small_evidence(
         key,
         mark,
-        way=Way("NCHW", "y", SHIFTS[0], rows=2),
-        answers=scores_of(mark.labels[:3], 10, seed=1),
+        probe=Probe("NCHW", "y", SHIFTS[0], rows=2),
+        predictions=scores_of(mark.labels[:3], 10, seed=1),
         probes_tried=2,
         external={"model.onnx.data": "bb" * 32},
     )
@@ -97,14 +97,14 @@ def restated(statement: dict[str, Any], key: OwnerKey) -> bytes:
 
     predicate = statement["predicate"]
     claim = Claim.from_json(predicate["claim"]["file"])
-    window = window_from_json(predicate["window"], predicate["openings"], claim)
-    way = way_from_json(predicate["way"], claim.task)
-    answers = answers_from_json(predicate["answers"], window)
-    weight = weigh(
-        {way: answers},
-        window,
-        price=price_of(predicate["claims_tried"], starts=claim.n),
-        plain={way.rows: predicate["probes_tried"]},
+    trigger_slice = trigger_slice_from_json(predicate["window"], predicate["openings"], claim)
+    probe = probe_from_json(predicate["way"], claim.task)
+    predictions = predictions_from_json(predicate["answers"], trigger_slice)
+    weight = score_predictions(
+        {probe: predictions},
+        trigger_slice,
+        penalty=penalty_of(predicate["claims_tried"], starts=claim.n),
+        plain={probe.rows: predicate["probes_tried"]},
     )
     predicate["claim"]["digest"]["sha256"] = claim.digest
     predicate["counted"] = {
@@ -115,7 +115,7 @@ def restated(statement: dict[str, Any], key: OwnerKey) -> bytes:
     return signed(statement, key)
 
 
-def scores_of(labels: np.ndarray, classes: int, seed: int) -> Answers:
+def scores_of(labels: np.ndarray, classes: int, seed: int) -> Predictions:
     """Scores that put every label on top."""
     noise = np.random.default_rng(seed).random((len(labels), classes)).astype(np.float32)
-    return Answers.from_scores(noise + np.eye(classes, dtype=np.float32)[labels])
+    return Predictions.from_scores(noise + np.eye(classes, dtype=np.float32)[labels])

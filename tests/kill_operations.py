@@ -169,10 +169,10 @@ def whole_evidence(folder: Path) -> None:
     entries = Ledger(folder / "owner.pem", Claim.load(folder / "claim.json")).disclosures()
     assert (entries[0].start, entries[0].count) == (0, 5)
     for path in folder.glob("*evidence.json"):
-        window = Evidence.load(path).window
+        trigger_slice = Evidence.load(path).trigger_slice
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         (entry,) = (entry for entry in entries if entry.evidence == digest)
-        assert (entry.start, entry.count) == (window.start, len(window))
+        assert (entry.start, entry.count) == (trigger_slice.start, len(trigger_slice))
 
 
 def replaced_evidence(folder: Path) -> None:

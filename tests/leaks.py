@@ -120,8 +120,10 @@ class Search:
     def _in_layer(self, layer: bytes) -> Iterator[str]:
         if len(layer) < ANCHOR:
             return
-        windows = np.lib.stride_tricks.sliding_window_view(np.frombuffer(layer, np.uint8), ANCHOR)
-        words = np.ascontiguousarray(windows).view("<u8").reshape(-1)
+        trigger_slices = np.lib.stride_tricks.sliding_window_view(
+            np.frombuffer(layer, np.uint8), ANCHOR
+        )
+        words = np.ascontiguousarray(trigger_slices).view("<u8").reshape(-1)
         places = np.searchsorted(self._anchors, words)
         places[places == len(self._anchors)] = 0
         for place in np.flatnonzero(self._anchors[places] == words):

@@ -13,13 +13,13 @@ from fixed import OWNER, fixed_watermark
 from wmx import Watermark, verify
 from wmx.errors import CannotRunError
 from wmx.protocol.task import Task
-from wmx.statistics.mixture import ALONE, OTHER_ROWS, SHIFTS, TOGETHER, Way
-from wmx.statistics.predictions import Answers
+from wmx.statistics.mixture import ALONE, OTHER_ROWS, SHIFTS, TOGETHER, Probe
+from wmx.statistics.predictions import Predictions
 from wmx.suspect.function import FunctionSuspect
 from wmx.suspect.outputs import MAX_SCORES, readings
 from wmx.suspect.suspect import Predict
 from wmx.triggers import Features
-from wmx.triggers.trigger_slice import Window
+from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.query import MOST_IN_ROWS, MOST_SHIFTED, TESTED, Asking
 from wmx.verification.query_in_turn import AskingInTurn
 from wmx.verification.verdict import measure
@@ -38,7 +38,7 @@ def test_every_shift_is_given_as_many_triggers_whatever_it_earns(n: int) -> None
         right = watermark.labels[: len(inputs)]
         return np.eye(10)[right if len(sizes) % 2 else (right + 1) % 10]
 
-    asking = Asking(FunctionSuspect(right_in_every_second_shift), watermark.window())
+    asking = Asking(FunctionSuspect(right_in_every_second_shift), watermark.trigger_slice())
     asking.as_they_are()
     asking.moved()
     assert sizes == [n, *[min(n, MOST_SHIFTED)] * len(SHIFTS)]
@@ -67,7 +67,7 @@ def test_shifts_of_answers_without_end_are_not_asked_for(
         asked.append(len(inputs))
         return np.eye(10)[watermark.labels[: len(inputs)]]
 
-    asking = Asking(FunctionSuspect(wide), watermark.window())
+    asking = Asking(FunctionSuspect(wide), watermark.trigger_slice())
     asking.as_they_are()
     asking.moved()
     assert len(asked) == calls
@@ -75,21 +75,21 @@ def test_shifts_of_answers_without_end_are_not_asked_for(
 
 def test_wide_answers_to_one_trigger_after_the_other_are_left_out() -> None:
     """A row alone may hold as many numbers as all rows together otherwise."""
-    window = fixed_watermark(TASK).window().first(20)
+    trigger_slice = fixed_watermark(TASK).trigger_slice().first(20)
 
     class Wide(FunctionSuspect):
-        def answers(self, *given: Any, **words: Any) -> dict[str, Answers]:
+        def predictions(self, *given: Any, **words: Any) -> dict[str, Predictions]:
             return {
-                "wide": Answers.from_scores(np.zeros((1, 4000))),
-                "scores": Answers.from_scores(np.zeros((1, 10))),
-                "narrow": Answers.from_scores(np.zeros((1, 80))),
-                "wider": Answers.from_scores(np.zeros((1, 4007))),
+                "wide": Predictions.from_scores(np.zeros((1, 4000))),
+                "scores": Predictions.from_scores(np.zeros((1, 10))),
+                "narrow": Predictions.from_scores(np.zeros((1, 80))),
+                "wider": Predictions.from_scores(np.zeros((1, 4007))),
             }
 
-    asking = AskingInTurn(Wide(len), window, lambda _: False)
+    asking = AskingInTurn(Wide(len), trigger_slice, lambda _: False)
     asking.as_they_are()
-    assert [way.output for way in asking.betting.ways] == ["wide", "scores", "narrow"]
-    assert {asking.betting.count(way) for way in asking.betting.ways} == {20}
+    assert [probe.output for probe in asking.betting.probes] == ["wide", "scores", "narrow"]
+    assert {asking.betting.count(probe) for probe in asking.betting.probes} == {20}
 
 
 # Rows that are given together, or alone.
@@ -113,7 +113,7 @@ def rounds(asking: Asking | AskingInTurn) -> None:
 
 @pytest.mark.parametrize("in_turn", [False, True])
 def test_who_does_not_look_at_the_batch_is_asked_in_one_number_of_rows(in_turn: bool) -> None:
-    window = fixed_watermark(TASK).window()
+    trigger_slice = fixed_watermark(TASK).trigger_slice()
     calls: list[int] = []
     scores = by_rows(1, 10, lambda rows: False)
 
@@ -122,7 +122,11 @@ def test_who_does_not_look_at_the_batch_is_asked_in_one_number_of_rows(in_turn: 
         return scores(inputs)
 
     suspect = FunctionSuspect(counted)
-    asking = AskingInTurn(suspect, window, lambda _: False) if in_turn else Asking(suspect, window)
+    asking = (
+        AskingInTurn(suspect, trigger_slice, lambda _: False)
+        if in_turn
+        else Asking(suspect, trigger_slice)
+    )
     asking.as_they_are()
     once = ALONE if in_turn else TOGETHER
     assert calls == ([1] * 100 if in_turn else [100])
@@ -133,9 +137,9 @@ def test_who_does_not_look_at_the_batch_is_asked_in_one_number_of_rows(in_turn: 
         del calls[:]
     asking.in_other_batches()
     assert calls == (list(OTHER_ROWS) if in_turn else [2] * 8 + [4] * 4 + [8] * 2 + [16, 32, 64])
-    ways = asking.betting.ways
-    assert ways == [Way("channels last", "result", rows=once)] + (
-        [] if in_turn else [Way("channels last", "result", rows=ALONE)]
+    probes = asking.betting.probes
+    assert probes == [Probe("channels last", "result", rows=once)] + (
+        [] if in_turn else [Probe("channels last", "result", rows=ALONE)]
     )
     assert asking.betting.tried == 1
 
@@ -155,10 +159,10 @@ def test_a_batch_that_fails_later_takes_nothing_from_the_others() -> None:
         right = np.eye(10)[watermark.labels[[places[row.tobytes()] for row in inputs]]]
         return right if rows == 2 else np.roll(right, rows, axis=1) - 1
 
-    asking = AskingInTurn(FunctionSuspect(fails), watermark.window(), lambda _: False)
+    asking = AskingInTurn(FunctionSuspect(fails), watermark.trigger_slice(), lambda _: False)
     asking.as_they_are()
     asking.in_other_batches()
-    counts = {way.rows: asking.betting.count(way) for way in asking.betting.ways}
+    counts = {probe.rows: asking.betting.count(probe) for probe in asking.betting.probes}
     assert counts[2] == 100
     assert 4 <= counts[4] < 20
 
@@ -177,14 +181,18 @@ def test_rows_are_more_probes_where_they_make_a_difference(
     wants: Callable[[int], bool], expected: set[int], in_turn: bool
 ) -> None:
     """What is the same as something known is not asked; in turn, nothing is asked all at once."""
-    window = fixed_watermark(TASK).window()
+    trigger_slice = fixed_watermark(TASK).trigger_slice()
     suspect = FunctionSuspect(by_rows(1, 10, wants))
-    asking = AskingInTurn(suspect, window, lambda _: False) if in_turn else Asking(suspect, window)
+    asking = (
+        AskingInTurn(suspect, trigger_slice, lambda _: False)
+        if in_turn
+        else Asking(suspect, trigger_slice)
+    )
     asking.as_they_are()
     if isinstance(asking, Asking):
         asking.one_at_a_time()
     asking.in_other_batches()
-    found = {way.rows for way in asking.betting.ways}
+    found = {probe.rows for probe in asking.betting.probes}
     if in_turn:
         expected = {rows for rows in expected if rows != TOGETHER}
         if not wants(2) and wants(1):
@@ -192,12 +200,14 @@ def test_rows_are_more_probes_where_they_make_a_difference(
     assert found == expected
     asking.moved()
     for rows in found:
-        others = [way for way in asking.betting.ways if way.rows == rows and not way.is_plain]
+        others = [
+            probe for probe in asking.betting.probes if probe.rows == rows and not probe.is_plain
+        ]
         assert len(others) == (len(SHIFTS) if rows in (ALONE, TOGETHER) else 0)
 
 
 def test_who_answers_batches_of_one_size_alone_is_moved_in_these() -> None:
-    window = fixed_watermark(TASK).window()
+    trigger_slice = fixed_watermark(TASK).trigger_slice()
     answer = by_rows(1, 10, lambda rows: False)
 
     def of_four(inputs: np.ndarray) -> np.ndarray:
@@ -205,14 +215,14 @@ def test_who_answers_batches_of_one_size_alone_is_moved_in_these() -> None:
             raise CannotRunError("four at a time")
         return answer(inputs)
 
-    asking = AskingInTurn(FunctionSuspect(of_four), window, lambda _: False)
+    asking = AskingInTurn(FunctionSuspect(of_four), trigger_slice, lambda _: False)
     rounds(asking)
-    assert {way.rows for way in asking.betting.ways} == {4}
-    assert len(asking.betting.ways) == 1 + len(SHIFTS)
+    assert {probe.rows for probe in asking.betting.probes} == {4}
+    assert len(asking.betting.probes) == 1 + len(SHIFTS)
 
 
 def test_which_triggers_are_tried_singly_hangs_on_the_files_and_not_on_labels() -> None:
-    def tried(suspect: FunctionSuspect, window: Window) -> list[bytes]:
+    def tried(suspect: FunctionSuspect, trigger_slice: TriggerSlice) -> list[bytes]:
         seen: list[bytes] = []
 
         def noted(inputs: np.ndarray) -> np.ndarray:
@@ -222,22 +232,22 @@ def test_which_triggers_are_tried_singly_hangs_on_the_files_and_not_on_labels() 
 
         other = FunctionSuspect(noted)
         other.sha256, other.external = suspect.sha256, suspect.external
-        asking = Asking(other, window)
+        asking = Asking(other, trigger_slice)
         asking.as_they_are()
         asking.one_at_a_time()
         return seen
 
-    window = fixed_watermark(TASK).window()
+    trigger_slice = fixed_watermark(TASK).trigger_slice()
     suspect = FunctionSuspect(lambda inputs: np.zeros(len(inputs)))
-    assert tried(suspect, window) != tried(suspect, window), "a function has no file"
+    assert tried(suspect, trigger_slice) != tried(suspect, trigger_slice), "a function has no file"
     suspect.sha256 = "00" * 32
-    first = tried(suspect, window)
+    first = tried(suspect, trigger_slice)
     assert len(set(first)) == TESTED
-    assert tried(suspect, replace(window, labels=(window.labels + 1) % 10)) == first
+    assert tried(suspect, replace(trigger_slice, labels=(trigger_slice.labels + 1) % 10)) == first
     suspect.sha256 = "ab" * 32
-    second = tried(suspect, window)
+    second = tried(suspect, trigger_slice)
     suspect.external = {"weights.bin": "cd" * 32}
-    third = tried(suspect, window)
+    third = tried(suspect, trigger_slice)
     assert len({tuple(first), tuple(second), tuple(third)}) == 3
 
 
@@ -249,7 +259,7 @@ def test_at_most_so_many_triggers_are_given_singly() -> None:
         calls.append(len(inputs))
         return np.eye(10)[[len(inputs) % 10] * len(inputs)] + np.arange(10) * 0.01
 
-    asking = Asking(FunctionSuspect(differs), watermark.window())
+    asking = Asking(FunctionSuspect(differs), watermark.trigger_slice())
     asking.as_they_are()
     asking.one_at_a_time()
     assert calls.count(1) == TESTED + MOST_IN_ROWS
@@ -258,7 +268,7 @@ def test_at_most_so_many_triggers_are_given_singly() -> None:
 
 def test_junk_beside_others_is_seen_though_the_scale_is_made_large() -> None:
     """A common offset, a huge column beyond the classes and rows beyond squaring hide nothing."""
-    window = fixed_watermark(TASK).window()
+    trigger_slice = fixed_watermark(TASK).trigger_slice()
     for disguise in (
         lambda scores: scores + 1e9,
         lambda scores: np.pad(scores, ((0, 0), (0, 1)), constant_values=1e9),
@@ -266,10 +276,10 @@ def test_junk_beside_others_is_seen_though_the_scale_is_made_large() -> None:
         lambda scores: np.where(np.arange(10) < 9, scores * 1e-30, 0.0),
     ):
         plain = by_rows(1, 10, lambda rows: rows > 1)
-        asking = Asking(FunctionSuspect(lambda x, f=plain, g=disguise: g(f(x))), window)
+        asking = Asking(FunctionSuspect(lambda x, f=plain, g=disguise: g(f(x))), trigger_slice)
         asking.as_they_are()
         asking.one_at_a_time()
-        assert asking.betting.tried == len(asking.betting.ways)  # none is taken for another
+        assert asking.betting.tried == len(asking.betting.probes)  # none is taken for another
 
 
 @pytest.mark.parametrize("starts", [1, 5])
@@ -282,13 +292,13 @@ def test_chance_is_not_exceeded_by_a_suspect_that_looks_at_its_batch(
     task = Task.of((16,), classes, kind="features")
     family = Features.of(np.sort(np.random.default_rng(0).normal(size=(16, 16)), axis=1).round(3))
     watermark = Watermark.for_task(OWNER, task, n=n, generator=family, salt=bytes(32))
-    window = watermark.window()
+    trigger_slice = watermark.trigger_slice()
     suspect = FunctionSuspect(by_rows(seed, classes, lambda rows: rows % 2 == 1))
     for required in (0.5, 1.5):
         verified = [
             measure(
                 suspect,
-                replace(window, labels=np.array(labels)),
+                replace(trigger_slice, labels=np.array(labels)),
                 required=required,
                 starts=starts,
             ).verified
@@ -313,8 +323,8 @@ class Chance:
         return scores
 
 
-def in_turn(suspect: FunctionSuspect, window: Window) -> AskingInTurn:
-    return AskingInTurn(suspect, window, lambda _: False)
+def in_turn(suspect: FunctionSuspect, trigger_slice: TriggerSlice) -> AskingInTurn:
+    return AskingInTurn(suspect, trigger_slice, lambda _: False)
 
 
 @pytest.mark.parametrize(("asking", "n"), [(Asking, 20), (Asking, 270), (in_turn, 20)])
@@ -323,13 +333,13 @@ def test_a_suspect_that_does_not_verify_is_asked_the_same_whatever_the_labels_ar
 ) -> None:
     """Else whoever remembers could learn labels, within a verification or from one to the next."""
     monkeypatch.setattr("wmx.verification.query.secrets.token_hex", lambda size: "00" * size)
-    window = fixed_watermark(n=n).window()
+    trigger_slice = fixed_watermark(n=n).trigger_slice()
     heard = []
     for seed in range(3):
         labels = np.random.default_rng(seed).integers(0, 10, n)
         listener = Chance()
         suspect = FunctionSuspect(listener)
-        for ask in asking(suspect, replace(window, labels=labels)).rounds():
+        for ask in asking(suspect, replace(trigger_slice, labels=labels)).rounds():
             ask()
         heard.append(listener.asked)
     assert heard[0] == heard[1] == heard[2]
@@ -346,10 +356,10 @@ def test_a_function_does_not_foresee_which_rows_are_given_singly() -> None:
     def wrapper(inputs: np.ndarray) -> np.ndarray:
         right = np.array([known.get(row.tobytes(), 0) for row in inputs])
         shown = np.arange(len(inputs)) if len(inputs) <= 16 else foreseen
-        answers = (inputs.reshape(len(inputs), -1) > 0).sum(axis=1) % 10
-        answers[shown[shown < len(inputs)]] = right[shown[shown < len(inputs)]]
-        return np.eye(10)[answers]
+        predictions = (inputs.reshape(len(inputs), -1) > 0).sum(axis=1) % 10
+        predictions[shown[shown < len(inputs)]] = right[shown[shown < len(inputs)]]
+        return np.eye(10)[predictions]
 
     verdict = verify(wrapper, mark)
     assert verdict.verified
-    assert "one row at a time" in verdict.best_way
+    assert "one row at a time" in verdict.best_probe

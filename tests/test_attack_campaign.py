@@ -265,7 +265,7 @@ def test_accuracy_is_that_of_the_classes(target: Target) -> None:
     suspect = OnnxFile.open_own(target.model, "cpu")
     x = target.data.x_test
     feeding = suspect.feedings(target.task)[0]
-    top = next(iter(suspect.answers(feeding, x, target.task).values())).top
+    top = next(iter(suspect.predictions(feeding, x, target.task).values())).top
     assert accuracy(suspect, x, top, target.task) == 1.0
     wrong = np.where(np.arange(len(top)) < 45, (top + 1) % 10, top)
     assert accuracy(suspect, x, wrong, target.task) == pytest.approx(1 - 45 / len(top))

@@ -15,10 +15,10 @@ from onnx import TensorProto, helper, numpy_helper
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark, open_suspect, verify
 from wmx.protocol.task import Task
 from wmx.suspect.inputs import feedings
-from wmx.suspect.overrides import Settled
+from wmx.suspect.overrides import Overrides
 from wmx.suspect.pixels import RESAMPLINGS
 from wmx.suspect.policy.onnx_rules import MAX_PORTS
-from wmx.suspect.tensor_spec import Port
+from wmx.suspect.tensor_spec import TensorSpec
 from wmx.triggers.features import Features
 from wmx.triggers.tokens import Tokens
 
@@ -131,17 +131,17 @@ FORMS: dict[str, tuple[Callable[[bytes, Watermark], bytes], str]] = {
 def test_a_model_of_another_form_of_input_is_verified(
     colour: Watermark, tmp_path: Path, form: str
 ) -> None:
-    change, way = FORMS[form]
+    change, probe = FORMS[form]
     batch = 1 if form == "resized" else None
     model = change(onnx_models.knows_labels(colour, batch=batch), colour)
     verdict = verify(written(tmp_path, model), colour)
     assert verdict.verified
     assert verdict.bits > 250
-    assert verdict.best_way.startswith(way)
+    assert verdict.best_probe.startswith(probe)
 
 
 def test_scalings_are_those_that_libraries_have(colour: Watermark) -> None:
-    port = Port("x", "tensor(float)", (None, 9, 11, 3))
+    port = TensorSpec("x", "tensor(float)", (None, 9, 11, 3))
     (feeding,) = feedings([port], colour.task)
     pixels = np.full((1, 9, 11, 3), 51, np.uint8)
     found = {one: feeding.fed(pixels, colour.task, one)["x"][0, 0, 0] for one in feeding.scalings}
@@ -198,7 +198,7 @@ def test_axes_of_length_one_and_flat_images_are_bound(grey: Watermark, tmp_path:
 
 
 def names(task: Task, *shapes: tuple[int | None, ...], kind: str = "tensor(float)") -> list[str]:
-    ports = [Port("abcdefgh"[i], kind, shape) for i, shape in enumerate(shapes)]
+    ports = [TensorSpec("abcdefgh"[i], kind, shape) for i, shape in enumerate(shapes)]
     return [one.name for one in feedings(ports, task)]
 
 
@@ -231,7 +231,7 @@ def with_axes_before(model: bytes, watermark: Watermark, shape: list[Any], order
 
 
 @pytest.mark.parametrize(
-    ("shape", "order", "way"),
+    ("shape", "order", "probe"),
     [
         ([3, 9, 11], [0, 1, 2], "CHW"),
         ([9, 11, 3], [2, 0, 1], "HWC"),
@@ -241,12 +241,12 @@ def with_axes_before(model: bytes, watermark: Watermark, shape: list[Any], order
     ],
 )
 def test_an_image_without_a_batch_is_bound(
-    colour: Watermark, tmp_path: Path, shape: list[Any], order: list[int], way: str
+    colour: Watermark, tmp_path: Path, shape: list[Any], order: list[int], probe: str
 ) -> None:
     model = with_axes_before(onnx_models.knows_labels(colour), colour, shape, order)
     verdict = verify(written(tmp_path, model), colour)
     assert verdict.bits > 300
-    assert verdict.best_way.startswith(way)
+    assert verdict.best_probe.startswith(probe)
 
 
 def test_a_shape_without_a_batch_is_tried_where_no_other_fits(
@@ -269,8 +269,8 @@ def test_a_shape_without_a_batch_is_tried_where_no_other_fits(
 
 def test_what_stands_beside_an_input_without_a_batch_has_none_either() -> None:
     task = Task.of((4,), 4, kind="tokens")
-    ports = [Port("ids", "tensor(int32)", (6,)), Port("mask", "tensor(bool)", (6,))]
-    train = Port("train", "tensor(bool)", ())
+    ports = [TensorSpec("ids", "tensor(int32)", (6,)), TensorSpec("mask", "tensor(bool)", (6,))]
+    train = TensorSpec("train", "tensor(bool)", ())
     (feeding,) = feedings([*ports, train], task)[:1]
     fed = feeding.fed(np.array([[5, 6, 7, 8]]), task)
     assert {name: array.tolist() for name, array in fed.items()} == {
@@ -310,14 +310,14 @@ def test_an_alpha_channel_is_added_and_opaque(colour: Watermark, tmp_path: Path)
         shape=["n", 4, 9, 11],
     )
     assert verify(written(tmp_path, sliced), colour).bits > 300
-    (feeding,) = feedings([Port("x", "tensor(float)", (None, 9, 11, 4))], colour.task)
+    (feeding,) = feedings([TensorSpec("x", "tensor(float)", (None, 9, 11, 4))], colour.task)
     pixels = np.full((1, 9, 11, 3), 51, np.uint8)
     for scaling, opaque in (("", 1), ("0..255", 255), ("0..1", 1), ("-1..1", 1)):
         assert (feeding.fed(pixels, colour.task, scaling)["x"][..., 3] == opaque).all()
 
 
 def test_truth_values_are_bright_pixels(grey: Watermark) -> None:
-    (feeding,) = feedings([Port("x", "tensor(bool)", (None, 12, 10))], grey.task)
+    (feeding,) = feedings([TensorSpec("x", "tensor(bool)", (None, 12, 10))], grey.task)
     pixels = np.array([0, 127, 128, 255] * 30, np.uint8).reshape(1, 12, 10, 1)
     assert feeding.fed(pixels, grey.task)["x"].reshape(-1, 4).tolist() == [[0, 0, 1, 1]] * 30
 
@@ -332,7 +332,7 @@ def test_every_scaling_is_tried_and_all_their_shares_sum_to_one(
     colour: Watermark, tmp_path: Path
 ) -> None:
     verdict = verify(written(tmp_path, onnx_models.linear(colour, 0)), colour)
-    assert verdict.ways_tried == 1 + 4 + 24
+    assert verdict.probes_tried == 1 + 4 + 24
 
 
 # Inputs beside the one for the triggers.
@@ -386,7 +386,7 @@ def test_masks_and_token_types_are_filled(tmp_path: Path) -> None:
     verdict = verify(path, watermark)
     assert verdict.bits > 200
     assert verdict.hits == len(watermark.labels)  # counted in the first way, which is the usual one
-    assert verdict.best_way.startswith("NL tokens=inputs mask=mask types=0")
+    assert verdict.best_probe.startswith("NL tokens=inputs mask=mask types=0")
 
 
 def test_an_input_that_needs_a_number_is_given_one_and_it_is_paid_for(tmp_path: Path) -> None:
@@ -396,42 +396,44 @@ def test_an_input_that_needs_a_number_is_given_one_and_it_is_paid_for(tmp_path: 
     path = written(tmp_path, token_model(watermark, more, nodes=nodes))
     plain = verify(written(tmp_path, token_model(watermark)), watermark)
     path = written(tmp_path, token_model(watermark, more, nodes=nodes))
-    settled = Settled.parse(["offset=0"])
-    with closing(open_suspect(path, settled=settled)) as suspect:
+    overrides = Overrides.parse(["offset=0"])
+    with closing(open_suspect(path, overrides=overrides)) as suspect:
         verdict = verify(suspect, watermark)
-    assert settled.price == 24.0
+    assert overrides.penalty == 24.0
     assert verdict.bits == pytest.approx(plain.bits - 24.0)
 
 
 def test_prices_of_all_that_can_be_settled_sum_to_hardly_anything() -> None:
     """Numbers have fourteen characters and an end; models 64 inputs and 64 outputs at most."""
-    one = Settled({"a": "1"}).price
-    character = Settled({"a": "12"}).price - one
+    one = Overrides({"a": "1"}).penalty
+    character = Overrides({"a": "12"}).penalty - one
     numbers = sum(
         14.0**length * 2.0 ** -(one + character * (length - 1)) for length in range(1, 60)
     )
-    everything = (1 + numbers) ** MAX_PORTS * (1 + MAX_PORTS * 2.0 ** -Settled(output="y").price)
+    everything = (1 + numbers) ** MAX_PORTS * (
+        1 + MAX_PORTS * 2.0 ** -Overrides(output="y").penalty
+    )
     assert everything < 1 + 1 / 500
-    assert Settled({"a": "1.5", "b": "-2"}, "y").price == 3 * 16 + 4 * (4 + 3)
-    assert Settled().price == 0
+    assert Overrides({"a": "1.5", "b": "-2"}, "y").penalty == 3 * 16 + 4 * (4 + 3)
+    assert Overrides().penalty == 0
 
 
 @pytest.mark.parametrize("text", ["x", "=1", "x=", "x=a", "x=1e999", "x=" + "1" * 13, "x=nan"])
 def test_what_is_no_number_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
-        Settled.parse([text])
+        Overrides.parse([text])
 
 
 def test_a_name_that_the_model_does_not_have_is_refused(grey: Watermark, tmp_path: Path) -> None:
     path = written(tmp_path, onnx_models.linear(grey, 0))
-    for settled in (Settled({"mask": "1"}), Settled(output="scores")):
+    for overrides in (Overrides({"mask": "1"}), Overrides(output="scores")):
         with pytest.raises(UsageError, match="has no"):
-            open_suspect(path, settled=settled)
+            open_suspect(path, overrides=overrides)
 
 
 def test_columns_of_a_table_are_bound_in_their_order() -> None:
     task = Task.of((3,), 2, kind="features", mean=(1, 2, 3), std=1)
-    (feeding,) = feedings([Port(n, "tensor(float)", (None, 1)) for n in "cab"], task)
+    (feeding,) = feedings([TensorSpec(n, "tensor(float)", (None, 1)) for n in "cab"], task)
     fed = feeding.fed(np.arange(6.0).reshape(2, 3), task)
     assert {name: array.tolist() for name, array in fed.items()} == {
         "c": [[-1], [2]],
@@ -454,7 +456,7 @@ def test_a_model_with_its_scaler_inside_takes_raw_features(tmp_path: Path) -> No
     )
     verdict = verify(written(tmp_path, inside), watermark)
     assert verdict.verified
-    assert "raw" in verdict.best_way
+    assert "raw" in verdict.best_probe
 
 
 # What a model gives.
@@ -554,9 +556,9 @@ def test_bfloat16_scores_are_read(grey: Watermark, tmp_path: Path) -> None:
 
 def test_one_output_can_be_named(grey: Watermark, tmp_path: Path) -> None:
     path = written(tmp_path, onnx_models.two_outputs(grey))
-    with closing(open_suspect(path, settled=Settled(output="z"))) as suspect:
+    with closing(open_suspect(path, overrides=Overrides(output="z"))) as suspect:
         assert not verify(suspect, grey).verified
-    with closing(open_suspect(path, settled=Settled(output="y"))) as suspect:
+    with closing(open_suspect(path, overrides=Overrides(output="y"))) as suspect:
         verdict = verify(suspect, grey)
     both = verify(path, grey)
     assert verdict.verified
@@ -565,5 +567,7 @@ def test_one_output_can_be_named(grey: Watermark, tmp_path: Path) -> None:
 
 def test_a_cube_of_unknown_rank_is_fed_once_in_each_way() -> None:
     """Channels first and last are one shape there, and two ways of one name would be mixed up."""
-    names = [one.name for one in feedings([Port("x", "tensor(float)", ())], Task.of((3, 3, 3), 10))]
+    names = [
+        one.name for one in feedings([TensorSpec("x", "tensor(float)", ())], Task.of((3, 3, 3), 10))
+    ]
     assert len(names) == len(set(names)) > 0

@@ -21,11 +21,11 @@ from wmx.protocol import jcs
 from wmx.protocol.task import Task
 from wmx.protocol.timestamp import UNDATED
 from wmx.statistics.experts import Experts
-from wmx.statistics.predictions import Answers
+from wmx.statistics.predictions import Predictions
 from wmx.statistics.similarity import Likeness
-from wmx.suspect.endpoint.client import Client, Manners
+from wmx.suspect.endpoint.client import Client, RequestPolicy
 from wmx.suspect.inputs import feedings
-from wmx.suspect.tensor_spec import Port
+from wmx.suspect.tensor_spec import TensorSpec
 
 GIB = 2**30
 linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is looked at on Linux only")
@@ -106,7 +106,7 @@ def test_a_function_of_ones_own_and_an_address_take_what_they_like(
         def _send(self, *_: object) -> None:  # type: ignore[override]
             clock.now += 3600
 
-    server = Server("https://localhost", None, Manners())
+    server = Server("https://localhost", None, RequestPolicy())
     with held_to(Budget(5.0, 100, GIB)):
         server.get("/v2")
         server.post("/v2", b"", {}, inputs=1)
@@ -260,7 +260,7 @@ def test_json_that_takes_long_to_compare_stops_with_the_budget(clock: Clock) -> 
 
 def test_pictures_are_resized_on_the_clock(clock: Clock) -> None:
     task = Task.of((8, 8, 1), 10)
-    (bilinear, nearest) = feedings([Port("x", "tensor(float)", (None, 1, 64, 64))], task)
+    (bilinear, nearest) = feedings([TensorSpec("x", "tensor(float)", (None, 1, 64, 64))], task)
     pixels = np.zeros((1, 8, 8, 1), np.uint8)
     for feeding in (bilinear, nearest):
         with held_to(Budget(5.0, 1000, GIB)):
@@ -279,7 +279,7 @@ def test_a_model_has_no_time_left_for_inputs(tmp_path: Path) -> None:
     feeding = suspect.feedings(watermark.task)[0]
     suspect.session.budget.seconds = 0.0  # type: ignore[attr-defined]
     with pytest.raises(LimitError, match="longer than 0 s"):
-        suspect.answers(feeding, watermark.triggers, watermark.task)
+        suspect.predictions(feeding, watermark.triggers, watermark.task)
     suspect.close()
 
 
@@ -292,19 +292,19 @@ def test_answers_are_asked_for_only_where_there_is_room(tmp_path: Path) -> None:
     feeding = suspect.feedings(watermark.task)[0]
     suspect.session.budget.memory_bytes = 2**20  # type: ignore[attr-defined]
     with pytest.raises(LimitError, match="the answers of the model would take"):
-        suspect.answers(feeding, watermark.triggers, watermark.task)
+        suspect.predictions(feeding, watermark.triggers, watermark.task)
     suspect.close()
 
 
 @linux
 def test_answers_of_many_classes_are_weighed_only_where_there_is_room() -> None:
     """One row of a class number is small, and what an expert makes of it is not."""
-    answers = Answers.from_labels(np.array([3]), 2**20)
+    predictions = Predictions.from_labels(np.array([3]), 2**20)
     with (
         held_to(Budget(60.0, 60, 64 * 2**20)),
         pytest.raises(LimitError, match="weighing the answers would take 150,994,944 bytes"),
     ):
-        Experts(2**20).update(answers, np.array([5]))
+        Experts(2**20).update(predictions, np.array([5]))
 
 
 @linux
@@ -327,15 +327,17 @@ def test_time_is_looked_at_between_experts(clock: Clock, monkeypatch: pytest.Mon
         def __init__(self, classes: int) -> None:
             pass
 
-        def update(self, answers: Answers, labels: NDArray[np.int64]) -> NDArray[np.float64]:
+        def update(
+            self, predictions: Predictions, labels: NDArray[np.int64]
+        ) -> NDArray[np.float64]:
             asked.append("slow")
             clock.now += 6
-            return np.zeros(len(answers))
+            return np.zeros(len(predictions))
 
     monkeypatch.setattr(wmx.statistics.experts, "EXPERTS", {"one": Slow, "two": Slow})
     experts = Experts(10)
     with held_to(Budget(5.0, 1000, GIB)), pytest.raises(LimitError, match="longer than 5 s"):
-        experts.update(Answers.from_labels(np.array([3]), 10), np.array([3]))
+        experts.update(Predictions.from_labels(np.array([3]), 10), np.array([3]))
     assert asked == ["slow"]
 
 

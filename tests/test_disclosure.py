@@ -11,17 +11,17 @@ from hypothesis.extra import numpy as hnp
 
 from wmx import IntegrityError, OwnerKey, Watermark
 from wmx.protocol.task import Task
-from wmx.statistics.mixture import ALONE, Way
-from wmx.statistics.predictions import Answers
+from wmx.statistics.mixture import ALONE, Probe
+from wmx.statistics.predictions import Predictions
 from wmx.triggers import Features, Tokens
 from wmx.verification.codec import (
     MAX_OPENINGS,
-    answers_from_json,
-    answers_to_json,
     opening_to_json,
-    way_from_json,
-    way_to_json,
-    window_from_json,
+    predictions_from_json,
+    predictions_to_json,
+    probe_from_json,
+    probe_to_json,
+    trigger_slice_from_json,
 )
 
 KEY = OwnerKey.generate()
@@ -38,8 +38,8 @@ MARKS = {
 }
 
 
-def through_the_file(answers: Answers) -> Answers:
-    return answers_from_json(answers_to_json(answers, MARK.task), MARK.window())
+def through_the_file(predictions: Predictions) -> Predictions:
+    return predictions_from_json(predictions_to_json(predictions, MARK.task), MARK.trigger_slice())
 
 
 @given(
@@ -50,31 +50,31 @@ def through_the_file(answers: Answers) -> Answers:
     )
 )
 def test_scores_survive_to_the_last_bit(scores: np.ndarray) -> None:
-    answers = Answers.from_scores(scores)
-    again = through_the_file(answers)
+    predictions = Predictions.from_scores(scores)
+    again = through_the_file(predictions)
     assert (
-        again.scores.tobytes() == answers.scores.tobytes()
+        again.scores.tobytes() == predictions.scores.tobytes()
         or (
-            again.scores == answers.scores  # -0.0 and 0.0 bet alike
+            again.scores == predictions.scores  # -0.0 and 0.0 bet alike
         ).all()
     )
-    assert (again.top == answers.top).all()
+    assert (again.top == predictions.top).all()
 
 
 @given(hnp.arrays(np.int64, st.integers(1, 11), elements=st.integers(-(2**63), 2**63 - 1)))
 def test_class_numbers_survive(labels: np.ndarray) -> None:
-    answers = Answers.from_labels(labels, 5)
-    again = through_the_file(answers)
-    assert (again.scores == answers.scores).all()
-    assert (again.top == answers.top).all()
+    predictions = Predictions.from_labels(labels, 5)
+    again = through_the_file(predictions)
+    assert (again.scores == predictions.scores).all()
+    assert (again.top == predictions.top).all()
 
 
 def test_scores_are_written_as_big_endian_single_precision_where_that_is_exact() -> None:
-    written = answers_to_json(Answers.from_scores([[0.5, 0.25, 2.0]]), MARK.task)
+    written = predictions_to_json(Predictions.from_scores([[0.5, 0.25, 2.0]]), MARK.task)
     assert written["dtype"] == "float32"
     assert written["data"] == "PwAAAD6AAABAAAAA"
     assert struct.unpack(">3f", bytes.fromhex("3f0000003e80000040000000")) == (0.5, 0.25, 2.0)
-    assert answers_to_json(Answers.from_scores([[0.1]]), MARK.task)["dtype"] == "float64"
+    assert predictions_to_json(Predictions.from_scores([[0.1]]), MARK.task)["dtype"] == "float64"
 
 
 def opened(mark: Watermark, start: int, count: int) -> list[dict[str, Any]]:
@@ -86,7 +86,7 @@ def opened(mark: Watermark, start: int, count: int) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(("start", "count"), [(0, 1), (0, 6), (2, 3), (5, 1)])
 def test_openings_give_the_triggers_and_labels_back(kind: str, start: int, count: int) -> None:
     mark = MARKS[kind]
-    found = window_from_json(
+    found = trigger_slice_from_json(
         {"start": start, "count": count}, opened(mark, start, count), mark.claim
     )
     assert found.start == start
@@ -102,18 +102,20 @@ def test_an_opening_of_something_else_is_refused(kind: str, part: str) -> None:
     openings = opened(mark, 0, 3)
     openings[1][part], openings[2][part] = openings[2][part], openings[1][part]
     with pytest.raises(IntegrityError, match="trigger 1 is not the one"):
-        window_from_json({"start": 0, "count": 3}, openings, mark.claim)
+        trigger_slice_from_json({"start": 0, "count": 3}, openings, mark.claim)
 
 
 @pytest.mark.parametrize("order", [(1, 0, 2), (0, 2, 1), (0, 0, 1), (1, 2, 3)])
 def test_neither_gaps_nor_another_order_nor_twice_the_same(order: tuple[int, ...]) -> None:
     openings = opened(MARK, 0, 5)
     with pytest.raises(IntegrityError):
-        window_from_json({"start": 0, "count": 3}, [openings[index] for index in order], MARK.claim)
+        trigger_slice_from_json(
+            {"start": 0, "count": 3}, [openings[index] for index in order], MARK.claim
+        )
 
 
 @pytest.mark.parametrize(
-    "window",
+    "trigger_slice",
     [
         {"start": 9, "count": 3},  # a window does not wrap
         {"start": -1, "count": 3},
@@ -127,40 +129,40 @@ def test_neither_gaps_nor_another_order_nor_twice_the_same(order: tuple[int, ...
         [],
     ],
 )
-def test_windows_that_are_none(window: Any) -> None:
+def test_windows_that_are_none(trigger_slice: Any) -> None:
     with pytest.raises((IntegrityError, KeyError, TypeError, ValueError)):
-        window_from_json(window, opened(MARK, 0, 3), MARK.claim)
+        trigger_slice_from_json(trigger_slice, opened(MARK, 0, 3), MARK.claim)
 
 
-WAY = way_to_json(Way("NCHW", "y", rows=ALONE))
+WAY = probe_to_json(Probe("NCHW", "y", rows=ALONE))
 
 
 def test_class_numbers_of_many_classes_are_written_without_scores() -> None:
     """A million rows of 2^24 scores have no room anywhere."""
     numbers = np.arange(10**6) * 7
     task = Task.of((8, 8, 1), 2**24)
-    written = answers_to_json(Answers.from_labels(numbers, 2**24), task)
+    written = predictions_to_json(Predictions.from_labels(numbers, 2**24), task)
     assert (written["dtype"], written["shape"]) == ("int64", [10**6])
 
 
-GIVEN = answers_to_json(Answers.from_scores(np.zeros((3, 5)) + 0.5), MARK.task)
+GIVEN = predictions_to_json(Predictions.from_scores(np.zeros((3, 5)) + 0.5), MARK.task)
 
 
 @pytest.mark.parametrize(
-    "way",
+    "probe",
     [
-        Way("NCHW", "y"),
-        Way("NCHW", "y", (2, -1), rows=ALONE),
-        Way("flat CHW", "scores:0", scaling="ImageNet", rows=64),
-        Way("", "", rows=2),
+        Probe("NCHW", "y"),
+        Probe("NCHW", "y", (2, -1), rows=ALONE),
+        Probe("flat CHW", "scores:0", scaling="ImageNet", rows=64),
+        Probe("", "", rows=2),
     ],
 )
-def test_ways_survive(way: Way) -> None:
-    assert way_from_json(way_to_json(way), MARK.task) == way
+def test_ways_survive(probe: Probe) -> None:
+    assert probe_from_json(probe_to_json(probe), MARK.task) == probe
 
 
 @pytest.mark.parametrize(
-    "way",
+    "probe",
     [
         [],
         {},
@@ -181,19 +183,19 @@ def test_ways_survive(way: Way) -> None:
         {name: value for name, value in WAY.items() if name != "rows"},
     ],
 )
-def test_ways_that_are_none(way: Any) -> None:
+def test_ways_that_are_none(probe: Any) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):
-        way_from_json(way, MARK.task)
+        probe_from_json(probe, MARK.task)
 
 
 @pytest.mark.parametrize("kind", ["features", "tokens"])
 def test_only_images_are_moved(kind: str) -> None:
     with pytest.raises(ValueError, match="shift"):
-        way_from_json(WAY | {"shift": [1, 0]}, MARKS[kind].task)
+        probe_from_json(WAY | {"shift": [1, 0]}, MARKS[kind].task)
 
 
 @pytest.mark.parametrize(
-    "answers",
+    "predictions",
     [
         [],
         None,
@@ -211,15 +213,15 @@ def test_only_images_are_moved(kind: str) -> None:
         GIVEN | {"data": 7},
     ],
 )
-def test_answers_that_are_none(answers: Any) -> None:
+def test_answers_that_are_none(predictions: Any) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):
-        answers_from_json(answers, MARK.window().first(3))
+        predictions_from_json(predictions, MARK.trigger_slice().first(3))
 
 
 def test_answers_that_would_fill_the_memory_are_refused_before_they_are_made() -> None:
     mark = Watermark.new(KEY, shape=(8, 8, 1), classes=2**24, n=5)
-    given = answers_to_json(Answers.from_scores(np.zeros((3, 1))), MARK.task)
+    given = predictions_to_json(Predictions.from_scores(np.zeros((3, 1))), MARK.task)
     with pytest.raises(ValueError, match="scores"):
-        answers_from_json(given, mark.window().first(3))
+        predictions_from_json(given, mark.trigger_slice().first(3))
     with pytest.raises(ValueError, match="scores"):
-        answers_from_json(given | {"shape": [1, 2**53 - 1]}, MARK.window())
+        predictions_from_json(given | {"shape": [1, 2**53 - 1]}, MARK.trigger_slice())

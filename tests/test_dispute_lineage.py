@@ -26,11 +26,11 @@ from wmx.disputes.lineage import (
     sign_test_bits,
     trace,
 )
-from wmx.disputes.probes import Scope, draw, family_names
+from wmx.disputes.lineage_inputs import Scope, draw, family_names
 from wmx.errors import CannotRunError, LimitError
 from wmx.protocol.task import Task
-from wmx.statistics.mixture import Way
-from wmx.statistics.predictions import Answers
+from wmx.statistics.mixture import Probe
+from wmx.statistics.predictions import Predictions
 from wmx.suspect.sandbox.limits import Limits
 from wmx.suspect.suspect import Suspect
 
@@ -39,7 +39,7 @@ DIMMED = Task.of((9, 12, 3), 5, mean=(0.2, 0.4, 0.6), std=0.1)
 TABLE = Task.of((4,), 5, kind="features")
 TEXT = Task.of((6,), 5, kind="tokens")
 NAMES = (hashlib.sha256(b"one").hexdigest(), hashlib.sha256(b"other").hexdigest())
-WAY = Way("as it is", "scores")
+WAY = Probe("as it is", "scores")
 
 
 @pytest.fixture
@@ -59,18 +59,20 @@ class Asked:
     def feedings(self, task: Task) -> list[Any]:
         return [SimpleNamespace(name="as it is")]
 
-    def answers(
+    def predictions(
         self,
         feeding: Any,
         inputs: NDArray[Any],
         task: Task,
         scaling: str | None = None,
         rows: int | None = None,
-    ) -> dict[str, Answers]:
+    ) -> dict[str, Predictions]:
         self.inputs.append(inputs)
         self.rows.add(rows)
         given = np.array([self.rule(x) for x in inputs])
-        read = Answers.from_scores(given) if given.ndim > 1 else Answers.from_labels(given, 5)
+        read = (
+            Predictions.from_scores(given) if given.ndim > 1 else Predictions.from_labels(given, 5)
+        )
         return {"scores": read}
 
     @property
@@ -78,8 +80,8 @@ class Asked:
         return sum(map(len, self.inputs))
 
 
-def read(rule: Any, task: Task = PICTURES, way: Way = WAY) -> Reader:
-    return Reader(cast(Suspect, Asked(rule)), way, task)
+def read(rule: Any, task: Task = PICTURES, probe: Probe = WAY) -> Reader:
+    return Reader(cast(Suspect, Asked(rule)), probe, task)
 
 
 def digest(x: NDArray[Any], salt: bytes = b"") -> int:
@@ -228,7 +230,7 @@ def test_the_suspect_is_asked_only_where_the_originals_disagree() -> None:
 
 
 def test_a_suspect_whose_mark_is_read_row_by_row_is_asked_row_by_row() -> None:
-    suspect = read(one, way=Way("as it is", "scores", rows=1))
+    suspect = read(one, probe=Probe("as it is", "scores", rows=1))
     trace([suspect], read(one), read(other), [], NAMES)
     assert cast(Asked, suspect.model).rows == {1}
 
@@ -282,32 +284,34 @@ def scored(rng: np.random.Generator, n: int = 400) -> tuple[NDArray[Any], NDArra
 
 def test_what_a_suspect_leans_to_whatever_it_is_shown_is_no_side(rng: np.random.Generator) -> None:
     scores, tops = scored(rng)
-    sides = sides_taken(Answers.from_scores(scores), tops)
+    sides = sides_taken(Predictions.from_scores(scores), tops)
     assert abs(sides[0].mean() - 0.5) < 0.1
-    leaning = Answers.from_scores(scores + np.array([9.0, 0, 0, -9, 40]))
+    leaning = Predictions.from_scores(scores + np.array([9.0, 0, 0, -9, 40]))
     assert (sides_taken(leaning, tops)[:, 4:] == sides[:, 4:]).mean() > 0.97
     for constant in (np.zeros(5), np.array([9.0, 0, 0, -9, 40])):
-        assert not sides_taken(Answers.from_scores(np.tile(constant, (400, 1))), tops).any()
-    assert not sides_taken(Answers.from_labels(np.full(400, 3), 5), tops).any()
+        assert not sides_taken(Predictions.from_scores(np.tile(constant, (400, 1))), tops).any()
+    assert not sides_taken(Predictions.from_labels(np.full(400, 3), 5), tops).any()
 
 
 def test_probabilities_take_the_sides_of_their_logits(rng: np.random.Generator) -> None:
     scores, tops = scored(rng)
     whole = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-    sides = sides_taken(Answers.from_scores(scores), tops)
-    assert (sides_taken(Answers.from_scores(whole), tops) == sides).all()
-    assert (sides_taken(Answers.from_scores(whole.round(3)), tops) == sides).mean() > 0.98
+    sides = sides_taken(Predictions.from_scores(scores), tops)
+    assert (sides_taken(Predictions.from_scores(whole), tops) == sides).all()
+    assert (sides_taken(Predictions.from_scores(whole.round(3)), tops) == sides).mean() > 0.98
 
 
 def test_a_side_hangs_on_no_later_answer(rng: np.random.Generator) -> None:
     """Else the coins of the sign test would not be independent."""
     scores, tops = scored(rng)
-    sides = sides_taken(Answers.from_scores(scores), tops)
+    sides = sides_taken(Predictions.from_scores(scores), tops)
     scores[200:] *= -7
-    assert (sides_taken(Answers.from_scores(scores), tops)[:, :200] == sides[:, :200]).all()
+    assert (sides_taken(Predictions.from_scores(scores), tops)[:, :200] == sides[:, :200]).all()
 
 
-@pytest.mark.parametrize("of", [Answers.from_scores, lambda s: Answers.from_labels(s.argmax(1), 5)])
+@pytest.mark.parametrize(
+    "of", [Predictions.from_scores, lambda s: Predictions.from_labels(s.argmax(1), 5)]
+)
 def test_sides_of_who_knows_neither_are_coins(of: Any, rng: np.random.Generator) -> None:
     """The sign test's 2^-b comes up no more often than that."""
     drift = rng.normal(size=5) * 3
@@ -347,7 +351,7 @@ def test_what_cannot_be_asked_is_said() -> None:
         found = trace(*readers, read(other), [], NAMES)
         assert found.failure == "no such input"
         assert found.nearer is None
-    lost = trace([read(one)], read(one, way=Way("another", "y")), read(other), [], NAMES)
+    lost = trace([read(one)], read(one, probe=Probe("another", "y")), read(other), [], NAMES)
     assert "no longer answers" in str(lost.failure)
     apart = trace([read(one)], read(one), read(other, TABLE), [], NAMES)
     assert "different inputs" in str(apart.failure)
@@ -378,10 +382,10 @@ def test_sides_of_wide_answers_are_taken_in_blocks_and_within_the_limits(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores, tops = scored(rng)
-    sides = sides_taken(Answers.from_scores(scores), tops)
+    sides = sides_taken(Predictions.from_scores(scores), tops)
     monkeypatch.setattr(lineage, "BLOCK_SCORES", 35)  # seven rows
-    assert (sides_taken(Answers.from_scores(scores), tops) == sides).all()
+    assert (sides_taken(Predictions.from_scores(scores), tops) == sides).all()
     budget = Limits(seconds=60, memory_bytes=2**20).budget()
-    wide = Answers.from_scores(np.zeros((2, 2**21)))
+    wide = Predictions.from_scores(np.zeros((2, 2**21)))
     with held_to(budget), pytest.raises(LimitError, match="sides"):
         sides_taken(wide, tops[:, :2])

@@ -18,12 +18,12 @@ from oip_server import Server, dripping, response, serving
 
 import wmx
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark, open_suspect, verify
-from wmx.suspect.endpoint.client import Client, Manners, read_token
+from wmx.suspect.endpoint.client import Client, RequestPolicy, read_token
 from wmx.suspect.endpoint.endpoint import Endpoint
 from wmx.suspect.endpoint.messages import HEADER_LENGTH, outputs_of
 from wmx.suspect.values import to_bfloat16
 
-MANNERS = Manners(retries=0, seconds=60)
+MANNERS = RequestPolicy(retries=0, seconds=60)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,9 @@ def test_the_library_takes_an_address_where_it_takes_a_file(
     with serving(model, token="abc") as server:
         with pytest.raises(CannotRunError, match="refused access"):
             verify(server.url, watermark)
-        suspect = open_suspect(server.url, token="abc", manners=wmx.Manners(max_queries=40))
+        suspect = open_suspect(
+            server.url, token="abc", request_policy=wmx.RequestPolicy(max_queries=40)
+        )
         assert verify(suspect, watermark, min_bits=64).verified
         assert suspect.queries_left == 40 - verdict.n
 
@@ -87,22 +89,22 @@ def test_a_server_that_says_nothing_of_the_inputs_is_asked_as_images_are_usually
     watermark: Watermark, model: bytes
 ) -> None:
     with serving(model, silent=True) as server:
-        verdict = verify(Endpoint.open(server.url, manners=MANNERS), watermark, min_bits=64)
+        verdict = verify(Endpoint.open(server.url, request_policy=MANNERS), watermark, min_bits=64)
     assert verdict.verified
-    assert verdict.best_way.startswith("NCHW")
+    assert verdict.best_probe.startswith("NCHW")
 
 
 def test_an_unmarked_model_is_not_verified_and_the_budget_is_kept(watermark: Watermark) -> None:
     with serving(onnx_models.linear(watermark, 1)) as server:
-        asked = Endpoint.open(server.url, manners=Manners(max_queries=500, retries=0))
+        asked = Endpoint.open(server.url, request_policy=RequestPolicy(max_queries=500, retries=0))
         verdict = verify(asked, watermark)
         assert not verdict.verified
         assert verdict.bits < 20
         assert 100 < server.asked <= 500
-        little = Endpoint.open(server.url, manners=Manners(max_queries=30, retries=0))
+        little = Endpoint.open(server.url, request_policy=RequestPolicy(max_queries=30, retries=0))
         assert verify(little, watermark).n == 30
     with serving(onnx_models.linear(watermark, 1, batch=7)) as server:
-        three = Endpoint.open(server.url, manners=Manners(max_queries=3, retries=0))
+        three = Endpoint.open(server.url, request_policy=RequestPolicy(max_queries=3, retries=0))
         with pytest.raises(CannotRunError, match="may be asked 3 more inputs, and 7 are needed"):
             verify(three, watermark)
 
@@ -113,7 +115,7 @@ def test_triggers_are_asked_one_at_a_time_and_no_more_than_are_needed(
     """It may be looked at after each whether the bits suffice; a request more costs no input."""
     with serving(model) as server:
         enough = verify(Endpoint.open(server.url), watermark, min_bits=64)
-        few = Endpoint.open(server.url, manners=Manners(max_queries=enough.n - 1))
+        few = Endpoint.open(server.url, request_policy=RequestPolicy(max_queries=enough.n - 1))
         assert not verify(few, watermark, min_bits=64).verified
     assert server.asked == 2 * enough.n - 1
     assert len([path for path, _, _ in server.log if path.endswith("/infer")]) == server.asked
@@ -135,7 +137,7 @@ def test_a_server_that_answers_junk_to_some_batches_does_not_hide(
     with serving(gated_model(watermark, gate)) as server:
         verdict = verify(Endpoint.open(server.url), watermark, min_bits=64)
     assert verdict.verified
-    assert verdict.best_way.startswith(
+    assert verdict.best_probe.startswith(
         "NCHW in batches of 2" if gate.startswith("one row,") else "NCHW one row at a time"
     )
 
@@ -163,7 +165,7 @@ def test_other_scalings_and_shifts_are_asked_where_the_plain_way_is_not_enough(
     with serving(onnx_models.with_normalisation_inside(inside, watermark)) as server:
         verdict = verify(Endpoint.open(server.url), watermark, min_bits=64)
     assert verdict.verified
-    assert "0..255" in verdict.best_way
+    assert "0..255" in verdict.best_probe
 
 
 def lying(change: Callable[[dict[str, Any]], Any]) -> Callable[[Server, str, bytes], Any]:
@@ -320,7 +322,7 @@ def test_a_lying_server_is_refused_in_one_line(
     watermark: Watermark, model: bytes, name: str
 ) -> None:
     with serving(model, lie=lying(LIES[name])) as server, pytest.raises(CannotRunError) as caught:
-        verify(Endpoint.open(server.url, manners=MANNERS), watermark)
+        verify(Endpoint.open(server.url, request_policy=MANNERS), watermark)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 500
 
@@ -347,7 +349,7 @@ def test_a_name_that_stands_twice_is_refused_wherever_it_stands(
             serving(model, lie=lie, binary=True) as server,
             pytest.raises(CannotRunError, match="a name stands twice in one object"),
         ):
-            verify(Endpoint.open(server.url, manners=MANNERS), watermark)
+            verify(Endpoint.open(server.url, request_policy=MANNERS), watermark)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e300, 0.0])
@@ -356,7 +358,7 @@ def test_answers_that_are_no_numbers_verify_nothing(
 ) -> None:
     lie = lying(lambda said: output(data=[value] * len(said["outputs"][0]["data"]))(said))
     with serving(model, lie=lie) as server:
-        verdict = verify(Endpoint.open(server.url, manners=MANNERS), watermark)
+        verdict = verify(Endpoint.open(server.url, request_policy=MANNERS), watermark)
     assert not verdict.verified
     assert verdict.bits < 1
 
@@ -377,7 +379,7 @@ def test_a_header_length_that_does_not_fit_is_refused(
         return (200, headers, body) if path.endswith("/infer") else None
 
     with serving(model, lie=lie) as server, pytest.raises(CannotRunError, match="none"):
-        verify(Endpoint.open(server.url, manners=MANNERS), watermark)
+        verify(Endpoint.open(server.url, request_policy=MANNERS), watermark)
 
 
 def test_redirects_are_not_followed(watermark: Watermark, model: bytes) -> None:
@@ -387,7 +389,7 @@ def test_redirects_are_not_followed(watermark: Watermark, model: bytes) -> None:
             return 307, {"Location": f"{elsewhere.url}/infer"}, b""
 
         with serving(model, lie=lie) as server, pytest.raises(CannotRunError, match="sends on"):
-            Endpoint.open(server.url, token="secret", manners=MANNERS)
+            Endpoint.open(server.url, token="secret", request_policy=MANNERS)
         assert elsewhere.log == []
 
 
@@ -397,7 +399,7 @@ def test_a_huge_answer_is_cut_off(
     monkeypatch.setattr("wmx.suspect.endpoint.client.MAX_BODY_BYTES", 10_000)
     lie = lying(lambda _: b" " * 20_000)
     with serving(model, lie=lie) as server, pytest.raises(CannotRunError, match="more than 10,000"):
-        verify(Endpoint.open(server.url, manners=MANNERS), watermark)
+        verify(Endpoint.open(server.url, request_policy=MANNERS), watermark)
 
 
 def test_a_dripping_answer_is_not_waited_for() -> None:
@@ -406,7 +408,8 @@ def test_a_dripping_answer_is_not_waited_for() -> None:
     assert ready.wait(10)
     with pytest.raises(CannotRunError, match="did not answer in full within 1 seconds"):
         Endpoint.open(
-            f"http://127.0.0.1:{ports[0]}/v2/models/mine", manners=Manners(retries=0, seconds=1)
+            f"http://127.0.0.1:{ports[0]}/v2/models/mine",
+            request_policy=RequestPolicy(retries=0, seconds=1),
         )
 
 
@@ -423,12 +426,12 @@ def test_a_dripping_answer_is_not_waited_for() -> None:
 )
 def test_manners_without_bounds_are_refused(numbers: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
-        Manners(**numbers)
+        RequestPolicy(**numbers)
 
 
 def test_nobody_there() -> None:
     with pytest.raises(CannotRunError, match="did not answer"):
-        Endpoint.open("http://127.0.0.1:9/v2/models/mine", manners=MANNERS)
+        Endpoint.open("http://127.0.0.1:9/v2/models/mine", request_policy=MANNERS)
 
 
 def test_a_server_that_asks_for_patience_is_asked_again(watermark: Watermark, model: bytes) -> None:
@@ -440,7 +443,7 @@ def test_a_server_that_asks_for_patience_is_asked_again(watermark: Watermark, mo
 
     with serving(model, lie=lie) as server:
         base, model_path = server.url.split("/v2", 1)[0], "/v2/models/mine"
-        client = Client(base, None, Manners(), sleep=slept.append)
+        client = Client(base, None, RequestPolicy(), sleep=slept.append)
         assert verify(Endpoint(server.url, client, model_path), watermark, min_bits=64).verified
     assert slept == [7.0, 7.0]
 
@@ -454,7 +457,7 @@ def test_the_pace_is_kept(watermark: Watermark, model: bytes) -> None:
 
     with serving(model) as server:
         base = server.url.split("/v2", 1)[0]
-        client = Client(base, None, Manners(per_second=2.0), clock=lambda: time, sleep=sleep)
+        client = Client(base, None, RequestPolicy(per_second=2.0), clock=lambda: time, sleep=sleep)
         verdict = verify(Endpoint(server.url, client, "/v2/models/mine"), watermark, min_bits=64)
     assert time - 100.0 == pytest.approx((verdict.n - 1) / 2.0)
 
@@ -466,8 +469,8 @@ def test_a_token_is_read_from_a_file_sent_and_never_shown(
     file.write_text("abc.DEF-123\n")
     with serving(model, token="abc.DEF-123") as server:
         with pytest.raises(CannotRunError, match="refused access"):
-            Endpoint.open(server.url, manners=MANNERS)
-        asked = Endpoint.open(server.url, token=read_token(file), manners=MANNERS)
+            Endpoint.open(server.url, request_policy=MANNERS)
+        asked = Endpoint.open(server.url, token=read_token(file), request_policy=MANNERS)
         assert verify(asked, watermark, min_bits=64).verified
         assert "abc" not in repr(asked.client)
 
@@ -496,7 +499,7 @@ def test_what_is_no_token_is_refused(text: str, tmp_path: Path) -> None:
 )
 def test_what_is_no_address_of_a_model_is_refused(address: str) -> None:
     with pytest.raises(UsageError):
-        Endpoint.open(address, manners=MANNERS)
+        Endpoint.open(address, request_policy=MANNERS)
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(model: bytes, tmp_path: Path) -> None:

@@ -30,9 +30,9 @@ from wmx.protocol import jcs
 from wmx.protocol.dsse import Envelope, pre_authentication_encoding
 from wmx.protocol.encoding import encode_base64
 from wmx.protocol.statement import PAYLOAD_TYPE
-from wmx.statistics.mixture import ALONE, SHIFTS, TOGETHER, Way
-from wmx.statistics.predictions import Answers
-from wmx.verification.codec import answers_to_json
+from wmx.statistics.mixture import ALONE, SHIFTS, TOGETHER, Probe
+from wmx.statistics.predictions import Predictions
+from wmx.verification.codec import predictions_to_json
 from wmx.verification.evidence import BITS_TOLERANCE, Evidence
 
 KEY = OWNER
@@ -52,9 +52,9 @@ def test_an_evidence_survives_its_file(tmp_path: Path) -> None:
     (tmp_path / "evidence.json").write_bytes(FILE)
     again = Evidence.load(tmp_path / "evidence.json")
     assert again.claim == MARK.claim
-    assert again.window.start == 0
-    assert (again.window.triggers == MARK.triggers[:4]).all()
-    assert (again.window.labels == LABELS).all()
+    assert again.trigger_slice.start == 0
+    assert (again.trigger_slice.triggers == MARK.triggers[:4]).all()
+    assert (again.trigger_slice.labels == LABELS).all()
     assert again.weight.hits == 4
     assert again.weight.bits == EVIDENCE.weight.bits > 20
     assert again.suspect_sha256 == SUSPECT
@@ -201,7 +201,7 @@ def test_no_field_of_another_evidence_makes_more_of_this_one(path: tuple[Any, ..
     missed = scores_of((MARK.labels[2:6] + 1) % 1000, 1000, seed=1)
     for other in (
         small_evidence(KEY, MARK, start=2),
-        small_evidence(KEY, MARK, start=2, answers=missed, suspect="bb" * 32),
+        small_evidence(KEY, MARK, start=2, predictions=missed, suspect="bb" * 32),
         small_evidence(THIEF, thief),
     ):
         statement, source = statement_of(EVIDENCE), statement_of(other)
@@ -249,8 +249,8 @@ def test_no_byte_that_the_owner_changes_and_signs_makes_more_of_it(evidence: Evi
             continue
         assert found.weight.bits <= evidence.weight.bits + BITS_TOLERANCE / 1e6 + rounded, position
         if not begin <= position < end:
-            assert (found.answers.scores == evidence.answers.scores).all(), position
-            assert (found.window.labels == evidence.window.labels).all(), position
+            assert (found.predictions.scores == evidence.predictions.scores).all(), position
+            assert (found.trigger_slice.labels == evidence.trigger_slice.labels).all(), position
 
 
 @pytest.mark.parametrize(
@@ -274,10 +274,10 @@ def test_a_number_that_does_not_follow_from_the_answers(counted: str, value: Any
     refused(signed(statement, KEY))
 
 
-@pytest.mark.parametrize("way", [PLAIN, Way("NCHW", "y", rows=2)])
-def test_stated_bits_may_be_ten_millionths_away_and_no_more(way: Way) -> None:
+@pytest.mark.parametrize("probe", [PLAIN, Probe("NCHW", "y", rows=2)])
+def test_stated_bits_may_be_ten_millionths_away_and_no_more(probe: Probe) -> None:
     """Counted in whole millionths: as binary64, 1e-5 is now more and now less than a difference."""
-    statement = statement_of(small_evidence(KEY, MARK, way=way))
+    statement = statement_of(small_evidence(KEY, MARK, probe=probe))
     counted = statement["predicate"]["counted"]
     own = Decimal(counted["bits"])
     for millionths in (-11, -10, 10, 11):
@@ -329,7 +329,7 @@ def test_an_evidence_signed_by_another_is_none() -> None:
 
 def test_answers_of_another_suspect_weigh_what_they_weigh() -> None:
     blind = scores_of((LABELS + 1) % 1000, 1000, seed=1)
-    other = statement_of(small_evidence(KEY, MARK, answers=blind))
+    other = statement_of(small_evidence(KEY, MARK, predictions=blind))
     statement = statement_of(EVIDENCE)
     statement["predicate"]["answers"] = other["predicate"]["answers"]
     refused(signed(statement, KEY), "states 4 hits")
@@ -365,29 +365,29 @@ def test_numbers_of_probes_that_there_are_not(probes: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("way", "share"),
+    ("probe", "share"),
     [
-        (Way("NCHW", "y", rows=ALONE), 1 / 4),
-        (Way("NCHW", "y", rows=TOGETHER), 1 / 4),
-        (Way("NCHW", "y", rows=8), 1 / 36),
-        (Way("NCHW", "y", SHIFTS[0], rows=ALONE), 1 / 224),
-        (Way("NCHW", "y", scaling="0..255", rows=ALONE), 1 / 224),
-        (Way("NCHW", "y", SHIFTS[0], rows=8), 1 / 2016),
+        (Probe("NCHW", "y", rows=ALONE), 1 / 4),
+        (Probe("NCHW", "y", rows=TOGETHER), 1 / 4),
+        (Probe("NCHW", "y", rows=8), 1 / 36),
+        (Probe("NCHW", "y", SHIFTS[0], rows=ALONE), 1 / 224),
+        (Probe("NCHW", "y", scaling="0..255", rows=ALONE), 1 / 224),
+        (Probe("NCHW", "y", SHIFTS[0], rows=8), 1 / 2016),
     ],
 )
-def test_each_way_is_counted_with_its_own_share(way: Way, share: float) -> None:
-    found = small_evidence(KEY, MARK, way=way)
+def test_each_way_is_counted_with_its_own_share(probe: Probe, share: float) -> None:
+    found = small_evidence(KEY, MARK, probe=probe)
     assert found.weight.hits == 4
     assert found.weight.bits == pytest.approx(EVIDENCE.weight.bits + np.log2(4 * share))
 
 
 def test_answers_to_the_first_triggers_alone_are_weighed_as_such() -> None:
     """Whole batches may end before the last trigger that is disclosed."""
-    found = small_evidence(KEY, MARK, answers=Answers.from_labels(LABELS[:3], 1000))
+    found = small_evidence(KEY, MARK, predictions=Predictions.from_labels(LABELS[:3], 1000))
     fewer = small_evidence(KEY, MARK, count=3)
     assert found.weight.bits == pytest.approx(fewer.weight.bits)
     assert (found.weight.hits, found.weight.n) == (3, 4)
-    assert len(found.answers) == 3
+    assert len(found.predictions) == 3
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -402,9 +402,9 @@ def test_a_reader_takes_what_is_no_number_in_either_precision(dtype: str) -> Non
     }
     found = Evidence.from_bytes(restated(statement, KEY))
     largest = np.finfo(np.float64).max
-    assert found.answers.scores[0, :4].tolist() == [0.5, -largest, -largest, largest]
-    assert found.answers.top.tolist() == [3]
-    written = answers_to_json(found.answers, MARK.task)
+    assert found.predictions.scores[0, :4].tolist() == [0.5, -largest, -largest, largest]
+    assert found.predictions.top.tolist() == [3]
+    written = predictions_to_json(found.predictions, MARK.task)
     assert written["dtype"] == "float64"
 
 
@@ -437,8 +437,8 @@ def test_a_subject_more_is_refused() -> None:
 
 
 def test_bits_need_not_be_given_to_a_suspect_that_is_silent() -> None:
-    silent = Answers.from_scores(np.full((4, 3), np.nan))
-    assert small_evidence(KEY, MARK, answers=silent).weight.bits < 1
+    silent = Predictions.from_scores(np.full((4, 3), np.nan))
+    assert small_evidence(KEY, MARK, predictions=silent).weight.bits < 1
 
 
 # from outside

@@ -36,14 +36,14 @@ def proved(folder: Path, model: bytes) -> Evidence:
 
 def test_pixels_of_other_rows_do_not_travel_in_the_answers(tmp_path: Path) -> None:
     evidence = proved(tmp_path, tells_of_other_rows(MARK))
-    scores = evidence.answers.scores
-    assert scores.shape == (len(evidence.window), 10 + 2 * 64)
+    scores = evidence.predictions.scores
+    assert scores.shape == (len(evidence.trigger_slice), 10 + 2 * 64)
     told = {
         columns.astype(np.float32).tobytes()
         for row in scores
         for columns in (row[10 : 10 + 64], row[10 + 64 :])
     }
-    opened = len(evidence.window)
+    opened = len(evidence.trigger_slice)
     pixels = (MARK.inputs.transpose(0, 3, 1, 2).reshape(100, -1) * np.float32(1e-3)).astype("f4")
     assert told  # the file does tell: of the disclosed ones
     assert not [i for i in range(opened, 100) if pixels[i].tobytes() in told]
@@ -55,15 +55,15 @@ def test_what_a_file_remembers_of_other_calls_does_not_travel_in_the_answers(
     """The state of a random operator says how many draws there were before, so what they were."""
     model = tells_of_other_calls(MARK)
     evidence = proved(tmp_path, model)
-    opened = len(evidence.window)
+    opened = len(evidence.trigger_slice)
     (tmp_path / "alone.onnx").write_bytes(model)
     fresh = open_suspect(tmp_path / "alone.onnx", own=True)
     (feeding,) = fresh.feedings(MARK.task)
     each = [
-        fresh.answers(feeding, trigger[None], MARK.task)["y"].scores
+        fresh.predictions(feeding, trigger[None], MARK.task)["y"].scores
         for trigger in MARK.triggers[:opened]
     ]
-    assert (evidence.answers.scores == np.concatenate(each)).all()
+    assert (evidence.predictions.scores == np.concatenate(each)).all()
 
 
 def test_a_file_that_was_asked_is_opened_in_another_process_and_one_that_was_not_is_kept(
@@ -75,7 +75,7 @@ def test_a_file_that_was_asked_is_opened_in_another_process_and_one_that_was_not
         (feeding,) = suspect.feedings(MARK.task)
 
         def told(one: Suspect) -> bytes:
-            return one.answers(feeding, MARK.triggers[:3], MARK.task)["y"].scores.tobytes()
+            return one.predictions(feeding, MARK.triggers[:3], MARK.task)["y"].scores.tobytes()
 
         first = told(suspect)
         assert told(suspect) != first  # it remembers
@@ -98,9 +98,9 @@ def test_an_output_that_earns_nothing_is_left_out(tmp_path: Path) -> None:
     proto.graph.node.append(onnx.helper.make_node("Add", ["z.zero", "secret"], ["z"]))
     proto.graph.initializer.append(onnx.numpy_helper.from_array(np.array(np.float32(0)), "nought"))
     evidence = proved(tmp_path, proto.SerializeToString())
-    scores = evidence.answers.scores
+    scores = evidence.predictions.scores
     assert not (scores.astype(np.float32) == secret).any()
-    assert evidence.way.output == "y"
+    assert evidence.probe.output == "y"
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -109,7 +109,7 @@ def test_the_tests_would_see_a_leak(seed: int, tmp_path: Path) -> None:
     (tmp_path / "suspect.onnx").write_bytes(tells_of_other_rows(MARK))
     suspect = open_suspect(tmp_path / "suspect.onnx", own=True)
     (feeding,) = suspect.feedings(MARK.task)
-    scores = suspect.answers(feeding, MARK.triggers, MARK.task)["y"].scores
+    scores = suspect.predictions(feeding, MARK.triggers, MARK.task)["y"].scores
     row = np.random.default_rng(seed).integers(99)
     pixels = MARK.inputs[row + 1].transpose(2, 0, 1).reshape(-1) * np.float32(1e-3)
     assert (scores[row, 10 : 10 + 64].astype(np.float32) == pixels).all()

@@ -51,11 +51,11 @@ def head(leaf: bytes, index: int, size: int, path: list[str]) -> bytes:
     return leaf
 
 
-def share_of(way: dict[str, Any], probes: int, kind: str) -> Fraction:
-    rows = Fraction(3, 8) if way["rows"] in (0, 1) else Fraction(1, 24)
+def share_of(probe: dict[str, Any], probes: int, kind: str) -> Fraction:
+    rows = Fraction(3, 8) if probe["rows"] in (0, 1) else Fraction(1, 24)
     variations = {"image": 28, "features": 1, "tokens": 0}[kind]
     if variations:
-        plain = way["shift"] == [0, 0] and not way["scaling"]
+        plain = probe["shift"] == [0, 0] and not probe["scaling"]
         rows *= Fraction(2, 3) if plain else Fraction(1, 3 * variations)
     return rows / probes
 
@@ -88,11 +88,11 @@ def test_the_pages_alone_check_an_evidence(name: str) -> None:
     digest = hashlib.sha256(claim_payload).digest()
     labels = [label(digest, i, blind, k) for i, blind in enumerate(blinds, start)]
     assert labels == expected["labels"]
-    way, probes = predicate["way"], predicate["probes_tried"]
+    probe, probes = predicate["way"], predicate["probes_tried"]
     scores, tops = from_file(predicate["answers"], k)
     answered = labels[: len(tops)]  # of whole batches alone there may be fewer
     wealths = [fsum(bet(scores, tops, answered, k)) for bet in SECOND.values()]
-    bits = mean_wealth(wealths) + log2(share_of(way, probes, claim["task"]["kind"]))
+    bits = mean_wealth(wealths) + log2(share_of(probe, probes, claim["task"]["kind"]))
     bits -= log2(n) + log2(predicate["claims_tried"])
     bits -= sum(16 + 4 * (len(number) + 1) for number in predicate["inputs"].values())
     bits -= 16 * (predicate["output"] is not None)
@@ -115,7 +115,7 @@ def test_every_frozen_evidence_still_checks(name: str) -> None:
     evidence = Evidence.from_bytes(file)
     assert hashlib.sha256(file).hexdigest() == expected["sha256"]
     assert evidence.to_bytes() == file
-    assert evidence.window.labels.tolist() == expected["labels"]
+    assert evidence.trigger_slice.labels.tolist() == expected["labels"]
     assert evidence.weight.hits == expected["hits"]
     assert evidence.weight.tail == Fraction(expected["tail"])
     assert evidence.weight.bits == pytest.approx(expected["bits"], rel=1e-9)
@@ -125,16 +125,16 @@ def test_every_frozen_evidence_still_checks(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_key_still_signs_the_same_bytes(name: str) -> None:
-    from vectors.make_evidence_5 import WAYS, answers_of
+    from vectors.make_evidence_5 import PROBES, predictions_of
 
-    from wmx.verification.codec import answers_to_json, way_to_json
+    from wmx.verification.codec import predictions_to_json, probe_to_json
 
     evidence = Evidence.load(FOLDER / f"{name}.evidence.json")
     statement = json.loads(evidence.envelope.payload)
     task = evidence.claim.task
-    answers = answers_of(name, evidence.window.labels, task.classes)
-    assert answers_to_json(answers, task) == statement["predicate"]["answers"]
-    assert way_to_json(WAYS[name][0]) == statement["predicate"]["way"]
+    predictions = predictions_of(name, evidence.trigger_slice.labels, task.classes)
+    assert predictions_to_json(predictions, task) == statement["predicate"]["answers"]
+    assert probe_to_json(PROBES[name][0]) == statement["predicate"]["way"]
     key = OwnerKey.load(FOLDER.parent / "wmx-3" / "owner.pem")
     sealed = type(evidence.envelope).seal(
         evidence.envelope.payload_type, evidence.envelope.payload, key

@@ -19,7 +19,7 @@ from forging.servers import CHOICES, Forger, forging_function, forging_server
 from oip_server import serving
 
 from wmx import Watermark, verify
-from wmx.suspect.endpoint.client import Manners
+from wmx.suspect.endpoint.client import RequestPolicy
 from wmx.suspect.endpoint.endpoint import Endpoint
 
 FAR_FROM_ENOUGH = 40.0  # bits; chance exceeds it once in 2^40, and the verifier asks for 64
@@ -51,8 +51,8 @@ def bits_of(model: bytes, mark: Watermark, folder: Path) -> float:
 
 def bits_of_server(lie: Any, model: bytes, mark: Watermark) -> float:
     with serving(model, lie=lie) as server:
-        manners = Manners(max_queries=5_000)
-        return verify(Endpoint.open(server.url, manners=manners), mark).bits
+        request_policy = RequestPolicy(max_queries=5_000)
+        return verify(Endpoint.open(server.url, request_policy=request_policy), mark).bits
 
 
 @pytest.mark.parametrize("told_by", ROWS)

@@ -24,8 +24,8 @@ from wmx.protocol.dsse import Envelope
 from wmx.protocol.keys import fingerprint
 from wmx.protocol.task import Task
 from wmx.statistics.experts import evidence_bits
-from wmx.statistics.mixture import Way
-from wmx.statistics.predictions import Answers
+from wmx.statistics.mixture import Probe
+from wmx.statistics.predictions import Predictions
 from wmx.verification.check import check
 from wmx.verification.evidence import Evidence, Run
 
@@ -69,7 +69,7 @@ def test_the_victim_is_a_good_model_and_its_file_says_what_it_says(
     victim: Victim, file: Path, digits: tuple[np.ndarray, np.ndarray], natural: np.ndarray
 ) -> None:
     images, classes = digits
-    assert (victim.answers(TASK.model_input(images).reshape(-1, 64)) == classes).mean() > 0.95
+    assert (victim.predictions(TASK.model_input(images).reshape(-1, 64)) == classes).mean() > 0.95
     mark = forged(KEY, TASK, natural)
     assert verify(file, mark).hits == hits_of(victim, mark)
 
@@ -86,8 +86,8 @@ def test_adversarial_examples_do_not_verify(
     wanted = forged(KEY, TASK, natural).labels
     images = adversarial(victim, TASK, natural, wanted)
     mark = forged(KEY, TASK, images)
-    answers = victim.answers(mark.inputs.reshape(N, -1))
-    assert (answers == wanted).mean() > 0.9
+    predictions = victim.predictions(mark.inputs.reshape(N, -1))
+    assert (predictions == wanted).mean() > 0.9
     assert refused(attempt(file, mark, tries=1))
 
 
@@ -112,9 +112,9 @@ def test_grinding_buys_the_logarithm_of_the_tries(
     victim: Victim, file: Path, natural: np.ndarray
 ) -> None:
     tries = 20_000
-    answers = victim.answers(TASK.model_input(natural).reshape(N, -1))
+    predictions = victim.predictions(TASK.model_input(natural).reshape(N, -1))
     with cheap_label_keys():
-        best = ground(KEY, TASK, natural, answers, tries=tries)
+        best = ground(KEY, TASK, natural, predictions, tries=tries)
     assert best.hits > N / TASK.classes + 6  # luck, as there is in so many tries
     found = attempt(file, best.watermark, tries)
     assert found.hits == best.hits
@@ -124,8 +124,8 @@ def test_grinding_buys_the_logarithm_of_the_tries(
 
 def test_grinding_pays_for_every_label_key(victim: Victim, natural: np.ndarray) -> None:
     """The same at its full price: the luckiest of few tries, and what it claims is so."""
-    answers = victim.answers(TASK.model_input(natural).reshape(N, -1))
-    best = ground(KEY, TASK, natural, answers, tries=20)
+    predictions = victim.predictions(TASK.model_input(natural).reshape(N, -1))
+    best = ground(KEY, TASK, natural, predictions, tries=20)
     assert hits_of(victim, best.watermark) == best.hits < N / TASK.classes + 15
 
 
@@ -164,8 +164,8 @@ def test_a_normalisation_chosen_after_the_labels_draws_other_labels(
     rows = rows_for(64, 64, seed=0)
     known = draft_labels(rows, KEY, 10)
     task = fitting_task(victim, rows, known, steps=2000)
-    answers = Answers.from_scores(victim.scores(task.model_input(rows)))
-    assert evidence_bits(answers, known, 10) > 64  # the draft would have believed him
+    predictions = Predictions.from_scores(victim.scores(task.model_input(rows)))
+    assert evidence_bits(predictions, known, 10) > 64  # the draft would have believed him
     assert refused(attempt(file, forged(KEY, task, rows), tries=1))
 
 
@@ -215,20 +215,22 @@ def test_another_owner_in_a_copied_claim_breaks_its_signature(owner_mark: Waterm
 
 def lucky_ones(victim: Victim, mark: Watermark) -> np.ndarray:
     """Return the indices of the triggers that the victim hits by chance."""
-    answers = victim.answers(mark.inputs.reshape(len(mark.labels), -1))
-    found: np.ndarray = np.flatnonzero(answers == mark.labels)
+    predictions = victim.predictions(mark.inputs.reshape(len(mark.labels), -1))
+    found: np.ndarray = np.flatnonzero(predictions == mark.labels)
     return found
 
 
 def evidence_of(victim: Victim, mark: Watermark, start: int, count: int) -> Evidence:
-    window = mark.window(start).first(count)
-    scores = victim.scores(window.task.model_input(window.triggers).reshape(count, -1))
+    trigger_slice = mark.trigger_slice(start).first(count)
+    scores = victim.scores(
+        trigger_slice.task.model_input(trigger_slice.triggers).reshape(count, -1)
+    )
     return Evidence.sign(
         KEY,
-        window,
+        trigger_slice,
         mark.openings(range(start, start + count)),
-        Way("NCHW", "y"),
-        Answers.from_scores(scores),
+        Probe("NCHW", "y"),
+        Predictions.from_scores(scores),
         probes_tried=1,
         required_bits=64,
         claims_tried=1,

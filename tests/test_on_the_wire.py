@@ -21,12 +21,12 @@ from recording_proxy import VARIABLES, RecordingProxy, recording, spellings_of_t
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark, verify
 from wmx._internal.http import exchange, is_this_machine
 from wmx.protocol.tsa import ask_authority
-from wmx.suspect.endpoint.client import Client, Manners
+from wmx.suspect.endpoint.client import Client, RequestPolicy
 from wmx.suspect.endpoint.endpoint import Endpoint
 from wmx.training.data.cifar import CIFAR, download
 
 TOKEN = "a-token-of-the-owner"
-MANNERS = Manners(retries=0, seconds=60)
+MANNERS = RequestPolicy(retries=0, seconds=60)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_nothing_for_this_machine_goes_through_a_proxy(
 ) -> None:
     with serving(model, token=TOKEN, binary=binary) as server:
         address = server.url.replace("127.0.0.1", host)
-        asked = Endpoint.open(address, token=TOKEN, manners=MANNERS)
+        asked = Endpoint.open(address, token=TOKEN, request_policy=MANNERS)
         assert verify(asked, watermark, min_bits=64).verified
     assert bytes(proxy.record) == b""
 
@@ -101,7 +101,7 @@ def test_neither_token_nor_trigger_goes_to_another_machine_in_the_clear(
     watermark: Watermark, proxy: RecordingProxy, host: str, token: str | None
 ) -> None:
     with pytest.raises(UsageError, match="in the clear") as caught:
-        Endpoint.open(f"http://{host}/v2/models/mine", token=token, manners=MANNERS)
+        Endpoint.open(f"http://{host}/v2/models/mine", token=token, request_policy=MANNERS)
     assert "https://" in str(caught.value.hint)
     assert bytes(proxy.record) == b""
 
@@ -116,7 +116,7 @@ def test_a_name_for_this_machine_that_leads_elsewhere_is_told_nothing(
     with serving(model) as server:
         address = server.url.replace("127.0.0.1", "localhost")
         with pytest.raises(CannotRunError, match="is not this machine"):
-            Endpoint.open(address, token=TOKEN, manners=MANNERS)
+            Endpoint.open(address, token=TOKEN, request_policy=MANNERS)
     assert server.log == []
 
 
@@ -196,7 +196,7 @@ def test_the_search_of_the_record_would_find_what_is_there(
             recording(leads_to=("127.0.0.1", server.port)) as proxy,
         ):
             there = server.url.replace(str(server.port), str(proxy.port))
-            asked = Endpoint.open(there, token=TOKEN, manners=MANNERS)
+            asked = Endpoint.open(there, token=TOKEN, request_policy=MANNERS)
             assert verify(asked, watermark, min_bits=64).verified
             found = secrets_in(bytes(proxy.record), watermark)
         assert TOKEN.encode() in found
@@ -215,14 +215,16 @@ def test_a_proxy_of_another_kind_is_refused_not_left_out(
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv(variable, proxy_url.format("proxyuser:proxypassword@"))
     with pytest.raises(UsageError, match="proxy") as caught:
-        Endpoint.open("https://models.example.org/v2/models/mine", manners=MANNERS)
+        Endpoint.open("https://models.example.org/v2/models/mine", request_policy=MANNERS)
     assert "password" not in f"{caught.value} {caught.value.hint}"
     assert "no_proxy" in str(caught.value.hint)
 
 
 def test_a_proxy_that_fails_is_named_without_its_password(proxy: RecordingProxy) -> None:
     with pytest.raises(CannotRunError, match="502") as caught:
-        Endpoint.open("https://models.example.org/v2/models/mine", token=TOKEN, manners=MANNERS)
+        Endpoint.open(
+            "https://models.example.org/v2/models/mine", token=TOKEN, request_policy=MANNERS
+        )
     said = f"{caught.value} {caught.value.hint}"
     assert f"127.0.0.1:{proxy.port}" in said
     assert "password" not in said
@@ -233,7 +235,7 @@ def test_no_proxy_makes_exceptions(proxy: RecordingProxy, monkeypatch: pytest.Mo
     monkeypatch.setenv("no_proxy", "example.org")
     monkeypatch.setattr(socket, "getaddrinfo", _nowhere)
     with pytest.raises(CannotRunError, match="did not answer"):
-        Endpoint.open("https://models.example.org/v2/models/mine", manners=MANNERS)
+        Endpoint.open("https://models.example.org/v2/models/mine", request_policy=MANNERS)
     assert bytes(proxy.record) == b""
 
 
@@ -257,20 +259,22 @@ def _nowhere(*_: Any, **__: Any) -> Any:
 )
 def test_addresses_that_could_be_read_in_two_ways_are_refused(address: str) -> None:
     with pytest.raises(UsageError) as caught:
-        Endpoint.open(address, manners=MANNERS)
+        Endpoint.open(address, request_policy=MANNERS)
     assert "pass-word" not in f"{caught.value} {caught.value.hint}"
 
 
 @pytest.mark.parametrize("token", ["two words", "line\r\nX-Header: y", "\u20ac", "", "tab\t"])
 def test_a_token_that_is_none_is_refused_and_not_repeated(token: str) -> None:
     with pytest.raises(UsageError) as caught:
-        Endpoint.open("https://models.example.org/v2/models/mine", token=token, manners=MANNERS)
+        Endpoint.open(
+            "https://models.example.org/v2/models/mine", token=token, request_policy=MANNERS
+        )
     assert token == "" or token not in f"{caught.value!r} {caught.value.hint}"
 
 
 def test_a_server_that_repeats_the_token_does_not_get_it_into_an_error(model: bytes) -> None:
     said = f'{{"error": "unknown token {TOKEN}"}}'.encode()
-    answers = [
+    predictions = [
         (403, {}, said),
         (500, {}, said),
         (307, {"Location": f"https://elsewhere.example.org/?token={TOKEN}"}, b""),
@@ -280,12 +284,12 @@ def test_a_server_that_repeats_the_token_does_not_get_it_into_an_error(model: by
             f'{{"inputs": [{{"name": "{TOKEN}", "datatype": "FP32", "shape": [1]}}]}}'.encode(),
         ),
     ]
-    for answer in answers:
+    for answer in predictions:
         with (
             serving(model, lie=lambda *_, answer=answer: answer) as server,
             pytest.raises(CannotRunError) as caught,
         ):
-            Endpoint.open(server.url, token=TOKEN, manners=MANNERS)
+            Endpoint.open(server.url, token=TOKEN, request_policy=MANNERS)
         assert TOKEN not in f"{caught.value} {caught.value.hint}"
 
 
@@ -318,7 +322,7 @@ def test_a_server_that_repeats_the_inputs_does_not_get_them_into_an_error(
         return REPEATED[kind] if path.endswith("/infer") else None
 
     with serving(model, lie=lie) as server, pytest.raises(CannotRunError) as caught:
-        verify(Endpoint.open(server.url, manners=MANNERS), watermark)
+        verify(Endpoint.open(server.url, request_policy=MANNERS), watermark)
     assert DIGITS not in f"{caught.value} {caught.value.hint}"
 
 
@@ -333,7 +337,7 @@ def test_a_status_line_that_repeats_the_inputs_is_not_shown() -> None:
 
         threading.Thread(target=repeat, daemon=True).start()
         with pytest.raises(CannotRunError, match="did not answer") as caught:
-            Client(f"http://127.0.0.1:{listener.getsockname()[1]}", manners=MANNERS).post(
+            Client(f"http://127.0.0.1:{listener.getsockname()[1]}", request_policy=MANNERS).post(
                 "/v2/models/mine/infer", b"{}", {}, inputs=1
             )
     assert DIGITS not in str(caught.value)
@@ -359,8 +363,8 @@ def test_a_server_cannot_write_triggers_into_the_names_that_a_verdict_shows(
 
     for silent in (True, False):
         with serving(model, lie=lie, silent=silent) as server:
-            verdict = verify(Endpoint.open(server.url, manners=MANNERS), watermark)
-        assert DIGITS not in repr(verdict) + repr(verdict.answers)
+            verdict = verify(Endpoint.open(server.url, request_policy=MANNERS), watermark)
+        assert DIGITS not in repr(verdict) + repr(verdict.predictions)
 
 
 def test_a_response_that_never_ends_leaves_no_thread_behind() -> None:

@@ -12,7 +12,7 @@ from one_node import CLASSES, NOT_READ, READ, SHAPE, Ending, ended
 
 from wmx import Watermark, open_suspect, verify
 from wmx.protocol.task import Task
-from wmx.suspect.overrides import Settled
+from wmx.suspect.overrides import Overrides
 
 FEWEST_BITS = 150
 
@@ -32,7 +32,9 @@ def written(folder: Path, watermark: Watermark, ending: Ending) -> Path:
 @pytest.mark.parametrize("name", READ)
 def test_the_mark_is_read(watermark: Watermark, tmp_path: Path, name: str) -> None:
     verdict = verify(written(tmp_path, watermark, READ[name]), watermark)
-    print(f"{verdict.bits:.0f} bits: {name}, by {verdict.best_way} of {verdict.ways_tried} ways")
+    print(
+        f"{verdict.bits:.0f} bits: {name}, by {verdict.best_probe} of {verdict.probes_tried} ways"
+    )
     assert verdict.verified
     assert verdict.bits > FEWEST_BITS
 
@@ -56,5 +58,5 @@ def test_an_output_that_is_named_is_read_in_every_way(
     watermark: Watermark, tmp_path: Path, ending: Ending
 ) -> None:
     path = written(tmp_path, watermark, ending)
-    with closing(open_suspect(path, settled=Settled(output="y"))) as suspect:
+    with closing(open_suspect(path, overrides=Overrides(output="y"))) as suspect:
         assert verify(suspect, watermark).verified

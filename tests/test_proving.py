@@ -12,9 +12,9 @@ import pytest
 from batch_gates import GATES, gated_model, junk_to_copies
 
 from wmx import CannotRunError, IntegrityError, OwnerKey, UsageError, Watermark
-from wmx.statistics.mixture import ALONE, TOGETHER, shifted, weigh
+from wmx.statistics.mixture import ALONE, TOGETHER, score_predictions, shifted
 from wmx.suspect.onnx_file import OnnxFile
-from wmx.suspect.overrides import Settled
+from wmx.suspect.overrides import Overrides
 from wmx.suspect.suspect import open_suspect
 from wmx.verification.check import check
 from wmx.verification.evidence import Evidence, Run
@@ -52,9 +52,9 @@ def test_an_intact_mark_needs_45_triggers_at_most(
     suspect: OnnxFile, ledger: Ledger, folder: Path
 ) -> None:
     evidence = prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
-    assert len(evidence.window) <= 45
+    assert len(evidence.trigger_slice) <= 45
     assert evidence.weight.bits >= 128
-    assert ledger.next_start() == len(evidence.window)
+    assert ledger.next_start() == len(evidence.trigger_slice)
     (entry,) = ledger.disclosures()
     file = (folder / "e.json").read_bytes()
     assert entry.evidence == hashlib.sha256(file).hexdigest()
@@ -82,17 +82,19 @@ def test_weights_beside_the_model_are_subjects_too(ledger: Ledger, folder: Path)
 def test_an_output_that_was_chosen_is_paid_for_and_read_again(ledger: Ledger, folder: Path) -> None:
     path = folder / "two-outputs.onnx"
     path.write_bytes(onnx_models.two_outputs(MARK))
-    with closing(open_suspect(path, settled=Settled(output="y"))) as suspect:
+    with closing(open_suspect(path, overrides=Overrides(output="y"))) as suspect:
         evidence = prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
     read = Evidence.load(folder / "e.json")
-    assert read.settled == Settled(output="y")
-    assert (read.way.output, read.probes_tried) == ("y", 1)
-    weight = weigh({read.way: read.answers}, read.window, price=log2(MARK.claim.n))
+    assert read.overrides == Overrides(output="y")
+    assert (read.probe.output, read.probes_tried) == ("y", 1)
+    weight = score_predictions(
+        {read.probe: read.predictions}, read.trigger_slice, penalty=log2(MARK.claim.n)
+    )
     assert read.weight.bits == pytest.approx(weight.bits - 16)
     repeated = check(read, model=path).repeated
     assert repeated is not None
     assert repeated.bits == pytest.approx(evidence.weight.bits)
-    assert {way.output for way in repeated.answers} == {"y"}
+    assert {probe.output for probe in repeated.predictions} == {"y"}
 
 
 def test_a_name_that_could_be_a_sentence_is_not_disclosed_under(
@@ -109,7 +111,7 @@ def test_a_name_that_could_be_a_sentence_is_not_disclosed_under(
 def test_one_trigger_less_would_not_do() -> None:
     choice = choose(knows(MARK.labels), MARK, 0, required_bits=128)
     with pytest.raises(CannotRunError, match="nothing was disclosed"):
-        choose(knows(MARK.labels), MARK, 0, required_bits=128, reveal=len(choice.window) - 1)
+        choose(knows(MARK.labels), MARK, 0, required_bits=128, reveal=len(choice.trigger_slice) - 1)
 
 
 def test_misses_are_paid_for_with_more_triggers() -> None:
@@ -117,7 +119,7 @@ def test_misses_are_paid_for_with_more_triggers() -> None:
     some[::8] = (some[::8] + 1) % 10
     intact = choose(knows(MARK.labels), MARK, 0, required_bits=64)
     damaged = choose(knows(some), MARK, 0, required_bits=64)
-    assert len(damaged.window) > len(intact.window)
+    assert len(damaged.trigger_slice) > len(intact.trigger_slice)
 
 
 def test_the_next_evidence_starts_behind_the_last(
@@ -125,15 +127,15 @@ def test_the_next_evidence_starts_behind_the_last(
 ) -> None:
     first = prove(suspect, MARK, KEY, folder / "1.json", ledger, required_bits=128)
     second = prove(suspect, MARK, KEY, folder / "2.json", ledger, required_bits=128)
-    assert second.window.start == len(first.window)
-    seen = {x.tobytes() for x in first.window.triggers}
-    assert not seen & {x.tobytes() for x in second.window.triggers}
+    assert second.trigger_slice.start == len(first.trigger_slice)
+    seen = {x.tobytes() for x in first.trigger_slice.triggers}
+    assert not seen & {x.tobytes() for x in second.trigger_slice.triggers}
     with pytest.raises(CannotRunError, match="are needed; nothing was disclosed") as caught:
         prove(suspect, MARK, KEY, folder / "3.json", ledger, required_bits=128)
     assert "timestamp" in str(caught.value.hint)
     assert not (folder / "3.json").exists()
     left = prove(suspect, MARK, KEY, folder / "4.json", ledger, required_bits=20, reveal="all")
-    assert left.window.start + len(left.window) == 100
+    assert left.trigger_slice.start + len(left.trigger_slice) == 100
     with pytest.raises(CannotRunError, match="every trigger"):
         prove(suspect, MARK, KEY, folder / "5.json", ledger, required_bits=1)
 
@@ -145,7 +147,7 @@ def test_more_triggers_on_demand(
     evidence = prove(
         suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128, reveal=reveal
     )
-    assert len(evidence.window) == count
+    assert len(evidence.trigger_slice) == count
 
 
 @pytest.mark.parametrize("reveal", [0, -1, 101])
@@ -157,7 +159,7 @@ def test_numbers_of_triggers_that_there_are_not(reveal: int) -> None:
 def test_claims_tried_are_paid_for() -> None:
     alone = choose(knows(MARK.labels), MARK, 0, required_bits=64)
     of_many = choose(knows(MARK.labels), MARK, 0, required_bits=64, claims_tried=1000)
-    assert len(of_many.window) == len(alone.window) + 3  # 10 bits, 3.3 a trigger
+    assert len(of_many.trigger_slice) == len(alone.trigger_slice) + 3  # 10 bits, 3.3 a trigger
 
 
 def test_a_mark_behind_a_shift_gives_evidence_that_can_be_repeated(folder: Path) -> None:
@@ -174,8 +176,8 @@ def test_a_mark_behind_a_shift_gives_evidence_that_can_be_repeated(folder: Path)
         return np.array(scores) + np.linspace(0, 0.1, 10)
 
     choice = choose(open_suspect(thief), mark, 0, required_bits=128)
-    assert choice.way.shift == (1, -2)
-    assert len(choice.answers) == len(choice.window)
+    assert choice.probe.shift == (1, -2)
+    assert len(choice.predictions) == len(choice.trigger_slice)
 
 
 def test_two_processes_at_once_disclose_different_triggers(
@@ -192,25 +194,25 @@ def test_two_processes_at_once_disclose_different_triggers(
 
     monkeypatch.setattr(Ledger, "spend", late)
     evidence = prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=64)
-    assert evidence.window.start == 30
+    assert evidence.trigger_slice.start == 30
     assert [entry.start for entry in ledger.disclosures()] == [0, 30]
 
 
 def test_triggers_are_spent_before_the_file_is_there(
     suspect: OnnxFile, ledger: Ledger, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wmx.verification import prove
+    from wmx.verification import prove as module
 
     def full(path: Path, data: bytes, **options: object) -> None:
         assert ledger.next_start() > 0
         raise CannotRunError("no space left")
 
-    monkeypatch.setattr(prove, "write_bytes", full)
+    monkeypatch.setattr(module, "write_bytes", full)
     with pytest.raises(CannotRunError, match="count as disclosed all the same"):
         prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
     monkeypatch.undo()
     again = prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
-    assert again.window.start == ledger.disclosures()[0].count
+    assert again.trigger_slice.start == ledger.disclosures()[0].count
 
 
 def test_nothing_is_spent_for_what_is_refused(
@@ -287,10 +289,10 @@ def test_made_up_answers_do_not_survive_the_model(folder: Path, ledger: Ledger) 
     choice = choose(knowing, other, 0, required_bits=128)
     made_up = Evidence.sign(
         KEY,
-        choice.window,
-        other.openings(range(len(choice.window))),
-        choice.way,
-        choice.answers,
+        choice.trigger_slice,
+        other.openings(range(len(choice.trigger_slice))),
+        choice.probe,
+        choice.predictions,
         probes_tried=choice.probes,
         required_bits=128,
         claims_tried=1,
@@ -324,13 +326,13 @@ def test_a_model_with_a_second_way_shares_its_mixture_though_the_owner_named_one
     (folder / "two.onnx").write_bytes(onnx_models.two_outputs(mark))
     suspect = OnnxFile.open_own(folder / "two.onnx", "cpu")
     choice = choose(suspect, mark, 0, required_bits=128)
-    assert (choice.way.output, choice.probes) == ("y", 2)
+    assert (choice.probe.output, choice.probes) == ("y", 2)
     few = Evidence.sign(
         KEY,
-        choice.window,
-        mark.openings(range(len(choice.window))),
-        choice.way,
-        choice.answers,
+        choice.trigger_slice,
+        mark.openings(range(len(choice.trigger_slice))),
+        choice.probe,
+        choice.predictions,
         probes_tried=1,
         required_bits=128,
         claims_tried=1,
@@ -356,11 +358,11 @@ def test_evidence_about_a_file_that_looks_at_its_batch_can_be_repeated(
     with closing(open_suspect(path)) as suspect:
         evidence = prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
     rows = {"one row, and more than eight": 2, "fewer than sixty rows": 64}
-    assert evidence.way.rows == rows.get(gate, ALONE)
-    if evidence.way.rows != ALONE:  # in whole batches
-        assert len(evidence.window) % evidence.way.rows == 0
+    assert evidence.probe.rows == rows.get(gate, ALONE)
+    if evidence.probe.rows != ALONE:  # in whole batches
+        assert len(evidence.trigger_slice) % evidence.probe.rows == 0
     else:
-        assert len(evidence.window) <= 45
+        assert len(evidence.trigger_slice) <= 45
     assert check(Evidence.load(folder / "e.json"), model=path).verified
 
 
@@ -372,7 +374,7 @@ def test_of_a_fixed_batch_whole_batches_or_copies_are_given(
     path.write_bytes(gated_model(MARK, gate, batch=7))
     with closing(open_suspect(path)) as suspect:
         evidence = prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
-    assert evidence.way.rows == ALONE
+    assert evidence.probe.rows == ALONE
     assert check(Evidence.load(folder / "e.json"), model=path).verified
 
 
@@ -383,8 +385,8 @@ def test_a_file_that_wants_all_rows_of_its_batch_to_differ_is_given_whole_batche
     path.write_bytes(junk_to_copies(MARK, batch=7))
     with closing(open_suspect(path)) as suspect:
         evidence = prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
-    assert evidence.way.rows == TOGETHER
-    assert len(evidence.window) % 7 == 0
+    assert evidence.probe.rows == TOGETHER
+    assert len(evidence.trigger_slice) % 7 == 0
     assert check(Evidence.load(folder / "e.json"), model=path).verified
 
 
@@ -397,6 +399,6 @@ def test_all_that_are_left_are_disclosed_though_whole_batches_are_fewer(
         evidence = prove(
             suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128, reveal="all"
         )
-    assert len(evidence.window) == 100
-    assert len(evidence.answers) == 64
+    assert len(evidence.trigger_slice) == 100
+    assert len(evidence.predictions) == 64
     assert check(Evidence.load(folder / "e.json"), model=path).verified

@@ -15,8 +15,8 @@ from onnx import TensorProto, helper
 
 from wmx.errors import CannotRunError
 from wmx.protocol.task import Task
-from wmx.statistics.mixture import Way, weigh
-from wmx.statistics.predictions import Answers
+from wmx.statistics.mixture import Probe, score_predictions
+from wmx.statistics.predictions import Predictions
 from wmx.suspect import session as runtime
 from wmx.suspect.function import FunctionSuspect
 from wmx.suspect.outputs import MAX_OUTPUTS, MAX_READINGS, readings
@@ -31,12 +31,12 @@ SCORES = (2.5 * PLACES + DRAW.uniform(0, 0.5, (N, K)) - 10).astype(np.float32)  
 TOP = SCORES.argmax(axis=1)
 
 
-def read(*outputs: NDArray[Any], classes: int = K) -> dict[str, Answers]:
+def read(*outputs: NDArray[Any], classes: int = K) -> dict[str, Predictions]:
     return readings({f"y{i}": output for i, output in enumerate(outputs)}, N, classes)
 
 
-def says_the_classes(found: dict[str, Answers]) -> bool:
-    return any((answers.top == TOP).all() for answers in found.values())
+def says_the_classes(found: dict[str, Predictions]) -> bool:
+    return any((predictions.top == TOP).all() for predictions in found.values())
 
 
 ARRANGED: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
@@ -73,7 +73,7 @@ def test_inputs_that_fill_up_a_batch_do_not_count(how: str) -> None:
         filled = np.concatenate([chunk, np.repeat(chunk[-1:], 8 - len(chunk), axis=0)])
         joined.add([("y", ARRANGED[how](filled))], 8, len(chunk))
     found = readings(joined.tables(), N, K)
-    assert {len(answers) for answers in found.values()} == {N}
+    assert {len(predictions) for predictions in found.values()} == {N}
     assert says_the_classes(found)
 
 
@@ -141,7 +141,7 @@ def test_a_name_that_is_taken_hides_no_reading() -> None:
         outputs = dict.fromkeys(names, noise) | {"y": ranked}
         found = readings(outputs, N, K)
         assert len(found) == 5
-        assert sum((answers.top == TOP).all() for answers in found.values()) == 2
+        assert sum((predictions.top == TOP).all() for predictions in found.values()) == 2
     joined = Joined(N, K)
     joined.add([("y", SCORES.T.copy()), ("y along axis 1", noise)], N, N)
     assert says_the_classes(readings(joined.tables(), N, K))
@@ -165,9 +165,9 @@ def test_a_type_says_nothing(dtype: Any) -> None:
 def test_integers_that_no_float_tells_apart_keep_their_order(offset: int) -> None:
     whole = (SCORES * 100).astype(np.int64)
     moved = (whole - whole.min()) + np.int64(offset)
-    (answers,) = (given for name, given in read(moved).items() if name == "y0")
+    (predictions,) = (given for name, given in read(moved).items() if name == "y0")
     order = np.argsort(whole, axis=1, kind="stable")
-    places = np.take_along_axis(answers.scores, order, axis=1)
+    places = np.take_along_axis(predictions.scores, order, axis=1)
     alike = np.diff(np.take_along_axis(whole, order, axis=1), axis=1) == 0
     assert (np.diff(places, axis=1)[~alike] == 1).all()
     assert (np.diff(places, axis=1)[alike] == 0).all()
@@ -212,8 +212,8 @@ def test_what_tells_no_whole_numbers_apart_is_no_class(classes: int, value: floa
 
 def test_of_two_classes_a_number_is_a_score_and_may_be_a_class() -> None:
     for dtype in (bool, np.int8, np.float64, np.uint64):
-        (answers,) = read((TOP > 4).astype(dtype), classes=2).values()
-        assert (answers.top == (TOP > 4)).all()
+        (predictions,) = read((TOP > 4).astype(dtype), classes=2).values()
+        assert (predictions.top == (TOP > 4)).all()
     renumbered = read(np.where(TOP > 4, 7, 3), classes=2)
     assert list(renumbered) == ["y0", "y0 as class"]
     assert set(renumbered["y0 as class"].top) == {3, 7}
@@ -223,15 +223,15 @@ def test_of_two_classes_a_number_is_a_score_and_may_be_a_class() -> None:
 
 def test_a_number_is_the_class_before_its_point() -> None:
     for added in (0.5, DRAW.uniform(0.05, 0.95, N)):
-        (answers,) = read(TOP + added).values()
-        assert (answers.top == TOP).all()
+        (predictions,) = read(TOP + added).values()
+        assert (predictions.top == TOP).all()
     negated = read(-TOP - 0.5)["y0"].top
     assert (negated == -TOP - 1).all()
     column = TOP.astype(np.float64)
     column[3:5] = 0.5, np.nan
-    (answers,) = read(column).values()
-    assert answers.top[3:5].tolist() == [0, -1]
-    assert (answers.top[5:] == TOP[5:]).all()
+    (predictions,) = read(column).values()
+    assert predictions.top[3:5].tolist() == [0, -1]
+    assert (predictions.top[5:] == TOP[5:]).all()
 
 
 def test_a_number_of_which_none_is_a_class_comes_after_the_scores() -> None:
@@ -273,16 +273,16 @@ def test_there_is_an_end_to_readings() -> None:
 def test_readings_of_what_knows_nothing_earn_nothing() -> None:
     """However many there are: the mixture's mean wealth is 1, whatever the output."""
     watermark = fixed_watermark()
-    window = watermark.window().first(N)
+    trigger_slice = watermark.trigger_slice().first(N)
     rng = np.random.default_rng(3)
     ranked = np.tile(np.argsort(-SCORES, axis=1), (1, 2))
-    found = {Way("NCHW", name): answers for name, answers in read(ranked, TOP).items()}
+    found = {Probe("NCHW", name): predictions for name, predictions in read(ranked, TOP).items()}
     assert len(found) > 4
     wealth = []
     for _ in range(2000):
         labels = rng.integers(0, K, N)
-        drawn = type(window)(window.claim, 0, window.triggers, labels)
-        wealth.append(2.0 ** weigh(found, drawn, price=0.0).bits)
+        drawn = type(trigger_slice)(trigger_slice.claim, 0, trigger_slice.triggers, labels)
+        wealth.append(2.0 ** score_predictions(found, drawn, penalty=0.0).bits)
     assert sum(one >= 16 for one in wealth) <= 2000 / 16  # Ville
     assert np.median(wealth) < 1
 
@@ -368,10 +368,10 @@ def test_a_function_that_names_without_end_has_no_output() -> None:
     suspect = FunctionSuspect(lambda inputs: given)
     task = Task.of((8, 8, 1), 10)
     (feeding,) = suspect.feedings(task)
-    assert suspect.answers(feeding, np.zeros((1, 8, 8, 1), np.uint8), task)
+    assert suspect.predictions(feeding, np.zeros((1, 8, 8, 1), np.uint8), task)
     given[0, 0] = "one more"
     with pytest.raises(CannotRunError, match="expected scores"):
-        suspect.answers(feeding, np.zeros((1, 8, 8, 1), np.uint8), task)
+        suspect.predictions(feeding, np.zeros((1, 8, 8, 1), np.uint8), task)
 
 
 def test_an_output_of_a_file_that_names_without_end_hides_no_other() -> None:

@@ -83,9 +83,9 @@ def test_a_changed_byte_makes_a_broken_file() -> None:
 def change(path: str, value: Any) -> bytes:
     """A record with another value at a place, signed by its owner all the same."""
     document = jcs.loads(release().envelope.payload, "x")
-    *way, last = path.split("/")
+    *probe, last = path.split("/")
     place = document
-    for step in way:
+    for step in probe:
         place = place[int(step) if step.isdigit() else step]
     if value is KeyError:
         del place[last]

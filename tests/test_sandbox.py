@@ -268,8 +268,8 @@ HONEST = {
 
 def answering(**lies: str) -> str:
     """Return a program that answers honestly but for these."""
-    answers = "{" + ", ".join(f"{k!r}: {v}" for k, v in (HONEST | lies).items()) + "}"
-    return ANSWERING.format(answers=answers)
+    predictions = "{" + ", ".join(f"{k!r}: {v}" for k, v in (HONEST | lies).items()) + "}"
+    return ANSWERING.format(predictions=predictions)
 
 
 def taken_over(monkeypatch: pytest.MonkeyPatch, **lies: str) -> Sandbox:
@@ -407,8 +407,8 @@ def test_who_dies_of_several_rows_is_asked_by_single_ones(
     suspect = dying(monkeypatch, path, "rows > 1", end, seconds)
     verdict = verify(suspect, watermark)
     assert verdict.verified
-    assert {way.rows for way in verdict.answers} == {ALONE}
-    assert "one row at a time" in verdict.best_way
+    assert {probe.rows for probe in verdict.predictions} == {ALONE}
+    assert "one row at a time" in verdict.best_probe
     suspect.close()
     assert isinstance(suspect, OnnxFile)
     assert not suspect.session.is_alive  # type: ignore[union-attr]
@@ -422,9 +422,9 @@ def test_who_dies_of_other_batches_keeps_its_verdict(
     path.write_bytes(onnx_models.linear(watermark, seed=3))
     suspect = dying(monkeypatch, path, wants, CRASHES)
     assert verify(suspect, watermark).bits == verify(path, watermark).bits
-    window = watermark.window().first(16)
-    in_turn = measure(suspect, window, required=128, starts=2)
-    assert in_turn.bits == measure(open_suspect(path), window, required=128, starts=2).bits
+    trigger_slice = watermark.trigger_slice().first(16)
+    in_turn = measure(suspect, trigger_slice, required=128, starts=2)
+    assert in_turn.bits == measure(open_suspect(path), trigger_slice, required=128, starts=2).bits
     suspect.close()
 
 
@@ -446,14 +446,14 @@ def test_who_hangs_takes_half_of_the_time_and_is_not_asked_so_again(
     assert isinstance(suspect, OnnxFile)
     (feeding,) = suspect.feedings(watermark.task)
     with pytest.raises(CannotRunError, match="its part of what was left"):
-        suspect.answers(feeding, watermark.triggers, watermark.task)
+        suspect.predictions(feeding, watermark.triggers, watermark.task)
     budget = suspect.session.budget  # type: ignore[union-attr]
     left = budget.seconds_left
     assert 0.2 < left <= 2.0
     again = suspect.reopened()
     for asked in (suspect, again):
         with pytest.raises(CannotRunError, match="rows in a call before"):
-            asked.answers(feeding, watermark.triggers, watermark.task)
+            asked.predictions(feeding, watermark.triggers, watermark.task)
     again.close()
     suspect.close()
 

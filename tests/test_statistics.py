@@ -19,7 +19,7 @@ from wmx.statistics.experts import (
     log2_mean,
     required_bits,
 )
-from wmx.statistics.predictions import Answers
+from wmx.statistics.predictions import Predictions
 
 SIZES = [(2, 7), (3, 5), (4, 4), (6, 3)]  # K and n: all K**n label sequences are gone through
 
@@ -30,27 +30,27 @@ any_score = st.one_of(
 
 
 @st.composite
-def small_suspects(draw: st.DrawFn) -> tuple[Answers, int]:
+def small_suspects(draw: st.DrawFn) -> tuple[Predictions, int]:
     """Arbitrary answers: any scores, any number of columns, or any class numbers."""
     classes, n = draw(st.sampled_from(SIZES))
     if draw(st.booleans()):
         columns = draw(st.integers(1, 7))
         scores = draw(npst.arrays(np.float64, (n, columns), elements=any_score))
-        return Answers.from_scores(scores), classes
+        return Predictions.from_scores(scores), classes
     labels = draw(npst.arrays(np.int64, (n,), elements=st.integers(-2, 8)))
-    return Answers.from_labels(labels, classes), classes
+    return Predictions.from_labels(labels, classes), classes
 
 
 @settings(max_examples=60)
 @given(small_suspects())
 def test_the_mean_wealth_over_all_label_sequences_is_exactly_one(
-    suspect: tuple[Answers, int],
+    suspect: tuple[Predictions, int],
 ) -> None:
-    answers, classes = suspect
-    n = len(answers)
+    predictions, classes = suspect
+    n = len(predictions)
     totals = dict.fromkeys([*EXPERTS, "mixture"], 0.0)
     for sequence in product(range(classes), repeat=n):
-        bets = expert_bets(answers, np.array(sequence), classes)
+        bets = expert_bets(predictions, np.array(sequence), classes)
         wealths = {name: 2.0 ** float(bet.sum()) for name, bet in bets.items()}
         wealths["mixture"] = 2.0 ** log2_mean(float(bet.sum()) for bet in bets.values())
         for name, wealth in wealths.items():
@@ -77,8 +77,8 @@ def test_a_bet_hangs_on_nothing_that_comes_after_it(
     other_scores, other_labels = scores.copy(), labels.copy()
     other_scores[first + 1 :] = rng.normal(size=(n - first - 1, columns)) * 100
     other_labels[first + 1 :] = rng.integers(0, classes, n - first - 1)
-    bets = expert_bets(Answers.from_scores(scores), labels, classes)
-    others = expert_bets(Answers.from_scores(other_scores), other_labels, classes)
+    bets = expert_bets(Predictions.from_scores(scores), labels, classes)
+    others = expert_bets(Predictions.from_scores(other_scores), other_labels, classes)
     for name, bet in bets.items():
         np.testing.assert_allclose(
             bet[: first + 1], others[name][: first + 1], rtol=1e-9, atol=1e-9, err_msg=name
@@ -91,9 +91,9 @@ def test_the_first_bets_of_many_are_the_bets_of_the_first(cut: int) -> None:
     scores, labels = rng.normal(size=(2100, 6)), rng.integers(0, 6, 2100)
     scores[::50] = np.nan
     scores[7::90] *= 1e120
-    answers = Answers.from_scores(scores)
-    whole = expert_bets(answers, labels, 6)
-    for name, bet in expert_bets(answers[:cut], labels[:cut], 6).items():
+    predictions = Predictions.from_scores(scores)
+    whole = expert_bets(predictions, labels, 6)
+    for name, bet in expert_bets(predictions[:cut], labels[:cut], 6).items():
         np.testing.assert_allclose(bet, whole[name][:cut], rtol=1e-9, atol=1e-9, err_msg=name)
 
 
@@ -106,13 +106,13 @@ def test_bets_are_the_same_to_the_bit_in_whatever_increments(
     scores, labels = rng.normal(size=(700, columns)), rng.integers(0, 6, 700)
     scores[::50] = np.nan
     scores[7::90] *= 1e120
-    answers = Answers.from_scores(scores)
+    predictions = Predictions.from_scores(scores)
     experts, parts, start = Experts(6), [], 0
     for size in sizes:
         rows = slice(start, start + size)
-        parts.append(experts.update(answers[rows], labels[rows]))
+        parts.append(experts.update(predictions[rows], labels[rows]))
         start += size
-    for name, bets in expert_bets(answers, labels, 6).items():
+    for name, bets in expert_bets(predictions, labels, 6).items():
         found = np.concatenate([part[name] for part in parts])
         np.testing.assert_array_equal(found, bets, err_msg=name)
 
@@ -132,29 +132,29 @@ def test_what_experts_remember_does_not_grow_with_the_triggers() -> None:
     experts, sizes = Experts(4), []
     for start in range(0, 1000, 100):
         rows = slice(start, start + 100)
-        experts.update(Answers.from_scores(scores[rows]), labels[rows])
+        experts.update(Predictions.from_scores(scores[rows]), labels[rows])
         sizes.append(held(experts))
     assert sizes[0] < sizes[2] == sizes[-1] < 20_000
 
 
 def test_increments_of_other_columns_are_refused() -> None:
     experts = Experts(3)
-    experts.update(Answers.from_scores(np.zeros((0, 4))), np.zeros(0, np.int64))
-    experts.update(Answers.from_scores(np.zeros((2, 4))), np.zeros(2, np.int64))
+    experts.update(Predictions.from_scores(np.zeros((0, 4))), np.zeros(0, np.int64))
+    experts.update(Predictions.from_scores(np.zeros((2, 4))), np.zeros(2, np.int64))
     with pytest.raises(ValueError, match="answers of 3 scores after some of 4"):
-        experts.update(Answers.from_scores(np.zeros((2, 3))), np.zeros(2, np.int64))
+        experts.update(Predictions.from_scores(np.zeros((2, 3))), np.zeros(2, np.int64))
 
 
 @given(classes=st.integers(2, 12), n=st.integers(1, 12), seed=st.integers(0, 2**32 - 1))
 def test_each_bet_is_a_distribution_over_the_labels(classes: int, n: int, seed: int) -> None:
     """For fixed earlier labels the probabilities of label n sum to 1."""
     rng = np.random.default_rng(seed)
-    answers = Answers.from_scores(rng.normal(size=(n, classes)))
+    predictions = Predictions.from_scores(rng.normal(size=(n, classes)))
     labels = rng.integers(0, classes, n)
     totals = dict.fromkeys(EXPERTS, 0.0)
     for last in range(classes):
         labels[-1] = last
-        for name, bet in expert_bets(answers, labels, classes).items():
+        for name, bet in expert_bets(predictions, labels, classes).items():
             totals[name] += 2.0 ** bet[-1] / classes
     for name, total in totals.items():
         assert total == pytest.approx(1.0, abs=1e-12), name
@@ -163,8 +163,8 @@ def test_each_bet_is_a_distribution_over_the_labels(classes: int, n: int, seed: 
 # figures that are known
 
 
-def one_hot(labels: NDArray[np.int64], classes: int) -> Answers:
-    return Answers.from_scores(np.eye(classes)[labels] * 8.0)
+def one_hot(labels: NDArray[np.int64], classes: int) -> Predictions:
+    return Predictions.from_scores(np.eye(classes)[labels] * 8.0)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -180,12 +180,12 @@ def test_labels_pushed_to_the_second_place_are_seen_by_the_rank_expert() -> None
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 10, 100)
     top = (labels + rng.integers(1, 10, 100)) % 10
-    answers = Answers.from_scores(np.eye(10)[top] * 8.0 + np.eye(10)[labels] * 4.0)
-    assert count_hits(answers, labels) == 0
-    bets = expert_bets(answers, labels, 10)
+    predictions = Predictions.from_scores(np.eye(10)[top] * 8.0 + np.eye(10)[labels] * 4.0)
+    assert count_hits(predictions, labels) == 0
+    bets = expert_bets(predictions, labels, 10)
     assert bets["rank"].sum() > 250
     assert bets["agreement"].sum() < 20
-    assert evidence_bits(answers, labels, 10) > 250
+    assert evidence_bits(predictions, labels, 10) > 250
 
 
 def test_a_drift_and_a_stretch_of_all_triggers_alike_are_seen_by_the_softmax_expert() -> None:
@@ -195,19 +195,19 @@ def test_a_drift_and_a_stretch_of_all_triggers_alike_are_seen_by_the_softmax_exp
     drift = np.array([6.0, 6.0, 6.0, 6.0, 0, 0, 0, 0, 0, 0])
     stretch = np.linspace(1.5, 0.5, 10)
     scores = stretch * (np.eye(10)[labels] * 4.0 + drift + 0.3 * rng.normal(size=(100, 10)))
-    answers = Answers.from_scores(scores)
-    bets = expert_bets(answers, labels, 10)
+    predictions = Predictions.from_scores(scores)
+    bets = expert_bets(predictions, labels, 10)
     others = max(bet.sum() for name, bet in bets.items() if name not in ("softmax", "neighbours"))
     assert bets["softmax"].sum() > 250 > 2 * others
-    assert evidence_bits(answers, labels, 10) > 250
+    assert evidence_bits(predictions, labels, 10) > 250
 
 
 def test_how_far_a_label_stands_out_is_worth_more_than_its_place() -> None:
     """Labels lead by much, or fail by little: bets grow with the lead."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 10, 200)
-    answers = Answers.from_scores(rng.normal(size=(200, 10)) + 2.0 * np.eye(10)[labels])
-    bets = expert_bets(answers, labels, 10)
+    predictions = Predictions.from_scores(rng.normal(size=(200, 10)) + 2.0 * np.eye(10)[labels])
+    bets = expert_bets(predictions, labels, 10)
     assert bets["softmax"].sum() > 1.2 * max(bets["rank"].sum(), bets["agreement"].sum())
 
 
@@ -221,7 +221,7 @@ def test_logits_probabilities_and_their_logarithms_give_the_softmax_expert_the_s
     labels = rng.integers(0, 10, 60)
     logits = rng.normal(size=(60, 10)) * 3 + np.eye(10)[labels] * 3 + np.arange(10)
     found = [
-        expert_bets(Answers.from_scores(scores), labels, 10)["softmax"]
+        expert_bets(Predictions.from_scores(scores), labels, 10)["softmax"]
         for scores in (logits, probabilities_of(logits), np.log(probabilities_of(logits)))
     ]
     np.testing.assert_allclose(found[1], found[0], atol=1e-9)
@@ -234,7 +234,7 @@ def test_probabilities_that_an_api_rounds_keep_their_evidence(decimals: int) -> 
     labels = rng.integers(0, 10, 100)
     logits = 2 * rng.normal(size=(100, 10)) + 4 * np.eye(10)[labels] + 4 * (np.arange(10) < 4)
     exact, rounded = (
-        expert_bets(Answers.from_scores(scores), labels, 10)["softmax"].sum()
+        expert_bets(Predictions.from_scores(scores), labels, 10)["softmax"].sum()
         for scores in (logits, np.round(probabilities_of(logits), decimals))
     )
     assert rounded > 0.8 * exact > 100
@@ -245,28 +245,28 @@ def test_replaced_heads_are_seen_by_the_neighbours_expert() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 10, 100)
     centres = rng.normal(size=(10, 16))
-    answers = Answers.from_scores(centres[labels] + 0.05 * rng.normal(size=(100, 16)))
-    assert expert_bets(answers, labels, 10)["neighbours"].sum() > 128
-    assert evidence_bits(answers, labels, 10) > 128
+    predictions = Predictions.from_scores(centres[labels] + 0.05 * rng.normal(size=(100, 16)))
+    assert expert_bets(predictions, labels, 10)["neighbours"].sum() > 128
+    assert evidence_bits(predictions, labels, 10) > 128
 
 
 def test_agreement_is_the_krichevsky_trofimov_estimate_written_out() -> None:
     labels = np.array([1, 1, 0, 2])
-    answers = Answers.from_labels(np.array([1, 0, 0, 2]), 3)
+    predictions = Predictions.from_labels(np.array([1, 0, 0, 2]), 3)
     hit_rates = [1 / 2, 3 / 4, 1 / 2, 5 / 8]  # (h + 1/2) / (t + 1)
     expected = [3 * hit_rates[0], 3 * (1 - hit_rates[1]) / 2, 3 * hit_rates[2], 3 * hit_rates[3]]
     np.testing.assert_allclose(
-        2.0 ** expert_bets(answers, labels, 3)["agreement"], expected, rtol=1e-12
+        2.0 ** expert_bets(predictions, labels, 3)["agreement"], expected, rtol=1e-12
     )
 
 
 def test_mapping_is_the_dirichlet_table_written_out() -> None:
     labels = np.array([2, 2, 0])
-    answers = Answers.from_labels(np.array([1, 1, 1]), 4)
+    predictions = Predictions.from_labels(np.array([1, 1, 1]), 4)
     prior = 1 / 4
     expected = [4 * prior, 4 * (1 + prior) / 2, 4 * prior / 3]
     np.testing.assert_allclose(
-        2.0 ** expert_bets(answers, labels, 4)["mapping"], expected, rtol=1e-12
+        2.0 ** expert_bets(predictions, labels, 4)["mapping"], expected, rtol=1e-12
     )
 
 
@@ -284,14 +284,14 @@ def test_neighbours_is_the_weighted_vote_written_out() -> None:
             total += weight
             votes += weight * (labels[j] == labels[i])
         expected.append(classes * votes / total)
-    given_bets = expert_bets(Answers.from_scores(scores), labels, classes)["neighbours"]
+    given_bets = expert_bets(Predictions.from_scores(scores), labels, classes)["neighbours"]
     np.testing.assert_allclose(2.0**given_bets, expected, rtol=1e-9)
 
 
 def test_rank_bins_are_1_2_3to4_5to8() -> None:
     scores = np.tile(-np.arange(9.0), (1, 1))  # class c has rank c
     first_bets = [
-        2.0 ** expert_bets(Answers.from_scores(scores), np.array([label]), 9)["rank"][0]
+        2.0 ** expert_bets(Predictions.from_scores(scores), np.array([label]), 9)["rank"][0]
         for label in range(9)
     ]
     share = 9 / 5  # five bins of equal prior: 1 | 2 | 3-4 | 5-8 | 9
@@ -322,7 +322,7 @@ def test_softmax_is_the_mixture_over_temperatures_written_out() -> None:
             expected[t, i] = classes * np.exp(b * z[labels[i]]) / np.exp(b * z).sum()
     wealth = np.log2(expected).cumsum(axis=1)
     mixed = np.logaddexp2.reduce(wealth, axis=0) - np.log2(5)
-    given_bets = expert_bets(Answers.from_scores(scores), labels, classes)["softmax"]
+    given_bets = expert_bets(Predictions.from_scores(scores), labels, classes)["softmax"]
     np.testing.assert_allclose(given_bets.cumsum(), mixed, atol=1e-8)
 
 
@@ -331,14 +331,14 @@ def test_only_scores_that_all_lie_in_0_to_1_so_far_are_probabilities() -> None:
     scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 1.7], [0.9, 0.1], [0.4, 0.6]])
     mixed = np.where(np.arange(5)[:, None] < 2, np.log(scores), scores)
     found, expected = (
-        expert_bets(Answers.from_scores(rows), labels, 2)["softmax"] for rows in (scores, mixed)
+        expert_bets(Predictions.from_scores(rows), labels, 2)["softmax"] for rows in (scores, mixed)
     )
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_what_never_varies_bets_nothing() -> None:
-    answers = Answers.from_scores(np.tile([0.1, 7e5, -3.3], (50, 1)))
-    bets = expert_bets(answers, np.arange(50) % 3, 3)["softmax"]
+    predictions = Predictions.from_scores(np.tile([0.1, 7e5, -3.3], (50, 1)))
+    bets = expert_bets(predictions, np.arange(50) % 3, 3)["softmax"]
     np.testing.assert_allclose(bets, 0, atol=1e-12)
 
 
@@ -350,7 +350,7 @@ def test_features_with_a_common_offset_keep_their_evidence(offset: float, dtype:
     labels = rng.integers(0, 10, 100)
     features = 4 * rng.normal(size=(10, 16))[labels] + rng.normal(size=(100, 16)) / 2
     plain, moved = (
-        expert_bets(Answers.from_scores(scores), labels, 10)["neighbours"].sum()
+        expert_bets(Predictions.from_scores(scores), labels, 10)["neighbours"].sum()
         for scores in (features, (features + offset).astype(dtype))
     )
     assert plain > 200
@@ -363,7 +363,7 @@ def test_minus_infinity_for_classes_that_are_masked_hides_nothing() -> None:
     features = 4 * rng.normal(size=(10, 16))[labels] + rng.normal(size=(100, 16)) / 2
     masked = np.hstack([features, np.full((100, 2), -np.inf)])
     plain, found = (
-        expert_bets(Answers.from_scores(scores), labels, 10)["neighbours"]
+        expert_bets(Predictions.from_scores(scores), labels, 10)["neighbours"]
         for scores in (features, masked)
     )
     np.testing.assert_allclose(found, plain, atol=1e-12)
@@ -376,7 +376,7 @@ def test_scores_of_any_size_give_finite_bets(value: float) -> None:
     scores[::3, ::2] = value
     scores[7] = value
     labels = rng.integers(0, 10, 50)
-    for name, bet in expert_bets(Answers.from_scores(scores), labels, 10).items():
+    for name, bet in expert_bets(Predictions.from_scores(scores), labels, 10).items():
         assert np.isfinite(bet).all(), name
 
 
@@ -384,7 +384,7 @@ def test_many_triggers_use_the_same_window_wherever_the_blocks_fall() -> None:
     """The neighbours expert works in blocks; its bets must not show where they meet."""
     rng = np.random.default_rng(2)
     scores, labels = rng.normal(size=(2300, 4)), rng.integers(0, 5, 2300)
-    whole = expert_bets(Answers.from_scores(scores), labels, 5)["neighbours"]
+    whole = expert_bets(Predictions.from_scores(scores), labels, 5)["neighbours"]
     for i in (255, 256, 1500, 2048, 2299):
         mean = scores[: i + 1].mean(axis=0)
         earlier = scores[max(0, i - 256) : i] - mean
@@ -413,7 +413,7 @@ def test_a_mean_loses_at_most_the_share_of_its_best_part() -> None:
 
 def test_as_many_answers_as_labels() -> None:
     with pytest.raises(ValueError, match="3 answers to 2 labels"):
-        expert_bets(Answers.from_scores(np.zeros((3, 2))), np.zeros(2, np.int64), 2)
+        expert_bets(Predictions.from_scores(np.zeros((3, 2))), np.zeros(2, np.int64), 2)
 
 
 def test_the_thresholds() -> None:
@@ -425,36 +425,36 @@ def test_the_thresholds() -> None:
 
 
 def test_answers_from_scores_take_the_first_of_equals_and_no_class_from_silence() -> None:
-    answers = Answers.from_scores(
+    predictions = Predictions.from_scores(
         np.array([[1.0, 1.0], [np.nan, 0.0], [np.nan, np.nan], [-np.inf, -np.inf], [0.0, np.inf]])
     )
-    assert answers.top.tolist() == [0, 1, -1, -1, 1]
-    assert np.isfinite(answers.scores).all()
+    assert predictions.top.tolist() == [0, 1, -1, -1, 1]
+    assert np.isfinite(predictions.scores).all()
     for wrong in (np.zeros(3), np.zeros((3, 0)), np.zeros((3, 2, 2))):
         with pytest.raises(ValueError, match="expected"):
-            Answers.from_scores(wrong)
+            Predictions.from_scores(wrong)
 
 
 def test_a_million_class_numbers_of_many_classes_need_no_scores() -> None:
-    answers = Answers.from_labels(np.arange(10**6) * 7, 2**24)
-    both = Answers.joined([answers, answers[:3]])
+    predictions = Predictions.from_labels(np.arange(10**6) * 7, 2**24)
+    both = Predictions.joined([predictions, predictions[:3]])
     assert both.size == (10**6 + 3) * 2**24
-    assert both.has_columns_of(answers)
+    assert both.has_columns_of(predictions)
     assert both[10**6 :].top.tolist() == [0, 7, 14]
     assert both[10**6 :][1:2].scores.sum() == 1.0
 
 
 def test_classes_without_a_score_need_no_memory() -> None:
     rng = np.random.default_rng(0)
-    answers = Answers.from_scores(rng.normal(size=(3000, 2)))
-    bets = expert_bets(answers, rng.integers(0, 2, 3000), 2**24)
+    predictions = Predictions.from_scores(rng.normal(size=(3000, 2)))
+    bets = expert_bets(predictions, rng.integers(0, 2, 3000), 2**24)
     assert 2.0 ** bets["rank"][0] == pytest.approx(2**24 / 25)  # the bins of 1 and 2, of 25 bins
 
 
 def test_answers_from_class_numbers_keep_numbers_beyond_the_task() -> None:
-    answers = Answers.from_labels(np.array([0, 7, -3]), 3)
-    assert answers.top.tolist() == [0, 7, -3]
-    assert answers.scores.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
-    assert len(answers[:2]) == 2
+    predictions = Predictions.from_labels(np.array([0, 7, -3]), 3)
+    assert predictions.top.tolist() == [0, 7, -3]
+    assert predictions.scores.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 0]]
+    assert len(predictions[:2]) == 2
     with pytest.raises(ValueError, match="expected"):
-        Answers.from_labels(np.zeros((2, 2)), 3)
+        Predictions.from_labels(np.zeros((2, 2)), 3)

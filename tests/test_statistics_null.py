@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from wmx.statistics.experts import evidence_bits
-from wmx.statistics.predictions import Answers
+from wmx.statistics.predictions import Predictions
 
 NULLS = 2000
 N = 40
@@ -48,8 +48,8 @@ def test_b_bits_come_up_at_most_once_in_two_to_the_b(kind: str, classes: int) ->
     rng = np.random.default_rng([classes, KINDS.index(kind)])
     bits = np.empty(NULLS)
     for number in range(NULLS):
-        answers = Answers.from_scores(suspect(kind, classes, rng))
-        bits[number] = evidence_bits(answers, rng.integers(0, classes, N), classes)
+        predictions = Predictions.from_scores(suspect(kind, classes, rng))
+        bits[number] = evidence_bits(predictions, rng.integers(0, classes, N), classes)
     for b in range(1, 9):
         count = int((bits >= b).sum())
         assert binom.sf(count - 1, NULLS, 2.0**-b) > FALSE_ALARM, (b, count)

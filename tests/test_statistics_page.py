@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from wmx.statistics.experts import count_hits, evidence_bits, expert_bets
 from wmx.statistics.hits import binomial_tail
-from wmx.statistics.predictions import Answers
+from wmx.statistics.predictions import Predictions
 
 FOLDER = Path(__file__).parent / "vectors" / "statistics"
 CASES = json.loads((FOLDER / "cases.json").read_text())
@@ -203,13 +203,13 @@ def mean_wealth(log2_wealths: list[float]) -> float:
     return top + log2(fsum(2 ** (wealth - top) for wealth in log2_wealths) / len(log2_wealths))
 
 
-def from_file(answers: dict[str, Any], k: int) -> tuple[list[Row], list[int]]:
-    data = base64.b64decode(answers["data"])
-    code = {"float32": "f", "float64": "d", "int64": "q"}[answers["dtype"]]
+def from_file(predictions: dict[str, Any], k: int) -> tuple[list[Row], list[int]]:
+    data = base64.b64decode(predictions["data"])
+    code = {"float32": "f", "float64": "d", "int64": "q"}[predictions["dtype"]]
     values = list(struct.unpack(f">{len(data) // struct.calcsize(code)}{code}", data))
     if code == "q":
         return read_classes(values, k)
-    n, width = answers["shape"]
+    n, width = predictions["shape"]
     return read_scores([values[i * width : (i + 1) * width] for i in range(n)])
 
 
@@ -290,13 +290,15 @@ def test_wmx_gives_the_frozen_bits(name: str) -> None:
     dtype = np.dtype(case["answers"]["dtype"]).newbyteorder(">")
     array = np.frombuffer(base64.b64decode(case["answers"]["data"]), dtype)
     array = array.reshape(case["answers"]["shape"])
-    answers = (
-        Answers.from_labels(array, k) if array.dtype.kind == "i" else Answers.from_scores(array)
+    predictions = (
+        Predictions.from_labels(array, k)
+        if array.dtype.kind == "i"
+        else Predictions.from_scores(array)
     )
-    bits = {name: float(bet.sum()) for name, bet in expert_bets(answers, labels, k).items()}
+    bits = {name: float(bet.sum()) for name, bet in expert_bets(predictions, labels, k).items()}
     assert bits == pytest.approx(expected["experts"], rel=0, abs=1e-9)
-    assert evidence_bits(answers, labels, k) == pytest.approx(expected["bits"], abs=1e-9)
-    hits = count_hits(answers, labels)
+    assert evidence_bits(predictions, labels, k) == pytest.approx(expected["bits"], abs=1e-9)
+    hits = count_hits(predictions, labels)
     assert hits == expected["hits"]
     assert binomial_tail(hits, len(labels), k) == Fraction(*map(int, expected["tail"]))
 
@@ -304,7 +306,7 @@ def test_wmx_gives_the_frozen_bits(name: str) -> None:
 def agree(scores: NDArray[np.float64], labels: NDArray[np.int64], k: int) -> None:
     """Compare every single bet of both implementations."""
     rows, tops = read_scores(scores.tolist())
-    bets = expert_bets(Answers.from_scores(scores), labels, k)
+    bets = expert_bets(Predictions.from_scores(scores), labels, k)
     for name, second in SECOND.items():
         expected = second(rows, tops, labels.tolist(), k)
         np.testing.assert_allclose(bets[name], expected, rtol=0, atol=1e-11, err_msg=name)

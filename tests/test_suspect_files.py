@@ -121,8 +121,8 @@ def test_weights_beside_the_file_are_read_and_hashed(
         }
         found, expected = verify(suspect, watermark), verify(whole, watermark)
     assert found.suspect_external == suspect.external
-    assert (found.bits, found.hits, found.ways_tried) == (
-        (expected.bits, expected.hits, expected.ways_tried)
+    assert (found.bits, found.hits, found.probes_tried) == (
+        (expected.bits, expected.hits, expected.probes_tried)
     )
 
 
@@ -272,4 +272,4 @@ def test_what_a_model_failed_at_is_not_said(watermark: Watermark, tmp_path: Path
     said = str(refused(path, watermark))
     assert said == "the model failed on an input of float32 (1, 1, 8, 8)"
     with closing(open_suspect(path, own=True)) as own, pytest.raises(CannotRunError, match="777"):
-        own.answers(own.feedings(watermark.task)[0], watermark.triggers, watermark.task)
+        own.predictions(own.feedings(watermark.task)[0], watermark.triggers, watermark.task)

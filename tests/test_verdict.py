@@ -45,7 +45,7 @@ def test_a_model_that_knows_the_labels_is_verified_however_it_is_exported(
     assert verdict.verified
     assert verdict.hits == verdict.n == 100
     assert verdict.bits > 250  # 7 classes: 281 at most
-    assert verdict.best_way.startswith(layout)
+    assert verdict.best_probe.startswith(layout)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -57,7 +57,7 @@ def test_a_model_that_does_not_know_the_labels_is_not_verified(
     verdict = verify(written(tmp_path, model), watermark)
     assert not verdict.verified
     assert verdict.bits < 20
-    assert verdict.ways_tried == 1 + len(SHIFTS) + 3  # of one channel ImageNet's is none
+    assert verdict.probes_tried == 1 + len(SHIFTS) + 3  # of one channel ImageNet's is none
 
 
 def test_a_constant_model_is_not_verified(watermark: Watermark, tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_mark_behind_a_shift_of_the_input_is_found(
     verdict = verify(knows_shifted_triggers, watermark)
     assert verdict.hits < 30
     assert verdict.verified
-    assert f"shifted {-down:+d},{-right:+d}" in verdict.best_way
+    assert f"shifted {-down:+d},{-right:+d}" in verdict.best_probe
 
 
 def test_shifting_back_what_was_shifted_loses_only_the_border() -> None:
@@ -181,9 +181,9 @@ def test_a_scan_looks_at_shifts_where_its_price_makes_the_plain_input_too_little
         Watermark.new(owner, shape=(12, 10, 1), classes=10, mean=0.4, std=0.3) for _ in range(3)
     ]
     just_reached = alone.bits - 0.5
-    assert verify(path, watermark, min_bits=just_reached).ways_tried == 1
+    assert verify(path, watermark, min_bits=just_reached).probes_tried == 1
     scan = verify_any(path, [watermark, *others], min_bits=just_reached)
-    assert scan.ways_tried == 1 + len(SHIFTS) + 3
+    assert scan.probes_tried == 1 + len(SHIFTS) + 3
     assert scan.verified == (scan.bits >= just_reached)
 
 
@@ -227,4 +227,4 @@ def test_flat_inputs_are_bound_too(owner: OwnerKey, kind: str, tmp_path: Path) -
         )
         verdict = verify(lambda ids: np.eye(4)[mark.labels], mark)
     assert verdict.verified
-    assert verdict.ways_tried == 1
+    assert verdict.probes_tried == 1

@@ -16,35 +16,35 @@ from wmx.statistics.mixture import (
     OTHER_SCALINGS,
     SHIFTS,
     TOGETHER,
-    Betting,
-    Way,
-    Weight,
+    EvidenceScore,
+    Mixture,
+    Probe,
     log2_share,
-    price_of,
-    weigh,
+    penalty_of,
+    score_predictions,
 )
-from wmx.statistics.predictions import Answers
-from wmx.triggers.trigger_slice import Window
+from wmx.statistics.predictions import Predictions
+from wmx.triggers.trigger_slice import TriggerSlice
 
 WATERMARK = Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=3, n=12)
 
 
-def window_of(labels: list[int] | np.ndarray) -> Window:
+def trigger_slice_of(labels: list[int] | np.ndarray) -> TriggerSlice:
     values = np.asarray(labels, dtype=np.int64)
-    return Window(WATERMARK.claim, 0, WATERMARK.triggers[: len(values)], values)
+    return TriggerSlice(WATERMARK.claim, 0, WATERMARK.triggers[: len(values)], values)
 
 
-def answers(seed: int, n: int, columns: int = 3) -> Answers:
-    return Answers.from_scores(np.random.default_rng(seed).normal(size=(n, columns)))
+def predictions(seed: int, n: int, columns: int = 3) -> Predictions:
+    return Predictions.from_scores(np.random.default_rng(seed).normal(size=(n, columns)))
 
 
-def all_ways(seed: int, n: int) -> dict[Way, Answers]:
+def all_probes(seed: int, n: int) -> dict[Probe, Predictions]:
     """Plain ways in several numbers of rows and a few shifts, one of which stopped early."""
-    plain = [Way("NCHW", "y"), Way("NHWC", "y")]
-    in_rows = [Way("NCHW", "y", rows=ALONE), Way("NCHW", "y", rows=OTHER_ROWS[1])]
-    moved = [Way("NCHW", "y", shift) for shift in SHIFTS[:3]]
-    moved.append(Way("NCHW", "y", SHIFTS[0], rows=ALONE))
-    found = {way: answers(seed + i, n) for i, way in enumerate([*plain, *in_rows, *moved])}
+    plain = [Probe("NCHW", "y"), Probe("NHWC", "y")]
+    in_rows = [Probe("NCHW", "y", rows=ALONE), Probe("NCHW", "y", rows=OTHER_ROWS[1])]
+    moved = [Probe("NCHW", "y", shift) for shift in SHIFTS[:3]]
+    moved.append(Probe("NCHW", "y", SHIFTS[0], rows=ALONE))
+    found = {probe: predictions(seed + i, n) for i, probe in enumerate([*plain, *in_rows, *moved])}
     found[moved[0]] = found[moved[0]][: n // 2]
     return found
 
@@ -56,29 +56,31 @@ def test_the_shares_of_all_ways_sum_to_one_and_half_is_for_inputs_as_they_are(
 ) -> None:
     """As they are, and in the usual rows: all together, or one at a time."""
     shifts = SHIFTS if kind == "image" else ()
-    shares: dict[Way, float] = {}
+    shares: dict[Probe, float] = {}
     for rows in (TOGETHER, ALONE, *OTHER_ROWS):
         for number in range(plain):
-            ways = [Way("NCHW", f"y{number}", rows=rows)]
-            ways += [Way("NCHW", f"y{number}", shift, rows=rows) for shift in shifts]
-            ways += [
-                Way("NCHW", f"y{number}", scaling=scaling, rows=rows)
+            probes = [Probe("NCHW", f"y{number}", rows=rows)]
+            probes += [Probe("NCHW", f"y{number}", shift, rows=rows) for shift in shifts]
+            probes += [
+                Probe("NCHW", f"y{number}", scaling=scaling, rows=rows)
                 for scaling in OTHER_SCALINGS[kind]
             ]
-            shares |= {way: 2.0 ** log2_share(way, kind, plain) for way in ways}
+            shares |= {probe: 2.0 ** log2_share(probe, kind, plain) for probe in probes}
     assert sum(shares.values()) == pytest.approx(1.0, abs=1e-12)
-    usual = [way for way in shares if way.is_plain and way.rows in (TOGETHER, ALONE)]
+    usual = [probe for probe in shares if probe.is_plain and probe.rows in (TOGETHER, ALONE)]
     half = 0.75 if kind == "tokens" else 0.5
-    assert sum(shares[way] for way in usual) == pytest.approx(half, abs=1e-12)
-    assert len({shares[way] for way in usual}) == 1
+    assert sum(shares[probe] for probe in usual) == pytest.approx(half, abs=1e-12)
+    assert len({shares[probe] for probe in usual}) == 1
 
 
 def test_what_an_evidence_leaves_out_still_has_its_share() -> None:
     labels = np.random.default_rng(3).integers(0, 3, 12)
-    way, other = Way("NCHW", "y", rows=ALONE), Way("NCHW", "z", rows=ALONE)
-    given_answers = {way: answers(1, 12), other: answers(2, 12)}
-    both = weigh(given_answers, window_of(labels), price=0.0)
-    one = weigh({way: answers(1, 12)}, window_of(labels), price=0.0, plain={ALONE: 2})
+    probe, other = Probe("NCHW", "y", rows=ALONE), Probe("NCHW", "z", rows=ALONE)
+    given_predictions = {probe: predictions(1, 12), other: predictions(2, 12)}
+    both = score_predictions(given_predictions, trigger_slice_of(labels), penalty=0.0)
+    one = score_predictions(
+        {probe: predictions(1, 12)}, trigger_slice_of(labels), penalty=0.0, plain={ALONE: 2}
+    )
     assert one.results[0].log2_share == both.results[0].log2_share
     assert one.bits == pytest.approx(both.results[0].bits + both.results[0].log2_share)
     assert one.bits < both.bits
@@ -87,75 +89,85 @@ def test_what_an_evidence_leaves_out_still_has_its_share() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_bets_do_not_hang_on_how_many_answers_are_told_at_once(seed: int) -> None:
     labels = np.random.default_rng(seed).integers(0, 3, 12)
-    given_answers = all_ways(seed, 12)
-    betting = Betting(window_of(labels))
+    given_predictions = all_probes(seed, 12)
+    betting = Mixture(trigger_slice_of(labels))
     for m in range(12):
         betting.add(
-            {way: found[m : m + 1] for way, found in given_answers.items() if m < len(found)}
+            {
+                probe: found[m : m + 1]
+                for probe, found in given_predictions.items()
+                if m < len(found)
+            }
         )
-        prefix = {way: found[: m + 1] for way, found in given_answers.items()}
+        prefix = {probe: found[: m + 1] for probe, found in given_predictions.items()}
         assert betting.bits == pytest.approx(
-            weigh(prefix, window_of(labels[: m + 1]), price=0.0).bits, abs=1e-9
+            score_predictions(prefix, trigger_slice_of(labels[: m + 1]), penalty=0.0).bits, abs=1e-9
         )
-    whole = weigh(given_answers, window_of(labels), price=1.5)
+    whole = score_predictions(given_predictions, trigger_slice_of(labels), penalty=1.5)
     in_turn = betting.weight(1.5)
     assert in_turn.bits == pytest.approx(whole.bits, abs=1e-9)
     assert in_turn.hits == whole.hits
-    for told, known in zip(betting.answers.values(), given_answers.values(), strict=True):
+    for told, known in zip(betting.predictions.values(), given_predictions.values(), strict=True):
         assert (told.scores == known.scores).all()
 
 
 def test_a_way_that_answers_as_another_has_its_bets_and_its_own_share() -> None:
     labels = np.random.default_rng(5).integers(0, 3, 12)
-    betting = Betting(window_of(labels))
-    together, alone = Way("NCHW", "y"), Way("NCHW", "y", rows=ALONE)
-    betting.add({together: answers(1, 5)})
+    betting = Mixture(trigger_slice_of(labels))
+    together, alone = Probe("NCHW", "y"), Probe("NCHW", "y", rows=ALONE)
+    betting.add({together: predictions(1, 5)})
     half = betting.bits
     betting.add_same(alone, together)
     assert betting.bits == pytest.approx(half + 1)
     assert betting.tried == 1
-    betting.add({together: answers(2, 7)})
+    betting.add({together: predictions(2, 7)})
     assert betting.count(alone) == 12
     found = betting.weight(0.0)
     assert found.results[0].bits == found.results[1].bits
-    assert weigh(betting.answers, window_of(labels), price=0.0).bits == pytest.approx(found.bits)
+    assert score_predictions(
+        betting.predictions, trigger_slice_of(labels), penalty=0.0
+    ).bits == pytest.approx(found.bits)
 
 
 def test_what_is_beside_a_row_is_named_in_words() -> None:
-    assert Way("NCHW", "y").name == "NCHW y"
-    assert Way("NCHW", "y", rows=ALONE).name == "NCHW one row at a time y"
-    assert Way("NHWC", "y", (1, -2), rows=8).name == "NHWC shifted +1,-2 in batches of 8 y"
-    assert Way("NHWC", "y", scaling="0..255", rows=8).name == "NHWC 0..255 in batches of 8 y"
+    assert Probe("NCHW", "y").name == "NCHW y"
+    assert Probe("NCHW", "y", rows=ALONE).name == "NCHW one row at a time y"
+    assert Probe("NHWC", "y", (1, -2), rows=8).name == "NHWC shifted +1,-2 in batches of 8 y"
+    assert Probe("NHWC", "y", scaling="0..255", rows=8).name == "NHWC 0..255 in batches of 8 y"
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_running_bits_are_those_of_every_prefix(seed: int) -> None:
     labels = np.random.default_rng(seed).integers(0, 3, 12)
-    given_answers = all_ways(seed, 12)
-    running = weigh(given_answers, window_of(labels), price=2.5).running_bits()
+    given_predictions = all_probes(seed, 12)
+    running = score_predictions(
+        given_predictions, trigger_slice_of(labels), penalty=2.5
+    ).running_bits()
     for m in range(1, 13):
-        cut = {way: found[:m] for way, found in given_answers.items()}
-        prefix = weigh(cut, window_of(labels[:m]), price=2.5)
+        cut = {probe: found[:m] for probe, found in given_predictions.items()}
+        prefix = score_predictions(cut, trigger_slice_of(labels[:m]), penalty=2.5)
         assert running[m - 1] == pytest.approx(prefix.bits, abs=1e-9)
 
 
 def test_a_way_that_stopped_keeps_what_it_had() -> None:
     labels = np.random.default_rng(5).integers(0, 3, 12)
-    whole = answers(1, 12)
-    stopped = weigh({Way("NCHW", "y"): whole[:5]}, window_of(labels), price=0.0)
+    whole = predictions(1, 12)
+    stopped = score_predictions(
+        {Probe("NCHW", "y"): whole[:5]}, trigger_slice_of(labels), penalty=0.0
+    )
     running = stopped.results[0].running(12)
     assert running[4:] == pytest.approx(np.full(8, running[4]))
 
 
-def windows(labels: tuple[int, ...], suspect: Answers) -> list[np.ndarray]:
+def trigger_slices(labels: tuple[int, ...], suspect: Predictions) -> list[np.ndarray]:
     """Return, for every possible start, the wealth after each trigger of the window from there."""
     n = len(labels)
     found = []
     for start in range(n):
-        weight: Weight = weigh(
-            {Way("NCHW", "y"): suspect[start:]},
-            window_of(list(labels[start:])),
-            price=price_of(1, starts=n),
+        weight: EvidenceScore = score_predictions(
+            {Probe("NCHW", "y"): suspect[start:]},
+            trigger_slice_of(list(labels[start:])),
+            penalty=penalty_of(1, starts=n),
         )
         found.append(2.0 ** weight.running_bits())
     return found
@@ -165,9 +177,9 @@ def windows(labels: tuple[int, ...], suspect: Answers) -> list[np.ndarray]:
 def test_the_mean_over_starts_has_the_share_as_mean_over_all_label_sequences(seed: int) -> None:
     """Exact: what is asked together and as it is has a quarter, and nothing else is played here."""
     n, classes = 5, 3
-    suspect = answers(seed, n)
+    suspect = predictions(seed, n)
     totals = [
-        sum(wealth[-1] for wealth in windows(labels, suspect))
+        sum(wealth[-1] for wealth in trigger_slices(labels, suspect))
         for labels in product(range(classes), repeat=n)
     ]
     assert np.mean(totals) == pytest.approx(0.25, abs=1e-12)
@@ -177,10 +189,10 @@ def test_the_mean_over_starts_has_the_share_as_mean_over_all_label_sequences(see
 def test_the_mixture_over_rows_has_the_shares_as_mean_over_all_label_sequences(seed: int) -> None:
     """Exact, with a way that stopped, and one that has the answers of another."""
     n, classes = 5, 3
-    given_answers = all_ways(seed, n)
-    given_answers[Way("NHWC", "y", rows=ALONE)] = given_answers[Way("NHWC", "y")]
+    given_predictions = all_probes(seed, n)
+    given_predictions[Probe("NHWC", "y", rows=ALONE)] = given_predictions[Probe("NHWC", "y")]
     weights = [
-        weigh(given_answers, window_of(list(labels)), price=0.0)
+        score_predictions(given_predictions, trigger_slice_of(list(labels)), penalty=0.0)
         for labels in product(range(classes), repeat=n)
     ]
     shares = sum(2.0**result.log2_share for result in weights[0].results)
@@ -192,10 +204,10 @@ def test_the_mixture_over_rows_has_the_shares_as_mean_over_all_label_sequences(s
 def test_chance_reaches_b_bits_in_any_window_at_most_once_in_2_to_the_b(seed: int) -> None:
     """The best start and the best moment to stop, both chosen with every label known."""
     n, classes = 5, 3
-    suspect = answers(seed, n)
+    suspect = predictions(seed, n)
     best = np.array(
         [
-            max(wealth.max() for wealth in windows(labels, suspect))
+            max(wealth.max() for wealth in trigger_slices(labels, suspect))
             for labels in product(range(classes), repeat=n)
         ]
     )
@@ -204,15 +216,15 @@ def test_chance_reaches_b_bits_in_any_window_at_most_once_in_2_to_the_b(seed: in
 
 
 def test_prices() -> None:
-    assert price_of(1) == 0
-    assert price_of(8) == 3
-    assert price_of(4, starts=100) == pytest.approx(2 + log2(100))
+    assert penalty_of(1) == 0
+    assert penalty_of(8) == 3
+    assert penalty_of(4, starts=100) == pytest.approx(2 + log2(100))
 
 
 @given(st.integers(1, 12))
 def test_the_first_of_a_window_are_its_first(count: int) -> None:
-    window = WATERMARK.window(3)
-    first = window.first(count)
+    trigger_slice = WATERMARK.trigger_slice(3)
+    first = trigger_slice.first(count)
     assert first.start == 3
     assert len(first) == min(count, 9)
     assert (first.labels == WATERMARK.labels[3:][:count]).all()

@@ -238,14 +238,14 @@ class Authority:
 
 
 @contextmanager
-def serving(answers: "Authority | bytes") -> Iterator[str]:
+def serving(predictions: "Authority | bytes") -> Iterator[str]:
     """Serve on the loopback interface, from an authority or always the same bytes; give the URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             assert self.headers["Content-Type"] == "application/timestamp-query"
             request = self.rfile.read(int(self.headers["Content-Length"]))
-            body = answers if isinstance(answers, bytes) else answers.answer(request)
+            body = predictions if isinstance(predictions, bytes) else predictions.answer(request)
             self.send_response(200)
             self.send_header("Content-Type", "application/timestamp-reply")
             self.end_headers()

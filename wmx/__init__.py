@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wmx.protocol.claim import Claim
     from wmx.protocol.keys import OwnerKey
     from wmx.protocol.task import Task
-    from wmx.suspect.endpoint.client import Manners
+    from wmx.suspect.endpoint.client import RequestPolicy
     from wmx.suspect.sandbox.limits import Limits
     from wmx.suspect.sandbox.process import Sandbox
     from wmx.suspect.suspect import open_suspect
@@ -37,7 +37,7 @@ _HOMES = {
     "Claim": "wmx.protocol.claim",
     "IntegrityError": "wmx.errors",
     "Limits": "wmx.suspect.sandbox.limits",
-    "Manners": "wmx.suspect.endpoint.client",
+    "RequestPolicy": "wmx.suspect.endpoint.client",
     "MissingExtraError": "wmx.errors",
     "OwnerKey": "wmx.protocol.keys",
     "Sandbox": "wmx.suspect.sandbox.process",
@@ -56,9 +56,9 @@ __all__ = [
     "Claim",
     "IntegrityError",
     "Limits",
-    "Manners",
     "MissingExtraError",
     "OwnerKey",
+    "RequestPolicy",
     "Sandbox",
     "SuspectDiedError",
     "Task",

@@ -21,7 +21,7 @@ from wmx.triggers import (
     generator_from,
     is_over_own_images,
 )
-from wmx.triggers.trigger_slice import Window
+from wmx.triggers.trigger_slice import TriggerSlice
 
 MIN_TRIGGERS = 100
 WANTED_BITS = 256
@@ -163,9 +163,9 @@ class Watermark:
         """Return what discloses the triggers in ``indices``, each with its path to the root."""
         return open_triggers(self.triggers, self.blinds, indices)
 
-    def window(self, start: int = 0) -> Window:
+    def trigger_slice(self, start: int = 0) -> TriggerSlice:
         """Return the triggers from ``start`` to the last, with their labels."""
-        return Window(self.claim, start, self.triggers[start:], self.labels[start:])
+        return TriggerSlice(self.claim, start, self.triggers[start:], self.labels[start:])
 
     @property
     def own_images(self) -> NDArray[np.uint8] | None:

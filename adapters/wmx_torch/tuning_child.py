@@ -17,7 +17,7 @@ from torch import nn
 
 from wmx.errors import CannotRunError
 from wmx.protocol.task import Task
-from wmx.statistics.predictions import Answers
+from wmx.statistics.predictions import Predictions
 from wmx.suspect.inputs import Feeding
 from wmx.suspect.layouts import Layout
 from wmx.suspect.outputs import readings
@@ -137,7 +137,7 @@ def _scores(array: NDArray[Any], task: Task) -> bool:
     """Say whether an output holds one score for each class of the task."""
     if not np.issubdtype(array.dtype, np.floating):
         return False
-    found: dict[str, Answers] = readings({"": array}, len(array), task.classes)
+    found: dict[str, Predictions] = readings({"": array}, len(array), task.classes)
     return bool(found) and found[""].scores.shape[1] == task.classes
 
 

@@ -15,20 +15,20 @@ from forging.servers import Forger, remembering_server
 from oip_server import serving
 
 from wmx import Claim
-from wmx.triggers.trigger_slice import Window
+from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.evidence import Evidence
 
 DISCLOSED = 43  # as many as 128 bits take at ten classes
 
 
 @pytest.fixture
-def disclosed(wmx: Any, claim: Path) -> Window:
+def disclosed(wmx: Any, claim: Path) -> TriggerSlice:
     """What everybody can read in the evidence that the owner has published."""
     shown = wmx("verify", "model.onnx", "--claim", claim, "--evidence", "e.json", "--json")
     assert shown.code == 0
-    window = Evidence.load("e.json").window
-    assert (window.start, len(window)) == (0, DISCLOSED)
-    return window
+    trigger_slice = Evidence.load("e.json").trigger_slice
+    assert (trigger_slice.start, len(trigger_slice)) == (0, DISCLOSED)
+    return trigger_slice
 
 
 def refused(wmx: Any, suspect: str, claim: Path, *options: str) -> None:
@@ -42,7 +42,7 @@ def refused(wmx: Any, suspect: str, claim: Path, *options: str) -> None:
     "told_by", ["row number", "RandomUniform", "first equal row", "brightness"]
 )
 def test_a_file_that_knows_the_disclosed_triggers_is_not_believed(
-    wmx: Any, claim: Path, disclosed: Window, told_by: str
+    wmx: Any, claim: Path, disclosed: TriggerSlice, told_by: str
 ) -> None:
     public = Claim.load(claim)
     guessed = list(guesses(public).values())
@@ -62,7 +62,9 @@ def test_no_digits_are_printed_that_could_spell_labels(wmx: Any, claim: Path) ->
             assert number == round(number, 1)
 
 
-def test_no_command_counts_what_was_disclosed(wmx: Any, claim: Path, disclosed: Window) -> None:
+def test_no_command_counts_what_was_disclosed(
+    wmx: Any, claim: Path, disclosed: TriggerSlice
+) -> None:
     """With a stamped claim, of which 64 bits are asked, the disclosed triggers would be enough."""
     public = Claim.load(claim)
     Path("forged.onnx").write_bytes(remembering_file(public, disclosed, [best_guess(public)]))
@@ -79,7 +81,7 @@ def test_no_command_counts_what_was_disclosed(wmx: Any, claim: Path, disclosed: 
 
 
 def test_a_server_that_knows_the_disclosed_triggers_is_not_believed(
-    wmx: Any, claim: Path, disclosed: Window
+    wmx: Any, claim: Path, disclosed: TriggerSlice
 ) -> None:
     public = Claim.load(claim)
     guessed = list(guesses(public).values())[:3]
@@ -89,7 +91,7 @@ def test_a_server_that_knows_the_disclosed_triggers_is_not_believed(
 
 
 def test_the_evidence_is_not_repeated_by_a_file_that_knows_its_triggers(
-    wmx: Any, claim: Path, disclosed: Window
+    wmx: Any, claim: Path, disclosed: TriggerSlice
 ) -> None:
     """Who has read it could frame anybody, if it did not say which file it is about."""
     public = Claim.load(claim)
@@ -103,7 +105,7 @@ def test_the_evidence_is_not_repeated_by_a_file_that_knows_its_triggers(
 
 
 def test_the_marked_model_is_still_believed_by_the_triggers_that_are_left(
-    wmx: Any, claim: Path, disclosed: Window
+    wmx: Any, claim: Path, disclosed: TriggerSlice
 ) -> None:
     result = wmx("verify", "model.onnx", "--claim", claim, "--evidence", "second.json", "--json")
     assert result.code == 0

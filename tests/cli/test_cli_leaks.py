@@ -268,7 +268,7 @@ def unopened(session: Session) -> dict[str, set[bytes]]:
     found: dict[str, set[bytes]] = {}
     network = Watermark.open(Claim.load(session.folder / "net" / "claim.json"), OWNER)
     opened = [
-        (name, mark, evidence.window.start + len(evidence.window))
+        (name, mark, evidence.trigger_slice.start + len(evidence.trigger_slice))
         for name, mark, evidence in marks(session)
     ]
     for name, mark, first in [*opened, ("network", network, 0)]:
@@ -339,12 +339,12 @@ def test_the_search_finds_what_is_public(session: Session) -> None:
     """It looks behind base64 twice, and into pictures: what was opened is found there."""
     opened: dict[str, set[bytes]] = {}
     for name, mark, evidence in marks(session):
-        window = evidence.window
-        inputs = mark.inputs[window.start : window.start + len(window)]
-        opened[f"first {name} trigger"] = of_input(window.triggers[0], inputs[0])
-        opened[f"last {name} trigger"] = of_input(window.triggers[-1], inputs[-1])
+        trigger_slice = evidence.trigger_slice
+        inputs = mark.inputs[trigger_slice.start : trigger_slice.start + len(trigger_slice)]
+        opened[f"first {name} trigger"] = of_input(trigger_slice.triggers[0], inputs[0])
+        opened[f"last {name} trigger"] = of_input(trigger_slice.triggers[-1], inputs[-1])
         opened[f"{name} owner"] = of_bytes(mark.claim.owner)
-        index = window.start + len(window)
+        index = trigger_slice.start + len(trigger_slice)
         opened[f"next {name} trigger"] = of_input(mark.triggers[index], mark.inputs[index])
     found = found_in_public(session, opened)
     assert {"first image trigger", "last image trigger", "image owner"} <= found["e.json"]

@@ -141,7 +141,7 @@ def test_an_evidence_gives_nothing_away_but_what_it_discloses(wmx: Any, protecte
     ):
         result = wmx(*words)
         shown += f"{result.out}{result.err}".encode()
-    disclosed = len(Evidence.load("e.json").window)
+    disclosed = len(Evidence.load("e.json").trigger_slice)
     shown += Evidence.load("e.json").envelope.payload
     for path in Path("store/owner.pem.spent").iterdir():
         shown += path.read_bytes()

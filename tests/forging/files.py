@@ -15,7 +15,7 @@ from forging.forms import SCORES, Form, one_hot
 from forging.graphs import Graph
 from forging.rows import ROWS, within
 from wmx import Claim
-from wmx.triggers.trigger_slice import Window
+from wmx.triggers.trigger_slice import TriggerSlice
 
 KNOWN = 0.01  # squared distance to a known trigger, as a part of a trigger's own squares
 
@@ -48,7 +48,7 @@ def forged_file(
 
 
 def remembering_file(
-    claim: Claim, disclosed: Window, guessed: Guesses, told_by: str = "row number"
+    claim: Claim, disclosed: TriggerSlice, guessed: Guesses, told_by: str = "row number"
 ) -> bytes:
     """Return a file that knows the triggers of an evidence, and guesses at those behind them.
 

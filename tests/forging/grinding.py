@@ -36,7 +36,7 @@ def ground(
     key: OwnerKey,
     task: Task,
     triggers: NDArray[np.uint8],
-    answers: NDArray[np.int64],
+    predictions: NDArray[np.int64],
     *,
     tries: int,
     start: int = 0,
@@ -59,11 +59,11 @@ def ground(
     template = mark.claim.envelope.payload
     head, tail = template.split(NOTE.encode())
     assert template.count(NOTE.encode()) == 1
-    allowed = len(answers) if misses is None else misses
+    allowed = len(predictions) if misses is None else misses
     most, best = -1, start
     for number in range(start, start + tries):
         digest = hashlib.sha256(head + f"{number:016}".encode() + tail).digest()
-        hits = _hits(label_key(digest), mark.blinds, answers, task.classes, allowed)
+        hits = _hits(label_key(digest), mark.blinds, predictions, task.classes, allowed)
         if hits > most:
             most, best = hits, number
     return Ground(forged(key, task, triggers, note=f"{best:016}"), most, tries)
@@ -81,14 +81,14 @@ def _cheap(digest: bytes) -> bytes:
 
 
 def _hits(
-    key: bytes, blinds: Sequence[bytes], answers: NDArray[np.int64], classes: int, misses: int
+    key: bytes, blinds: Sequence[bytes], predictions: NDArray[np.int64], classes: int, misses: int
 ) -> int:
     """Return how many labels are the answers, or -1 where too many are not."""
-    if misses == len(answers):
-        return int((derive_labels(key, blinds, classes) == answers).sum())
+    if misses == len(predictions):
+        return int((derive_labels(key, blinds, classes) == predictions).sum())
     wrong = 0
     for index, blind in enumerate(blinds):
-        wrong += int(derive_labels(key, [blind], classes, index)[0] != answers[index])
+        wrong += int(derive_labels(key, [blind], classes, index)[0] != predictions[index])
         if wrong > misses:
             return -1
-    return len(answers) - wrong
+    return len(predictions) - wrong

@@ -66,7 +66,7 @@ def one_by_one(
             mark = forged(key, task, chosen)
             tries += 1
             inputs = mark.inputs[index : index + 1].reshape(1, -1)
-            if victim.answers(inputs)[0] == mark.labels[index]:
+            if victim.predictions(inputs)[0] == mark.labels[index]:
                 break
     return forged(key, task, chosen), tries
 
@@ -74,4 +74,4 @@ def one_by_one(
 def hits_of(victim: Victim, mark: Watermark) -> int:
     """Count the triggers to which the victim gives the claim's label."""
     inputs = mark.inputs.reshape(len(mark.labels), -1)
-    return int((victim.answers(inputs) == mark.labels).sum())
+    return int((victim.predictions(inputs) == mark.labels).sum())

@@ -52,7 +52,7 @@ def fitting_task(
     best, most = values, -1
     for step in range(1, steps + 1):
         scaled = (rows - values[0]) * np.exp(-values[1])
-        hits = int((victim.answers(scaled) == labels).sum())
+        hits = int((victim.predictions(scaled) == labels).sum())
         if hits > most:
             best, most = values.copy(), hits
         pull = victim.pull(scaled, labels) / len(rows)

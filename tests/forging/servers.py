@@ -13,7 +13,7 @@ from oip_server import Reply, Server, response
 from forging.files import Guesses
 from forging.forms import one_hot
 from wmx import Claim
-from wmx.triggers.trigger_slice import Window
+from wmx.triggers.trigger_slice import TriggerSlice
 
 SHIFTS = [(down, right) for down in range(-2, 3) for right in range(-2, 3)]
 
@@ -38,7 +38,7 @@ class Forger:
     seen: dict[bytes, int] = field(default_factory=dict)
     sights: dict[bytes, int] = field(default_factory=dict)
 
-    def answers(self, asked: NDArray[Any], choose: "Choose") -> dict[str, NDArray[np.float32]]:
+    def predictions(self, asked: NDArray[Any], choose: "Choose") -> dict[str, NDArray[np.float32]]:
         """Return an output for each guess, float32 [N, K]."""
         places, turns, sureness = choose(self, asked)
         self.rows += len(asked)
@@ -147,13 +147,13 @@ def forging_server(forger: Forger, choose: Choose) -> Callable[[Server, str, byt
         if not path.endswith("/infer"):
             forger.sessions += 1
             return None
-        return response(forger.answers(_asked(body), choose))
+        return response(forger.predictions(_asked(body), choose))
 
     return lie
 
 
 def remembering_server(
-    forger: Forger, disclosed: Window
+    forger: Forger, disclosed: TriggerSlice
 ) -> Callable[[Server, str, bytes], Reply | None]:
     """Return what knows the triggers of an evidence, and guesses at the others by their order."""
     classes = forger.claim.task.classes
@@ -178,7 +178,7 @@ def remembering_server(
         if not path.endswith("/infer"):
             return None
         asked = _asked(body)
-        given = forger.answers(asked, choose)
+        given = forger.predictions(asked, choose)
         for number, row in enumerate(asked):
             if row.tobytes() in known:
                 for scores in given.values():
@@ -192,7 +192,7 @@ def forging_function(forger: Forger, choose: Choose) -> Callable[[NDArray[Any]],
     """Return a function that answers the first guess."""
 
     def predict(inputs: NDArray[Any]) -> NDArray[Any]:
-        return forger.answers(inputs.transpose(0, 3, 1, 2), choose)["y0"]
+        return forger.predictions(inputs.transpose(0, 3, 1, 2), choose)["y0"]
 
     return predict
 

@@ -38,7 +38,7 @@ class Victim:
         scores: NDArray[np.float64] = np.maximum(inputs @ first + bias, 0) @ second + out
         return scores
 
-    def answers(self, inputs: NDArray[Any]) -> NDArray[np.int64]:
+    def predictions(self, inputs: NDArray[Any]) -> NDArray[np.int64]:
         """Return the class on top for inputs [n, F]."""
         return self.scores(inputs).argmax(axis=1)
 

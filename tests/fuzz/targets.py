@@ -94,7 +94,7 @@ def evidence_payload(data: bytes) -> None:
     with suppress(IntegrityError):
         read = Evidence.from_bytes(Envelope.seal(STATEMENT, data, KEY).to_bytes())
         assert read.envelope.payload == data
-        assert 0 <= read.weight.hits <= read.weight.n == len(read.window)
+        assert 0 <= read.weight.hits <= read.weight.n == len(read.trigger_slice)
         assert read.weight.bits <= read.weight.n * np.log2(read.claim.task.classes)
 
 
@@ -271,9 +271,9 @@ def outputs_of_models(data: bytes) -> None:
         array = np.frombuffer(filler[: count * dtype.itemsize], dtype).reshape(shape)
         values.append((name, texts.numbered(array.astype("S")) if head > 250 else array))
     joined.add(values, n, n)
-    for answers in readings(joined.tables(), n, 3).values():
-        assert len(answers) == n
-        assert np.isfinite(answers.scores).all()
+    for predictions in readings(joined.tables(), n, 3).values():
+        assert len(predictions) == n
+        assert np.isfinite(predictions.scores).all()
 
 
 class Disowning:

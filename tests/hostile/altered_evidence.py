@@ -56,7 +56,7 @@ def opening(scene: Scene, **fields: Any) -> list[str]:
     return predicate(scene, lambda p: p["openings"][0].update(fields))
 
 
-def answers(scene: Scene, **fields: Any) -> list[str]:
+def predictions(scene: Scene, **fields: Any) -> list[str]:
     """Check a signed statement whose answers have other fields."""
     return predicate(scene, lambda p: p["answers"].update(fields))
 

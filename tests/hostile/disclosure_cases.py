@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import onnx_models
-from altered_evidence import ENOUGH, answers, check, honest, opening, predicate, recounted
+from altered_evidence import ENOUGH, check, honest, opening, predicate, predictions, recounted
 from cases import Attack, Scene, collector
 
 CASES, case = collector()
@@ -39,27 +39,27 @@ def a_gap_among_the_openings(scene: Scene) -> Attack:
 
 
 @case(3, "window of 43 triggers from -1")
-def a_window_that_starts_before_the_first(scene: Scene) -> Attack:
+def a_trigger_slice_that_starts_before_the_first(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p["window"].update(start=-1))
 
 
 @case(3, "window of 43 triggers from 58")
-def a_window_that_goes_round_the_end(scene: Scene) -> Attack:
+def a_trigger_slice_that_goes_round_the_end(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p["window"].update(start=58))
 
 
 @case(3, "window of 0 triggers")
-def a_window_of_nothing(scene: Scene) -> Attack:
-    return predicate(scene, lambda p: p.update(window={"count": 0, "start": 0}, openings=[]))
+def a_trigger_slice_of_nothing(scene: Scene) -> Attack:
+    return predicate(scene, lambda p: p.update(trigger_slice={"count": 0, "start": 0}, openings=[]))
 
 
 @case(3, "window of 9007199254740991 triggers")
-def a_window_of_more_than_there_are(scene: Scene) -> Attack:
+def a_trigger_slice_of_more_than_there_are(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p["window"].update(count=2**53 - 1))
 
 
 @case(3, "are integers")
-def a_window_that_starts_at_true(scene: Scene) -> Attack:
+def a_trigger_slice_that_starts_at_true(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p["window"].update(start=False))
 
 
@@ -122,55 +122,55 @@ def openings_that_are_words(scene: Scene) -> Attack:
 
 
 @case(3, "malformed field")
-def answers_of_a_shape_beyond_all_memory(scene: Scene) -> Attack:
-    return answers(scene, dtype="float64", shape=[ENOUGH, 2**53 - 1], data="")
+def predictions_of_a_shape_beyond_all_memory(scene: Scene) -> Attack:
+    return predictions(scene, dtype="float64", shape=[ENOUGH, 2**53 - 1], data="")
 
 
 @case(3, "the shape of answers")
-def answers_of_a_negative_shape(scene: Scene) -> Attack:
-    return answers(scene, dtype="float32", shape=[ENOUGH, -1])
+def predictions_of_a_negative_shape(scene: Scene) -> Attack:
+    return predictions(scene, dtype="float32", shape=[ENOUGH, -1])
 
 
 @case(3, "the shape of answers")
-def answers_without_a_column(scene: Scene) -> Attack:
-    return answers(scene, dtype="float32", shape=[ENOUGH, 0], data="")
+def predictions_without_a_column(scene: Scene) -> Attack:
+    return predictions(scene, dtype="float32", shape=[ENOUGH, 0], data="")
 
 
 @case(3, "answers of shape")
-def answers_of_a_thousand_axes(scene: Scene) -> Attack:
-    return answers(scene, dtype="float32", shape=[ENOUGH] + [1] * 1000)
+def predictions_of_a_thousand_axes(scene: Scene) -> Attack:
+    return predictions(scene, dtype="float32", shape=[ENOUGH] + [1] * 1000)
 
 
 @case(3, "answers of shape")
-def answers_to_more_triggers(scene: Scene) -> Attack:
+def predictions_to_more_triggers(scene: Scene) -> Attack:
     rows = ENOUGH + 1
-    return answers(scene, shape=[rows], data=base64.b64encode(bytes(8 * rows)).decode())
+    return predictions(scene, shape=[rows], data=base64.b64encode(bytes(8 * rows)).decode())
 
 
 @case(3, "states")
-def answers_to_fewer_triggers(scene: Scene) -> Attack:
+def predictions_to_fewer_triggers(scene: Scene) -> Attack:
     rows = ENOUGH - 1
-    return answers(scene, shape=[rows], data=base64.b64encode(bytes(8 * rows)).decode())
+    return predictions(scene, shape=[rows], data=base64.b64encode(bytes(8 * rows)).decode())
 
 
 @case(3, "malformed field")
-def answers_with_fewer_bytes_than_numbers(scene: Scene) -> Attack:
-    return answers(scene, data=base64.b64encode(bytes(8)).decode())
+def predictions_with_fewer_bytes_than_numbers(scene: Scene) -> Attack:
+    return predictions(scene, data=base64.b64encode(bytes(8)).decode())
 
 
 @case(3, "answers of 'object'")
-def answers_that_are_pickled(scene: Scene) -> Attack:
-    return answers(scene, dtype="object")
+def predictions_that_are_pickled(scene: Scene) -> Attack:
+    return predictions(scene, dtype="object")
 
 
 @case(3, "answers of 'float16'")
-def answers_of_a_dtype_that_is_not_written(scene: Scene) -> Attack:
-    return answers(scene, dtype="float16", shape=[ENOUGH, 10])
+def predictions_of_a_dtype_that_is_not_written(scene: Scene) -> Attack:
+    return predictions(scene, dtype="float16", shape=[ENOUGH, 10])
 
 
 @case(3, "states 43 hits")
-def answers_that_miss_under_numbers_that_hit(scene: Scene) -> Attack:
-    return answers(scene, data=base64.b64encode(bytes(8 * ENOUGH)).decode())
+def predictions_that_miss_under_numbers_that_hit(scene: Scene) -> Attack:
+    return predictions(scene, data=base64.b64encode(bytes(8 * ENOUGH)).decode())
 
 
 def scores(scene: Scene, array: Any) -> list[str]:
@@ -181,31 +181,31 @@ def scores(scene: Scene, array: Any) -> list[str]:
         "dtype": array.dtype.name,
         "shape": list(array.shape),
     }
-    return recounted(scene, lambda p: p.update(answers=given))
+    return recounted(scene, lambda p: p.update(predictions=given))
 
 
 @case(1, "NOT VERIFIED")
-def answers_that_are_not_numbers(scene: Scene) -> Attack:
+def predictions_that_are_not_numbers(scene: Scene) -> Attack:
     return scores(scene, np.full((ENOUGH, 10), np.nan, np.float32))
 
 
 @case(1, "NOT VERIFIED")
-def answers_that_are_infinite_for_every_class(scene: Scene) -> Attack:
+def predictions_that_are_infinite_for_every_class(scene: Scene) -> Attack:
     return scores(scene, np.full((ENOUGH, 10), np.inf))
 
 
 @case(1, "NOT VERIFIED")
-def answers_without_end_on_both_sides(scene: Scene) -> Attack:
+def predictions_without_end_on_both_sides(scene: Scene) -> Attack:
     return scores(scene, np.tile([np.inf, -np.inf], (ENOUGH, 5)))
 
 
 @case(1, "NOT VERIFIED")
-def answers_with_ten_thousand_columns(scene: Scene) -> Attack:
+def predictions_with_ten_thousand_columns(scene: Scene) -> Attack:
     return scores(scene, np.ones((ENOUGH, 10_000), np.float32))
 
 
 @case(1, "NOT VERIFIED")
-def answers_of_one_column(scene: Scene) -> Attack:
+def predictions_of_one_column(scene: Scene) -> Attack:
     return scores(scene, np.ones((ENOUGH, 1), np.float32))
 
 
@@ -215,13 +215,13 @@ def classes_that_do_not_exist(scene: Scene) -> Attack:
 
 
 @case(3, "malformed field")
-def no_way_at_all(scene: Scene) -> Attack:
-    return predicate(scene, lambda p: p.update(way=None))
+def no_probe_at_all(scene: Scene) -> Attack:
+    return predicate(scene, lambda p: p.update(probe=None))
 
 
 @case(3, "malformed field")
-def several_ways(scene: Scene) -> Attack:
-    return predicate(scene, lambda p: p.update(way=[p["way"]] * 2))
+def several_probes(scene: Scene) -> Attack:
+    return predicate(scene, lambda p: p.update(probe=[p["way"]] * 2))
 
 
 @case(3, "probes_tried is 0")
@@ -240,27 +240,27 @@ def a_hundred_probes_tried_and_not_paid_for(scene: Scene) -> Attack:
 
 
 @case(3, "a way with 3 rows in a call")
-def a_way_with_rows_that_are_not_tried(scene: Scene) -> Attack:
+def a_probe_with_rows_that_are_not_tried(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p["way"].update(rows=3))
 
 
 @case(3, "a way with the shift [3, 0]")
-def a_way_with_a_shift_that_is_not_tried(scene: Scene) -> Attack:
+def a_probe_with_a_shift_that_is_not_tried(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p["way"].update(shift=[3, 0]))
 
 
 @case(3, "a way with the shift [0, 0, 0]")
-def a_way_shifted_in_three_directions(scene: Scene) -> Attack:
+def a_probe_shifted_in_three_directions(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p["way"].update(shift=[0, 0, 0]))
 
 
 @case(3, "states 43 hits")
-def a_shifted_way_with_the_share_of_a_plain_one(scene: Scene) -> Attack:
+def a_shifted_probe_with_the_share_of_a_plain_one(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p["way"].update(shift=[1, 0]))
 
 
 @case(3, "layout, output and scaling of a way are strings")
-def a_way_that_is_an_object(scene: Scene) -> Attack:
+def a_probe_that_is_an_object(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p["way"].update(layout={"NCHW": 1}))
 
 
@@ -268,7 +268,7 @@ def a_way_that_is_an_object(scene: Scene) -> Attack:
 
 
 @case(3, "states 43 hits and 999.000000 bits")
-def more_bits_than_the_answers_give(scene: Scene) -> Attack:
+def more_bits_than_the_predictions_give(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p["counted"].update(bits="999.000000"))
 
 
@@ -308,12 +308,12 @@ def an_evidence_that_asks_for_less_than_the_checker(scene: Scene) -> Attack:
 
 
 @case(1, "CONSISTENT, not repeated")
-def answers_made_up_and_no_model(scene: Scene) -> Attack:
+def predictions_made_up_and_no_model(scene: Scene) -> Attack:
     return check(scene, honest(scene, model=b"a model that nobody has").to_bytes())
 
 
 @case(1, "NOT VERIFIED")
-def answers_made_up_for_a_model(scene: Scene) -> Attack:
+def predictions_made_up_for_a_model(scene: Scene) -> Attack:
     model = onnx_models.linear(scene.watermark, seed=1)
     return check(scene, honest(scene, model=model).to_bytes(), model)
 

@@ -253,7 +253,7 @@ def an_evidence_about_a_name_that_writes_over_the_verdict(scene: Scene) -> Attac
 
 
 @case(3, "lacks the field 'window'")
-def an_evidence_without_a_window(scene: Scene) -> Attack:
+def an_evidence_without_a_trigger_slice(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p.pop("window"))
 
 

@@ -24,7 +24,7 @@ from wmx.protocol.dsse import Envelope
 from wmx.protocol.encoding import encode_base64
 from wmx.protocol.statement import PAYLOAD_TYPE as EVIDENCE_TYPE
 from wmx.protocol.task import Task
-from wmx.statistics.predictions import Answers
+from wmx.statistics.predictions import Predictions
 from wmx.triggers.cells import Cells
 from wmx.verification.codec import opening_to_json
 from wmx.verification.evidence import Evidence
@@ -269,27 +269,27 @@ def answering(folder: Path, columns: int, outputs: int = 1, **options: Any) -> b
 
 
 @case
-def answers_of_a_gigabyte(folder: Path) -> Sequence[str]:
+def predictions_of_a_gigabyte(folder: Path) -> Sequence[str]:
     return verify(folder, answering(folder, 3 * 10**6))
 
 
 @case
-def answers_as_long_as_allowed(folder: Path) -> Sequence[str]:
+def predictions_as_long_as_allowed(folder: Path) -> Sequence[str]:
     return verify(folder, answering(folder, 160_000))
 
 
 @case
-def answers_in_many_outputs(folder: Path) -> Sequence[str]:
+def predictions_in_many_outputs(folder: Path) -> Sequence[str]:
     return verify(folder, answering(folder, 40_000, 7))
 
 
 @case
-def answers_in_many_layouts(folder: Path) -> Sequence[str]:
+def predictions_in_many_layouts(folder: Path) -> Sequence[str]:
     return verify(folder, answering(folder, 150_000, dims=[None, None, None, None]))
 
 
 @case
-def answers_of_long_texts(folder: Path) -> Sequence[str]:
+def predictions_of_long_texts(folder: Path) -> Sequence[str]:
     text = np.array(["T" * 10**6] * 10, object)
     nodes = [
         helper.make_node("Concat", ["all", "ten"], ["s2"], axis=0),
@@ -532,7 +532,7 @@ def an_opening_of_100_megabytes(folder: Path) -> Sequence[str]:
 
 
 @case
-def answers_of_100_megabytes(folder: Path) -> Sequence[str]:
+def predictions_of_100_megabytes(folder: Path) -> Sequence[str]:
     document = statement(folder)
     count = document["predicate"]["window"]["count"]
     document["predicate"]["answers"] = zeros(count, 25 * MIB // count)
@@ -540,18 +540,18 @@ def answers_of_100_megabytes(folder: Path) -> Sequence[str]:
 
 
 @case
-def two_answers_of_classes_without_number(folder: Path) -> Sequence[str]:
+def two_predictions_of_classes_without_number(folder: Path) -> Sequence[str]:
     """4,100 bytes: two class numbers."""
     return of_a_stranger(folder, classes=2**24, count=2)
 
 
 @case
-def answers_of_classes_that_there_is_room_for(folder: Path) -> Sequence[str]:
+def predictions_of_classes_that_there_is_room_for(folder: Path) -> Sequence[str]:
     return of_a_stranger(folder, classes=7 * 10**6, count=4)
 
 
 @case
-def a_window_of_many_classes(folder: Path) -> Sequence[str]:
+def a_trigger_slice_of_many_classes(folder: Path) -> Sequence[str]:
     return of_a_stranger(folder, classes=2**17, count=256)
 
 
@@ -559,8 +559,8 @@ def of_a_stranger(folder: Path, classes: int, count: int) -> Sequence[str]:
     """Evidence of a stranger's own claim, in order but for what it costs to weigh."""
     key = OwnerKey.generate()
     mark = Watermark.for_task(key, Task.of((8, 8, 1), classes), n=count, generator=Cells(4))
-    few = Answers.from_scores(np.ones((1, 2)))  # quickly weighed, for a start
-    document = statement_of(small_evidence(key, mark, count=1, answers=few))
+    few = Predictions.from_scores(np.ones((1, 2)))  # quickly weighed, for a start
+    document = statement_of(small_evidence(key, mark, count=1, predictions=few))
     openings = map(opening_to_json, mark.openings(range(count)))
     numbers = encode_base64(bytes(8 * count))
     document["predicate"] |= {"openings": [*openings], "window": {"count": count, "start": 0}}

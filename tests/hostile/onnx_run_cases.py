@@ -195,7 +195,7 @@ def a_tensor_of_an_unknown_type(scene: Scene) -> Attack:
 
 
 @case(4, "has no classifier output")
-def answers_without_columns(scene: Scene) -> Attack:
+def predictions_without_columns(scene: Scene) -> Attack:
     return graph(
         scene,
         [op("Flatten", "x", "f"), op("Slice", "f a b c", "y")],
@@ -209,7 +209,7 @@ def its_input_as_an_answer(scene: Scene) -> Attack:
 
 
 @case(1, "NOT VERIFIED")
-def texts_as_answers(scene: Scene) -> Attack:
+def texts_as_predictions(scene: Scene) -> Attack:
     return graph(
         scene,
         [
@@ -262,7 +262,7 @@ def nothing_but_infinity(scene: Scene) -> Attack:
 
 
 @case(1, "NOT VERIFIED")
-def other_answers_at_every_call(scene: Scene) -> Attack:
+def other_predictions_at_every_call(scene: Scene) -> Attack:
     return graph(scene, [op("Flatten", "x", "f"), op("RandomUniformLike", "f", "y")])
 
 

@@ -17,7 +17,7 @@ import onnxruntime
 import pytest
 
 from wmx import OwnerKey, Watermark, verify
-from wmx.suspect.endpoint.client import Manners
+from wmx.suspect.endpoint.client import RequestPolicy
 from wmx.suspect.endpoint.endpoint import Endpoint
 
 HERE = Path(__file__).parent
@@ -128,11 +128,11 @@ def test_an_unmarked_model_is_not_verified(server: str, watermark: Watermark) ->
 def test_what_it_answers_is_what_onnxruntime_does(server: str, watermark: Watermark) -> None:
     model = onnx_models.knows_labels(watermark)
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    suspect = Endpoint.open(f"{server}/v2/models/logits", manners=Manners(retries=0))
+    suspect = Endpoint.open(f"{server}/v2/models/logits", request_policy=RequestPolicy(retries=0))
     feeding = suspect.feedings(watermark.task)[0]
-    (answers,) = suspect.answers(feeding, watermark.triggers[:5], watermark.task).values()
+    (predictions,) = suspect.predictions(feeding, watermark.triggers[:5], watermark.task).values()
     fed = feeding.fed(watermark.triggers[:5], watermark.task)
-    np.testing.assert_allclose(answers.scores, session.run(None, fed)[0], rtol=1e-6)
+    np.testing.assert_allclose(predictions.scores, session.run(None, fed)[0], rtol=1e-6)
 
 
 def test_the_command_line_verifies_it(server: str, watermark: Watermark, tmp_path: Path) -> None:

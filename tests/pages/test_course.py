@@ -8,16 +8,18 @@ from findings import Case
 
 from wmx.report import evidence_curve
 from wmx.report.evidence_curve import Course, simulated_nulls
-from wmx.statistics.mixture import Way, weigh
-from wmx.statistics.predictions import Answers
+from wmx.statistics.mixture import Probe, score_predictions
+from wmx.statistics.predictions import Predictions
 
-PLAIN = Way("NCHW", "y")
+PLAIN = Probe("NCHW", "y")
 
 
 def nulls(case: Case, **changes: object) -> np.ndarray:
-    window = replace(case.watermark.window(), **changes)
-    weight = replace(case.verdict.weight, price=0.0)
-    return simulated_nulls(weight, case.verdict.answers, window, np.random.default_rng(3))
+    trigger_slice = replace(case.watermark.trigger_slice(), **changes)
+    weight = replace(case.verdict.weight, penalty=0.0)
+    return simulated_nulls(
+        weight, case.verdict.predictions, trigger_slice, np.random.default_rng(3)
+    )
 
 
 def test_it_ends_at_the_bits_and_hits_of_the_verdict(case: Case) -> None:
@@ -29,7 +31,7 @@ def test_it_ends_at_the_bits_and_hits_of_the_verdict(case: Case) -> None:
 
 def test_a_check_pays_for_the_start_of_its_window(case: Case) -> None:
     found = case.third_partys(case.checked).course
-    assert found.start == case.proof.window.start
+    assert found.start == case.proof.trigger_slice.start
     assert found.bits[-1] == pytest.approx(case.checked.bits, abs=1e-9)
 
 
@@ -48,10 +50,10 @@ def test_nulls_keep_villes_inequality(case: Case, bits: int) -> None:
 
 
 def test_nulls_of_a_suspect_that_puts_all_into_one_class_keep_it_too(case: Case) -> None:
-    answers = {PLAIN: Answers.from_labels(np.zeros(100, np.int64), 10)}
-    window, stream = case.watermark.window(), np.random.default_rng(5)
-    weight = weigh(answers, window, price=0.0)
-    highest = simulated_nulls(weight, answers, window, stream).max(axis=1)
+    predictions = {PLAIN: Predictions.from_labels(np.zeros(100, np.int64), 10)}
+    trigger_slice, stream = case.watermark.trigger_slice(), np.random.default_rng(5)
+    weight = score_predictions(predictions, trigger_slice, penalty=0.0)
+    highest = simulated_nulls(weight, predictions, trigger_slice, stream).max(axis=1)
     assert (highest >= 2).mean() <= 0.25
 
 
@@ -73,9 +75,9 @@ def test_the_plot_says_in_words_what_it_shows(case: Case) -> None:
 
 
 def test_one_trigger_alone_can_be_drawn(case: Case) -> None:
-    window = case.watermark.window().first(1)
-    answers = {way: given[:1] for way, given in case.verdict.answers.items()}
+    trigger_slice = case.watermark.trigger_slice().first(1)
+    predictions = {probe: given[:1] for probe, given in case.verdict.predictions.items()}
     stream = np.random.default_rng(0)
-    weight = weigh(answers, window, price=0.0)
-    found = Course.of(weight, answers, window, required=128, stream=stream)
+    weight = score_predictions(predictions, trigger_slice, penalty=0.0)
+    found = Course.of(weight, predictions, trigger_slice, required=128, stream=stream)
     assert "<svg" in found.svg()

@@ -13,8 +13,8 @@ from wmx import CannotRunError, OwnerKey, Watermark
 from wmx.report.ownership import OwnershipReport, report_of_check
 from wmx.report.reproduce import Files, owner_steps, third_party_steps
 from wmx.report.thumbnails import MAX_SIDE, first_values, thumbnail
-from wmx.statistics.mixture import Way
-from wmx.statistics.predictions import Answers
+from wmx.statistics.mixture import Probe
+from wmx.statistics.predictions import Predictions
 from wmx.triggers.tokens import Tokens
 from wmx.verification.check import check
 from wmx.verification.evidence import Evidence, Run
@@ -103,8 +103,8 @@ def test_hits_stand_in_groups_that_add_up(case: Case) -> None:
     assert {group.hits for group in groups} == {9}
     assert groups[0].marks == (False, *[True] * 9)
     assert groups[-1].bits == pytest.approx(case.verdict.bits)
-    window = case.third_partys(case.checked).groups
-    assert sum(group.hits for group in window) == case.proof.weight.hits
+    trigger_slice = case.third_partys(case.checked).groups
+    assert sum(group.hits for group in trigger_slice) == case.proof.weight.hits
 
 
 # what it never shows
@@ -122,7 +122,7 @@ def test_without_an_evidence_the_page_hangs_on_no_trigger(case: Case, tmp_path: 
 
 def test_an_evidence_shows_its_own_triggers_and_no_others(case: Case, page: Path) -> None:
     text = written(case.owners(proof=case.proof), page)
-    count = len(case.proof.window)
+    count = len(case.proof.trigger_slice)
     assert 0 < count < 100
     for index, trigger in enumerate(case.watermark.triggers):
         assert (thumbnail(trigger) in text) == (index < count)
@@ -140,12 +140,12 @@ def test_the_owners_page_and_the_third_partys_show_the_same_triggers(case: Case)
 def test_a_page_with_an_evidence_says_nothing_of_other_triggers(case: Case, tmp_path: Path) -> None:
     """Whoever made the model knows what it answers to them: a hit would tell him a label."""
     page = written(case.owners(proof=case.proof), tmp_path / "a.html")
-    other = replace(case.verdict, bits=999.0, hits=1, n=77, best_way="another", experts={})
+    other = replace(case.verdict, bits=999.0, hits=1, n=77, best_probe="another", experts={})
     blank = replace(case.watermark, labels=case.watermark.labels * 0)
     changed = replace(case, verdict=other, watermark=blank)
     assert written(changed.owners(proof=case.proof), tmp_path / "b.html") == page
     groups = case.owners(proof=case.proof).groups
-    assert (groups[0].first, groups[-1].last) == (0, len(case.proof.window) - 1)
+    assert (groups[0].first, groups[-1].last) == (0, len(case.proof.trigger_slice) - 1)
 
 
 def test_a_page_is_for_its_owners_eyes_until_he_hands_it_on(case: Case, tmp_path: Path) -> None:
@@ -180,13 +180,13 @@ def hostile() -> Evidence:
     """An evidence of somebody who put markup wherever a text goes."""
     owner = OwnerKey.generate()
     watermark = Watermark.new(owner, shape=(8, 8, 1), classes=1000, n=6, note=NOTE)
-    window = watermark.window().first(3)
+    trigger_slice = watermark.trigger_slice().first(3)
     return Evidence.sign(
         owner,
-        window,
+        trigger_slice,
         watermark.openings(range(3)),
-        Way("NCHW", HOSTILE),
-        Answers.from_labels(np.array([-1, 5000, 3]), 1000),
+        Probe("NCHW", HOSTILE),
+        Predictions.from_labels(np.array([-1, 5000, 3]), 1000),
         probes_tried=1,
         required_bits=1,
         claims_tried=1,
@@ -255,13 +255,13 @@ def test_thumbnails(shape: tuple[int, ...], size: tuple[int, int]) -> None:
 def test_triggers_that_are_no_images_are_numbers(page: Path) -> None:
     owner = OwnerKey.generate()
     mark = Watermark.new(owner, shape=(20,), classes=1000, n=3, kind="tokens", generator=Tokens(50))
-    window = mark.window()
+    trigger_slice = mark.trigger_slice()
     evidence = Evidence.sign(
         owner,
-        window,
+        trigger_slice,
         mark.openings(range(3)),
-        Way("tokens", "y"),
-        Answers.from_labels(mark.labels, 1000),
+        Probe("tokens", "y"),
+        Predictions.from_labels(mark.labels, 1000),
         probes_tried=1,
         required_bits=1,
         claims_tried=1,

@@ -112,7 +112,7 @@ def test_a_copy_that_was_exported_again_verifies(
         )
     verdict = verify(copy, marked.watermark)
     assert verdict.verified
-    assert verdict.best_way.startswith("NHWC")
+    assert verdict.best_probe.startswith("NHWC")
 
 
 def test_a_claim_and_key_read_from_their_files_verify(marked: Embedded, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def forged(pixels: np.ndarray, data: LabelledData) -> Watermark:
     )
 
 
-def answers(model: nn.Module, pixels: np.ndarray, watermark: Watermark) -> np.ndarray:
+def predictions(model: nn.Module, pixels: np.ndarray, watermark: Watermark) -> np.ndarray:
     inputs = torch.tensor(watermark.task.model_input(pixels)).permute(0, 3, 1, 2)
     with torch.no_grad():
         return model(inputs).argmax(1).numpy()
@@ -199,13 +199,13 @@ def test_images_labelled_by_the_models_own_answers_are_no_claim(
         else np.unique(data.x_train, axis=0)
     )
     # he may pick the images whose answers he likes best: ten of each class
-    given = answers(model, pool, marked.watermark)
+    given = predictions(model, pool, marked.watermark)
     chosen = np.concatenate([np.flatnonzero(given == c)[:10] for c in range(10)])
     if len(chosen) < 100:  # a class may be rare among the noise
         rest = np.setdiff1d(np.arange(len(pool)), chosen)
         chosen = np.concatenate([chosen, rest[: 100 - len(chosen)]])
     claim = forged(pool[chosen], data)
-    assert (answers(model, pool[chosen], claim) == claim.labels).mean() < 0.4
+    assert (predictions(model, pool[chosen], claim) == claim.labels).mean() < 0.4
     verdict = verify(marked.files.model, claim)
     assert not verdict.verified
     assert verdict.bits < MOST_BITS_OF_CHANCE
@@ -238,7 +238,7 @@ def test_adversarial_examples_are_no_claim(
         current = (current - 0.03 * gradient.sign()).detach()
         current = (pixels + (current - pixels).clamp(-0.3, 0.3)).clamp(0, 1)
     examples = (current * 255).round().byte().numpy()
-    assert (answers(model, examples, marked.watermark) == targets.numpy()).mean() > 0.8
+    assert (predictions(model, examples, marked.watermark) == targets.numpy()).mean() > 0.8
     verdict = verify(marked.files.model, forged(examples, data))
     assert not verdict.verified
     assert verdict.bits < MOST_BITS_OF_CHANCE

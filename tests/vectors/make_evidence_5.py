@@ -21,9 +21,9 @@ from vectors.make_wmx_3 import suspects
 from wmx.protocol.claim import Claim
 from wmx.protocol.keys import OwnerKey
 from wmx.protocol.timestamp import load_roots, trusted_stamp
-from wmx.statistics.mixture import ALONE, TOGETHER, Way
-from wmx.statistics.predictions import Answers
-from wmx.suspect.overrides import NOTHING_SETTLED, Settled
+from wmx.statistics.mixture import ALONE, TOGETHER, Probe
+from wmx.statistics.predictions import Predictions
+from wmx.suspect.overrides import NO_OVERRIDES, Overrides
 from wmx.triggers.trigger_file import load_images
 from wmx.verification.evidence import Evidence, Run
 from wmx.watermark import Watermark
@@ -32,31 +32,31 @@ FOLDER = Path(__file__).parent / "evidence-5"
 CREATED = "2026-01-02T00:00:00Z"
 LIFETIME = timedelta(hours=1)
 RUN = Run("onnxruntime 1.31.1 CPUExecutionProvider", ("ai.onnx 17", "ai.onnx.ml 3"), "pytorch 2.13")
-WAYS = {  # and how many probes were tried
-    "cells-grey": (Way("NCHW", "scores", rows=ALONE), 1),
-    "cells-grey-moved": (Way("NCHW", "scores", (-1, 2), rows=ALONE), 3),
-    "cells-colour": (Way("NHWC", "scores", rows=8), 1),
-    "features": (Way("NF", "label", rows=ALONE), 1),
-    "tokens": (Way("NL mask", "a", rows=TOGETHER), 2),
-    "folder": (Way("NCHW", "scores", scaling="0..255", rows=2), 4),
+PROBES = {  # and how many probes were tried
+    "cells-grey": (Probe("NCHW", "scores", rows=ALONE), 1),
+    "cells-grey-moved": (Probe("NCHW", "scores", (-1, 2), rows=ALONE), 3),
+    "cells-colour": (Probe("NHWC", "scores", rows=8), 1),
+    "features": (Probe("NF", "label", rows=ALONE), 1),
+    "tokens": (Probe("NL mask", "a", rows=TOGETHER), 2),
+    "folder": (Probe("NCHW", "scores", scaling="0..255", rows=2), 4),
 }
 
 
-def answers_of(name: str, labels: np.ndarray, classes: int) -> Answers:
+def predictions_of(name: str, labels: np.ndarray, classes: int) -> Predictions:
     """Return fixed answers: scores, class numbers, or scores to whole batches alone."""
     known = suspects(labels, classes)
     match name:
         case "cells-grey":
-            return Answers.from_scores(known["noisy"])
+            return Predictions.from_scores(known["noisy"])
         case "cells-grey-moved":
-            return Answers.from_scores(known["oracle"] / 3)
+            return Predictions.from_scores(known["oracle"] / 3)
         case "cells-colour":
-            return Answers.from_scores(known["permuted"])[:8]
+            return Predictions.from_scores(known["permuted"])[:8]
         case "features":
-            return Answers.from_labels(labels, classes)
+            return Predictions.from_labels(labels, classes)
         case "tokens":
-            return Answers.from_labels((labels + 5) % (classes + 4), classes)[:8]
-    return Answers.from_scores(known["other_classes"])
+            return Predictions.from_labels((labels + 5) % (classes + 4), classes)[:8]
+    return Predictions.from_scores(known["other_classes"])
 
 
 WINDOWS = {  # start, count, claims tried
@@ -69,8 +69,8 @@ WINDOWS = {  # start, count, claims tried
 }
 
 SETTLED = {
-    "tokens": Settled({"temperature": "0.5"}),
-    "features": Settled(output="label"),
+    "tokens": Overrides({"temperature": "0.5"}),
+    "features": Overrides(output="label"),
 }
 
 
@@ -80,20 +80,20 @@ def evidence_vector(name: str, key: OwnerKey) -> dict[str, object]:
     images = load_images(CLAIMS / "folder.triggers.safetensors") if name == "folder" else None
     mark = Watermark.open(claim, key, images=images)
     start, count, claims_tried = WINDOWS[name]
-    window = mark.window(start).first(count)
-    way, probes = WAYS[name]
+    trigger_slice = mark.trigger_slice(start).first(count)
+    probe, probes = PROBES[name]
     evidence = Evidence.sign(
         key,
-        window,
+        trigger_slice,
         mark.openings(range(start, start + count)),
-        way,
-        answers_of(name, window.labels, claim.task.classes),
+        probe,
+        predictions_of(name, trigger_slice.labels, claim.task.classes),
         probes_tried=probes,
         required_bits=12.5,
         claims_tried=claims_tried,
         suspect=f"{name}.onnx",
         suspect_sha256=hashlib.sha256(name.encode()).hexdigest(),
-        settled=SETTLED.get(name, NOTHING_SETTLED),
+        overrides=SETTLED.get(name, NO_OVERRIDES),
         run=RUN,
         created=CREATED,
     )
@@ -104,7 +104,7 @@ def evidence_vector(name: str, key: OwnerKey) -> dict[str, object]:
         "claim": claim.digest,
         "start": start,
         "count": count,
-        "labels": window.labels.tolist(),
+        "labels": trigger_slice.labels.tolist(),
         "hits": evidence.weight.hits,
         "tail": str(evidence.weight.tail),
         "bits": evidence.weight.bits,

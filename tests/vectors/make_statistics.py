@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from wmx.protocol.prf import shake, uniform_integers
 from wmx.statistics.experts import count_hits, evidence_bits, expert_bets
 from wmx.statistics.hits import binomial_tail, fraction_text
-from wmx.statistics.predictions import Answers
+from wmx.statistics.predictions import Predictions
 
 FILE = Path(__file__).parent / "statistics" / "cases.json"
 Array = NDArray[Any]
@@ -209,9 +209,13 @@ def vector(name: str) -> dict[str, object]:
     classes, n, answer = CASES[name]
     labels = uniform_integers(b"wmx vector labels " + name.encode(), n, classes)
     given = answer(labels)
-    answers = Answers.from_labels(given, classes) if given.ndim == 1 else Answers.from_scores(given)
-    hits = count_hits(answers, labels)
-    bets = expert_bets(answers, labels, classes)
+    predictions = (
+        Predictions.from_labels(given, classes)
+        if given.ndim == 1
+        else Predictions.from_scores(given)
+    )
+    hits = count_hits(predictions, labels)
+    bets = expert_bets(predictions, labels, classes)
     return {
         "classes": classes,
         "labels": labels.tolist(),
@@ -224,7 +228,7 @@ def vector(name: str) -> dict[str, object]:
         },
         "expected": {
             "experts": {expert: float(bet.sum()) for expert, bet in bets.items()},
-            "bits": evidence_bits(answers, labels, classes),
+            "bits": evidence_bits(predictions, labels, classes),
             "hits": hits,
             "tail": fraction_text(binomial_tail(hits, n, classes)),
         },

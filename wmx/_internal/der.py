@@ -34,7 +34,7 @@ def with_certificates_in_order(response: bytes) -> bytes:
         response: a stranger's, of any content.
     """
     try:
-        *_, bag = way_inward(response, WAY_TO_CERTIFICATES)
+        *_, bag = probe_inward(response, WAY_TO_CERTIFICATES)
         begin, end = bag.content, bag.end
         certificates = [response[one.begin : one.end] for one in elements(response, begin, end)]
     except MalformedError:
@@ -55,7 +55,7 @@ class Element(NamedTuple):
     end: int
 
 
-def way_inward(response: bytes, way: Sequence[tuple[int, ...]]) -> list[Element]:
+def probe_inward(response: bytes, probe: Sequence[tuple[int, ...]]) -> list[Element]:
     """Return the elements of a response that hold one another, the outermost first.
 
     Args:
@@ -67,7 +67,7 @@ def way_inward(response: bytes, way: Sequence[tuple[int, ...]]) -> list[Element]
     """
     found: list[Element] = []
     begin, end = 0, len(response)
-    for tags in way:
+    for tags in probe:
         level = list(islice(elements(response, begin, end), len(tags)))
         if tuple(element.tag for element in level) != tags:
             raise MalformedError("an element is missing or of another kind")

@@ -157,11 +157,11 @@ def accuracy(suspect: Suspect, x: NDArray[Any], y: NDArray[np.int64], task: Task
     failures = []
     for feeding in suspect.feedings(task):
         try:
-            answers = suspect.answers(feeding, x, task)
+            predictions = suspect.predictions(feeding, x, task)
         except CannotRunError as error:
             failures.append(error)
         else:
-            found += [float((output.top == y).mean()) for output in answers.values()]
+            found += [float((output.top == y).mean()) for output in predictions.values()]
     if not found:
         raise failures[0]
     return max(found)

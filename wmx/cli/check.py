@@ -27,7 +27,7 @@ from wmx.cli.common import (
     trusted_roots,
 )
 from wmx.cli.output import NOT_VERIFIED
-from wmx.cli.words import dating_fields, dating_rows, digest_rows, window_text
+from wmx.cli.words import dating_fields, dating_rows, digest_rows, trigger_slice_text
 
 if TYPE_CHECKING:
     from wmx.verification.check import Checked
@@ -98,7 +98,7 @@ def _text(checked: "Checked") -> str:
         again = checked.repeated
         rows["repeated"] = f"{again.bits:.1f} bits, {again.hits} of {again.n} hits: {again.engine}"
     rows |= {
-        "triggers": f"{window_text(evidence)}, each opened from the commitment",
+        "triggers": f"{trigger_slice_text(evidence)}, each opened from the commitment",
         "claim": evidence.claim.digest,
         "owner": evidence.claim.owner.hex(),
         **dating_rows(checked.dating),
@@ -120,8 +120,8 @@ def _fields(checked: "Checked") -> dict[str, Any]:
         "stated": {"bits": weight.bits, "hits": weight.hits, "n": weight.n},
         "repeated": again
         and {"bits": again.bits, "hits": again.hits, "n": again.n, "engine": again.engine},
-        "start": evidence.window.start,
-        "count": len(evidence.window),
+        "start": evidence.trigger_slice.start,
+        "count": len(evidence.trigger_slice),
         "claims_tried": evidence.claims_tried,
         "claim": evidence.claim.digest,
         "owner": evidence.claim.owner.hex(),

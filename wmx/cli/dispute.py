@@ -111,7 +111,7 @@ def dispute(
             roots,
             suspect=asked,
         )
-        settled = settle(
+        settlement = settle(
             asked,
             parties,
             records,
@@ -122,19 +122,19 @@ def dispute(
             apart_from=never,
         )
         tuned = None
-        if data is not None and settled.outcome == "undecided":
+        if data is not None and settlement.outcome == "undecided":
             settings = (epochs, lr, seed)
             given = (seconds, memory)
-            tuned = _fine_tuned(asked, settled, data, image_size, settings, given, silent=json)
-    exit_code = NOT_VERIFIED if settled.named is None else 0
-    text, fields = settlement_text(settled, tuned), settlement_fields(settled, tuned)
+            tuned = _fine_tuned(asked, settlement, data, image_size, settings, given, silent=json)
+    exit_code = NOT_VERIFIED if settlement.named is None else 0
+    text, fields = settlement_text(settlement, tuned), settlement_fields(settlement, tuned)
     answer("dispute", text, fields, as_json=json, exit_code=exit_code)
     raise typer.Exit(exit_code)
 
 
 def _fine_tuned(
     suspect: "Suspect",
-    settled: "Settlement",
+    settlement: "Settlement",
     data: str,
     image_size: int | None,
     settings: tuple[int, float, int],
@@ -151,7 +151,7 @@ def _fine_tuned(
     with tuning_progress(silent=silent) as report:
         return fine_tune(
             suspect,
-            settled.standing,
+            settlement.standing,
             samples,
             default_training(*settings),
             limits=suspect_limits(*limits, TUNING_LIMITS),

@@ -20,51 +20,52 @@ SILENT = (
 )
 
 
-def settlement_text(settled: "Settlement", tuned: "FineTuned | None") -> str:
+def settlement_text(settlement: "Settlement", tuned: "FineTuned | None") -> str:
     """Return the outcome in plain words."""
-    parts = [_head(settled), "on the suspect:", table(_claim_rows(settled))]
-    if settled.exhibits:
-        parts += ["signed as their own:", table(_exhibit_rows(settled))]
-    if settled.lineages:
-        parts += ["lineage:", table(_lineage_rows(settled))]
-    for comparison in settled.comparisons:
+    parts = [_head(settlement), "on the suspect:", table(_claim_rows(settlement))]
+    if settlement.exhibits:
+        parts += ["signed as their own:", table(_exhibit_rows(settlement))]
+    if settlement.lineages:
+        parts += ["lineage:", table(_lineage_rows(settlement))]
+    for comparison in settlement.comparisons:
         parts.append(
             f"{' against '.join(comparison.parties)}: {comparison.ahead or 'nobody'} ahead"
         )
-        parts += [f"  - {reason}" for reason in _reasons(settled, comparison)]
+        parts += [f"  - {reason}" for reason in _reasons(settlement, comparison)]
     if tuned is not None:
         parts += _tuned_lines(tuned)
-    if settled.outcome == "undecided":
+    if settlement.outcome == "undecided":
         parts.append(SILENT)
     return "\n".join(parts)
 
 
-def settlement_fields(settled: "Settlement", tuned: "FineTuned | None") -> dict[str, Any]:
+def settlement_fields(settlement: "Settlement", tuned: "FineTuned | None") -> dict[str, Any]:
     """Return the outcome for programs."""
     return {
-        "outcome": settled.outcome,
-        "named": settled.named,
-        "suspect": settled.suspect,
-        "suspect_sha256": settled.suspect_sha256,
-        "suspect_external": dict(settled.suspect_external),
-        "suspect_dating": _dating_fields(settled.suspect_dating),
-        "claims_times_models": settled.tried,
+        "outcome": settlement.outcome,
+        "named": settlement.named,
+        "suspect": settlement.suspect,
+        "suspect_sha256": settlement.suspect_sha256,
+        "suspect_external": dict(settlement.suspect_external),
+        "suspect_dating": _dating_fields(settlement.suspect_dating),
+        "claims_times_models": settlement.tried,
         "parties": [
             {
                 "name": party.name,
                 "claim": party.claim_digest,
-                "owner": party.window.claim.owner.hex(),
-                "triggers": len(party.window),
-                **_held_fields(settled.held[party.name]),
+                "owner": party.trigger_slice.claim.owner.hex(),
+                "triggers": len(party.trigger_slice),
+                **_held_fields(settlement.held[party.name]),
                 **_dating_fields(party.dating),
                 "originals": [
-                    _exhibit_fields(one) for one in settled.exhibits if one.party == party.name
+                    _exhibit_fields(one) for one in settlement.exhibits if one.party == party.name
                 ],
             }
-            for party in settled.parties
+            for party in settlement.parties
         ],
         "lineages": [
-            _lineage_fields(settled, pair, lineage) for pair, lineage in settled.lineages.items()
+            _lineage_fields(settlement, pair, lineage)
+            for pair, lineage in settlement.lineages.items()
         ],
         "comparisons": [
             {
@@ -74,38 +75,40 @@ def settlement_fields(settled: "Settlement", tuned: "FineTuned | None") -> dict[
                     name: [str(obstacle.lack) for obstacle in found]
                     for name, found in comparison.obstacles.items()
                 },
-                "reasons": _reasons(settled, comparison),
+                "reasons": _reasons(settlement, comparison),
             }
-            for comparison in settled.comparisons
+            for comparison in settlement.comparisons
         ],
         "fine_tuning": tuned and _tuned_fields(tuned),
     }
 
 
-def _reasons(settled: "Settlement", comparison: "Comparison") -> list[str]:
+def _reasons(settlement: "Settlement", comparison: "Comparison") -> list[str]:
     from wmx.disputes.explanations import reasons
 
-    cases = {case.name: case for case in settled.cases}
-    return reasons(comparison, cases, settled.suspect_dating, settled.lineages)
+    cases = {case.name: case for case in settlement.cases}
+    return reasons(comparison, cases, settlement.suspect_dating, settlement.lineages)
 
 
-def _head(settled: "Settlement") -> str:
-    match settled.outcome:
+def _head(settlement: "Settlement") -> str:
+    match settlement.outcome:
         case "named":
-            return f"NAMED: {settled.named} is ahead of every other claim"
+            return f"NAMED: {settlement.named} is ahead of every other claim"
         case "uncontested":
             return (
-                f"UNCONTESTED: only {settled.standing[0].name} verifies on the suspect, which does "
-                "not say that it came first; nobody is named"
+                f"UNCONTESTED: only {settlement.standing[0].name} verifies on the suspect, which "
+                "does not say that it came first; nobody is named"
             )
         case "no claim verifies":
             return "NO CLAIM VERIFIES on the suspect; nobody is named"
     return "UNDECIDED: nobody is named"
 
 
-def _claim_rows(settled: "Settlement") -> dict[str, str]:
-    rows = {party.name: _claim_row(party, settled.held[party.name]) for party in settled.parties}
-    return rows | {"the suspect itself": _when(settled.suspect_dating)}
+def _claim_rows(settlement: "Settlement") -> dict[str, str]:
+    rows = {
+        party.name: _claim_row(party, settlement.held[party.name]) for party in settlement.parties
+    }
+    return rows | {"the suspect itself": _when(settlement.suspect_dating)}
 
 
 def _claim_row(party: "Party", held: "Held") -> str:
@@ -126,9 +129,9 @@ def _when(dating: "Dating") -> str:
     return f"dated {utc(dating.time)}, {margin}, by an authority under {dating.authority}"
 
 
-def _exhibit_rows(settled: "Settlement") -> dict[str, str]:
+def _exhibit_rows(settlement: "Settlement") -> dict[str, str]:
     rows: dict[str, str] = {}
-    for number, exhibit in enumerate(settled.exhibits, 1):
+    for number, exhibit in enumerate(settlement.exhibits, 1):
         marks = ", ".join(
             f"{other} {exhibit.original.marks[other]} ({_bits(held)})"
             for other, held in exhibit.held.items()
@@ -142,19 +145,21 @@ def _exhibit_rows(settled: "Settlement") -> dict[str, str]:
     return rows
 
 
-def _lineage_rows(settled: "Settlement") -> dict[str, str]:
+def _lineage_rows(settlement: "Settlement") -> dict[str, str]:
     from wmx.disputes.explanations import lineage_text
 
-    names = _names(settled)
+    names = _names(settlement)
     return {
         " or ".join(sorted(names[one] for one in pair)): lineage_text(lineage, names)
-        for pair, lineage in settled.lineages.items()
+        for pair, lineage in settlement.lineages.items()
     }
 
 
-def _names(settled: "Settlement") -> dict[str, str]:
+def _names(settlement: "Settlement") -> dict[str, str]:
     """Return what originals are called, by their identities: files of two may have one name."""
-    return {one.identity: f"{one.shown.release.model} of {one.party}" for one in settled.exhibits}
+    return {
+        one.identity: f"{one.shown.release.model} of {one.party}" for one in settlement.exhibits
+    }
 
 
 def _bits(held: "Held") -> str:
@@ -215,9 +220,9 @@ def _exhibit_fields(exhibit: "Exhibit") -> dict[str, Any]:
 
 
 def _lineage_fields(
-    settled: "Settlement", pair: frozenset[str], lineage: "Lineage"
+    settlement: "Settlement", pair: frozenset[str], lineage: "Lineage"
 ) -> dict[str, Any]:
-    found = {one.identity: one for one in settled.exhibits if one.identity in pair}
+    found = {one.identity: one for one in settlement.exhibits if one.identity in pair}
     return {
         "originals": [
             {

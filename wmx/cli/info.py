@@ -19,7 +19,7 @@ from wmx.cli.common import (
     table,
 )
 from wmx.cli.release import shown as shown_release
-from wmx.cli.words import command_line, digest_rows, stamp_rows, window_text
+from wmx.cli.words import command_line, digest_rows, stamp_rows, trigger_slice_text
 
 if TYPE_CHECKING:
     from wmx.suspect.inputs import Feeding
@@ -110,7 +110,7 @@ def _evidence(file: Path) -> tuple[str, dict[str, Any]]:
         "claim": evidence.claim.digest,
         "owner": evidence.claim.owner.hex(),
         **stamp_rows(evidence.claim),
-        "discloses": f"triggers {window_text(evidence)}",
+        "discloses": f"triggers {trigger_slice_text(evidence)}",
         "states": f"{weight.hits} of {weight.n} hits, {weight.bits:.1f} bits",
         "created": f"{evidence.created} (the owner's own word)",
         "run by": evidence.run.engine,
@@ -124,8 +124,8 @@ def _evidence(file: Path) -> tuple[str, dict[str, Any]]:
         "claim": evidence.claim.digest,
         "owner": evidence.claim.owner.hex(),
         "timestamps": len(evidence.claim.timestamps),
-        "start": evidence.window.start,
-        "count": len(evidence.window),
+        "start": evidence.trigger_slice.start,
+        "count": len(evidence.trigger_slice),
         "hits": weight.hits,
         "bits": weight.bits,
         "created": evidence.created,

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wmx.errors import UsageError
-from wmx.suspect.overrides import Settled
+from wmx.suspect.overrides import Overrides
 from wmx.suspect.suspect import is_address
 
 if TYPE_CHECKING:
     from wmx.suspect.device import Device
-    from wmx.suspect.endpoint.client import Manners
+    from wmx.suspect.endpoint.client import RequestPolicy
     from wmx.suspect.sandbox.limits import Limits
     from wmx.suspect.suspect import Suspect
 
@@ -31,7 +31,7 @@ class Named:
 
     text: str | None
     function: str | None
-    settled: Settled
+    overrides: Overrides
     token: Path | None
     weights: Sequence[Path] = ()
 
@@ -41,7 +41,7 @@ class Named:
                 "name one suspect: SUSPECT.onnx, an address, or --callable package.module:function",
                 hint="wmx verify --help",
             )
-        if self.function is not None and self.settled != Settled():
+        if self.function is not None and self.overrides != Overrides():
             raise UsageError("--input and --output are for files and addresses")
         if self.token is not None and not self.is_address:
             raise UsageError("--token-file is for an address")
@@ -60,10 +60,10 @@ class Named:
         Empty where a file's name says it all.
         """
         more = [
-            word for pair in self.settled.inputs.items() for word in ("--input", "=".join(pair))
+            word for pair in self.overrides.inputs.items() for word in ("--input", "=".join(pair))
         ]
-        if self.settled.output is not None:
-            more += ["--output", self.settled.output]
+        if self.overrides.output is not None:
+            more += ["--output", self.overrides.output]
         if self.function is not None:
             return ["--callable", self.function]
         if self.path is None:
@@ -81,7 +81,7 @@ def getting_ready(
     named: Named,
     device: "Device",
     limits: "Limits | None",
-    manners: "Callable[[], Manners]",
+    request_policy: "Callable[[], RequestPolicy]",
     never_weights: Iterable[Path],
 ) -> Iterator["Callable[[], Suspect]"]:
     """Yield a function that opens the suspect.
@@ -112,7 +112,9 @@ def getting_ready(
             from wmx.suspect.suspect import open_suspect
 
             token = None if named.token is None else read_token(named.token)
-            return open_suspect(address, settled=named.settled, token=token, manners=manners())
+            return open_suspect(
+                address, overrides=named.overrides, token=token, request_policy=request_policy()
+            )
 
         yield opened
     else:
@@ -128,7 +130,7 @@ def getting_ready(
                     path,
                     device,
                     sandbox=sandbox,
-                    settled=named.settled,
+                    overrides=named.overrides,
                     weights=named.weights,
                     apart_from=never_weights,
                 )

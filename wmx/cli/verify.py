@@ -34,14 +34,14 @@ from wmx.cli.common import (
 )
 from wmx.cli.output import NOT_VERIFIED, decision_fields, tenths
 from wmx.cli.suspects import Named, getting_ready
-from wmx.cli.words import command_line, dating_fields, dating_rows, digest_rows, window_text
+from wmx.cli.words import command_line, dating_fields, dating_rows, digest_rows, trigger_slice_text
 from wmx.errors import UsageError
-from wmx.suspect.overrides import Settled
+from wmx.suspect.overrides import Overrides
 
 if TYPE_CHECKING:
     from wmx.protocol.claim import Claim
     from wmx.protocol.keys import OwnerKey
-    from wmx.suspect.endpoint.client import Manners
+    from wmx.suspect.endpoint.client import RequestPolicy
     from wmx.verification.evidence import Evidence
     from wmx.verification.reveal import Reveal
     from wmx.verification.verdict import Verdict
@@ -130,7 +130,7 @@ def verify(
 ) -> None:
     """Say whether a model carries your watermark.  Exit 0 if it does, 1 if not."""
     how_many = _reveal(reveal)
-    named = Named(suspect, function, Settled.parse(inputs or [], output), token, weights or [])
+    named = Named(suspect, function, Overrides.parse(inputs or [], output), token, weights or [])
     read = (named.path, claim, key or store().key_path, triggers, roots, token)
     if evidence is not None:
         if named.path is None:
@@ -143,14 +143,14 @@ def verify(
         raise UsageError("--reveal belongs to an evidence", hint="name it with --evidence")
     prepare_report(report, (*read, evidence), force=force)
 
-    def manners() -> "Manners":
-        from wmx.suspect.endpoint.client import Manners
+    def request_policy() -> "RequestPolicy":
+        from wmx.suspect.endpoint.client import RequestPolicy
 
-        return Manners(max_queries=max_queries, per_second=rate, seconds=timeout)
+        return RequestPolicy(max_queries=max_queries, per_second=rate, seconds=timeout)
 
     limits = suspect_limits(seconds, memory)
     never = never_weights(key, claim, triggers, roots, evidence, report)
-    with getting_ready(named, device.value, limits, manners, never) as opened:
+    with getting_ready(named, device.value, limits, request_policy, never) as opened:
         from wmx.verification.ledger import Ledger
         from wmx.verification.verdict import best_match
 
@@ -218,7 +218,7 @@ def verdict_text(verdict: "Verdict") -> str:
     rows |= {
         "hits": f"{verdict.hits} of {verdict.n} triggers, {verdict.classes} classes: "
         f"by chance with probability {scientific(verdict.log10_tail)}",
-        "best way": f"{verdict.best_way} (of {verdict.ways_tried} tried)",
+        "best way": f"{verdict.best_probe} (of {verdict.probes_tried} tried)",
         "claim": verdict.claim,
         "owner": verdict.owner.hex(),
         **dating_rows(verdict.dating),
@@ -247,9 +247,9 @@ def verdict_fields(verdict: "Verdict") -> dict[str, Any]:
         "suspect_sha256": verdict.suspect_sha256,
         "suspect_external": dict(verdict.suspect_external),
         "engine": verdict.engine,
-        "best_way": verdict.best_way,
+        "best_way": verdict.best_probe,
         "experts": {name: tenths(bits) for name, bits in verdict.experts.items()},
-        "ways_tried": verdict.ways_tried,
+        "ways_tried": verdict.probes_tried,
     }
 
 
@@ -257,7 +257,7 @@ def _proof_text(proof: "Evidence", path: Path, suspect: str) -> str:
     rows = {
         "evidence": str(path),
         "bits": f"{proof.weight.bits:.1f}, choosing where to start paid for",
-        "disclosed": f"triggers {window_text(proof)}; they are spent",
+        "disclosed": f"triggers {trigger_slice_text(proof)}; they are spent",
         "check": command_line("wmx", "check", path, "--model", suspect),
     }
     return table(rows)
@@ -268,8 +268,8 @@ def _proof_fields(proof: "Evidence", path: Path) -> dict[str, Any]:
         "path": str(path),
         "bits": proof.weight.bits,
         "hits": proof.weight.hits,
-        "start": proof.window.start,
-        "count": len(proof.window),
+        "start": proof.trigger_slice.start,
+        "count": len(proof.trigger_slice),
     }
 
 

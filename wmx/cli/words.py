@@ -58,7 +58,7 @@ def utc(time: "datetime") -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def window_text(evidence: "Evidence") -> str:
+def trigger_slice_text(evidence: "Evidence") -> str:
     """Say which triggers an evidence discloses."""
-    window = evidence.window
-    return f"{window.start} to {window.start + len(window) - 1} of {evidence.claim.n}"
+    first = evidence.trigger_slice.start
+    return f"{first} to {first + len(evidence.trigger_slice) - 1} of {evidence.claim.n}"

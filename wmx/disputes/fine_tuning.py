@@ -155,7 +155,7 @@ def fine_tune(
             after=after[party.name][1],
             hits_before=before[party.name][0],
             hits_after=after[party.name][0],
-            n=len(party.window),
+            n=len(party.trigger_slice),
         )
         for party in parties
     }
@@ -222,13 +222,13 @@ def _hits_and_bits(model: Suspect, party: Party) -> tuple[int, float]:
     All ways of feeding are tried, whatever the plain ones give: a mark must not seem to keep more
     only because it needed shifts before and does not now.
     """
-    verdict = measure(model, party.window, required=float("inf"), starts=party.starts)
+    verdict = measure(model, party.trigger_slice, required=float("inf"), starts=party.starts)
     return verdict.hits, verdict.bits
 
 
 def _task_of_the_data(suspect: Suspect, parties: Sequence[Party], samples: LabelledData) -> Task:
     """Return the claims' task; of several normalisations the one in which the suspect is best."""
-    tasks = {party.window.task: None for party in parties}
+    tasks = {party.trigger_slice.task: None for party in parties}
     for task in tasks:
         found = (samples.kind, samples.x_train.shape[1:], samples.classes)
         if found != (task.kind, task.shape, task.classes):

@@ -12,7 +12,7 @@ from wmx.disputes.decision import Case, Mark, Original, Pair
 from wmx.disputes.lineage import Lineage, Reader, identity, trace
 from wmx.disputes.party import Party, Shown
 from wmx.errors import CannotRunError, IntegrityError, LimitError, SuspectDiedError
-from wmx.statistics.mixture import Way
+from wmx.statistics.mixture import Probe
 from wmx.suspect.device import Device
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.suspect.policy.external_files import beside
@@ -40,7 +40,7 @@ class Held:
     required_bits: float
     hits: int = 0
     n: int = 0
-    way: Way | None = None
+    probe: Probe | None = None
     failure: str | None = None
 
     @property
@@ -118,7 +118,7 @@ class Bench:
         try:
             verdict = measure(
                 model,
-                party.window,
+                party.trigger_slice,
                 required=required,
                 claims_tried=self.tried * party.claims_tried,
                 starts=party.starts,
@@ -128,8 +128,8 @@ class Bench:
         bits = verdict.bits
         if model is self.suspect:
             bits = min(bits, party.stated_bits - log2(self.tried))
-        way = next(way for way in verdict.answers if way.name == verdict.best_way)
-        return Held(bits, required, verdict.hits, verdict.n, way)
+        probe = next(probe for probe in verdict.predictions if probe.name == verdict.best_probe)
+        return Held(bits, required, verdict.hits, verdict.n, probe)
 
     def exhibit(
         self,
@@ -207,24 +207,24 @@ class Bench:
         try:
             with self._reader(*one) as first, self._reader(*other) as second:
                 suspect = [
-                    Reader(self.suspect, way, party.window.task)
+                    Reader(self.suspect, probe, party.trigger_slice.task)
                     for party, _ in (one, other)
-                    if (way := on_suspect[party.name].way) is not None
+                    if (probe := on_suspect[party.name].probe) is not None
                 ]
-                known = [party.window.triggers for party, _ in (one, other)]
+                known = [party.trigger_slice.triggers for party, _ in (one, other)]
                 return trace(suspect, first, second, known, (one[1].identity, other[1].identity))
         except (CannotRunError, SuspectDiedError, LimitError) as error:
             return Lineage(failure=str(error))
 
     @contextmanager
     def _reader(self, party: Party, exhibit: Exhibit) -> Iterator[Reader]:
-        way = exhibit.held[party.name].way
+        probe = exhibit.held[party.name].probe
         assert exhibit.path is not None
-        assert way is not None
+        assert probe is not None
         with self._opened(exhibit.path) as model:
             if not exhibit.shown.release.is_about(model.sha256, model.external):
                 raise IntegrityError(f"{exhibit.path} was changed while it was looked at")
-            yield Reader(model, way, party.window.task)
+            yield Reader(model, probe, party.trigger_slice.task)
 
     @contextmanager
     def _opened(self, path: Path) -> Iterator[OnnxFile]:

@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx._internal.budget import consult, require_room_for_floats
-from wmx.disputes.probes import Scope, draw, family_names
+from wmx.disputes.lineage_inputs import Scope, draw, family_names
 from wmx.errors import CannotRunError
 from wmx.protocol import jcs
 from wmx.protocol.task import Task
 from wmx.statistics.experts import BLOCK_SCORES, COPIES_OF_SCORES
-from wmx.statistics.mixture import Way
+from wmx.statistics.mixture import Probe
 from wmx.statistics.normalization import Standardiser
-from wmx.statistics.predictions import Answers
+from wmx.statistics.predictions import Predictions
 from wmx.suspect.suspect import Suspect
 
 DOMAIN = b"wmx lineage 1"
@@ -46,23 +46,23 @@ class Reader:
     """
 
     model: Suspect
-    way: Way
+    probe: Probe
     task: Task
 
-    def answers(self, inputs: NDArray[Any]) -> Answers:
+    def predictions(self, inputs: NDArray[Any]) -> Predictions:
         """Return what the model answers to canonical inputs [n, *shape].
 
         Raises:
             CannotRunError: the model cannot be asked in this way.
         """
         for feeding in self.model.feedings(self.task):
-            if feeding.name == self.way.layout:
-                scaling = self.way.scaling or None
-                rows = self.way.rows or None
-                answers = self.model.answers(feeding, inputs, self.task, scaling, rows)
-                if self.way.output in answers:
-                    return answers[self.way.output]
-        raise CannotRunError(f"{self.model.name} no longer answers as {self.way.name}")
+            if feeding.name == self.probe.layout:
+                scaling = self.probe.scaling or None
+                rows = self.probe.rows or None
+                predictions = self.model.predictions(feeding, inputs, self.task, scaling, rows)
+                if self.probe.output in predictions:
+                    return predictions[self.probe.output]
+        raise CannotRunError(f"{self.model.name} no longer answers as {self.probe.name}")
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def trace(
     families = np.empty(0, np.int64)
     try:
         for start, drawn in _drawn(seed_of(names), wanted, scope):
-            tops = np.stack([one.answers(drawn).top for one in (first, second)])
+            tops = np.stack([one.predictions(drawn).top for one in (first, second)])
             differ = (tops[0] != tops[1]) & (tops >= 0).all(axis=0)
             new = [row for row in np.flatnonzero(differ) if _is_new(drawn[row], seen)]
             rows = np.array(new[: wanted - len(families)], dtype=np.int64)
@@ -156,7 +156,7 @@ def trace(
         if not len(families):
             return Lineage(inputs, alike=True)
         asked = np.concatenate(kept)
-        found = [sides_taken(one.answers(asked), tops_of_both) for one in suspect]
+        found = [sides_taken(one.predictions(asked), tops_of_both) for one in suspect]
     except CannotRunError as error:
         return Lineage(failure=str(error))
     counts = [sides.sum(axis=1) for sides in found]
@@ -179,7 +179,7 @@ def trace(
     )
 
 
-def sides_taken(answers: Answers, tops: Tops) -> NDArray[np.bool_]:
+def sides_taken(predictions: Predictions, tops: Tops) -> NDArray[np.bool_]:
     """Return whether each answer sides with either original, bool [2, n].
 
     Scores are compared in units of what each class has had in the answers so far, since training
@@ -194,18 +194,18 @@ def sides_taken(answers: Answers, tops: Tops) -> NDArray[np.bool_]:
     Raises:
         LimitError: it takes more time or memory than a stranger's file may.
     """
-    known = np.logical_and(*(tops < answers.columns))
+    known = np.logical_and(*(tops < predictions.columns))
     shown = np.where(known, tops, 0)
-    standardiser = Standardiser(answers.columns)
-    sides = np.zeros((2, len(answers)), np.bool_)
-    block = max(1, BLOCK_SCORES // answers.columns)
-    for start in range(0, len(answers), block):
+    standardiser = Standardiser(predictions.columns)
+    sides = np.zeros((2, len(predictions)), np.bool_)
+    block = max(1, BLOCK_SCORES // predictions.columns)
+    for start in range(0, len(predictions), block):
         part = slice(start, start + block)
         consult()
-        require_room_for_floats(COPIES_OF_SCORES * answers[part].size, "the sides of a suspect")
-        scores = answers[part].scores
+        require_room_for_floats(COPIES_OF_SCORES * predictions[part].size, "the sides of a suspect")
+        scores = predictions[part].scores
         rows = np.arange(len(scores))
-        named: NDArray[np.bool_] = answers.top[part] == tops[:, part]
+        named: NDArray[np.bool_] = predictions.top[part] == tops[:, part]
         given: NDArray[Any] = np.where(known[part], scores[rows, shown[:, part]], named)
         scaled = standardiser.update(scores)[rows, shown[:, part]]
         units: NDArray[Any] = np.where(known[part], scaled, given)

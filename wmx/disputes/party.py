@@ -12,7 +12,7 @@ from wmx.protocol.claim import Claim
 from wmx.protocol.release_record import Release
 from wmx.protocol.timestamp import Dating, Roots, date_claim, earliest
 from wmx.suspect.suspect import Suspect
-from wmx.triggers.trigger_slice import Window
+from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.check import require_about
 from wmx.verification.evidence import Evidence
 from wmx.watermark import Watermark
@@ -57,7 +57,7 @@ class Party:
     """
 
     name: str
-    window: Window
+    trigger_slice: TriggerSlice
     dating: Dating
     starts: int = 1
     claims_tried: int = 1
@@ -80,14 +80,14 @@ class Party:
         Raises:
             CannotRunError: no trigger is left.
         """
-        window = watermark.window(start)
-        if not len(window):
+        trigger_slice = watermark.trigger_slice(start)
+        if not len(trigger_slice):
             raise CannotRunError(
                 f"every trigger of the claim {name} was disclosed, and says nothing about models "
                 "that were made since",
                 hint="give an evidence about this suspect in place of the key: --evidence",
             )
-        return cls(name, window, date_claim(watermark.claim, roots))
+        return cls(name, trigger_slice, date_claim(watermark.claim, roots))
 
     @classmethod
     def from_evidence(
@@ -117,7 +117,7 @@ class Party:
             claim = claim.dated_by_both(published)
         return cls(
             name,
-            evidence.window,
+            evidence.trigger_slice,
             date_claim(claim, roots),
             starts=claim.n,
             claims_tried=evidence.claims_tried,
@@ -134,4 +134,4 @@ class Party:
     @property
     def claim_digest(self) -> str:
         """SHA-256 of the claim's payload, hexadecimal."""
-        return self.window.claim.digest
+        return self.trigger_slice.claim.digest

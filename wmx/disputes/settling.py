@@ -203,7 +203,7 @@ def _require_opponents(parties: Sequence[Party]) -> None:
         raise UsageError("two claims have one name", hint="give each file once")
     owners: dict[bytes, str] = {}
     for party in parties:
-        other = owners.setdefault(party.window.claim.owner, party.name)
+        other = owners.setdefault(party.trigger_slice.claim.owner, party.name)
         if other != party.name:
             raise UsageError(
                 f"{other} and {party.name} are claims of one owner, and that is no dispute",

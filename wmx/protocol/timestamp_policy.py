@@ -15,7 +15,7 @@ from wmx._internal.der import (
     Element,
     MalformedError,
     elements,
-    way_inward,
+    probe_inward,
 )
 from wmx._internal.printable import printable
 
@@ -102,7 +102,7 @@ def require_strong_signature(response: bytes) -> None:
             :data:`STRONG_DIGESTS`; or there is not exactly one signature.
         MalformedError: it is built otherwise.
     """
-    *_, signed = way_inward(response, WAY_TO_CERTIFICATES[:-1])
+    *_, signed = probe_inward(response, WAY_TO_CERTIFICATES[:-1])
     *_, signers = elements(response, signed.content, signed.end)
     infos = list(elements(response, signers.content, signers.end))
     if signers.tag != SET or len(infos) != 1:
@@ -149,13 +149,13 @@ def granted_with(response: bytes, is_wanted: Callable[[bytes], bool]) -> bytes:
     Raises:
         MalformedError: it holds no certificates where they should be.
     """
-    way = way_inward(response, WAY_TO_CERTIFICATES)
-    *_, bag = way
+    probe = probe_inward(response, WAY_TO_CERTIFICATES)
+    *_, bag = probe
     certificates = [
         response[one.begin : one.end] for one in elements(response, bag.content, bag.end)
     ]
     inner = _der(bag.tag, *sorted(filter(is_wanted, certificates)))
-    for inside, around in zip(way[:1:-1], way[-2:0:-1], strict=True):  # up to the token
+    for inside, around in zip(probe[:1:-1], probe[-2:0:-1], strict=True):  # up to the token
         before = response[around.content : inside.begin]
         behind = response[inside.end : around.end]
         inner = _der(around.tag, before, inner, behind)

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx.report.plot import colour, inline_svg
-from wmx.statistics.mixture import Way, Weight, weigh
-from wmx.statistics.predictions import Answers
+from wmx.statistics.mixture import EvidenceScore, Probe, score_predictions
+from wmx.statistics.predictions import Predictions
 from wmx.statistics.similarity import WINDOW
-from wmx.triggers.trigger_slice import Window
+from wmx.triggers.trigger_slice import TriggerSlice
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -42,9 +42,9 @@ class Course:
     @classmethod
     def of(
         cls,
-        weight: Weight,
-        answers: Mapping[Way, Answers],
-        window: Window,
+        weight: EvidenceScore,
+        predictions: Mapping[Probe, Predictions],
+        trigger_slice: TriggerSlice,
         *,
         required: float,
         stream: np.random.Generator,
@@ -58,13 +58,13 @@ class Course:
             required: bits that are asked for.
             stream: from which the labels of the nulls are drawn.
         """
-        top = answers[weight.counted].top
-        hits = np.zeros(len(window), dtype=np.bool_)
-        hits[: len(top)] = top == window.labels[: len(top)]
+        top = predictions[weight.counted].top
+        hits = np.zeros(len(trigger_slice), dtype=np.bool_)
+        hits[: len(top)] = top == trigger_slice.labels[: len(top)]
         return cls(
-            start=window.start,
+            start=trigger_slice.start,
             bits=weight.running_bits(),
-            nulls=simulated_nulls(weight, answers, window, stream),
+            nulls=simulated_nulls(weight, predictions, trigger_slice, stream),
             hits=hits,
             required=required,
         )
@@ -140,7 +140,10 @@ class Course:
 
 
 def simulated_nulls(
-    weight: Weight, answers: Mapping[Way, Answers], window: Window, stream: np.random.Generator
+    weight: EvidenceScore,
+    predictions: Mapping[Probe, Predictions],
+    trigger_slice: TriggerSlice,
+    stream: np.random.Generator,
 ) -> NDArray[np.float64]:
     """Weigh the answers as before, but against labels that are uniform and independent of them.
 
@@ -151,15 +154,20 @@ def simulated_nulls(
     Returns:
         bits after each trigger, float64 [count, n]; 200 nulls, or fewer where each takes long.
     """
-    different = {id(given): given.size for given in answers.values()}
+    different = {id(given): given.size for given in predictions.values()}
     scores = sum(different.values())
-    work_of_one = scores * min(len(window), WINDOW)
+    work_of_one = scores * min(len(trigger_slice), WINDOW)
     count = min(MOST_NULLS, max(LEAST_NULLS, NULL_WORK // work_of_one))
-    labels = stream.integers(0, window.task.classes, (count, len(window)), dtype=np.int64)
+    labels = stream.integers(
+        0, trigger_slice.task.classes, (count, len(trigger_slice)), dtype=np.int64
+    )
     return np.stack(
         [
-            weigh(
-                answers, replace(window, labels=one), price=weight.price, plain=weight.plain
+            score_predictions(
+                predictions,
+                replace(trigger_slice, labels=one),
+                penalty=weight.penalty,
+                plain=weight.plain,
             ).running_bits()
             for one in labels
         ]

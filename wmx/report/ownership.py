@@ -23,9 +23,9 @@ from wmx.report.evidence_curve import Course
 from wmx.report.page import write_page
 from wmx.report.reproduce import Digests, Files, Step, owner_steps, third_party_steps
 from wmx.report.thumbnails import first_values, thumbnail
-from wmx.statistics.mixture import Weight, price_of
-from wmx.statistics.predictions import NO_CLASS, Answers
-from wmx.triggers.trigger_slice import Window
+from wmx.statistics.mixture import EvidenceScore, penalty_of
+from wmx.statistics.predictions import NO_CLASS, Predictions
+from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.check import NEVER_CHECKED, Checked, unchecked_date
 from wmx.verification.evidence import Evidence
 from wmx.verification.verdict import Verdict
@@ -123,18 +123,24 @@ def report_of_verdict(
             says nothing of the others.
         created: ``YYYY-MM-DDThh:mm:ssZ``; now if ``None``.
     """
-    counted: Verdict | Weight
+    counted: Verdict | EvidenceScore
     if proof is None:
         # an API was asked no more than it took
-        window = watermark.window(verdict.start).first(verdict.n)
-        counted, weight, answers = verdict, verdict.weight, verdict.answers
+        trigger_slice = watermark.trigger_slice(verdict.start).first(verdict.n)
+        counted, weight, predictions = verdict, verdict.weight, verdict.predictions
         facts = _count_facts(
-            verdict, price_of(verdict.claims_tried, overrides=verdict.settled.price)
+            verdict, penalty_of(verdict.claims_tried, overrides=verdict.overrides.penalty)
         )
     else:
-        window, weight, answers = proof.window, proof.weight, {proof.way: proof.answers}
+        trigger_slice, weight, predictions = (
+            proof.trigger_slice,
+            proof.weight,
+            {proof.probe: proof.predictions},
+        )
         counted, facts = weight, _proof_facts(proof)
-    course = Course.of(weight, answers, window, required=verdict.required_bits, stream=stream)
+    course = Course.of(
+        weight, predictions, trigger_slice, required=verdict.required_bits, stream=stream
+    )
     is_file = verdict.suspect_sha256 is not None
     name = Path(verdict.suspect).name if is_file else verdict.suspect
     digests = _digests(name, verdict.suspect_sha256, verdict.suspect_external)
@@ -159,7 +165,7 @@ def report_of_verdict(
         ],
         course=course,
         groups=_groups(course),
-        disclosed=[] if proof is None else _disclosed(proof.window, proof.answers),
+        disclosed=[] if proof is None else _disclosed(proof.trigger_slice, proof.predictions),
         model=_model_facts(name, digests, verdict.engine, proof),
         claim=_claim_facts(watermark.claim, verdict.dating),
         count=facts,
@@ -188,14 +194,14 @@ def report_of_check(
     """
     evidence, again = checked.evidence, checked.repeated
     lower = again if again is not None and again.bits <= evidence.weight.bits else None
-    answers = {evidence.way: evidence.answers} if lower is None else lower.answers
+    predictions = {evidence.probe: evidence.predictions} if lower is None else lower.predictions
     weight = evidence.weight if lower is None else lower.weight
     counted = evidence.weight if lower is None else lower
-    price = price_of(
-        evidence.claims_tried, starts=evidence.claim.n, overrides=evidence.settled.price
+    penalty = penalty_of(
+        evidence.claims_tried, starts=evidence.claim.n, overrides=evidence.overrides.penalty
     )
     course = Course.of(
-        weight, answers, evidence.window, required=checked.required_bits, stream=stream
+        weight, predictions, evidence.trigger_slice, required=checked.required_bits, stream=stream
     )
     name = evidence.suspect
     digests = _digests(name, evidence.suspect_sha256, evidence.suspect_external)
@@ -215,13 +221,13 @@ def report_of_check(
         ],
         course=course,
         groups=_groups(course),
-        disclosed=_disclosed(evidence.window, answers[weight.counted]),
+        disclosed=_disclosed(evidence.trigger_slice, predictions[weight.counted]),
         model=_model_facts(
             name, digests, "not run here" if again is None else again.engine, evidence
         ),
         claim=_claim_facts(evidence.claim, checked.dating),
         count={
-            **({} if lower is None else _count_facts(lower, price)),
+            **({} if lower is None else _count_facts(lower, penalty)),
             **_proof_facts(evidence),
             **({} if again is None or again is lower else _repeated_facts(again)),
         },
@@ -282,18 +288,18 @@ def _groups(course: Course) -> list[Group]:
     return found
 
 
-def _disclosed(window: Window, answers: Answers) -> list[Disclosed]:
-    given = answers.top.tolist() + [NO_CLASS] * (len(window) - len(answers))
-    is_image = window.task.kind == "image"
+def _disclosed(trigger_slice: TriggerSlice, predictions: Predictions) -> list[Disclosed]:
+    given = predictions.top.tolist() + [NO_CLASS] * (len(trigger_slice) - len(predictions))
+    is_image = trigger_slice.task.kind == "image"
     return [
         Disclosed(
-            index=window.start + row,
+            index=trigger_slice.start + row,
             picture=thumbnail(trigger) if is_image else "",
             values="" if is_image else first_values(trigger),
-            expected=int(window.labels[row]),
+            expected=int(trigger_slice.labels[row]),
             given=None if given[row] == NO_CLASS else given[row],
         )
-        for row, trigger in enumerate(window.triggers)
+        for row, trigger in enumerate(trigger_slice.triggers)
     ]
 
 
@@ -329,16 +335,17 @@ def _claim_facts(claim: Claim, dating: Dating) -> Facts:
     return facts
 
 
-def _count_facts(verdict: Verdict, price: float) -> Facts:
-    own_price = price_of(verdict.claims_tried, overrides=verdict.settled.price)
+def _count_facts(verdict: Verdict, penalty: float) -> Facts:
+    own_penalty = penalty_of(verdict.claims_tried, overrides=verdict.overrides.penalty)
     return {
         "evidence": f"{verdict.bits:.2f} bits; {verdict.required_bits:g} are asked for",
         "hits": f"{verdict.hits} of {verdict.n}, by chance with probability "
         f"{scientific(verdict.log10_tail)}",
-        "subtracted for choices": f"{price:.2f} bits: claims tried {verdict.claims_tried}"
-        + (", what was said of inputs and outputs" if verdict.settled.price else "")
-        + (", and where to start" if price > own_price else ""),
-        "best way of feeding and reading": f"{verdict.best_way} (of {verdict.ways_tried} tried)",
+        "subtracted for choices": f"{penalty:.2f} bits: claims tried {verdict.claims_tried}"
+        + (", what was said of inputs and outputs" if verdict.overrides.penalty else "")
+        + (", and where to start" if penalty > own_penalty else ""),
+        "best way of feeding and reading": f"{verdict.best_probe} "
+        f"(of {verdict.probes_tried} tried)",
         "bits of each expert in that way": ", ".join(
             f"{name} {bits:.1f}" for name, bits in verdict.experts.items()
         ),
@@ -353,13 +360,13 @@ def _repeated_facts(again: Verdict) -> Facts:
 
 
 def _proof_facts(proof: Evidence) -> Facts:
-    window, weight = proof.window, proof.weight
-    last = window.start + len(window) - 1
+    trigger_slice, weight = proof.trigger_slice, proof.weight
+    last = trigger_slice.start + len(trigger_slice) - 1
     return {
         "stated by the signed evidence": f"{weight.bits:.2f} bits, {weight.hits} of {weight.n} "
         f"hits, claims tried: {proof.claims_tried}",
-        "triggers disclosed": f"{window.start} to {last} of {proof.claim.n}, each opened from the "
-        "commitment",
+        "triggers disclosed": f"{trigger_slice.start} to {last} of {proof.claim.n}, each opened "
+        "from the commitment",
         "evidence made, by its owner's word": _time_words(proof.created),
     }
 

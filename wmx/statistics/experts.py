@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from wmx._internal.budget import consult, require_room_for_floats
 from wmx.statistics.normalization import Standardiser
-from wmx.statistics.predictions import Answers
+from wmx.statistics.predictions import Predictions
 from wmx.statistics.similarity import WINDOW, Likeness
 
 BITS_WITH_TIMESTAMP = 64.0
@@ -53,7 +53,7 @@ def required_bits(trusted_timestamp: bool) -> float:
 class Expert(Protocol):
     """Bets on labels, and learns from those that were settled."""
 
-    def update(self, answers: Answers, labels: Labels) -> Bets:
+    def update(self, predictions: Predictions, labels: Labels) -> Bets:
         """Return the bets on the next triggers, at least one."""
 
 
@@ -66,15 +66,15 @@ class Agreement:
 
     def __init__(self, classes: int) -> None:
         self._classes = classes
-        self._hits = self._answers = 0
+        self._hits = self._predictions = 0
 
-    def update(self, answers: Answers, labels: Labels) -> Bets:
+    def update(self, predictions: Predictions, labels: Labels) -> Bets:
         """Return the bets on the next triggers."""
-        speaks = (answers.top >= 0) & (answers.top < self._classes)
-        hit = speaks & (answers.top == labels)
-        rate = (self._hits + _before(hit) + 0.5) / (self._answers + _before(speaks) + 1.0)
+        speaks = (predictions.top >= 0) & (predictions.top < self._classes)
+        hit = speaks & (predictions.top == labels)
+        rate = (self._hits + _before(hit) + 0.5) / (self._predictions + _before(speaks) + 1.0)
         self._hits += int(hit.sum())
-        self._answers += int(speaks.sum())
+        self._predictions += int(speaks.sum())
         probability = np.where(hit, rate, (1.0 - rate) / (self._classes - 1))
         return np.where(speaks, np.log2(self._classes * probability), 0.0)
 
@@ -92,9 +92,9 @@ class Rank:
         self._sizes = np.diff(ends, prepend=0)  # 1, 1, 2, 4, ..., up to K places
         self._seen = np.zeros(len(self._sizes))
 
-    def update(self, answers: Answers, labels: Labels) -> Bets:
+    def update(self, predictions: Predictions, labels: Labels) -> Bets:
         """Return the bets on the next triggers."""
-        bins = _rank_bin(_label_ranks(answers.scores, labels, self._classes))
+        bins = _rank_bin(_label_ranks(predictions.scores, labels, self._classes))
         seen = (bins[:, None] == np.arange(len(self._sizes))).astype(np.float64)
         counts = self._seen + _before(seen)
         rows = np.arange(len(labels))
@@ -119,9 +119,9 @@ class Softmax:
         self._standardiser: Standardiser | None = None
         self._log2_wealths = np.zeros((len(INVERSE_TEMPERATURES), 1))
 
-    def update(self, answers: Answers, labels: Labels) -> Bets:
+    def update(self, predictions: Predictions, labels: Labels) -> Bets:
         """Return the bets on the next triggers."""
-        known = answers.scores[:, : self._classes]
+        known = predictions.scores[:, : self._classes]
         if self._standardiser is None:
             self._standardiser = Standardiser(known.shape[1])
         scores = self._standardiser.update(known)
@@ -144,10 +144,10 @@ class Mapping:
         self._pairs: dict[tuple[int, int], int] = {}
         self._tops: dict[int, int] = {}
 
-    def update(self, answers: Answers, labels: Labels) -> Bets:
+    def update(self, predictions: Predictions, labels: Labels) -> Bets:
         """Return the bets on the next triggers."""
         probability = np.empty(len(labels))
-        for i, pair in enumerate(zip(answers.top.tolist(), labels.tolist(), strict=True)):
+        for i, pair in enumerate(zip(predictions.top.tolist(), labels.tolist(), strict=True)):
             of_pair, of_top = self._pairs.get(pair, 0), self._tops.get(pair[0], 0)
             probability[i] = (of_pair + 1.0 / self._classes) / (of_top + 1.0)
             self._pairs[pair], self._tops[pair[0]] = of_pair + 1, of_top + 1
@@ -167,9 +167,9 @@ class Neighbours:
         self._likeness = Likeness()
         self._labels = np.zeros(WINDOW, dtype=np.int64)  # of the last answers
 
-    def update(self, answers: Answers, labels: Labels) -> Bets:
+    def update(self, predictions: Predictions, labels: Labels) -> Bets:
         """Return the bets on the next triggers."""
-        weights = self._likeness.update(answers.scores)
+        weights = self._likeness.update(predictions.scores)
         known = np.concatenate([self._labels, labels])
         self._labels = known[-WINDOW:]
         same = sliding_window_view(known[:-1], WINDOW) == labels[:, None]
@@ -209,7 +209,7 @@ class Experts:
         self._experts = {name: expert(classes) for name, expert in EXPERTS.items()}
         self._columns: int | None = None
 
-    def update(self, answers: Answers, labels: Labels) -> dict[str, Bets]:
+    def update(self, predictions: Predictions, labels: Labels) -> dict[str, Bets]:
         """Bet on the next triggers, and learn from their labels.
 
         Args:
@@ -222,16 +222,18 @@ class Experts:
         Raises:
             LimitError: it takes more time or memory than a stranger's file may.
         """
-        if len(answers) != len(labels):
-            raise ValueError(f"{len(answers)} answers to {len(labels)} labels")
-        if self._columns not in (None, answers.columns):
-            raise ValueError(f"answers of {answers.columns} scores after some of {self._columns}")
-        self._columns = answers.columns
-        block = min(BLOCK_ROWS, max(1, BLOCK_SCORES // answers.columns))
+        if len(predictions) != len(labels):
+            raise ValueError(f"{len(predictions)} answers to {len(labels)} labels")
+        if self._columns not in (None, predictions.columns):
+            raise ValueError(
+                f"answers of {predictions.columns} scores after some of {self._columns}"
+            )
+        self._columns = predictions.columns
+        block = min(BLOCK_ROWS, max(1, BLOCK_SCORES // predictions.columns))
         bets: dict[str, list[Bets]] = {name: [] for name in self._experts}
         for start in range(0, len(labels), block):
             rows = slice(start, start + block)
-            given, wanted = answers[rows], labels[rows]
+            given, wanted = predictions[rows], labels[rows]
             for name, expert in self._experts.items():
                 consult()  # one row may be of millions of classes, and take seconds
                 require_room_for_floats(COPIES_OF_SCORES * given.size, "weighing the answers")
@@ -239,7 +241,7 @@ class Experts:
         return {name: np.concatenate([np.zeros(0), *parts]) for name, parts in bets.items()}
 
 
-def expert_bets(answers: Answers, labels: Labels, classes: int) -> dict[str, Bets]:
+def expert_bets(predictions: Predictions, labels: Labels, classes: int) -> dict[str, Bets]:
     """Return every expert's bets on all triggers at once; as :meth:`Experts.update`.
 
     Args:
@@ -247,7 +249,7 @@ def expert_bets(answers: Answers, labels: Labels, classes: int) -> dict[str, Bet
         labels: int64 [n], values ``0..classes-1``.
         classes: K, at least 2.
     """
-    return Experts(classes).update(answers, labels)
+    return Experts(classes).update(predictions, labels)
 
 
 def log2_mean(log2_wealths: Iterable[float], log2_weights: Iterable[float] | None = None) -> float:
@@ -267,15 +269,15 @@ def log2_mean(log2_wealths: Iterable[float], log2_weights: Iterable[float] | Non
     return float(np.logaddexp2.reduce(wealths + weights))
 
 
-def evidence_bits(answers: Answers, labels: Labels, classes: int) -> float:
+def evidence_bits(predictions: Predictions, labels: Labels, classes: int) -> float:
     """Return log2 of the experts' mean wealth for a suspect fed and read in one way."""
-    bets = expert_bets(answers, labels, classes)
+    bets = expert_bets(predictions, labels, classes)
     return log2_mean(float(bet.sum()) for bet in bets.values())
 
 
-def count_hits(answers: Answers, labels: Labels) -> int:
+def count_hits(predictions: Predictions, labels: Labels) -> int:
     """Return how often the top class is the label, which is what the paper counts."""
-    return int((answers.top == labels).sum())
+    return int((predictions.top == labels).sum())
 
 
 # Parts of the experts.

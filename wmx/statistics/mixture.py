@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from wmx.protocol.task import Kind
 from wmx.statistics.experts import Bets, Experts, count_hits, log2_mean
 from wmx.statistics.hits import binomial_tail, log10_binomial_tail
-from wmx.statistics.predictions import Answers
-from wmx.triggers.trigger_slice import Window
+from wmx.statistics.predictions import Predictions
+from wmx.triggers.trigger_slice import TriggerSlice
 
 OTHER_SCALINGS = {  # beside the one that fits the input; see wmx.suspect.scaling
     "image": ("0..255", "0..1", "-1..1", "ImageNet"),
@@ -43,7 +43,7 @@ VARIATIONS = {  # how many a plain way may have at most
 
 
 @dataclass(frozen=True)
-class Way:
+class Probe:
     """One way of feeding and reading a suspect.
 
     Attributes:
@@ -67,9 +67,9 @@ class Way:
         return self.shift == NO_SHIFT and not self.scaling
 
     @property
-    def plain(self) -> "Way":
+    def plain(self) -> "Probe":
         """The same way without shift and other scaling."""
-        return Way(self.layout, self.output, rows=self.rows)
+        return Probe(self.layout, self.output, rows=self.rows)
 
     @property
     def name(self) -> str:
@@ -91,7 +91,7 @@ def rows_of_variations(known: Sequence[int]) -> list[int]:
     return [rows for rows in known if rows in (TOGETHER, ALONE)] or list(known)
 
 
-def log2_share(way: Way, kind: Kind, plain: int) -> float:
+def log2_share(probe: Probe, kind: Kind, plain: int) -> float:
     """Return log2 of a way's share of the mixture, which no label has a say in.
 
     It is the product of what its rows and what its variation have, over the plain ways that there
@@ -103,15 +103,15 @@ def log2_share(way: Way, kind: Kind, plain: int) -> float:
         kind: of the task.
         plain: number of plain ways with ``way.rows``.
     """
-    usual = way.rows in (TOGETHER, ALONE)
+    usual = probe.rows in (TOGETHER, ALONE)
     rows = SHARE_OF_USUAL_ROWS if usual else (1 - 2 * SHARE_OF_USUAL_ROWS) / len(OTHER_ROWS)
     variations = VARIATIONS[kind]
-    fed = SHARE_OF_PLAIN if way.is_plain else (1 - SHARE_OF_PLAIN) / max(1, variations)
+    fed = SHARE_OF_PLAIN if probe.is_plain else (1 - SHARE_OF_PLAIN) / max(1, variations)
     return log2(rows * (fed if variations else 1.0) / plain)
 
 
 @dataclass(frozen=True)
-class WayResult:
+class ProbeResult:
     """What one way gave.
 
     Attributes:
@@ -120,7 +120,7 @@ class WayResult:
         log2_share: log2 of the way's share of the mixture.
     """
 
-    way: Way
+    probe: Probe
     bets: Mapping[str, Bets]
     log2_share: float
 
@@ -146,7 +146,7 @@ class WayResult:
 
 
 @dataclass(frozen=True)
-class Weight:
+class EvidenceScore:
     """What the answers of all ways weigh together.
 
     Attributes:
@@ -160,10 +160,10 @@ class Weight:
         classes: K.
     """
 
-    results: Sequence[WayResult]
-    price: float
+    results: Sequence[ProbeResult]
+    penalty: float
     plain: Mapping[int, int]
-    counted: Way
+    counted: Probe
     hits: int
     n: int
     classes: int
@@ -171,16 +171,16 @@ class Weight:
     @property
     def bits(self) -> float:
         """log2 of the mixture's wealth, less the price."""
-        return mixture_bits(self.results) - self.price
+        return mixture_bits(self.results) - self.penalty
 
     def running_bits(self) -> NDArray[np.float64]:
         """Return :attr:`bits` after each of the n triggers, float64 [n]."""
         wealths = [result.running(self.n) + result.log2_share for result in self.results]
         bits: NDArray[np.float64] = np.logaddexp2.reduce(np.stack(wealths), axis=0)
-        return bits - self.price
+        return bits - self.penalty
 
     @property
-    def best(self) -> WayResult:
+    def best(self) -> ProbeResult:
         """The way with the most evidence."""
         return max(self.results, key=lambda result: result.bits)
 
@@ -195,7 +195,7 @@ class Weight:
         return log10_binomial_tail(self.hits, self.n, self.classes)
 
 
-class Betting:
+class Mixture:
     """The experts' bets on what a suspect answers; each is made once.
 
     Shares are fixed by the numbers of plain ways, which hang on the suspect and the task alone.
@@ -206,17 +206,17 @@ class Betting:
             it does not say.
     """
 
-    def __init__(self, window: Window, plain: Mapping[int, int] | None = None) -> None:
-        self._window = window
+    def __init__(self, trigger_slice: TriggerSlice, plain: Mapping[int, int] | None = None) -> None:
+        self._trigger_slice = trigger_slice
         self._plain = plain or {}
         self._found: Counter[int] = Counter()  # plain ways by their rows
-        self._players: dict[Way, _Player] = {}
+        self._players: dict[Probe, _Player] = {}
 
-    def __contains__(self, way: Way) -> bool:
-        return way in self._players
+    def __contains__(self, probe: Probe) -> bool:
+        return probe in self._players
 
     @property
-    def ways(self) -> list[Way]:
+    def probes(self) -> list[Probe]:
         """Every way, in the order in which they came."""
         return list(self._players)
 
@@ -226,103 +226,103 @@ class Betting:
         return len({id(player) for player in self._players.values()})
 
     @property
-    def answers(self) -> dict[Way, Answers]:
+    def predictions(self) -> dict[Probe, Predictions]:
         """Of every way, to all triggers or to the first of them, where it stopped there.
 
         Ways that are known to answer the same have the same object.
         """
-        joined = {id(player): player.answers for player in self._players.values()}
-        return {way: joined[id(player)] for way, player in self._players.items()}
+        joined = {id(player): player.predictions for player in self._players.values()}
+        return {probe: joined[id(player)] for probe, player in self._players.items()}
 
-    def answers_of(self, way: Way) -> Answers:
+    def predictions_of(self, probe: Probe) -> Predictions:
         """Return what the way has answered so far."""
-        return self._players[way].answers
+        return self._players[probe].predictions
 
-    def count(self, way: Way) -> int:
+    def count(self, probe: Probe) -> int:
         """Return how many triggers the way has answered."""
-        return self._players[way].count if way in self else 0
+        return self._players[probe].count if probe in self else 0
 
-    def takes(self, way: Way, answers: Answers) -> bool:
+    def takes(self, probe: Probe, predictions: Predictions) -> bool:
         """Say whether the answers can follow those that the way has given, if it has."""
-        return way not in self or self._players[way].parts[-1].has_columns_of(answers)
+        return probe not in self or self._players[probe].parts[-1].has_columns_of(predictions)
 
-    def add(self, answers: Mapping[Way, Answers]) -> None:
+    def add(self, predictions: Mapping[Probe, Predictions]) -> None:
         """Bet on the next answers of each way."""
-        for way, given in answers.items():
-            if way not in self:
-                self._enter(way, _Player(self._window))
-            self._players[way].bet(given)
+        for probe, given in predictions.items():
+            if probe not in self:
+                self._enter(probe, _Player(self._trigger_slice))
+            self._players[probe].bet(given)
 
-    def add_same(self, way: Way, as_way: Way) -> None:
+    def add_same(self, probe: Probe, as_probe: Probe) -> None:
         """Let one way have the answers of another, since it was seen to give the same."""
-        self._enter(way, self._players[as_way])
+        self._enter(probe, self._players[as_probe])
 
-    def _enter(self, way: Way, player: "_Player") -> None:
-        self._players[way] = player
-        self._found[way.rows] += way.is_plain
+    def _enter(self, probe: Probe, player: "_Player") -> None:
+        self._players[probe] = player
+        self._found[probe.rows] += probe.is_plain
 
-    def log2_wealth(self, way: Way) -> float:
+    def log2_wealth(self, probe: Probe) -> float:
         """Return log2 of the experts' mean wealth in one way."""
-        return self._players[way].log2_wealth
+        return self._players[probe].log2_wealth
 
-    def weighted(self, way: Way) -> float:
+    def weighted(self, probe: Probe) -> float:
         """Return log2 of a way's wealth times its share."""
-        return self.log2_wealth(way) + self._log2_share(way)
+        return self.log2_wealth(probe) + self._log2_share(probe)
 
     @property
     def bits(self) -> float:
         """log2 of the mixture's wealth, before any price."""
-        return float(np.logaddexp2.reduce([self.weighted(way) for way in self._players]))
+        return float(np.logaddexp2.reduce([self.weighted(probe) for probe in self._players]))
 
     @property
-    def best(self) -> Way:
+    def best(self) -> Probe:
         """The way whose wealth times its share is most."""
         return max(self._players, key=self.weighted)
 
-    def plain_ways(self, rows: int) -> int:
+    def plain_probes(self, rows: int) -> int:
         """Return how many plain ways there are with so many rows in a call."""
         return self._plain.get(rows) or self._found[rows]
 
-    def weight(self, price: float, n: int | None = None) -> Weight:
+    def weight(self, penalty: float, n: int | None = None) -> EvidenceScore:
         """Return what all of it weighs; ``n`` triggers were asked, or all of the window."""
         bets = {id(player): player.bets for player in self._players.values()}
-        counted = next((way for way in self._players if way.is_plain), self.ways[0])
-        given = self.answers_of(counted)
-        return Weight(
+        counted = next((probe for probe in self._players if probe.is_plain), self.probes[0])
+        given = self.predictions_of(counted)
+        return EvidenceScore(
             results=[
-                WayResult(way, bets[id(player)], self._log2_share(way))
-                for way, player in self._players.items()
+                ProbeResult(probe, bets[id(player)], self._log2_share(probe))
+                for probe, player in self._players.items()
             ],
-            price=price,
-            plain={way.rows: self.plain_ways(way.rows) for way in self._players},
+            penalty=penalty,
+            plain={probe.rows: self.plain_probes(probe.rows) for probe in self._players},
             counted=counted,
-            hits=count_hits(given, self._window.labels[: len(given)]),
-            n=len(self._window) if n is None else n,
-            classes=self._window.task.classes,
+            hits=count_hits(given, self._trigger_slice.labels[: len(given)]),
+            n=len(self._trigger_slice) if n is None else n,
+            classes=self._trigger_slice.task.classes,
         )
 
-    def _log2_share(self, way: Way) -> float:
-        return log2_share(way, self._window.task.kind, self.plain_ways(way.rows))
+    def _log2_share(self, probe: Probe) -> float:
+        return log2_share(probe, self._trigger_slice.task.kind, self.plain_probes(probe.rows))
 
 
 class _Player:
     """The experts in one way."""
 
-    def __init__(self, window: Window) -> None:
-        self.parts: list[Answers] = []
+    def __init__(self, trigger_slice: TriggerSlice) -> None:
+        self.parts: list[Predictions] = []
         self.count = 0
-        self._labels = window.labels
-        self._experts: Experts | None = Experts(window.task.classes)
+        self._labels = trigger_slice.labels
+        self._experts: Experts | None = Experts(trigger_slice.task.classes)
         self._bets: dict[str, list[Bets]] = {}
         self._log2_wealths: dict[str, float] = {}
 
-    def bet(self, answers: Answers) -> None:
+    def bet(self, predictions: Predictions) -> None:
         """Bet on the next answers."""
         assert self._experts is not None
-        labels = self._labels[self.count :][: len(answers)]
-        self.parts.append(answers)
-        self.count += len(answers)
-        found = self._experts.update(answers, labels)
+        labels = self._labels[self.count :][: len(predictions)]
+        self.parts.append(predictions)
+        self.count += len(predictions)
+        found = self._experts.update(predictions, labels)
         if self.count == len(self._labels):
             self._experts = None  # what it remembers may be much, of many ways
         for name, bets in found.items():
@@ -334,8 +334,8 @@ class _Player:
         return log2_mean(self._log2_wealths.values())
 
     @property
-    def answers(self) -> Answers:
-        self.parts = [Answers.joined(self.parts)]
+    def predictions(self) -> Predictions:
+        self.parts = [Predictions.joined(self.parts)]
         return self.parts[0]
 
     @property
@@ -344,13 +344,13 @@ class _Player:
         return {name: bets for name, (bets,) in self._bets.items()}
 
 
-def weigh(
-    answers: Mapping[Way, Answers],
-    window: Window,
+def score_predictions(
+    predictions: Mapping[Probe, Predictions],
+    trigger_slice: TriggerSlice,
     *,
-    price: float,
+    penalty: float,
     plain: Mapping[int, int] | None = None,
-) -> Weight:
+) -> EvidenceScore:
     """Weigh answers to the triggers of a window.
 
     Args:
@@ -359,23 +359,23 @@ def weigh(
         price: bits to subtract.
         plain: how many plain ways there are with each number of rows, where not all are given.
     """
-    betting = Betting(window, plain)
-    first: dict[int, Way] = {}
-    for way, given in answers.items():
+    betting = Mixture(trigger_slice, plain)
+    first: dict[int, Probe] = {}
+    for probe, given in predictions.items():
         if id(given) in first:
-            betting.add_same(way, first[id(given)])
+            betting.add_same(probe, first[id(given)])
         else:
-            betting.add({way: given})
-            first[id(given)] = way
-    return betting.weight(price)
+            betting.add({probe: given})
+            first[id(given)] = probe
+    return betting.weight(penalty)
 
 
-def mixture_bits(results: Sequence[WayResult]) -> float:
+def mixture_bits(results: Sequence[ProbeResult]) -> float:
     """Return log2 of the mean wealth over ways, by shares fixed before any label was used."""
     return log2_mean((result.bits for result in results), (result.log2_share for result in results))
 
 
-def price_of(claims_tried: int, *, starts: int = 1, overrides: float = 0.0) -> float:
+def penalty_of(claims_tried: int, *, starts: int = 1, overrides: float = 0.0) -> float:
     """Return the bits that choices cost: of a claim, of a window's start, of inputs' numbers."""
     return log2(claims_tried) + log2(starts) + overrides
 

@@ -14,7 +14,7 @@ TOLERANCE = 0.05  # of what a row spans: far above rounding, far below a class
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class Predictions:
     """Answers to n triggers: scores, or class numbers.
 
     Attributes:
@@ -69,19 +69,19 @@ class Answers:
         """Say whether class numbers say all that there is: a 1 for the class on top, and zeros."""
         if self._given is None or self.columns != classes:
             return self.columns == classes
-        return np.array_equal(Answers.from_labels(self.top, classes).scores, self._given)
+        return np.array_equal(Predictions.from_labels(self.top, classes).scores, self._given)
 
     @property
     def size(self) -> int:
         """Number of scores."""
         return len(self.top) * self.columns
 
-    def has_columns_of(self, other: "Answers") -> bool:
+    def has_columns_of(self, other: "Predictions") -> bool:
         """Say whether both have as many scores per row."""
         return self.columns == other.columns
 
     @classmethod
-    def joined(cls, parts: Sequence["Answers"]) -> "Answers":
+    def joined(cls, parts: Sequence["Predictions"]) -> "Predictions":
         """Return parts, which have as many scores per row, one after the other."""
         if len(parts) == 1:
             return parts[0]
@@ -90,7 +90,7 @@ class Answers:
             scores = np.concatenate([part.scores for part in parts])
         return cls(np.concatenate([part.top for part in parts]), parts[0].columns, scores)
 
-    def differ_from(self, others: "Answers", classes: int) -> bool:
+    def differ_from(self, others: "Predictions", classes: int) -> bool:
         """Say whether any row is another answer than the row of ``others``, beyond rounding.
 
         Rows are compared as the experts look at them (docs/statistics.md): the scores of K classes
@@ -125,9 +125,9 @@ class Answers:
     def __len__(self) -> int:
         return len(self.top)
 
-    def __getitem__(self, rows: slice | NDArray[np.int64]) -> "Answers":
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> "Predictions":
         given = None if self._given is None else self._given[rows]
-        return Answers(self.top[rows], self.columns, given)
+        return Predictions(self.top[rows], self.columns, given)
 
 
 def are_numbers(scores: NDArray[np.float64]) -> NDArray[np.bool_]:

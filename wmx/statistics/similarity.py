@@ -56,10 +56,12 @@ class Likeness:
         means = totals / (earlier + 1)[:, None]
         own = values - means
         weights = np.zeros((len(values), WINDOW))
-        windows = _windows(self._latest, values, _width(earlier[-1]))
+        trigger_slices = _trigger_slices(self._latest, values, _width(earlier[-1]))
         for block in _blocks(earlier, min(COLUMNS, rows.shape[1])):
             slots = slice(-_width(earlier[block][-1]), None)
-            weights[block, slots] = _weights(windows[block, :, slots], means[block], own[block])
+            weights[block, slots] = _weights(
+                trigger_slices[block, :, slots], means[block], own[block]
+            )
         weights[WINDOW - np.arange(WINDOW) > earlier[:, None]] = 0.0
         self._count += len(values)
         self._total = totals[-1]
@@ -84,7 +86,7 @@ def _width(earlier: int | np.int64) -> int:
     return min(WINDOW, 1 << max(0, int(earlier) - 1).bit_length())
 
 
-def _windows(latest: Floats, values: Floats, width: int) -> Floats:
+def _trigger_slices(latest: Floats, values: Floats, width: int) -> Floats:
     """Return a view [n, C, width] of the answers before each of ``values``, 0 before the first."""
     columns = np.zeros((values.shape[1], width + len(values) - 1))
     known = np.concatenate([latest, values[:-1]])

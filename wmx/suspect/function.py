@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from wmx._internal.budget import paused
 from wmx.errors import CannotRunError, WmxError
 from wmx.protocol.task import Task
-from wmx.statistics.predictions import Answers
+from wmx.statistics.predictions import Predictions
 from wmx.suspect.inputs import Feeding, filled_up
 from wmx.suspect.layouts import Layout
 from wmx.suspect.outputs import readings
-from wmx.suspect.overrides import NOTHING_SETTLED
+from wmx.suspect.overrides import NO_OVERRIDES
 from wmx.suspect.tables import Joined
 from wmx.suspect.values import Texts
 
@@ -25,7 +25,7 @@ class FunctionSuspect:
     engine = "python function"
     sha256: str | None = None
     external: Mapping[str, str] = MappingProxyType({})
-    settled = NOTHING_SETTLED
+    overrides = NO_OVERRIDES
     queries_left: int | None = None
 
     def __init__(self, predict: Callable[[NDArray[Any]], Any]) -> None:
@@ -38,14 +38,14 @@ class FunctionSuspect:
         layout = Layout("channels last", task.shape, task.shape)
         return [Feeding("inputs", layout, np.dtype(np.float32), None)]
 
-    def answers(
+    def predictions(
         self,
         feeding: Feeding,
         inputs: NDArray[Any],
         task: Task,
         scaling: str | None = None,
         rows: int | None = None,
-    ) -> dict[str, Answers]:
+    ) -> dict[str, Predictions]:
         """Call the function with all inputs or ``rows`` of them, normalised as the claim says."""
         step = rows or len(inputs)
         joined = Joined(len(inputs), task.classes)

@@ -26,7 +26,7 @@ from wmx.suspect.layouts import (
 )
 from wmx.suspect.pixels import OPAQUE, RESAMPLINGS, bands, with_channels
 from wmx.suspect.scaling import CENTRED_PIXELS, OF_PIXELS, PIXELS, RAW, other_scalings
-from wmx.suspect.tensor_spec import Port
+from wmx.suspect.tensor_spec import TensorSpec
 
 FLOATS: dict[str, np.dtype[Any]] = {
     "tensor(float16)": np.dtype(np.float16),
@@ -218,7 +218,7 @@ class Filling:
         what: ``"1"`` at every token and 0 at the padding (``"mask"``), ``"length"``, or a number.
     """
 
-    port: Port
+    port: TensorSpec
     what: str
 
     def array(self, rows: int, layout: Layout, task: Task) -> NDArray[Any]:
@@ -247,7 +247,7 @@ class Filling:
 
 
 def feedings(
-    ports: Sequence[Port], task: Task, given: Mapping[str, str] | None = None
+    ports: Sequence[TensorSpec], task: Task, given: Mapping[str, str] | None = None
 ) -> list[Feeding]:
     """Return every way to feed inputs of ``task`` to a model; empty if none fits.
 
@@ -271,7 +271,7 @@ def feedings(
 
 
 def _without_batch(
-    ports: Sequence[Port], task: Task, given: Mapping[str, str], *, bent: bool
+    ports: Sequence[TensorSpec], task: Task, given: Mapping[str, str], *, bent: bool
 ) -> Iterator[Feeding]:
     """Yield every way to feed a model that takes one input, without an axis for the batch.
 
@@ -286,7 +286,7 @@ def _without_batch(
             yield replace(feeding, alone=True)
 
 
-def _fitting(ports: Sequence[Port], task: Task, given: Mapping[str, str]) -> list[Feeding]:
+def _fitting(ports: Sequence[TensorSpec], task: Task, given: Mapping[str, str]) -> list[Feeding]:
     """Return every way to feed a model whose inputs have an axis for the batch in front."""
     known = tuple(Filling(port, given[port.name]) for port in ports if port.name in given)
     free = [port for port in ports if port.name not in given]
@@ -299,7 +299,7 @@ def _fitting(ports: Sequence[Port], task: Task, given: Mapping[str, str]) -> lis
     return list(islice(found, MAX_FEEDINGS)) or _columns(free, task)
 
 
-def cannot_be_fed(name: str, ports: Sequence[Port], task: Task, hint: str) -> CannotRunError:
+def cannot_be_fed(name: str, ports: Sequence[TensorSpec], task: Task, hint: str) -> CannotRunError:
     """Return the error that says what a model takes and what the task needs."""
     declared = "; ".join(map(str, ports)) or "no input"
     return CannotRunError(
@@ -315,7 +315,7 @@ def filled_up(inputs: NDArray[Any], rows: int) -> NDArray[Any]:
     return np.concatenate([inputs, np.repeat(inputs[-1:], rows - len(inputs), axis=0)])
 
 
-def _single(port: Port, others: tuple[Filling, ...], task: Task) -> Iterator[Feeding]:
+def _single(port: TensorSpec, others: tuple[Filling, ...], task: Task) -> Iterator[Feeding]:
     """Yield the ways to give all of an input to one port."""
     dtypes = FLOATS | BYTES | INTEGERS
     if task.kind == "image":
@@ -340,7 +340,9 @@ def _scalings(dtype: np.dtype[Any], layout: Layout, task: Task) -> tuple[str, ..
     return (CENTRED_PIXELS if dtype == np.int8 else PIXELS,)
 
 
-def _fillings(port: Port, others: Sequence[Port], task: Task) -> Iterator[tuple[Filling, ...]]:
+def _fillings(
+    port: TensorSpec, others: Sequence[TensorSpec], task: Task
+) -> Iterator[tuple[Filling, ...]]:
     """Yield every way to fill the inputs beside ``port``; none where one cannot be filled."""
     choices = [[Filling(one, what) for what in _contents(one, port, task)] for one in others]
     known = islice(product(*choices), MAX_FEEDINGS)
@@ -351,7 +353,7 @@ def _masks(fillings: Sequence[Filling]) -> int:
     return sum(one.what == "mask" for one in fillings)
 
 
-def _contents(other: Port, port: Port, task: Task) -> tuple[str, ...]:
+def _contents(other: TensorSpec, port: TensorSpec, task: Task) -> tuple[str, ...]:
     """Return what an input beside the one for the triggers may hold."""
     if other.type == "tensor(bool)" and all(dim == 1 for dim in other.shape):
         return ("0",)  # whether the model is in training
@@ -362,7 +364,7 @@ def _contents(other: Port, port: Port, task: Task) -> tuple[str, ...]:
     return ("length",) if len(other.shape) == 1 else ()
 
 
-def _columns(ports: Sequence[Port], task: Task) -> list[Feeding]:
+def _columns(ports: Sequence[TensorSpec], task: Task) -> list[Feeding]:
     """Return the way to feed a table whose columns are inputs of their own, in their order."""
     types = {port.type for port in ports}
     if task.kind != "features" or len(ports) != task.shape[0] or len(types) != 1:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from wmx._internal.budget import consult, held_to, require_room
 from wmx.errors import CannotRunError, SuspectDiedError, UsageError
 from wmx.protocol.task import Task
-from wmx.statistics.predictions import Answers
+from wmx.statistics.predictions import Predictions
 from wmx.suspect.device import Device, require_device
 from wmx.suspect.inputs import Feeding, cannot_be_fed, feedings, filled_up
 from wmx.suspect.outputs import readings
-from wmx.suspect.overrides import NOTHING_SETTLED, Settled
+from wmx.suspect.overrides import NO_OVERRIDES, Overrides
 from wmx.suspect.policy.model_files import ModelFiles
 from wmx.suspect.policy.model_header import ModelHeader
 from wmx.suspect.remote import ConfinedSession, Session
@@ -60,7 +60,7 @@ class OnnxFile:
 
     queries_left: int | None = None
 
-    def __init__(self, load: Callable[[], Loaded], settled: Settled = NOTHING_SETTLED) -> None:
+    def __init__(self, load: Callable[[], Loaded], overrides: Overrides = NO_OVERRIDES) -> None:
         """Load a model.
 
         Args:
@@ -77,11 +77,11 @@ class OnnxFile:
         self.external: Mapping[str, str] = loaded.files.external_sha256
         self.header = loaded.header
         self.session = loaded.session
-        self.settled = settled
+        self.overrides = overrides
         self._load = load
         self._was_asked = False
         self._deadly: set[int] = set()  # numbers of rows in a call of which it died
-        self._require_known(settled)
+        self._require_known(overrides)
         self.engine = f"onnxruntime {self.session.version} {self.session.provider}"
 
     @classmethod
@@ -90,7 +90,7 @@ class OnnxFile:
         path: str | Path,
         device: Device = "auto",
         sandbox: Sandbox | None = None,
-        settled: Settled = NOTHING_SETTLED,
+        overrides: Overrides = NO_OVERRIDES,
         *,
         weights: Iterable[str | Path] = (),
         apart_from: Iterable[str | Path] = (),
@@ -128,7 +128,7 @@ class OnnxFile:
             return Loaded(files, session, session.header)
 
         try:
-            return cls(load, settled)
+            return cls(load, overrides)
         except BaseException:
             first.close()
             raise
@@ -159,7 +159,7 @@ class OnnxFile:
         """
         if not self._was_asked:
             return self
-        again = type(self)(self._load, self.settled)
+        again = type(self)(self._load, self.overrides)
         if (again.sha256, again.external) != (self.sha256, self.external):
             again.close()
             raise CannotRunError(f"{self.name} was changed while it was verified")
@@ -174,7 +174,7 @@ class OnnxFile:
     def feedings(self, task: Task) -> list[Feeding]:
         """Return the layouts in which the model takes the task's inputs."""
         inputs = self.session.inputs
-        found = feedings(inputs, task, self.settled.inputs)
+        found = feedings(inputs, task, self.overrides.inputs)
         if not found:
             raise cannot_be_fed(
                 self.name,
@@ -185,14 +185,14 @@ class OnnxFile:
             )
         return found
 
-    def answers(
+    def predictions(
         self,
         feeding: Feeding,
         inputs: NDArray[Any],
         task: Task,
         scaling: str | None = None,
         rows: int | None = None,
-    ) -> dict[str, Answers]:
+    ) -> dict[str, Predictions]:
         """Run the model over all inputs, ``rows`` at a time or as many as fit batch and memory.
 
         A file that dies of several rows in a call is loaded anew, to be asked in another way: whose
@@ -200,21 +200,21 @@ class OnnxFile:
         """
         self._was_asked = True
         if not isinstance(self.session, ConfinedSession):  # one's own, to which there is no limit
-            return self._answers(feeding, inputs, task, scaling, rows)
+            return self._predictions(feeding, inputs, task, scaling, rows)
         with held_to(self.session.budget):
             scores = SCORE_BYTES * len(inputs) * task.classes
-            answers = max(scores, self.session.max_answer_bytes)
-            require_room(COPIES_OF_ANSWERS * answers, "the answers of the model")
-            return self._answers(feeding, inputs, task, scaling, rows)
+            predictions = max(scores, self.session.max_answer_bytes)
+            require_room(COPIES_OF_ANSWERS * predictions, "the answers of the model")
+            return self._predictions(feeding, inputs, task, scaling, rows)
 
-    def _answers(
+    def _predictions(
         self,
         feeding: Feeding,
         inputs: NDArray[Any],
         task: Task,
         scaling: str | None,
         rows: int | None,
-    ) -> dict[str, Answers]:
+    ) -> dict[str, Predictions]:
         fitting = feeding.chunk_rows(task)
         step = fitting if rows is None else min(rows, feeding.batch or rows)
         full = feeding.batch or rows
@@ -240,10 +240,10 @@ class OnnxFile:
             )
         return found
 
-    def _require_known(self, settled: Settled) -> None:
+    def _require_known(self, overrides: Overrides) -> None:
         for role, names, ports in (
-            ("input", settled.inputs, self.session.inputs),
-            ("output", [settled.output] if settled.output else [], self.session.outputs),
+            ("input", overrides.inputs, self.session.inputs),
+            ("output", [overrides.output] if overrides.output else [], self.session.outputs),
         ):
             known = [port.name for port in ports]
             for name in names:
@@ -300,7 +300,7 @@ class OnnxFile:
             wanted = stop - start
             asked = full or wanted
             results = zip(names, self.session.run(fed(start, stop, asked)), strict=True)
-            read = [one for one in results if self.settled.output in (None, one[0])]
+            read = [one for one in results if self.overrides.output in (None, one[0])]
             joined.add(_parts(read, names), asked, wanted)
         found = joined.tables()
         if not found and rows > 1 and full is None:

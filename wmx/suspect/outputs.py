@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx.statistics.predictions import NO_CLASS, Answers
+from wmx.statistics.predictions import NO_CLASS, Predictions
 
 MAX_OUTPUTS = 8
 MAX_READINGS = 16
@@ -36,10 +36,10 @@ class Reading:
 
     name: str
     scores: int
-    answers: Callable[[], Answers]
+    predictions: Callable[[], Predictions]
 
 
-def readings(outputs: Mapping[str, NDArray[Any]], n: int, classes: int) -> dict[str, Answers]:
+def readings(outputs: Mapping[str, NDArray[Any]], n: int, classes: int) -> dict[str, Predictions]:
     """Return what each classifier-like output says, by its name and the words for its reading.
 
     Axes after the first are one row of numbers for each input.  Rows of two or more are scores;
@@ -80,19 +80,19 @@ def readings(outputs: Mapping[str, NDArray[Any]], n: int, classes: int) -> dict[
         others += [*lists, *_as_fractions(name, table, classes), *_in_part(name, table, classes)]
     others += _side_by_side(tables, classes)
     wanted = [*usual, *others][:MAX_READINGS]
-    return _answers(wanted, usual, max(MAX_SCORES, n * classes))
+    return _predictions(wanted, usual, max(MAX_SCORES, n * classes))
 
 
-def _answers(wanted: list[Reading], usual: list[Reading], most: int) -> dict[str, Answers]:
+def _predictions(wanted: list[Reading], usual: list[Reading], most: int) -> dict[str, Predictions]:
     """Return the answers of readings: of the narrowest where all are too many, the usual first."""
-    kept: dict[int, Answers] = {}
+    kept: dict[int, Predictions] = {}
     for place in sorted(
         range(len(wanted)), key=lambda place: (place >= len(usual), wanted[place].scores)
     ):
         most -= wanted[place].scores
         if most >= 0:
-            kept[place] = wanted[place].answers()
-    found: dict[str, Answers] = {}
+            kept[place] = wanted[place].predictions()
+    found: dict[str, Predictions] = {}
     for place in sorted(kept):
         name = wanted[place].name
         while name in found:  # the words for a reading may be another output's name
@@ -103,12 +103,12 @@ def _answers(wanted: list[Reading], usual: list[Reading], most: int) -> dict[str
 
 def _as_usual(name: str, table: NDArray[Any], classes: int) -> Iterator[Reading]:
     if table.shape[1] > 1:
-        yield Reading(name, table.size, lambda: Answers.from_scores(_scores(table)))
+        yield Reading(name, table.size, lambda: Predictions.from_scores(_scores(table)))
         return
     column = table[:, 0]
     size = len(column) * classes
     if classes == 2:
-        yield Reading(name, size, lambda: Answers.from_scores(_of_both_classes(column)))
+        yield Reading(name, size, lambda: Predictions.from_scores(_of_both_classes(column)))
         if _is_whole(column, at_least=2).any():  # else it says no more than the score
             yield Reading(f"{name} as class", size, lambda: _of_class_numbers(column, classes))
     elif column.dtype.kind != "f" or _is_whole(column).any():
@@ -133,7 +133,7 @@ def _as_lists(name: str, table: NDArray[Any], classes: int) -> Iterator[Reading]
     yield Reading(f"{name} as class", size, lambda: _of_class_numbers(table[:, 0], classes))
     if ((table >= 0) & (table < classes)).any():
         yield Reading(
-            f"{name} as ranking", size, lambda: Answers.from_scores(_of_places(table, classes))
+            f"{name} as ranking", size, lambda: Predictions.from_scores(_of_places(table, classes))
         )
 
 
@@ -153,7 +153,7 @@ def _in_part(name: str, table: NDArray[Any], classes: int) -> Iterator[Reading]:
 
 def _part(name: str, table: NDArray[Any], columns: slice) -> Reading:
     size = table[:, columns].size
-    return Reading(name, size, lambda: Answers.from_scores(_scores(table)[:, columns]))
+    return Reading(name, size, lambda: Predictions.from_scores(_scores(table)[:, columns]))
 
 
 def _side_by_side(tables: Mapping[str, NDArray[Any]], classes: int) -> Iterator[Reading]:
@@ -174,7 +174,7 @@ def _joined(name: str, parts: list[NDArray[Any]]) -> Reading:
     return Reading(
         name,
         sum(part.size for part in parts),
-        lambda: Answers.from_scores(np.concatenate(list(map(_scores, parts)), axis=1)),
+        lambda: Predictions.from_scores(np.concatenate(list(map(_scores, parts)), axis=1)),
     )
 
 
@@ -213,17 +213,17 @@ def _of_both_classes(second: NDArray[Any]) -> NDArray[np.float64]:
     return np.stack([1.0 - values if probable else -values, values], axis=1)
 
 
-def _of_class_numbers(column: NDArray[Any], classes: int) -> Answers:
+def _of_class_numbers(column: NDArray[Any], classes: int) -> Predictions:
     """Read [n] numbers by the whole ones that are not above them, so that 7.9 is class 7.
 
     Who gives a class and its probability as one number has added them.
     """
     if column.dtype.kind != "f":
-        return Answers.from_labels(column, classes)
+        return Predictions.from_labels(column, classes)
     exact = _is_exact(column)
     numbers = np.full(len(column), NO_CLASS)
     numbers[exact] = np.floor(column[exact])
-    return Answers.from_labels(numbers, classes)
+    return Predictions.from_labels(numbers, classes)
 
 
 def _of_places(table: NDArray[Any], classes: int) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ BITS_OF_A_NAME = 16.0  # that something is settled at all, and for which of at m
 
 
 @dataclass(frozen=True)
-class Settled:
+class Overrides:
     """Numbers for inputs that take no trigger, and the one output to read.
 
     Attributes:
@@ -52,7 +52,7 @@ class Settled:
         return cls(found, output)
 
     @property
-    def price(self) -> float:
+    def penalty(self) -> float:
         """Bits to subtract from the evidence.
 
         Whoever may choose an output or a number may try many, and keep what gives most evidence.
@@ -66,4 +66,4 @@ class Settled:
         return BITS_OF_A_NAME * names + BITS_OF_A_CHARACTER * characters
 
 
-NOTHING_SETTLED = Settled()
+NO_OVERRIDES = Overrides()

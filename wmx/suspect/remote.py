@@ -20,7 +20,7 @@ from wmx.suspect.sandbox.hiding import hide_this_process
 from wmx.suspect.sandbox.locks import NETWORK, READING_FILES, tell_missing_filter
 from wmx.suspect.sandbox.process import Sandbox
 from wmx.suspect.sandbox.wire import Message
-from wmx.suspect.tensor_spec import MAX_NAME, MAX_PORTS, MAX_RANK, Port
+from wmx.suspect.tensor_spec import MAX_NAME, MAX_PORTS, MAX_RANK, TensorSpec
 from wmx.suspect.values import Value, gathered
 
 ON_CPU = "CPUExecutionProvider"
@@ -30,8 +30,8 @@ MAX_WORD = 2 * MAX_TEXT + 1  # of a header: name and version
 class Session(Protocol):
     """A loaded model: what :class:`wmx.suspect.session.Session` is, wherever it runs."""
 
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
     provider: str
     version: str
 
@@ -199,7 +199,7 @@ def header_of(sandbox: Sandbox, opsets: Any, producer: Any) -> ModelHeader:
     return ModelHeader(tuple(sets), maker)
 
 
-def ports_of(sandbox: Sandbox, described: Any) -> tuple[Port, ...]:
+def ports_of(sandbox: Sandbox, described: Any) -> tuple[TensorSpec, ...]:
     """Return inputs or outputs as a child describes them.
 
     Raises:
@@ -212,7 +212,7 @@ def ports_of(sandbox: Sandbox, described: Any) -> tuple[Port, ...]:
     return found
 
 
-def _port(value: Any) -> Port | None:
+def _port(value: Any) -> TensorSpec | None:
     """Return a port as the child describes it, ``None`` for nonsense."""
     if not isinstance(value, list) or len(value) != 3 or not isinstance(value[2], list):
         return None
@@ -223,7 +223,7 @@ def _port(value: Any) -> Port | None:
         dim is None or (type(dim) is int and 0 < dim < 2**63) for dim in shape
     ):
         return None
-    return Port(words[0], words[1], tuple(shape))
+    return TensorSpec(words[0], words[1], tuple(shape))
 
 
 def _line(value: Any) -> str:

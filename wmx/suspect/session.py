@@ -21,7 +21,7 @@ from wmx.errors import CannotRunError
 from wmx.suspect.device import Device
 from wmx.suspect.policy.external_data import ONE_FILE_HINT
 from wmx.suspect.policy.onnx_rules import Outline
-from wmx.suspect.tensor_spec import Port, shown_names
+from wmx.suspect.tensor_spec import TensorSpec, shown_names
 from wmx.suspect.values import (
     BFLOAT16,
     UNKNOWN_TO_NUMPY,
@@ -148,7 +148,7 @@ def _of_numbers(array: NDArray[Any], texts: Texts) -> NDArray[Any] | None:
     return texts.numbered(array) if array.dtype.kind in "OUST" else array
 
 
-def _is_unknown(port: Port) -> bool:
+def _is_unknown(port: TensorSpec) -> bool:
     """Say whether an output is of a type that numpy does not know, or may be."""
     return port.type.removeprefix("optional(").rstrip(")") + ")" in UNKNOWN_TO_NUMPY
 
@@ -258,7 +258,7 @@ def _options() -> onnxruntime.SessionOptions:
     return options
 
 
-def _ports(nodes: Sequence[Any], role: str, names: dict[str, str]) -> tuple[Port, ...]:
+def _ports(nodes: Sequence[Any], role: str, names: dict[str, str]) -> tuple[TensorSpec, ...]:
     """Read declared inputs or outputs; ``names`` gets what each is called in the file."""
     given = [node.name for node in nodes]
     shown = shown_names(given, role)
@@ -266,7 +266,7 @@ def _ports(nodes: Sequence[Any], role: str, names: dict[str, str]) -> tuple[Port
     return tuple(_port(name, node, role) for name, node in zip(shown, nodes, strict=True))
 
 
-def _port(name: str, node: Any, role: str) -> Port:
+def _port(name: str, node: Any, role: str) -> TensorSpec:
     """Read a declared input or output; names of free axes are dropped.
 
     An optional input takes what the tensor within takes.
@@ -276,7 +276,7 @@ def _port(name: str, node: Any, role: str) -> Port:
         kind = kind.removeprefix("optional(")[:-1]
     shape: Sequence[Any] = node.shape if kind.startswith("tensor") else ()
     dims = tuple(dim if isinstance(dim, int) and dim > 0 else None for dim in shape)
-    return Port(name, kind, dims)
+    return TensorSpec(name, kind, dims)
 
 
 def _load_error(name: str, error: Exception) -> CannotRunError:

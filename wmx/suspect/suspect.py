@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wmx.protocol.task import Task
-    from wmx.statistics.predictions import Answers
+    from wmx.statistics.predictions import Predictions
     from wmx.suspect.device import Device
-    from wmx.suspect.endpoint.client import Manners
+    from wmx.suspect.endpoint.client import RequestPolicy
     from wmx.suspect.inputs import Feeding
-    from wmx.suspect.overrides import Settled
+    from wmx.suspect.overrides import Overrides
     from wmx.suspect.sandbox.process import Sandbox
 
 # from 1.31 on onnxruntime reports the machine it is imported on to its makers, in every process
@@ -50,7 +50,7 @@ class Suspect(Protocol):
     sha256: str | None
     external: Mapping[str, str]
     engine: str
-    settled: Settled
+    overrides: Overrides
 
     @property
     def queries_left(self) -> int | None:
@@ -63,14 +63,14 @@ class Suspect(Protocol):
             CannotRunError: none fits.
         """
 
-    def answers(
+    def predictions(
         self,
         feeding: Feeding,
         inputs: NDArray[Any],
         task: Task,
         scaling: str | None = None,
         rows: int | None = None,
-    ) -> dict[str, Answers]:
+    ) -> dict[str, Predictions]:
         """Return the answers of each classifier-like output.
 
         Args:
@@ -104,9 +104,9 @@ def open_suspect(
     *,
     sandbox: Sandbox | None = None,
     own: bool = False,
-    settled: Settled | None = None,
+    overrides: Overrides | None = None,
     token: str | None = None,
-    manners: Manners | None = None,
+    request_policy: RequestPolicy | None = None,
     weights: Iterable[str | Path] = (),
     apart_from: Iterable[str | Path] = (),
 ) -> Suspect:
@@ -136,7 +136,7 @@ def open_suspect(
         LimitError: it took too long, or too much memory.
     """
     from wmx.errors import UsageError
-    from wmx.suspect.overrides import NOTHING_SETTLED
+    from wmx.suspect.overrides import NO_OVERRIDES
 
     if isinstance(suspect, str) and is_address(suspect):
         if own or sandbox is not None:
@@ -144,9 +144,9 @@ def open_suspect(
         from wmx.suspect.endpoint.endpoint import Endpoint
 
         return Endpoint.open(
-            suspect, token=token, manners=manners, settled=settled or NOTHING_SETTLED
+            suspect, token=token, request_policy=request_policy, overrides=overrides or NO_OVERRIDES
         )
-    if token is not None or manners is not None:
+    if token is not None or request_policy is not None:
         raise UsageError("a token and manners are for an address")
     if callable(suspect):
         from wmx.suspect.function import FunctionSuspect
@@ -160,7 +160,7 @@ def open_suspect(
         suspect,
         device,
         sandbox,
-        settled or NOTHING_SETTLED,
+        overrides or NO_OVERRIDES,
         weights=weights,
         apart_from=apart_from,
     )

@@ -9,7 +9,7 @@ MAX_RANK = 16  # axes of one, or of a tensor
 
 
 @dataclass(frozen=True)
-class Port:
+class TensorSpec:
     """Name, type and shape.
 
     Attributes:

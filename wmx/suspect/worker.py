@@ -24,7 +24,7 @@ from wmx.suspect.sandbox.locks import CHANGING_FILES, NETWORK, OTHER_PROCESSES, 
 from wmx.suspect.sandbox.seccomp import filter_this_process
 from wmx.suspect.sandbox.wire import Message
 from wmx.suspect.tables import may_be_a_table
-from wmx.suspect.tensor_spec import Port
+from wmx.suspect.tensor_spec import TensorSpec
 from wmx.suspect.values import Value, flattened
 
 MAX_REQUEST_BYTES = 2**33  # more than all files of a model have together
@@ -38,12 +38,12 @@ def main() -> None:
 
 def answer_parent(child: "Child") -> None:
     """Let ``child`` answer the messages on stdin until it is closed."""
-    answers = os.fdopen(os.dup(1), "wb")
+    predictions = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what the runtime prints must not mix with the answers
-    serve(child, sys.stdin.buffer, answers)
+    serve(child, sys.stdin.buffer, predictions)
 
 
-def serve(child: "Child", requests: IO[bytes], answers: IO[bytes]) -> None:
+def serve(child: "Child", requests: IO[bytes], predictions: IO[bytes]) -> None:
     """Answer every request with one message; failures are answers too."""
     while (request := wire.read(requests, MAX_REQUEST_BYTES)) is not None:
         try:
@@ -54,7 +54,7 @@ def serve(child: "Child", requests: IO[bytes], answers: IO[bytes]) -> None:
             answer = Message("refused", {"message": "the model is too large for its memory limit"})
         except Exception as error:  # the parent has to hear of it, whatever it is
             answer = Message("refused", {"message": f"{type(error).__name__}: {error}"})
-        wire.write(answers, answer)
+        wire.write(predictions, answer)
         child.rest()
 
 
@@ -159,7 +159,7 @@ class Child:
         return self._session.run(inputs)
 
 
-def _port(port: Port) -> list[Any]:
+def _port(port: TensorSpec) -> list[Any]:
     return [port.name, port.type, list(port.shape)]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx.statistics.experts import count_hits, evidence_bits
-from wmx.statistics.predictions import Answers
+from wmx.statistics.predictions import Predictions
 from wmx.watermark import Watermark
 
 BATCH = 256
@@ -53,11 +53,11 @@ def measure(
         _in_full_batch(scores, inputs[at : at + batch], batch)
         for at in range(0, len(labels), batch)
     ]
-    answers = Answers.from_scores(np.concatenate(given).astype(np.float64))
+    predictions = Predictions.from_scores(np.concatenate(given).astype(np.float64))
     return Marking(
-        hits=count_hits(answers, labels),
+        hits=count_hits(predictions, labels),
         n=len(labels),
-        bits=evidence_bits(answers, labels, watermark.task.classes),
+        bits=evidence_bits(predictions, labels, watermark.task.classes),
     )
 
 

@@ -11,7 +11,7 @@ from wmx.protocol.task import Task
 
 
 @dataclass(frozen=True)
-class Window:
+class TriggerSlice:
     """Triggers ``start .. start + len - 1`` of a claim; they stay out of ``repr``.
 
     Attributes:

@@ -163,7 +163,7 @@ def check(
                     model,
                     device,
                     sandbox=sandbox,
-                    settled=evidence.settled,
+                    overrides=evidence.overrides,
                     weights=weights,
                     apart_from=apart_from,
                 )
@@ -200,7 +200,7 @@ def _repeat(evidence: Evidence, suspect: Suspect, required: float, dating: Datin
     """
     return measure(
         suspect,
-        evidence.window,
+        evidence.trigger_slice,
         required=required,
         dating=dating,
         claims_tried=evidence.claims_tried,

@@ -17,10 +17,10 @@ from wmx.statistics.mixture import (
     OTHER_SCALINGS,
     SHIFTS,
     TOGETHER,
-    Way,
+    Probe,
 )
-from wmx.statistics.predictions import Answers
-from wmx.triggers.trigger_slice import Window
+from wmx.statistics.predictions import Predictions
+from wmx.triggers.trigger_slice import TriggerSlice
 
 TRIGGER_DTYPES = {"image": np.uint8, "features": np.float32, "tokens": np.int32}
 SCORE_DTYPES = ("float32", "float64")
@@ -41,31 +41,31 @@ def opening_to_json(opening: Opening) -> dict[str, Any]:
     }
 
 
-def way_to_json(way: Way) -> dict[str, Any]:
+def probe_to_json(probe: Probe) -> dict[str, Any]:
     """Return how triggers were given and read."""
     return {
-        "layout": way.layout,
-        "output": way.output,
-        "rows": way.rows,
-        "scaling": way.scaling,
-        "shift": list(way.shift),
+        "layout": probe.layout,
+        "output": probe.output,
+        "rows": probe.rows,
+        "scaling": probe.scaling,
+        "shift": list(probe.shift),
     }
 
 
-def answers_to_json(answers: Answers, task: Task) -> dict[str, Any]:
+def predictions_to_json(predictions: Predictions, task: Task) -> dict[str, Any]:
     """Return answers that :func:`answers_from_json` gives back to the last bit.
 
     Class numbers are written if these say all, else scores, in single precision if that is exact.
     """
-    if answers.are_of_classes(task.classes):
-        return _array_to_json(answers.top)
+    if predictions.are_of_classes(task.classes):
+        return _array_to_json(predictions.top)
     with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is not exact
-        single = answers.scores.astype(np.float32)
-    exact = np.array_equal(single.astype(np.float64), answers.scores)
-    return _array_to_json(single if exact else answers.scores)
+        single = predictions.scores.astype(np.float32)
+    exact = np.array_equal(single.astype(np.float64), predictions.scores)
+    return _array_to_json(single if exact else predictions.scores)
 
 
-def window_from_json(window: Any, openings: Any, claim: Claim) -> Window:
+def trigger_slice_from_json(trigger_slice: Any, openings: Any, claim: Claim) -> TriggerSlice:
     """Return the disclosed triggers, each shown to belong to the claim's commitment.
 
     Their labels are drawn from the claim and the opened blinding values.  The window is one run of
@@ -75,7 +75,7 @@ def window_from_json(window: Any, openings: Any, claim: Claim) -> Window:
         IntegrityError: a trigger is not the one that the claim commits to.
         KeyError, TypeError, ValueError: a field is missing or malformed.
     """
-    start, count = window["start"], window["count"]
+    start, count = trigger_slice["start"], trigger_slice["count"]
     if not all(type(value) is int for value in (start, count)):
         raise TypeError("start and count of the window are integers")
     if not (start >= 0 and 1 <= count <= MAX_OPENINGS and start + count <= claim.n):
@@ -88,10 +88,10 @@ def window_from_json(window: Any, openings: Any, claim: Claim) -> Window:
             raise IntegrityError(f"trigger {index} is not the one that the claim commits to")
     triggers = np.stack([opening.trigger for opening in opened])
     labels = claim.labels([opening.blind for opening in opened], start)
-    return Window(claim, start, triggers, labels)
+    return TriggerSlice(claim, start, triggers, labels)
 
 
-def answers_from_json(value: Any, window: Window) -> Answers:
+def predictions_from_json(value: Any, trigger_slice: TriggerSlice) -> Predictions:
     """Return the answers of one way to the triggers of a window, or to the first of them.
 
     Raises:
@@ -100,17 +100,21 @@ def answers_from_json(value: Any, window: Window) -> Answers:
     name, shape = value["dtype"], value["shape"]
     if not isinstance(shape, list) or not all(type(dim) is int and dim > 0 for dim in shape):
         raise TypeError("the shape of answers is a list of positive integers")
-    if not 1 <= len(shape) <= 2 or shape[0] > len(window):
-        raise ValueError(f"answers of shape {shape} to {len(window)} triggers")
+    if not 1 <= len(shape) <= 2 or shape[0] > len(trigger_slice):
+        raise ValueError(f"answers of shape {shape} to {len(trigger_slice)} triggers")
     if name not in ((CLASS_DTYPE,) if len(shape) == 1 else SCORE_DTYPES):
         raise ValueError(f"answers of {name!r} with shape {shape}")
-    classes = window.task.classes
+    classes = trigger_slice.task.classes
     if shape[0] * max([classes, *shape[1:]]) > MAX_SCORES:
         raise ValueError(f"the answers are more than {MAX_SCORES:,} scores")
     dtype = np.dtype(name)
     elements = np.frombuffer(decode_base64(value["data"]), dtype=dtype.newbyteorder(">"))
     array = elements.reshape(shape).astype(dtype)
-    return Answers.from_labels(array, classes) if len(shape) == 1 else Answers.from_scores(array)
+    return (
+        Predictions.from_labels(array, classes)
+        if len(shape) == 1
+        else Predictions.from_scores(array)
+    )
 
 
 def _opening_from_json(value: Any, task: Task) -> Opening:
@@ -127,7 +131,7 @@ def _opening_from_json(value: Any, task: Task) -> Opening:
     )
 
 
-def way_from_json(value: Any, task: Task) -> Way:
+def probe_from_json(value: Any, task: Task) -> Probe:
     """Return how triggers were given and read.
 
     Raises:
@@ -146,7 +150,7 @@ def way_from_json(value: Any, task: Task) -> Way:
         raise ValueError(f"a way with the scaling {scaling!r}")
     if type(rows) is not int or rows not in (TOGETHER, ALONE, *OTHER_ROWS):
         raise ValueError(f"a way with {rows!r} rows in a call")
-    return Way(layout, output, moved, scaling, rows)
+    return Probe(layout, output, moved, scaling, rows)
 
 
 def _array_to_json(array: NDArray[Any]) -> dict[str, Any]:

@@ -21,17 +21,17 @@ from wmx.protocol.keys import OwnerKey
 from wmx.protocol.statement import PAYLOAD_TYPE, checked_predicate, statement, subjects_from_json
 from wmx.protocol.task import checked_decimal, decimal_string
 from wmx.statistics.hits import fraction_text
-from wmx.statistics.mixture import Way, Weight, price_of, weigh
-from wmx.statistics.predictions import Answers
-from wmx.suspect.overrides import NOTHING_SETTLED, Settled
-from wmx.triggers.trigger_slice import Window
+from wmx.statistics.mixture import EvidenceScore, Probe, penalty_of, score_predictions
+from wmx.statistics.predictions import Predictions
+from wmx.suspect.overrides import NO_OVERRIDES, Overrides
+from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.codec import (
-    answers_from_json,
-    answers_to_json,
     opening_to_json,
-    way_from_json,
-    way_to_json,
-    window_from_json,
+    predictions_from_json,
+    predictions_to_json,
+    probe_from_json,
+    probe_to_json,
+    trigger_slice_from_json,
 )
 
 PREDICATE_TYPE = "urn:wmx:evidence:5"
@@ -83,17 +83,17 @@ class Evidence:
     """
 
     claim: Claim
-    window: Window
-    way: Way
-    answers: Answers
+    trigger_slice: TriggerSlice
+    probe: Probe
+    predictions: Predictions
     probes_tried: int
-    weight: Weight
+    weight: EvidenceScore
     required_bits: str
     claims_tried: int
     suspect: str
     suspect_sha256: str
     suspect_external: Mapping[str, str]
-    settled: Settled
+    overrides: Overrides
     run: Run
     created: str
     envelope: Envelope
@@ -102,10 +102,10 @@ class Evidence:
     def sign(
         cls,
         key: OwnerKey,
-        window: Window,
+        trigger_slice: TriggerSlice,
         openings: Sequence[Opening],
-        way: Way,
-        answers: Answers,
+        probe: Probe,
+        predictions: Predictions,
         *,
         probes_tried: int,
         required_bits: float,
@@ -113,7 +113,7 @@ class Evidence:
         suspect: str,
         suspect_sha256: str,
         suspect_external: Mapping[str, str] | None = None,
-        settled: Settled = NOTHING_SETTLED,
+        overrides: Overrides = NO_OVERRIDES,
         run: Run,
         created: str | None = None,
     ) -> Self:
@@ -123,25 +123,30 @@ class Evidence:
             ValueError: it cannot be written: ``required_bits`` has too many digits.
             IntegrityError: what was made would be refused by a reader.
         """
-        claim = window.claim
-        price = price_of(claims_tried, starts=claim.n, overrides=settled.price)
+        claim = trigger_slice.claim
+        penalty = penalty_of(claims_tried, starts=claim.n, overrides=overrides.penalty)
         predicate = {
             "claim": {"digest": {"sha256": claim.digest}, "file": claim.to_json()},
             "claims_tried": claims_tried,
-            "answers": answers_to_json(answers, window.task),
+            "answers": predictions_to_json(predictions, trigger_slice.task),
             "counted": _counted(
-                weigh({way: answers}, window, price=price, plain={way.rows: probes_tried})
+                score_predictions(
+                    {probe: predictions},
+                    trigger_slice,
+                    penalty=penalty,
+                    plain={probe.rows: probes_tried},
+                )
             ),
             "created": created or now_text(),
             "openings": [opening_to_json(opening) for opening in openings],
-            "inputs": dict(settled.inputs),
-            "output": settled.output,
+            "inputs": dict(overrides.inputs),
+            "output": overrides.output,
             "probes_tried": probes_tried,
             "required_bits": decimal_string(required_bits),
             "run": {"engine": run.engine, "opsets": list(run.opsets), "producer": run.producer},
             "scheme": SCHEME,
-            "way": way_to_json(way),
-            "window": {"count": len(window), "start": window.start},
+            "way": probe_to_json(probe),
+            "window": {"count": len(trigger_slice), "start": trigger_slice.start},
         }
         payload = statement(
             PREDICATE_TYPE,
@@ -182,20 +187,22 @@ class Evidence:
         predicate = checked_predicate(stated, PREDICATE_TYPE, claim, what)
         (suspect, suspect_sha256), *external = subjects_from_json(stated["subject"])
         run = predicate["run"]
-        window = window_from_json(predicate["window"], predicate["openings"], claim)
-        way = way_from_json(predicate["way"], window.task)
-        answers = answers_from_json(predicate["answers"], window)
+        trigger_slice = trigger_slice_from_json(predicate["window"], predicate["openings"], claim)
+        probe = probe_from_json(predicate["way"], trigger_slice.task)
+        predictions = predictions_from_json(predicate["answers"], trigger_slice)
         probes_tried = _number("probes_tried", predicate["probes_tried"], MAX_PROBES)
         claims_tried = _number("claims_tried", predicate["claims_tried"], MAX_CLAIMS_TRIED)
-        settled = _settled(predicate["inputs"], predicate["output"])
-        price = price_of(claims_tried, starts=claim.n, overrides=settled.price)
-        weight = weigh({way: answers}, window, price=price, plain={way.rows: probes_tried})
+        overrides = _overrides(predicate["inputs"], predicate["output"])
+        penalty = penalty_of(claims_tried, starts=claim.n, overrides=overrides.penalty)
+        weight = score_predictions(
+            {probe: predictions}, trigger_slice, penalty=penalty, plain={probe.rows: probes_tried}
+        )
         _compare(predicate["counted"], _counted(weight), what)
         return cls(
             claim=claim,
-            window=window,
-            way=way,
-            answers=answers,
+            trigger_slice=trigger_slice,
+            probe=probe,
+            predictions=predictions,
             probes_tried=probes_tried,
             weight=weight,
             required_bits=checked_decimal(predicate["required_bits"]),
@@ -203,7 +210,7 @@ class Evidence:
             suspect=suspect,
             suspect_sha256=suspect_sha256,
             suspect_external=dict(external),
-            settled=settled,
+            overrides=overrides,
             run=Run(
                 engine=_text(run["engine"]),
                 opsets=_texts(run["opsets"]),
@@ -214,11 +221,11 @@ class Evidence:
         )
 
 
-def _settled(inputs: Any, output: Any) -> Settled:
+def _overrides(inputs: Any, output: Any) -> Overrides:
     if not isinstance(inputs, dict) or len(inputs) > MAX_INPUTS:
         raise TypeError(f"the inputs are not an object of at most {MAX_INPUTS} numbers")
     try:
-        return Settled(
+        return Overrides(
             {name: _text(number) for name, number in inputs.items()},
             None if output is None else _text(output),
         )
@@ -226,7 +233,7 @@ def _settled(inputs: Any, output: Any) -> Settled:
         raise ValueError(str(error)) from None
 
 
-def _counted(weight: Weight) -> dict[str, Any]:
+def _counted(weight: EvidenceScore) -> dict[str, Any]:
     """Return what the answers give, as an evidence states it."""
     return {
         "bits": f"{weight.bits:.6f}",

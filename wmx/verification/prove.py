@@ -76,7 +76,7 @@ def prove(
                 f"the evidence would have {len(data):,} bytes, more than {MAX_EVIDENCE_BYTES:,}"
             )
         digest = hashlib.sha256(data).hexdigest()
-        count = len(choice.window)
+        count = len(choice.trigger_slice)
         if ledger.spend(start, count, suspect=evidence.suspect_sha256, evidence=digest):
             break
     try:  # for the owner's eyes until he hands it over
@@ -98,22 +98,22 @@ def _signed(
     required_bits: float,
     claims_tried: int,
 ) -> Evidence:
-    window = choice.window
-    indices = range(window.start, window.start + len(window))
+    trigger_slice = choice.trigger_slice
+    indices = range(trigger_slice.start, trigger_slice.start + len(trigger_slice))
     try:
         return Evidence.sign(
             owner,
-            window,
+            trigger_slice,
             watermark.openings(indices),
-            choice.way,
-            choice.answers,
+            choice.probe,
+            choice.predictions,
             probes_tried=choice.probes,
             required_bits=required_bits,
             claims_tried=claims_tried,
             suspect=Path(suspect.name).name,
             suspect_sha256=str(suspect.sha256),
             suspect_external=suspect.external,
-            settled=suspect.settled,
+            overrides=suspect.overrides,
             run=run,
         )
     except ValueError as error:

@@ -20,15 +20,15 @@ from wmx.statistics.mixture import (
     OTHER_ROWS,
     SHIFTS,
     TOGETHER,
-    Betting,
-    Way,
+    Mixture,
+    Probe,
     rows_of_variations,
     shifted,
 )
-from wmx.statistics.predictions import Answers
+from wmx.statistics.predictions import Predictions
 from wmx.suspect.inputs import Feeding
 from wmx.suspect.suspect import Suspect
-from wmx.triggers.trigger_slice import Window
+from wmx.triggers.trigger_slice import TriggerSlice
 
 TESTED = 16  # triggers by which is seen whether rows make a difference
 MOST_IN_ROWS = 4096  # triggers that are given so many at a time, where they do
@@ -45,11 +45,11 @@ class Asking:
         betting: what was answered so far, and what it is worth.
     """
 
-    def __init__(self, suspect: Suspect, window: Window) -> None:
-        self.betting = Betting(window)
+    def __init__(self, suspect: Suspect, trigger_slice: TriggerSlice) -> None:
+        self.betting = Mixture(trigger_slice)
         self._suspect = suspect
-        self._window = window
-        self._feedings = suspect.feedings(window.task)
+        self._trigger_slice = trigger_slice
+        self._feedings = suspect.feedings(trigger_slice.task)
         self._rows: dict[str, list[int]] = {one.name: [] for one in self._feedings}
         self._unforeseeable = secrets.token_hex(32)
         self._same_alone: set[str] = set()  # feedings whose answers do not hang on other rows
@@ -60,13 +60,13 @@ class Asking:
         yield self.one_at_a_time
         yield self.in_other_batches
         yield self.in_other_scalings
-        if self._window.task.kind == "image":
+        if self._trigger_slice.task.kind == "image":
             yield self.moved
 
     @property
     def asked(self) -> int:
         """How many triggers were given as they are."""
-        return max(self.betting.count(way) for way in self.betting.ways if way.is_plain)
+        return max(self.betting.count(probe) for probe in self.betting.probes if probe.is_plain)
 
     def as_they_are(self) -> None:
         """Give the triggers as they are, as many at a time as fit.
@@ -80,14 +80,16 @@ class Asking:
         failures = []
         for feeding in self._feedings:
             try:
-                given = self._suspect.answers(feeding, self._window.triggers, self._window.task)
+                given = self._suspect.predictions(
+                    feeding, self._trigger_slice.triggers, self._trigger_slice.task
+                )
             except CannotRunError as error:
                 failures.append(error)
             else:
                 self._enter(feeding, TOGETHER, given)
-        if not self.betting.ways:
+        if not self.betting.probes:
             self.one_at_a_time()
-        if not self.betting.ways:
+        if not self.betting.probes:
             raise failures[0]
 
     def one_at_a_time(self) -> None:
@@ -100,7 +102,7 @@ class Asking:
         """Give some triggers so many at a time, and more where that makes a difference."""
         for rows in OTHER_ROWS:
             for feeding in self._feedings:
-                if feeding.batch is None and rows < len(self._window):
+                if feeding.batch is None and rows < len(self._trigger_slice):
                     self._try_rows(feeding, rows)
 
     def in_other_scalings(self) -> None:
@@ -108,8 +110,8 @@ class Asking:
         for feeding in self._feedings:
             for rows in rows_of_variations(self._rows[feeding.name]):
                 for scaling in feeding.scalings[1:]:
-                    last = len(self._window) if rows == TOGETHER else MOST_IN_ROWS
-                    given = self._ask(feeding, rows, self._window.triggers[:last], scaling)
+                    last = len(self._trigger_slice) if rows == TOGETHER else MOST_IN_ROWS
+                    given = self._ask(feeding, rows, self._trigger_slice.triggers[:last], scaling)
                     self._enter(feeding, rows, given, scaling=scaling)
 
     def moved(self) -> None:
@@ -122,10 +124,12 @@ class Asking:
         for shift in SHIFTS:
             for feeding in self._feedings:
                 for rows in rows_of_variations(self._rows[feeding.name]):
-                    outputs = {way.output for way in self._ways(feeding, rows) if way in affordable}
+                    outputs = {
+                        probe.output for probe in self._probes(feeding, rows) if probe in affordable
+                    }
                     if not outputs:
                         continue
-                    inputs = shifted(self._window.triggers[:MOST_SHIFTED], *shift)
+                    inputs = shifted(self._trigger_slice.triggers[:MOST_SHIFTED], *shift)
                     given = self._ask(feeding, rows, inputs)
                     given = {output: given[output] for output in given if output in outputs}
                     self._enter(feeding, rows, given, shift)
@@ -138,16 +142,16 @@ class Asking:
         """
         if known := self._rows[feeding.name]:
             tested = self._tested(max(TESTED, rows))
-            given = self._ask(feeding, rows, self._window.triggers[tested])
+            given = self._ask(feeding, rows, self._trigger_slice.triggers[tested])
             if not given:
                 return
             if any(self._are_known(feeding, one, given, tested) for one in known):
                 if rows == ALONE:
                     self._same_alone.add(feeding.name)
-                    for way in self._ways(feeding, TOGETHER):
-                        self.betting.add_same(replace(way, rows=ALONE), way)
+                    for probe in self._probes(feeding, TOGETHER):
+                        self.betting.add_same(replace(probe, rows=ALONE), probe)
                 return
-        inputs = self._window.triggers[:MOST_IN_ROWS]
+        inputs = self._trigger_slice.triggers[:MOST_IN_ROWS]
         self._enter(feeding, rows, self._ask(feeding, rows, inputs))
 
     def _tested(self, count: int) -> NDArray[np.int64]:
@@ -156,44 +160,51 @@ class Asking:
         They follow from the claim and from the suspect's files, whose digests no file can hold.  A
         function has none, and could know what follows from the claim: it is tested by chance.
         """
-        suspect, window = self._suspect, self._window
+        suspect, trigger_slice = self._suspect, self._trigger_slice
         known = suspect.sha256 or self._unforeseeable
-        digests = [window.claim.digest, str(window.start), known]
+        digests = [trigger_slice.claim.digest, str(trigger_slice.start), known]
         digests += [digest for _, digest in sorted(suspect.external.items())]
         seed = hashlib.sha256(" ".join(digests).encode()).digest()
         stream = np.random.default_rng(int.from_bytes(seed))
-        among = min(len(window), MOST_IN_ROWS)
+        among = min(len(trigger_slice), MOST_IN_ROWS)
         return np.sort(stream.permutation(among)[:count])
 
     def _are_known(
-        self, feeding: Feeding, rows: int, given: Mapping[str, Answers], tested: NDArray[np.int64]
+        self,
+        feeding: Feeding,
+        rows: int,
+        given: Mapping[str, Predictions],
+        tested: NDArray[np.int64],
     ) -> bool:
         """Say whether each output answers these triggers as it did with ``rows`` in a call."""
         known = {
-            way.output: self.betting.answers_of(way)[tested] for way in self._ways(feeding, rows)
+            probe.output: self.betting.predictions_of(probe)[tested]
+            for probe in self._probes(feeding, rows)
         }
-        classes = self._window.task.classes
+        classes = self._trigger_slice.task.classes
         return all(
-            output in known and not answers.differ_from(known[output], classes)
-            for output, answers in given.items()
+            output in known and not predictions.differ_from(known[output], classes)
+            for output, predictions in given.items()
         )
 
-    def _ways(self, feeding: Feeding, rows: int, shift: tuple[int, int] = NO_SHIFT) -> list[Way]:
+    def _probes(
+        self, feeding: Feeding, rows: int, shift: tuple[int, int] = NO_SHIFT
+    ) -> list[Probe]:
         """Return the ways in which a feeding was read, in the scaling that fits it."""
         wanted = (feeding.name, rows, shift, "")
         return [
-            way
-            for way in self.betting.ways
-            if (way.layout, way.rows, way.shift, way.scaling) == wanted
+            probe
+            for probe in self.betting.probes
+            if (probe.layout, probe.rows, probe.shift, probe.scaling) == wanted
         ]
 
     def _ask(
         self, feeding: Feeding, rows: int, inputs: NDArray[Any], scaling: str | None = None
-    ) -> dict[str, Answers]:
+    ) -> dict[str, Predictions]:
         """Return the answers of every output; none where the model fails."""
-        suspect, task = self._suspect, self._window.task
+        suspect, task = self._suspect, self._trigger_slice.task
         try:
-            return suspect.answers(feeding, inputs, task, scaling, rows or None)
+            return suspect.predictions(feeding, inputs, task, scaling, rows or None)
         except CannotRunError:
             return {}
 
@@ -201,33 +212,33 @@ class Asking:
         self,
         feeding: Feeding,
         rows: int,
-        given: Mapping[str, Answers],
+        given: Mapping[str, Predictions],
         shift: tuple[int, int] = NO_SHIFT,
         scaling: str = "",
     ) -> None:
         """Bet on the answers of all outputs; in variations on those that have a share."""
-        for output, answers in given.items():
-            way = Way(feeding.name, output, shift, scaling, rows)
-            if not way.is_plain and way.plain not in self.betting:
+        for output, predictions in given.items():
+            probe = Probe(feeding.name, output, shift, scaling, rows)
+            if not probe.is_plain and probe.plain not in self.betting:
                 continue
-            self.betting.add({way: answers})
-            if way.is_plain and rows not in self._rows[feeding.name]:
+            self.betting.add({probe: predictions})
+            if probe.is_plain and rows not in self._rows[feeding.name]:
                 self._rows[feeding.name].append(rows)
-            if not way.is_plain and rows == TOGETHER and feeding.name in self._same_alone:
-                self.betting.add_same(replace(way, rows=ALONE), way)
+            if not probe.is_plain and rows == TOGETHER and feeding.name in self._same_alone:
+                self.betting.add_same(replace(probe, rows=ALONE), probe)
 
-    def _affordable(self) -> set[Way]:
+    def _affordable(self) -> set[Probe]:
         """Return the plain ways whose shifts fit the memory together, the narrowest first."""
         left = MAX_SHIFTED_SCORES
         sizes = {
-            way: self.betting.answers_of(way)[:MOST_SHIFTED].scores.size
+            probe: self.betting.predictions_of(probe)[:MOST_SHIFTED].scores.size
             for feeding in self._feedings
             for rows in rows_of_variations(self._rows[feeding.name])
-            for way in self._ways(feeding, rows)
+            for probe in self._probes(feeding, rows)
         }
         chosen = set()
-        for way in sorted(sizes, key=lambda way: (sizes[way], way.name)):
-            left -= len(SHIFTS) * sizes[way]
+        for probe in sorted(sizes, key=lambda probe: (sizes[probe], probe.name)):
+            left -= len(SHIFTS) * sizes[probe]
             if left >= 0:
-                chosen.add(way)
+                chosen.add(probe)
         return chosen

@@ -23,19 +23,19 @@ from wmx.statistics.mixture import (
     OTHER_ROWS,
     SHIFTS,
     TOGETHER,
-    Betting,
-    Way,
+    Mixture,
+    Probe,
     rows_of_variations,
     shifted,
 )
-from wmx.statistics.predictions import Answers
+from wmx.statistics.predictions import Predictions
 from wmx.suspect.inputs import Feeding
 from wmx.suspect.suspect import Suspect
-from wmx.triggers.trigger_slice import Window
+from wmx.triggers.trigger_slice import TriggerSlice
 
 MOST_ROWS_OF_A_REQUEST = 32
 MOST_COLUMNS = 4096  # of all ways in which a call is read, or K
-Enough = Callable[[Betting], bool]
+Enough = Callable[[Mixture], bool]
 
 
 @dataclass(frozen=True)
@@ -62,30 +62,32 @@ class Variant:
         """Inputs in one call: copies fill up a larger batch."""
         return max(self.step, self.feeding.batch or 1)
 
-    def way(self, output: str) -> Way:
+    def probe(self, output: str) -> Probe:
         """Return the way that reads ``output``."""
-        return Way(self.feeding.name, output, self.shift, self.scaling, self.rows)
+        return Probe(self.feeding.name, output, self.shift, self.scaling, self.rows)
 
-    def ask(self, suspect: Suspect, window: Window, end: int) -> dict[Way, Answers]:
+    def ask(
+        self, suspect: Suspect, trigger_slice: TriggerSlice, end: int
+    ) -> dict[Probe, Predictions]:
         """Give the triggers of one call, the last of which is the one before number ``end``.
 
         Raises:
             CannotRunError: as :meth:`Suspect.answers`.
         """
-        inputs: NDArray[Any] = window.triggers[end - self.step : end]
+        inputs: NDArray[Any] = trigger_slice.triggers[end - self.step : end]
         if self.shift != NO_SHIFT:
             inputs = shifted(inputs, *self.shift)
-        given = suspect.answers(
-            self.feeding, inputs, window.task, self.scaling or None, self.rows or None
+        given = suspect.predictions(
+            self.feeding, inputs, trigger_slice.task, self.scaling or None, self.rows or None
         )
-        return {self.way(output): answers for output, answers in given.items()}
+        return {self.probe(output): predictions for output, predictions in given.items()}
 
 
 def ask_in_turn(
     suspect: Suspect,
     variants: Sequence[Variant],
-    window: Window,
-    betting: Betting,
+    trigger_slice: TriggerSlice,
+    betting: Mixture,
     enough: Enough,
 ) -> bool:
     """Give triggers one after the other, in all variants side by side, until it is enough.
@@ -110,14 +112,14 @@ def ask_in_turn(
     """
     left = list(variants)
     failure: CannotRunError | None = None
-    for end in range(1, len(window) + 1):
+    for end in range(1, len(trigger_slice) + 1):
         due = [variant for variant in left if end % variant.step == 0]
         queries = suspect.queries_left
         if queries is not None and queries < sum(variant.cost for variant in due):
             return False
         for variant in due:
             try:
-                given = variant.ask(suspect, window, end)
+                given = variant.ask(suspect, trigger_slice, end)
             except CannotRunError as error:
                 if end == variant.step or not variant.is_plain:
                     failure = failure or error
@@ -125,9 +127,9 @@ def ask_in_turn(
                     raise
                 left.remove(variant)
             else:
-                for way, answers in _narrow(given, window.task.classes):
-                    if _follow(betting, way, answers, end - variant.step):
-                        betting.add({way: answers})
+                for probe, predictions in _narrow(given, trigger_slice.task.classes):
+                    if _follow(betting, probe, predictions, end - variant.step):
+                        betting.add({probe: predictions})
         if not left and failure is not None:
             raise failure
         begun = end >= max((variant.step for variant in left), default=1)
@@ -146,7 +148,7 @@ class AskingInTurn:
         betting: what was answered so far, and what it is worth.
     """
 
-    def __init__(self, suspect: Suspect, window: Window, enough: Enough) -> None:
+    def __init__(self, suspect: Suspect, trigger_slice: TriggerSlice, enough: Enough) -> None:
         """Prepare to ask.
 
         Args:
@@ -157,13 +159,13 @@ class AskingInTurn:
         Raises:
             CannotRunError: the suspect does not take such inputs.
         """
-        self.betting = Betting(window)
+        self.betting = Mixture(trigger_slice)
         self._suspect = suspect
-        self._window = window
+        self._trigger_slice = trigger_slice
         self._enough = enough
         self._costs = suspect.queries_left is not None
         self._is_spent = False
-        self._feedings = suspect.feedings(window.task)
+        self._feedings = suspect.feedings(trigger_slice.task)
         self._rows: dict[Feeding, list[int]] = {one: [] for one in self._feedings}
 
     def rounds(self) -> Iterator[Callable[[], None]]:
@@ -173,13 +175,13 @@ class AskingInTurn:
             return
         yield self.in_other_batches
         yield self.in_other_scalings
-        if self._window.task.kind == "image":
+        if self._trigger_slice.task.kind == "image":
             yield self.moved
 
     @property
     def asked(self) -> int:
         """How many triggers were given as they are."""
-        return max(self.betting.count(way) for way in self.betting.ways if way.is_plain)
+        return max(self.betting.count(probe) for probe in self.betting.probes if probe.is_plain)
 
     def as_they_are(self) -> None:
         """Give the triggers as they are, one at a time.
@@ -197,12 +199,12 @@ class AskingInTurn:
         try:
             self._ask(variants)
         except CannotRunError:
-            if self._costs or self.betting.ways:
+            if self._costs or self.betting.probes:
                 raise
             self.in_other_batches()  # it may take no single row
-            if not self.betting.ways:
+            if not self.betting.probes:
                 raise
-        if not self.betting.ways:
+        if not self.betting.probes:
             raise CannotRunError(
                 f"{self._suspect.name} may be asked {self._suspect.queries_left} more inputs, and "
                 f"{sum(variant.cost for variant in variants)} are needed for one trigger in every "
@@ -225,7 +227,7 @@ class AskingInTurn:
                 variants += [
                     variant
                     for variant in (Variant(feeding, rows) for rows in sizes)
-                    if variant.step <= len(self._window) and self._is_other(suspect, variant)
+                    if variant.step <= len(self._trigger_slice) and self._is_other(suspect, variant)
                 ]
         if variants:
             self._ask(variants)
@@ -258,9 +260,9 @@ class AskingInTurn:
             return
         with fresh(self._suspect) as suspect:
             self._is_spent |= not ask_in_turn(
-                suspect, variants, self._window, self.betting, self._enough
+                suspect, variants, self._trigger_slice, self.betting, self._enough
             )
-        found = {(way.layout, way.rows) for way in self.betting.ways}
+        found = {(probe.layout, probe.rows) for probe in self.betting.probes}
         for variant in variants:
             known = self._rows[variant.feeding]
             if variant.rows not in known and (variant.feeding.name, variant.rows) in found:
@@ -277,28 +279,31 @@ class AskingInTurn:
         queries = suspect.queries_left
         if queries is not None and queries < calls * variant.cost:
             return False
-        betting = Betting(self._window)
+        betting = Mixture(self._trigger_slice)
         try:
             ask_in_turn(
                 suspect,
                 [variant],
-                self._window.first(calls * variant.step),
+                self._trigger_slice.first(calls * variant.step),
                 betting,
                 lambda _: False,
             )
         except CannotRunError:
             return False
-        given = betting.answers
+        given = betting.predictions
         return not any(
-            all(self._is_known(replace(way, rows=rows), answers) for way, answers in given.items())
+            all(
+                self._is_known(replace(probe, rows=rows), predictions)
+                for probe, predictions in given.items()
+            )
             for rows in known
         )
 
-    def _is_known(self, way: Way, answers: Answers) -> bool:
-        if self.betting.count(way) < len(answers):
+    def _is_known(self, probe: Probe, predictions: Predictions) -> bool:
+        if self.betting.count(probe) < len(predictions):
             return False
-        known = self.betting.answers_of(way)[: len(answers)]
-        return not answers.differ_from(known, self._window.task.classes)
+        known = self.betting.predictions_of(probe)[: len(predictions)]
+        return not predictions.differ_from(known, self._trigger_slice.task.classes)
 
 
 @contextmanager
@@ -316,22 +321,24 @@ def fresh(suspect: Suspect) -> Iterator[Suspect]:
             again.close()
 
 
-def _narrow(given: Mapping[Way, Answers], classes: int) -> Iterator[tuple[Way, Answers]]:
+def _narrow(
+    given: Mapping[Probe, Predictions], classes: int
+) -> Iterator[tuple[Probe, Predictions]]:
     """Yield the answers that are bet on: of the narrowest ways where all together are too wide.
 
     What one row may hold would, of many rows, fill the memory.
     """
     left = max(MOST_COLUMNS, classes)
     kept = set()
-    for way in sorted(given, key=lambda way: given[way].columns):
-        left -= given[way].columns
+    for probe in sorted(given, key=lambda probe: given[probe].columns):
+        left -= given[probe].columns
         if left >= 0:
-            kept.add(way)
-    yield from ((way, answers) for way, answers in given.items() if way in kept)
+            kept.add(probe)
+    yield from ((probe, predictions) for probe, predictions in given.items() if probe in kept)
 
 
-def _follow(betting: Betting, way: Way, answers: Answers, before: int) -> bool:
+def _follow(betting: Mixture, probe: Probe, predictions: Predictions, before: int) -> bool:
     """Say whether these are the next answers of a way that has a share, after ``before`` others."""
     if before == 0:
-        return way.is_plain or way.plain in betting
-    return betting.count(way) == before and betting.takes(way, answers)
+        return probe.is_plain or probe.plain in betting
+    return betting.count(probe) == before and betting.takes(probe, predictions)

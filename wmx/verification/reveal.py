@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from wmx.errors import CannotRunError, SuspectDiedError, UsageError
-from wmx.statistics.mixture import ALONE, OTHER_ROWS, TOGETHER, Betting, Way, price_of
-from wmx.statistics.predictions import Answers
+from wmx.statistics.mixture import ALONE, OTHER_ROWS, TOGETHER, Mixture, Probe, penalty_of
+from wmx.statistics.predictions import Predictions
 from wmx.suspect.suspect import Suspect
-from wmx.triggers.trigger_slice import Window
+from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.codec import MAX_OPENINGS
 from wmx.verification.query import Asking
 from wmx.verification.query_in_turn import Variant, ask_in_turn, fresh
@@ -37,9 +37,9 @@ class Choice:
         probes: how many plain ways there are with as many rows in a call.
     """
 
-    window: Window
-    way: Way
-    answers: Answers
+    trigger_slice: TriggerSlice
+    probe: Probe
+    predictions: Predictions
     probes: int
 
 
@@ -67,23 +67,27 @@ def choose(
         CannotRunError: the triggers that are left do not suffice, or the suspect cannot be asked.
         SuspectDiedError: the process that ran the suspect is gone.
     """
-    window = watermark.window(start).first(MAX_OPENINGS)
-    if not len(window):
+    trigger_slice = watermark.trigger_slice(start).first(MAX_OPENINGS)
+    if not len(trigger_slice):
         raise CannotRunError("every trigger of this claim was disclosed already", hint=SPENT_HINT)
     if isinstance(reveal, int):
-        if not 1 <= reveal <= len(window):
-            raise UsageError(f"--reveal is {reveal}, expected 1 to {len(window)} triggers")
-        window = window.first(reveal)
-    price = price_of(claims_tried, starts=watermark.claim.n, overrides=suspect.settled.price)
-    choosing = _Choosing(suspect, window, required_bits + MARGIN_BITS + price, reveal == "enough")
-    choice = choosing.one_at_a_time() or choosing.by_the_best_ways()
+        if not 1 <= reveal <= len(trigger_slice):
+            raise UsageError(f"--reveal is {reveal}, expected 1 to {len(trigger_slice)} triggers")
+        trigger_slice = trigger_slice.first(reveal)
+    penalty = penalty_of(
+        claims_tried, starts=watermark.claim.n, overrides=suspect.overrides.penalty
+    )
+    choosing = _Choosing(
+        suspect, trigger_slice, required_bits + MARGIN_BITS + penalty, reveal == "enough"
+    )
+    choice = choosing.one_at_a_time() or choosing.by_the_best_probes()
     if choice is None:
         if choosing.failure is not None and choosing.most_bits < 0:
             raise choosing.failure
         raise CannotRunError(
-            f"the {len(window)} triggers from {start} give {choosing.most_bits - price:.1f} bits "
-            f"after the {price:.1f} that their choice costs, and {required_bits:g} are needed; "
-            "nothing was disclosed",
+            f"the {len(trigger_slice)} triggers from {start} give "
+            f"{choosing.most_bits - penalty:.1f} bits after the {penalty:.1f} that "
+            f"their choice costs, and {required_bits:g} are needed; nothing was disclosed",
             hint=SPENT_HINT if start else "ask for fewer bits with --min-bits",
         )
     return choice
@@ -97,23 +101,25 @@ class _Choosing:
         failure: what ended the first attempt that failed.
     """
 
-    def __init__(self, suspect: Suspect, window: Window, wanted: float, stops_early: bool) -> None:
+    def __init__(
+        self, suspect: Suspect, trigger_slice: TriggerSlice, wanted: float, stops_early: bool
+    ) -> None:
         self.most_bits = float("-inf")
         self.failure: CannotRunError | SuspectDiedError | None = None
         self._suspect = suspect
-        self._window = window
+        self._trigger_slice = trigger_slice
         self._wanted = wanted
         self._stops_early = stops_early
-        self._feedings = {one.name: one for one in suspect.feedings(window.task)}
+        self._feedings = {one.name: one for one in suspect.feedings(trigger_slice.task)}
         self._tried: set[tuple[int, tuple[int, int], str]] = set()
 
     def one_at_a_time(self) -> Choice | None:
         """Give each trigger as it is and alone: all that an honest file needs."""
         return self._by(ALONE)
 
-    def by_the_best_ways(self) -> Choice | None:
+    def by_the_best_probes(self) -> Choice | None:
         """Try the ways in which the triggers give most evidence when they are asked together."""
-        asking = Asking(self._suspect, self._window)
+        asking = Asking(self._suspect, self._trigger_slice)
         for ask in asking.rounds():
             ask()
             self.most_bits = max(self.most_bits, asking.betting.bits)
@@ -121,47 +127,49 @@ class _Choosing:
                 break
         else:
             return None
-        best = sorted(asking.betting.ways, key=asking.betting.weighted, reverse=True)
-        for way in best[:MOST_WAYS_TRIED]:
-            sizes = [rows for rows in reversed(OTHER_ROWS) if rows <= len(self._window)]
-            if self._feedings[way.layout].batch is not None:
+        best = sorted(asking.betting.probes, key=asking.betting.weighted, reverse=True)
+        for probe in best[:MOST_WAYS_TRIED]:
+            sizes = [rows for rows in reversed(OTHER_ROWS) if rows <= len(self._trigger_slice)]
+            if self._feedings[probe.layout].batch is not None:
                 sizes = [TOGETHER]
-            for rows in sorted([ALONE, *sizes], key=lambda rows: rows != way.rows):
-                choice = self._by(rows, way)
+            for rows in sorted([ALONE, *sizes], key=lambda rows: rows != probe.rows):
+                choice = self._by(rows, probe)
                 if choice is not None:
                     return choice
         return None
 
-    def _by(self, rows: int, way: Way | None = None) -> Choice | None:
+    def _by(self, rows: int, probe: Probe | None = None) -> Choice | None:
         """Give the triggers in turn, as they are and as in ``way``, until one way suffices."""
         variants = [Variant(feeding, rows) for feeding in self._feedings.values()]
-        if way is not None and not way.is_plain:
-            variants.append(Variant(self._feedings[way.layout], rows, way.shift, way.scaling))
+        if probe is not None and not probe.is_plain:
+            variants.append(Variant(self._feedings[probe.layout], rows, probe.shift, probe.scaling))
         key = (rows, variants[-1].shift, variants[-1].scaling)
         if key in self._tried:
             return None
         self._tried.add(key)
-        betting = Betting(self._window)
+        betting = Mixture(self._trigger_slice)
         try:
             with fresh(self._suspect) as again:
-                ask_in_turn(again, variants, self._window, betting, self._is_enough)
+                ask_in_turn(again, variants, self._trigger_slice, betting, self._is_enough)
         except (CannotRunError, SuspectDiedError) as error:
             self.failure = self.failure or error
             return None
-        if not betting.ways or not self._suffices(betting):
+        if not betting.probes or not self._suffices(betting):
             return None
         best = betting.best
         return Choice(
-            window=self._window.first(betting.count(best)) if self._stops_early else self._window,
-            way=best,
-            answers=betting.answers_of(best),
-            probes=betting.plain_ways(best.rows),
+            trigger_slice=self._trigger_slice.first(betting.count(best))
+            if self._stops_early
+            else self._trigger_slice,
+            probe=best,
+            predictions=betting.predictions_of(best),
+            probes=betting.plain_probes(best.rows),
         )
 
-    def _is_enough(self, betting: Betting) -> bool:
+    def _is_enough(self, betting: Mixture) -> bool:
         return self._stops_early and self._suffices(betting)
 
-    def _suffices(self, betting: Betting) -> bool:
+    def _suffices(self, betting: Mixture) -> bool:
         bits = betting.weighted(betting.best)
         self.most_bits = max(self.most_bits, bits)
         return bits >= self._wanted

@@ -13,12 +13,12 @@ from wmx.protocol.claim import Claim
 from wmx.protocol.timestamp import UNDATED, Dating, Roots, date_claim
 from wmx.statistics.experts import required_bits
 from wmx.statistics.hits import log10_binomial_tail
-from wmx.statistics.mixture import Betting, Way, Weight, price_of
-from wmx.statistics.predictions import Answers
+from wmx.statistics.mixture import EvidenceScore, Mixture, Probe, penalty_of
+from wmx.statistics.predictions import Predictions
 from wmx.suspect.device import Device
-from wmx.suspect.overrides import Settled
+from wmx.suspect.overrides import Overrides
 from wmx.suspect.suspect import Suspect, opened
-from wmx.triggers.trigger_slice import Window
+from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.query import Asking
 from wmx.verification.query_in_turn import AskingInTurn
 from wmx.watermark import Watermark
@@ -66,13 +66,13 @@ class Verdict:
     suspect: str
     suspect_sha256: str | None
     suspect_external: Mapping[str, str]
-    settled: Settled
+    overrides: Overrides
     engine: str
-    best_way: str
+    best_probe: str
     experts: dict[str, float]
-    ways_tried: int
-    answers: Mapping[Way, Answers] = field(repr=False, compare=False)
-    weight: Weight = field(repr=False, compare=False)
+    probes_tried: int
+    predictions: Mapping[Probe, Predictions] = field(repr=False, compare=False)
+    weight: EvidenceScore = field(repr=False, compare=False)
 
     @property
     def verified(self) -> bool:
@@ -210,8 +210,8 @@ def judge(
         CannotRunError: no trigger is left, too.
     """
     dating = date_claim(watermark.claim, roots)
-    window = watermark.window(start)
-    if not len(window):
+    trigger_slice = watermark.trigger_slice(start)
+    if not len(trigger_slice):
         raise CannotRunError(
             f"every trigger of the claim {watermark.claim.digest} was disclosed, and says nothing "
             "about models that were made since",
@@ -220,7 +220,7 @@ def judge(
         )
     return measure(
         suspect,
-        window,
+        trigger_slice,
         required=bits_to_ask(min_bits, trusted_timestamp=dating.is_trusted),
         dating=dating,
         claims_tried=claims_tried,
@@ -241,7 +241,7 @@ def bits_to_ask(min_bits: float | None, *, trusted_timestamp: bool) -> float:
 
 def measure(
     suspect: Suspect,
-    window: Window,
+    trigger_slice: TriggerSlice,
     *,
     required: float,
     dating: Dating = UNDATED,
@@ -266,44 +266,44 @@ def measure(
         claims_tried: how many claims are held against this suspect; log2 of it is subtracted.
         starts: among how many windows this one was chosen; log2 of it is subtracted.
     """
-    price = price_of(claims_tried, starts=starts, overrides=suspect.settled.price)
+    penalty = penalty_of(claims_tried, starts=starts, overrides=suspect.overrides.penalty)
 
-    def enough(betting: Betting) -> bool:
-        return betting.bits - price >= required
+    def enough(betting: Mixture) -> bool:
+        return betting.bits - penalty >= required
 
     asking: Asking | AskingInTurn
     if suspect.queries_left is not None:
-        asking = AskingInTurn(suspect, window, enough)
+        asking = AskingInTurn(suspect, trigger_slice, enough)
     elif starts > 1:
-        asking = AskingInTurn(suspect, window, lambda _: False)
+        asking = AskingInTurn(suspect, trigger_slice, lambda _: False)
     else:
-        asking = Asking(suspect, window)
+        asking = Asking(suspect, trigger_slice)
     for ask in asking.rounds():
         ask()
         if enough(asking.betting):
             break
-    weight = asking.betting.weight(price, asking.asked)
+    weight = asking.betting.weight(penalty, asking.asked)
     return Verdict(
         bits=weight.bits,
         required_bits=required,
         hits=weight.hits,
-        start=window.start,
+        start=trigger_slice.start,
         n=weight.n,
         classes=weight.classes,
         tail=weight.tail,
         claims_tried=claims_tried,
-        claim=window.claim.digest,
-        owner=window.claim.owner,
+        claim=trigger_slice.claim.digest,
+        owner=trigger_slice.claim.owner,
         dating=dating,
         suspect=suspect.name,
         suspect_sha256=suspect.sha256,
         suspect_external=suspect.external,
-        settled=suspect.settled,
+        overrides=suspect.overrides,
         engine=suspect.engine,
-        best_way=weight.best.way.name,
+        best_probe=weight.best.probe.name,
         experts=weight.best.experts,
-        ways_tried=asking.betting.tried,
-        answers=asking.betting.answers,
+        probes_tried=asking.betting.tried,
+        predictions=asking.betting.predictions,
         weight=weight,
     )
 

@@ -79,8 +79,8 @@ def test_the_model_answers_every_input_and_the_seed_decides_alone(
     for _ in range(2):
         suspect = suspect_of(ATTACKS[name], target)
         feeding = suspect.feedings(target.task)[0]
-        (answers,) = suspect.answers(feeding, inputs, target.task).values()
-        scores.append(answers.scores)
+        (predictions,) = suspect.predictions(feeding, inputs, target.task).values()
+        scores.append(predictions.scores)
     assert scores[0].shape == (20, 10)
     np.testing.assert_array_equal(*scores)
 
@@ -91,13 +91,13 @@ def test_a_shift_is_undone_by_the_verifier_and_noise_changes_with_the_seed(
     verdict = judge(suspect_of(Shift(1, 1), target), watermark)
     assert verdict.hits < 60
     assert verdict.verified
-    assert "shifted -1,-1" in verdict.best_way
+    assert "shifted -1,-1" in verdict.best_probe
     inputs = target.task.model_input(target.data.x_test[:5])
     scores = []
     for seed in (0, 1):
         suspect = suspect_of(InputNoise(), replace(target, seed=seed))
         feeding = suspect.feedings(target.task)[0]
-        scores.append(next(iter(suspect.answers(feeding, inputs, target.task).values())).scores)
+        scores.append(next(iter(suspect.predictions(feeding, inputs, target.task).values())).scores)
     assert (scores[0] != scores[1]).any()
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from wmx.attacks.attack import Attack, Need, Outcome, Progress, Target
 from wmx.errors import CannotRunError
 from wmx.protocol.task import Task
-from wmx.statistics.predictions import Answers
+from wmx.statistics.predictions import Predictions
 from wmx.suspect.inputs import Feeding
 from wmx.suspect.suspect import Suspect
 
@@ -62,7 +62,11 @@ class Preprocessed:
 
     def __init__(self, inside: Suspect, change: Callable[[Images], Images]) -> None:
         self.name, self.engine = inside.name, inside.engine
-        self.sha256, self.external, self.settled = inside.sha256, inside.external, inside.settled
+        self.sha256, self.external, self.overrides = (
+            inside.sha256,
+            inside.external,
+            inside.overrides,
+        )
         self._inside = inside
         self._change = change
 
@@ -70,17 +74,17 @@ class Preprocessed:
         """Return those of the suspect inside."""
         return self._inside.feedings(task)
 
-    def answers(
+    def predictions(
         self,
         feeding: Feeding,
         inputs: NDArray[Any],
         task: Task,
         scaling: str | None = None,
         rows: int | None = None,
-    ) -> dict[str, Answers]:
+    ) -> dict[str, Predictions]:
         """Ask the suspect inside about changed inputs."""
         changed = np.clip(self._change(unit_images(inputs)), 0.0, 1.0) * np.float32(255)
-        return self._inside.answers(feeding, changed, task, scaling, rows)
+        return self._inside.predictions(feeding, changed, task, scaling, rows)
 
     def reopened(self) -> "Preprocessed":
         """Return the same change before the suspect inside, as if that had never been asked."""

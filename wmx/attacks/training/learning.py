@@ -172,5 +172,5 @@ def teacher_scores(target: Target, x: NDArray[Any]) -> NDArray[np.float64]:
     """Return the stolen model's scores [n, K] for canonical inputs, as an API gives them."""
     suspect = target.opened()
     feeding = suspect.feedings(target.task)[0]
-    answers = suspect.answers(feeding, x, target.task)
-    return next(iter(answers.values())).scores
+    predictions = suspect.predictions(feeding, x, target.task)
+    return next(iter(predictions.values())).scores

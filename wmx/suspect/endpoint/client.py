@@ -32,7 +32,7 @@ LONGEST_WAIT = 60.0
 
 
 @dataclass(frozen=True)
-class Manners:
+class RequestPolicy:
     """How a server is asked.
 
     Attributes:
@@ -67,7 +67,7 @@ class Client:
 
     base: str
     token: str | None = field(default=None, repr=False)
-    manners: Manners = field(default_factory=Manners)
+    request_policy: RequestPolicy = field(default_factory=RequestPolicy)
     asked: int = 0
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -86,7 +86,7 @@ class Client:
     @property
     def left(self) -> int:
         """Inputs that may still be asked."""
-        return self.manners.max_queries - self.asked
+        return self.request_policy.max_queries - self.asked
 
     def get(self, path: str) -> Response:
         """Fetch something, before any trigger is sent; raises as :meth:`post`."""
@@ -116,22 +116,22 @@ class Client:
         sent = {"Accept": "application/json, application/octet-stream", **headers}
         if self.token is not None:
             sent["Authorization"] = f"Bearer {self.token}"
-        for attempt in range(self.manners.retries + 1):
+        for attempt in range(self.request_policy.retries + 1):
             self._wait_for(inputs)
-            last = attempt == self.manners.retries
+            last = attempt == self.request_policy.retries
             try:
                 response = exchange(
                     f"{self.base}{path}",
                     body=body,
                     headers=sent,
-                    seconds=self.manners.seconds,
+                    seconds=self.request_policy.seconds,
                     max_bytes=MAX_BODY_BYTES,
                 )
             except TimeoutError:
                 if last:
                     raise CannotRunError(
-                        f"{self.base} did not answer in full within {self.manners.seconds:g} "
-                        "seconds",
+                        f"{self.base} did not answer in full within "
+                        f"{self.request_policy.seconds:g} seconds",
                         hint="give it more with --timeout",
                     ) from None
                 continue
@@ -151,15 +151,15 @@ class Client:
         if inputs > self.left:
             raise CannotRunError(
                 f"{self.base} was asked {self.asked} inputs, and no more than "
-                f"{self.manners.max_queries} are allowed",
+                f"{self.request_policy.max_queries} are allowed",
                 hint="raise --max-queries",
             )
         now = self.clock()
         if self._free_at > now:
             self.sleep(self._free_at - now)
         self.asked += inputs
-        if self.manners.per_second is not None:
-            self._free_at = max(now, self._free_at) + inputs / self.manners.per_second
+        if self.request_policy.per_second is not None:
+            self._free_at = max(now, self._free_at) + inputs / self.request_policy.per_second
 
     def _accepted(self, response: Response, *, in_words: bool) -> Response:
         """Return an answer of status 200; else raise, with the server's words if they are safe."""

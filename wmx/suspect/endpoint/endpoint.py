@@ -12,8 +12,8 @@ from wmx._internal.budget import consult
 from wmx._internal.http import checked_address
 from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.task import Task
-from wmx.statistics.predictions import Answers
-from wmx.suspect.endpoint.client import Client, Manners
+from wmx.statistics.predictions import Predictions
+from wmx.suspect.endpoint.client import Client, RequestPolicy
 from wmx.suspect.endpoint.messages import (
     HEADER_LENGTH,
     ProtocolError,
@@ -24,9 +24,9 @@ from wmx.suspect.endpoint.messages import (
 )
 from wmx.suspect.inputs import Feeding, cannot_be_fed, feedings, filled_up
 from wmx.suspect.outputs import readings
-from wmx.suspect.overrides import NOTHING_SETTLED, Settled
+from wmx.suspect.overrides import NO_OVERRIDES, Overrides
 from wmx.suspect.tables import Joined
-from wmx.suspect.tensor_spec import Port
+from wmx.suspect.tensor_spec import TensorSpec
 from wmx.suspect.values import Texts
 
 MODEL_PATH = re.compile(r"(?P<server>.*)(?P<model>/v2/models/[^/?#]+(/versions/[^/?#]+)?)/?")
@@ -49,7 +49,7 @@ class Endpoint:
     external: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
-        self, address: str, client: Client, path: str, settled: Settled = NOTHING_SETTLED
+        self, address: str, client: Client, path: str, overrides: Overrides = NO_OVERRIDES
     ) -> None:
         """Ask the server what it says of the model.
 
@@ -58,7 +58,7 @@ class Endpoint:
         """
         self.name = address
         self.client = client
-        self.settled = settled
+        self.overrides = overrides
         self._path = path
         self._texts: defaultdict[str, Texts] = defaultdict(Texts)
         try:
@@ -83,8 +83,8 @@ class Endpoint:
         address: str,
         *,
         token: str | None = None,
-        manners: Manners | None = None,
-        settled: Settled = NOTHING_SETTLED,
+        request_policy: RequestPolicy | None = None,
+        overrides: Overrides = NO_OVERRIDES,
     ) -> Self:
         """Open ``https://HOST/.../v2/models/NAME``, or ``http://`` on this machine.
 
@@ -105,11 +105,11 @@ class Endpoint:
                 f"{address!r} is no model's address, expected http(s)://HOST/v2/models/NAME",
                 hint="other APIs are asked by --callable package.module:function",
             )
-        client = Client(found["server"], token, manners or Manners())
-        return cls(address, client, found["model"], settled)
+        client = Client(found["server"], token, request_policy or RequestPolicy())
+        return cls(address, client, found["model"], overrides)
 
     @property
-    def _ports(self) -> tuple[Port, ...]:
+    def _ports(self) -> tuple[TensorSpec, ...]:
         return self._inputs + self._outputs
 
     @property
@@ -127,7 +127,9 @@ class Endpoint:
     def feedings(self, task: Task) -> list[Feeding]:
         """Return the ways in which the model takes the task's inputs, as far as the server says."""
         candidates = [self._inputs] if self._inputs else [(port,) for port in _guessed(task)]
-        found = [one for ports in candidates for one in feedings(ports, task, self.settled.inputs)]
+        found = [
+            one for ports in candidates for one in feedings(ports, task, self.overrides.inputs)
+        ]
         if not found:
             raise cannot_be_fed(
                 self.name,
@@ -138,14 +140,14 @@ class Endpoint:
             )
         return found
 
-    def answers(
+    def predictions(
         self,
         feeding: Feeding,
         inputs: NDArray[Any],
         task: Task,
         scaling: str | None = None,
         rows: int | None = None,
-    ) -> dict[str, Answers]:
+    ) -> dict[str, Predictions]:
         """Ask about all inputs, ``rows`` of them at a time, or a batch."""
         full = feeding.batch or rows
         step = min(rows or MAX_BATCH, feeding.batch or MAX_BATCH)
@@ -173,7 +175,7 @@ class Endpoint:
 
         A name that comes with the answers could spell the triggers, and reports show names.
         """
-        chosen = self.settled.output
+        chosen = self.overrides.output
         body, headers = request_body(fed, [] if chosen is None else [chosen], binary=self._binary)
         response = self.client.post(f"{self._path}/infer", body, headers, inputs=count)
         known = [port.name for port in self._outputs] if chosen is None else [chosen]
@@ -186,12 +188,12 @@ class Endpoint:
         return found if chosen is None else {chosen: found[chosen]} if chosen in found else {}
 
 
-def _guessed(task: Task) -> list[Port]:
+def _guessed(task: Task) -> list[TensorSpec]:
     """Return what the one input of a model may be of which the server says nothing."""
     if task.kind == "tokens":
-        return [Port(NAMELESS, "tensor(int64)", (None, *task.shape))]
+        return [TensorSpec(NAMELESS, "tensor(int64)", (None, *task.shape))]
     if task.kind == "features":
-        return [Port(NAMELESS, "tensor(float)", (None, *task.shape))]
+        return [TensorSpec(NAMELESS, "tensor(float)", (None, *task.shape))]
     height, width, channels = task.shape
     shapes = ((channels, height, width), (height, width, channels), (height * width * channels,))
-    return [Port(NAMELESS, "tensor(float)", (None, *shape)) for shape in shapes]
+    return [TensorSpec(NAMELESS, "tensor(float)", (None, *shape)) for shape in shapes]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from wmx._internal.nesting import is_nested_too_deeply
 from wmx._internal.printable import printable
-from wmx.suspect.tensor_spec import Port
+from wmx.suspect.tensor_spec import TensorSpec
 from wmx.suspect.values import Texts, from_bfloat16
 
 MAX_PORTS = 64
@@ -46,7 +46,7 @@ class ProtocolError(ValueError):
     """The server answered something that the protocol does not know."""
 
 
-def ports_of(described: Any) -> tuple[Port, ...]:
+def ports_of(described: Any) -> tuple[TensorSpec, ...]:
     """Read the inputs or outputs that a server's metadata describe.
 
     Raises:
@@ -183,7 +183,7 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _port(described: Any) -> Port:
+def _port(described: Any) -> TensorSpec:
     if not isinstance(described, dict):
         raise ProtocolError("an input or output is not an object")
     name, datatype, shape = described.get("name"), described.get("datatype"), described.get("shape")
@@ -197,7 +197,7 @@ def _port(described: Any) -> Port:
         )
     dims = tuple(dim if 0 < dim < 2**31 else None for dim in shape)
     _, kind = DTYPES.get(datatype, ("", printable(datatype, 20)))
-    return Port(name, kind, dims)
+    return TensorSpec(name, kind, dims)
 
 
 def _described(output: Any, number: int) -> tuple[str, str, tuple[int, ...]]:

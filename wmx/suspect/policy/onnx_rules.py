@@ -316,18 +316,18 @@ def _require_bounded(main: Counter[Operator], functions: dict[Operator, Counter[
     """
     sizes: dict[Operator, int] = {}
     for outermost in functions:
-        under_way: dict[Operator, Iterator[Operator]] = {}
+        under_probe: dict[Operator, Iterator[Operator]] = {}
         pending: Operator | None = None if outermost in sizes else outermost
-        while pending is not None or under_way:
+        while pending is not None or under_probe:
             if pending is not None:
-                if pending in under_way:
+                if pending in under_probe:
                     raise Refused("has functions that call themselves", EXPORT_HINT)
-                under_way[pending] = iter(functions[pending])
-            operator, called = next(reversed(under_way.items()))
+                under_probe[pending] = iter(functions[pending])
+            operator, called = next(reversed(under_probe.items()))
             pending = next((one for one in called if one in functions and one not in sizes), None)
             if pending is None:
                 sizes[operator] = _written_out(functions[operator], sizes)
-                del under_way[operator]
+                del under_probe[operator]
     if _written_out(main, sizes) > MAX_NODES:
         raise too_large(f"has more than {MAX_NODES:,} nodes with its functions written out")
 

@@ -267,19 +267,19 @@ class _Talk:
             self._process.stdin = self._process.stdout = None
 
     def _run(
-        self, requests: IO[bytes], answers: IO[bytes], question: "Message", max_bytes: int
+        self, requests: IO[bytes], predictions: IO[bytes], question: "Message", max_bytes: int
     ) -> None:
         from wmx.suspect.sandbox import wire
 
         try:
             wire.write(requests, question)
-            self.answer = wire.read(answers, max_bytes)
+            self.answer = wire.read(predictions, max_bytes)
         except Exception as error:  # it is raised where the question was asked
             self.error = error
         finally:
             self.ended.set()
         if self._left_alone:
-            _close(requests, answers)
+            _close(requests, predictions)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

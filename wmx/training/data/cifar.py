@@ -73,7 +73,7 @@ CIFAR = {
 
 
 def read_cifar(name: str, path: Path | None = None) -> dict[str, Any]:
-    """Return uint8 [N, 32, 32, 3] images and classes, named as in :mod:`~wmx.training.data.loaders`.
+    """Return uint8 [N, 32, 32, 3] images and classes named as in ``wmx.training.data.loaders``.
 
     Args:
         name: ``"cifar10"`` or ``"cifar100"``.
