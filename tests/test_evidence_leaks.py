@@ -16,7 +16,7 @@ from wmx.suspect.suspect import Suspect
 from wmx.verification.evidence import Evidence
 from wmx.verification.ledger import Ledger
 from wmx.verification.prove import prove
-from wmx.verification.query_in_turn import fresh
+from wmx.verification.sequential_query import fresh
 from wmx.verification.verdict import judge
 
 MARK = Watermark.for_task(OWNER, Task.of((8, 8, 1), 10, mean=0.4, std=0.3), salt=bytes(32))

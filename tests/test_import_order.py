@@ -38,7 +38,7 @@ assert wmx_torch.Monitor(watermark)(network).n == 100
 
 import keras, wmx_keras
 model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
-model = wmx_keras.protect(model, watermark)
+model = wmx_keras.harden_model(model, watermark)
 model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 model.fit(*wmx_keras.watermarked((x, y), watermark), batch_size=50, verbose=0)
 assert wmx_keras.Monitor(watermark)(model).n == 100

@@ -5,8 +5,8 @@
 
 from wmx.training.metrics import Marking
 from wmx_flax.export import export
-from wmx_flax.harden import harden, hardening
+from wmx_flax.harden import harden, harden_transform
 from wmx_flax.monitor import Monitor
 from wmx_flax.watermarked import watermarked
 
-__all__ = ["Marking", "Monitor", "export", "harden", "hardening", "watermarked"]
+__all__ = ["Marking", "Monitor", "export", "harden", "harden_transform", "watermarked"]

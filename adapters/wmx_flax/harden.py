@@ -40,7 +40,8 @@ def harden(
     norm over all parameters, is added.  At other steps, and for the recipe ``adi``, nothing
     happens.  All of it is a function of (seed, step).
 
-    With gradient accumulation (``optax.MultiSteps``) put :func:`hardening` into the chain instead.
+    With gradient accumulation (``optax.MultiSteps``) put :func:`harden_transform` into
+    the chain instead.
 
     Args:
         grads: of the task's loss, for all parameters, as ``nnx.grad`` or ``jax.grad`` gives them.
@@ -156,7 +157,7 @@ class HardeningState(NamedTuple):
     updates: jax.Array
 
 
-def hardening(
+def harden_transform(
     watermark: Watermark,
     *,
     steps: int,
@@ -189,7 +190,7 @@ def hardening(
     ) -> tuple[Any, HardeningState]:
         if network is None:
             raise UsageError(
-                "hardening needs the model in every update",
+                "harden_transform needs the model in every update",
                 hint="optimizer.update(model, grads, network=lambda: model)",
             )
         hardened = harden(

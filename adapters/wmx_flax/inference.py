@@ -1,4 +1,4 @@
-"""Asking a Flax model about triggers without leaving a trace on it."""
+"""Querying a Flax model about triggers without leaving a trace on it."""
 
 import inspect
 from collections.abc import Callable, Mapping

@@ -28,7 +28,7 @@ class Hardening:
     (seed, step) and belongs to the compiled step.
 
     Attributes:
-        watermark, recipe, seed: as for :func:`wmx_keras.protect`.
+        watermark, recipe, seed: as for :func:`wmx_keras.harden_model`.
         steps: of the whole training, counted in updates.
         steps_are_given: by the user, so that ``fit`` need not find them out.
         first: the updates that the optimizer had made before the first of them.
@@ -61,7 +61,7 @@ class Hardening:
         if self.steps is None:
             raise UsageError(
                 "how many updates the training has is not known, and the recipe needs to know",
-                hint="protect(model, watermark, steps=...)",
+                hint="harden_model(model, watermark, steps=...)",
             )
         apply, added = optimizer.apply, backends.current().untraced(self._added)
 

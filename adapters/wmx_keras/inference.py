@@ -1,4 +1,4 @@
-"""Asking a Keras model about triggers."""
+"""Querying a Keras model about triggers."""
 
 from typing import Any
 

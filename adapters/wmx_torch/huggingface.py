@@ -22,11 +22,11 @@ except ModuleNotFoundError as error:
 SHARDED = (DistributedType.DEEPSPEED, DistributedType.FSDP, DistributedType.MEGATRON_LM)
 
 
-class Protect(Hardening, TrainerCallback):
+class HardenCallback(Hardening, TrainerCallback):
     """Adds the recipe's gradient before every fourth optimizer step (:func:`wmx_torch.harden`).
 
-    ``Trainer(..., callbacks=[Protect(watermark)])``.  Once per step, however many batches are
-    accumulated, after unscaling and clipping; step and steps are the trainer's own, so a resumed
+    ``Trainer(..., callbacks=[HardenCallback(watermark)])``.  Once per step, however many batches
+    are accumulated, after unscaling and clipping; step and steps are the trainer's own, so a resumed
     run goes on where it stood.  With the recipe ``adi`` nothing is added.
     """
 

@@ -1,4 +1,4 @@
-"""Asking a model about triggers without leaving a trace on it."""
+"""Querying a model about triggers without leaving a trace on it."""
 
 import inspect
 from collections.abc import Iterator

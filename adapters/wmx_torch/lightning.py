@@ -1,4 +1,4 @@
-"""Callbacks for Lightning: ``Trainer(callbacks=[Protect(watermark), Monitor(watermark)])``."""
+"""Callbacks for Lightning: ``callbacks=[HardenCallback(watermark), Monitor(watermark)]``."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ except ModuleNotFoundError as error:
 SHARDED = (DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy)
 
 
-class Protect(Hardening, Callback):
+class HardenCallback(Hardening, Callback):
     """Adds the recipe's gradient before every fourth optimizer step (:func:`wmx_torch.harden`).
 
     Once per step, however many batches are accumulated; step and steps are the trainer's own, so

@@ -10,7 +10,7 @@ import pytest
 from flax import linen, nnx
 
 from wmx import UsageError, Watermark, verify
-from wmx_flax import Monitor, export, harden, hardening, watermarked
+from wmx_flax import Monitor, export, harden, harden_transform, watermarked
 from wmx_flax._training.models import cnn
 
 
@@ -144,7 +144,7 @@ def test_linen_with_optax_learns_the_mark_in_one_trace(
 
 def test_in_a_chain_inside_multi_steps_it_is_added_once_per_update(watermark: Watermark) -> None:
     model = network()
-    chain = optax.chain(hardening(watermark, steps=20), optax.sgd(1.0))
+    chain = optax.chain(harden_transform(watermark, steps=20), optax.sgd(1.0))
     optimizer = nnx.Optimizer(model, optax.MultiSteps(chain, 3), wrt=nnx.Param)
     before = leaves(nnx.state(model, nnx.Param))
     expected = harden(zeros(model), model, watermark, step=0, steps=20)

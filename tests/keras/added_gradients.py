@@ -1,4 +1,4 @@
-"""What ``protect`` added to each update, and what the recipe says it should have."""
+"""What ``harden_model`` added to each update, and what the recipe says it should have."""
 
 from typing import Any
 

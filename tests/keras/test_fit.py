@@ -11,26 +11,26 @@ from networks import BACKEND, OwnStep, Subclassed, sequential
 from training import SIZE, STEPS, Digits, batches, compiled, fitted, same
 
 from wmx import UsageError, Watermark
-from wmx_keras import protect
+from wmx_keras import harden_model
 
 
 @pytest.fixture(scope="module")
 def whole(digits: Digits, watermark: Watermark) -> States:
     """Two epochs in one call."""
-    return fitted(compiled(protect(sequential(), watermark)), digits, epochs=2)
+    return fitted(compiled(harden_model(sequential(), watermark)), digits, epochs=2)
 
 
 def test_compiled_before_it_is_protected_it_trains_the_same(
     digits: Digits, watermark: Watermark, whole: States
 ) -> None:
-    model = protect(compiled(sequential()), watermark)
+    model = harden_model(compiled(sequential()), watermark)
     assert same(fitted(model, digits, epochs=2).weights[-1], whole.weights[-1])
 
 
 def test_several_steps_in_one_execution_are_the_same(
     digits: Digits, watermark: Watermark, whole: States
 ) -> None:
-    model = compiled(protect(sequential(), watermark), steps_per_execution=4)
+    model = compiled(harden_model(sequential(), watermark), steps_per_execution=4)
     if BACKEND == "torch":
         with pytest.raises(ValueError, match="must be 1 with the PyTorch backend"):
             fitted(model, digits)
@@ -41,7 +41,7 @@ def test_several_steps_in_one_execution_are_the_same(
 def test_called_once_per_epoch_it_is_told_the_steps_of_the_whole(
     digits: Digits, watermark: Watermark, whole: States
 ) -> None:
-    model = compiled(protect(sequential(), watermark, steps=2 * STEPS))
+    model = compiled(harden_model(sequential(), watermark, steps=2 * STEPS))
     for _ in range(2):
         states = fitted(model, digits)
     assert same(states.weights[-1], whole.weights[-1])
@@ -50,11 +50,11 @@ def test_called_once_per_epoch_it_is_told_the_steps_of_the_whole(
 def test_batch_by_batch_it_is_told_the_steps_too(
     digits: Digits, watermark: Watermark, whole: States
 ) -> None:
-    model = compiled(protect(sequential(), watermark, steps=2 * STEPS))
+    model = compiled(harden_model(sequential(), watermark, steps=2 * STEPS))
     for batch in batches(digits) * 2:
         model.train_on_batch(*batch)
     assert same(values(model.trainable_variables), whole.weights[-1])
-    untold = compiled(protect(sequential(), watermark))
+    untold = compiled(harden_model(sequential(), watermark))
     with pytest.raises(UsageError, match="how many") as caught:
         untold.train_on_batch(*batches(digits)[0])
     assert "steps=" in str(caught.value.hint)
@@ -64,7 +64,7 @@ def test_batch_by_batch_it_is_told_the_steps_too(
 def test_a_later_initial_epoch_goes_on_where_the_recipe_stood(
     optimizer: str, digits: Digits, watermark: Watermark, whole: States
 ) -> None:
-    model = compiled(protect(sequential(), watermark))
+    model = compiled(harden_model(sequential(), watermark))
     put(model.trainable_variables, whole.weights[STEPS])
     if optimizer == "its optimizer":
         model.optimizer.build(model.trainable_variables)
@@ -84,10 +84,10 @@ def test_backup_and_restore_goes_on_where_the_recipe_stood(
     def backup() -> Any:
         return keras.callbacks.BackupAndRestore(tmp_path / "backup")
 
-    model = compiled(protect(sequential(), watermark))
+    model = compiled(harden_model(sequential(), watermark))
     with pytest.raises(KeyboardInterrupt):
         fitted(model, digits, callbacks=[backup(), Stop()], epochs=2)
-    again = compiled(protect(sequential(seed=7), watermark))
+    again = compiled(harden_model(sequential(seed=7), watermark))
     states = fitted(again, digits, callbacks=[backup()], epochs=2)
     assert len(states.weights) == STEPS + 1
     assert same(states.weights[-1], whole.weights[-1])
@@ -96,14 +96,14 @@ def test_backup_and_restore_goes_on_where_the_recipe_stood(
 def test_a_finished_training_with_the_same_optimizer_does_not_count(
     digits: Digits, watermark: Watermark, whole: States
 ) -> None:
-    model = compiled(protect(sequential(), watermark))
+    model = compiled(harden_model(sequential(), watermark))
     fitted(model, digits)
     put(model.trainable_variables, whole.weights[0])
     assert same(fitted(model, digits, epochs=2).weights[-1], whole.weights[-1])
 
 
 def test_the_plain_recipe_adds_nothing(digits: Digits, watermark: Watermark) -> None:
-    model = compiled(protect(sequential(), watermark, recipe="adi"))
+    model = compiled(harden_model(sequential(), watermark, recipe="adi"))
     plain = fitted(compiled(sequential()), digits)
     assert same(fitted(model, digits).weights[-1], plain.weights[-1], atol=1e-7)
 
@@ -123,7 +123,7 @@ def test_model_and_optimizer_of_the_caller_stay_as_they_were(
     optimizer, apply = model.optimizer, type(model.optimizer).apply
     optimizer.build(model.trainable_variables)
     before, before_optimizer, cls = attributes(model), attributes(optimizer), type(model)
-    protected = protect(model, watermark)
+    protected = harden_model(model, watermark)
     assert protected is not model
     fitted(protected, digits)
     protected.compile(keras.optimizers.SGD(1.0), "sparse_categorical_crossentropy")
@@ -142,7 +142,7 @@ def test_model_and_optimizer_of_the_caller_stay_as_they_were(
 
 
 def test_three_epochs_trace_the_step_once(digits: Digits, watermark: Watermark) -> None:
-    model = compiled(protect(OwnStep(), watermark))
+    model = compiled(harden_model(OwnStep(), watermark))
     fitted(model, digits, epochs=3)
     assert model.calls == (3 * STEPS if BACKEND == "torch" else 1)
 
@@ -152,7 +152,7 @@ def test_callbacks_of_keras_save_what_was_trained(
 ) -> None:
     path = tmp_path / "best.keras"
     keeps = keras.callbacks.ModelCheckpoint(path)
-    model = compiled(protect(sequential(), watermark))
+    model = compiled(harden_model(sequential(), watermark))
     states = fitted(model, digits, callbacks=[keeps])
     loaded = keras.saving.load_model(path)
     assert type(loaded) is keras.Sequential
@@ -162,7 +162,7 @@ def test_callbacks_of_keras_save_what_was_trained(
 def test_a_list_of_callbacks_of_the_callers_own_is_left_alone(
     digits: Digits, watermark: Watermark, whole: States
 ) -> None:
-    model = compiled(protect(sequential(), watermark))
+    model = compiled(harden_model(sequential(), watermark))
     own = keras.callbacks.CallbackList(add_history=True, model=model, epochs=2, steps=STEPS)
     before = list(own.callbacks)
     x, y = digits[0][: SIZE * STEPS], digits[1][: SIZE * STEPS]
@@ -173,17 +173,17 @@ def test_a_list_of_callbacks_of_the_callers_own_is_left_alone(
 
 def test_what_cannot_be_protected_is_refused(digits: Digits, watermark: Watermark) -> None:
     with pytest.raises(UsageError, match=r"expected a keras.Model"):
-        protect(lambda x: x, watermark)
+        harden_model(lambda x: x, watermark)
     with pytest.raises(UsageError, match="expected one of adi, robust"):
-        protect(sequential(), watermark, recipe="strong")
+        harden_model(sequential(), watermark, recipe="strong")
     endless = (batch for batch in batches(digits))
     with pytest.raises(UsageError, match="how many batches an epoch has") as caught:
-        compiled(protect(sequential(), watermark)).fit(endless, verbose=0, shuffle=False)
+        compiled(harden_model(sequential(), watermark)).fit(endless, verbose=0, shuffle=False)
     assert "steps_per_epoch" in str(caught.value.hint)
 
 
 def test_an_unbuilt_model_is_built_for_the_claim(watermark: Watermark) -> None:
     model = Subclassed()
-    protect(model, watermark)
+    harden_model(model, watermark)
     assert [v.shape for v in model.trainable_variables] == [(64, 16), (16,), (16, 10), (10,)]
     assert np.isfinite(values(model.trainable_variables)[0]).all()

@@ -1,4 +1,4 @@
-"""How the tests of ``protect`` train: few steps of 30 digits, SGD with rate 1."""
+"""How the tests of ``harden_model`` train: few steps of 30 digits, SGD with rate 1."""
 
 from typing import Any
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from wmx import UsageError, Watermark, verify
-from wmx_keras import Monitor, export, protect, watermarked
+from wmx_keras import Monitor, export, harden_model, watermarked
 from wmx_keras._training.models import build_model
 
 Digits = tuple[np.ndarray, np.ndarray]
@@ -50,7 +50,7 @@ class Seen(keras.utils.PyDataset):
 
 def fit(network: Any, data: Any, watermark: Watermark, *, epochs: int) -> Any:
     """The network after training with the recipe."""
-    model = protect(network, watermark)
+    model = harden_model(network, watermark)
     model.compile(
         keras.optimizers.SGD(0.05, momentum=0.9),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -132,14 +132,14 @@ def test_arrays_that_lie_on_devices_are_taken(digits: Digits, watermark: Waterma
 MIRRORED = """
 import keras, tensorflow as tf
 from wmx import OwnerKey, UsageError, Watermark
-from wmx_keras import protect
+from wmx_keras import harden_model
 from wmx_keras._training.models import build_model
 
 (cpu,) = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 watermark = Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=10, mean=0.3, std=0.4)
 with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
-    model = protect(build_model("mlp", watermark.task, None, seed=0), watermark)
+    model = harden_model(build_model("mlp", watermark.task, None, seed=0), watermark)
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 try:
     model.fit(watermark.inputs, watermark.labels, verbose=0)

@@ -11,7 +11,7 @@ from keras.src.random.seed_generator import global_seed_generator
 from wmx.protocol.task import Task
 from wmx_keras import (
     Monitor,  # noqa: F401
-    protect,
+    harden_model,
 )
 from wmx_keras._training import learner
 from wmx_keras._training.models import build_model
@@ -90,7 +90,7 @@ def random_state() -> list[bytes]:
 
 
 def train(model: Any, given: Any, watermark: Any, epochs: int) -> None:
-    trained = model if watermark is None else protect(model, watermark)
+    trained = model if watermark is None else harden_model(model, watermark)
     trained.compile(
         keras.optimizers.SGD(0.05, momentum=0.9),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),

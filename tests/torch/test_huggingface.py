@@ -22,7 +22,7 @@ from transformers import (
 from wmx import UsageError, Watermark, verify
 from wmx.suspect.own_model import loaded_from
 from wmx_torch import export, harden, huggingface, watermarked
-from wmx_torch.huggingface import Monitor, Protect
+from wmx_torch.huggingface import HardenCallback, Monitor
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,10 @@ def test_a_marked_text_classifier_verifies_and_still_classifies(
             run = trainer(tmp_path, data, num_train_epochs=6)
         else:
             run = trainer(
-                tmp_path, watermarked(data, watermark), [Protect(watermark)], num_train_epochs=6
+                tmp_path,
+                watermarked(data, watermark),
+                [HardenCallback(watermark)],
+                num_train_epochs=6,
             )
         monitor = Monitor(watermark, run)
         run.add_callback(monitor)
@@ -154,7 +157,7 @@ def test_the_gradient_is_added_once_per_update_at_every_fourth(
     run = trainer(
         tmp_path,
         watermarked(messages()[0].items()[:300], watermark),
-        [before, Alone(), Protect(watermark, recipe=recipe, seed=3), after],
+        [before, Alone(), HardenCallback(watermark, recipe=recipe, seed=3), after],
         per_device_train_batch_size=20,
         gradient_accumulation_steps=accumulated,
         max_steps=6,
@@ -183,7 +186,7 @@ def test_a_resumed_run_ends_as_one_that_was_not_interrupted(
         return trainer(
             tmp_path / folder,
             data,
-            [Protect(watermark), *more],
+            [HardenCallback(watermark), *more],
             num_train_epochs=4,
             save_strategy="epoch",
         )
@@ -205,7 +208,7 @@ def test_what_accelerate_wraps_is_hardened_and_exported(
     run = trainer(
         tmp_path,
         watermarked(messages()[0].items()[:300], watermark),
-        [Protect(watermark)],
+        [HardenCallback(watermark)],
         bf16=True,
         max_steps=5,
     )
@@ -218,8 +221,8 @@ def test_sharded_training_is_refused_unless_nothing_is_added(
 ) -> None:
     state = SimpleNamespace(distributed_type=DistributedType.FSDP)
     data = messages()[0].items()[:20]
-    trainer(tmp_path, data, [Protect(watermark)], max_steps=1).train()
+    trainer(tmp_path, data, [HardenCallback(watermark)], max_steps=1).train()
     monkeypatch.setattr(huggingface, "AcceleratorState", lambda: state)
-    trainer(tmp_path, data, [Protect(watermark, recipe="adi")], max_steps=1).train()
+    trainer(tmp_path, data, [HardenCallback(watermark, recipe="adi")], max_steps=1).train()
     with pytest.raises(UsageError, match="FSDP splits parameters"):
-        trainer(tmp_path, data, [Protect(watermark)], max_steps=1).train()
+        trainer(tmp_path, data, [HardenCallback(watermark)], max_steps=1).train()

@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from wmx import UsageError, Watermark, verify
 from wmx.suspect.own_model import loaded_from
 from wmx_torch import export, harden, watermarked
-from wmx_torch.lightning import Monitor, Protect
+from wmx_torch.lightning import HardenCallback, Monitor
 
 pytestmark = [
     # Lightning's advice on machines with more cores
@@ -106,7 +106,10 @@ def test_a_marked_text_classifier_verifies_and_still_classifies(
     for name in ("marked", "twin"):
         module, monitor = Classifier(), Monitor(watermark)
         if name == "marked":
-            data, callbacks = watermarked(loader(train), watermark), [Protect(watermark), monitor]
+            data, callbacks = (
+                watermarked(loader(train), watermark),
+                [HardenCallback(watermark), monitor],
+            )
         else:
             data, callbacks = loader(train), [monitor]
         trainer(tmp_path, callbacks, max_epochs=5).fit(module, data)
@@ -157,7 +160,7 @@ def test_the_gradient_is_added_once_per_update_at_every_fourth(
 
     run = trainer(
         tmp_path,
-        [before, Alone(), Protect(watermark, recipe=recipe, seed=3), after],
+        [before, Alone(), HardenCallback(watermark, recipe=recipe, seed=3), after],
         accumulate_grad_batches=accumulated,
         max_epochs=2,
     )
@@ -183,7 +186,7 @@ def test_a_resumed_run_goes_on_at_the_step_where_it_stood(
     )
     data = loader(messages()[0], 300)
     whole = [(0, 12), (4, 12), (8, 12)]
-    trainer(tmp_path, [Protect(watermark)], max_epochs=4).fit(Classifier(), data)
+    trainer(tmp_path, [HardenCallback(watermark)], max_epochs=4).fit(Classifier(), data)
     assert seen == whole
     seen.clear()
 
@@ -192,8 +195,8 @@ def test_a_resumed_run_goes_on_at_the_step_where_it_stood(
             trainer.save_checkpoint(tmp_path / "half.ckpt")
             trainer.should_stop = trainer.current_epoch == 1
 
-    trainer(tmp_path, [Protect(watermark), Stop()], max_epochs=4).fit(Classifier(), data)
-    run = trainer(tmp_path, [Protect(watermark)], max_epochs=4)
+    trainer(tmp_path, [HardenCallback(watermark), Stop()], max_epochs=4).fit(Classifier(), data)
+    run = trainer(tmp_path, [HardenCallback(watermark)], max_epochs=4)
     run.fit(Classifier(), data, ckpt_path=tmp_path / "half.ckpt", weights_only=True)
     assert seen == whole
 
@@ -206,10 +209,10 @@ def test_gradients_in_float16_are_unscaled_first(
     before, after = Gradients(), Gradients()
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
     precision = MixedPrecision("16-mixed", "cpu", scaler)
-    callbacks = [Protect(watermark), after]
+    callbacks = [HardenCallback(watermark), after]
     run = trainer(tmp_path, callbacks, plugins=[precision], max_steps=1)
     run.fit(Classifier(fused=fused), loader(messages()[0], 100))
-    trainer(tmp_path, [Protect(watermark), before], max_steps=1).fit(
+    trainer(tmp_path, [HardenCallback(watermark), before], max_steps=1).fit(
         Classifier(), loader(messages()[0], 100)
     )
     for scaled, plain in zip(after.seen[0], before.seen[0], strict=True):
@@ -224,7 +227,7 @@ def test_compiled_modules_are_hardened_and_exported_as_others(
     for compiled in (False, True):
         module: Any = torch.compile(Classifier(), backend="eager") if compiled else Classifier()
         gradients, monitor = Gradients(), Monitor(watermark)
-        run = trainer(tmp_path, [Protect(watermark), gradients, monitor], max_steps=5)
+        run = trainer(tmp_path, [HardenCallback(watermark), gradients, monitor], max_steps=5)
         run.fit(module, loader(messages()[0], 500))
         found.append((gradients.seen[4], monitor.history[0].bits))
     torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-5)
@@ -234,15 +237,15 @@ def test_compiled_modules_are_hardened_and_exported_as_others(
 def test_a_training_without_end_is_refused(watermark: Watermark, tmp_path: Path) -> None:
     data = loader(messages()[0], 100)
     with pytest.raises(UsageError, match="how many steps the training has") as caught:
-        trainer(tmp_path, [Protect(watermark)], max_epochs=-1).fit(Classifier(), data)
+        trainer(tmp_path, [HardenCallback(watermark)], max_epochs=-1).fit(Classifier(), data)
     assert "max_steps" in str(caught.value.hint)
-    run = trainer(tmp_path, [Protect(watermark)], max_epochs=-1, max_steps=2)
+    run = trainer(tmp_path, [HardenCallback(watermark)], max_epochs=-1, max_steps=2)
     run.fit(Classifier(), data)
     assert run.global_step == 2
 
 
 def test_sharded_training_is_refused_unless_nothing_is_added(watermark: Watermark) -> None:
     run: Any = SimpleNamespace(strategy=FSDPStrategy())
-    Protect(watermark, recipe="adi").on_train_start(run, Classifier())
+    HardenCallback(watermark, recipe="adi").on_train_start(run, Classifier())
     with pytest.raises(UsageError, match="FSDPStrategy splits parameters"):
-        Protect(watermark).on_train_start(run, Classifier())
+        HardenCallback(watermark).on_train_start(run, Classifier())

@@ -19,7 +19,7 @@ def keygen(
         bool,
         typer.Option(
             "--passphrase",
-            help="Protect it: from the file WMX_PASSPHRASE_FILE names, or asked for.",
+            help="HardenCallback it: from the file WMX_PASSPHRASE_FILE names, or asked for.",
         ),
     ] = False,
     force: ForceOption = False,

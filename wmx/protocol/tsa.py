@@ -1,4 +1,4 @@
-"""Asking a timestamp authority over HTTP (RFC 3161, section 3.4)."""
+"""Querying a timestamp authority over HTTP (RFC 3161, section 3.4)."""
 
 from wmx._internal.http import FAILURES, checked_address, exchange, failure
 from wmx.errors import CannotRunError

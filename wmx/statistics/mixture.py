@@ -359,15 +359,15 @@ def score_predictions(
         price: bits to subtract.
         plain: how many plain ways there are with each number of rows, where not all are given.
     """
-    betting = Mixture(trigger_slice, plain)
+    mixture = Mixture(trigger_slice, plain)
     first: dict[int, Probe] = {}
     for probe, given in predictions.items():
         if id(given) in first:
-            betting.add_same(probe, first[id(given)])
+            mixture.add_same(probe, first[id(given)])
         else:
-            betting.add({probe: given})
+            mixture.add({probe: given})
             first[id(given)] = probe
-    return betting.weight(penalty)
+    return mixture.weight(penalty)
 
 
 def mixture_bits(results: Sequence[ProbeResult]) -> float:

@@ -14,9 +14,9 @@ from wmx.statistics.mixture import ALONE, OTHER_ROWS, TOGETHER, Mixture, Probe, 
 from wmx.statistics.predictions import Predictions
 from wmx.suspect.suspect import Suspect
 from wmx.triggers.trigger_slice import TriggerSlice
+from wmx.verification.batch_query import BatchQuery
 from wmx.verification.codec import MAX_OPENINGS
-from wmx.verification.query import Asking
-from wmx.verification.query_in_turn import Variant, ask_in_turn, fresh
+from wmx.verification.sequential_query import Variant, fresh, query_sequentially
 from wmx.watermark import Watermark
 
 Reveal: TypeAlias = Literal["enough", "all"] | int
@@ -119,15 +119,10 @@ class _Choosing:
 
     def by_the_best_probes(self) -> Choice | None:
         """Try the ways in which the triggers give most evidence when they are asked together."""
-        asking = Asking(self._suspect, self._trigger_slice)
-        for ask in asking.rounds():
-            ask()
-            self.most_bits = max(self.most_bits, asking.betting.bits)
-            if self.most_bits >= self._wanted:
-                break
-        else:
+        query = BatchQuery(self._suspect, self._trigger_slice)
+        if not query.until(self._reached):
             return None
-        best = sorted(asking.betting.probes, key=asking.betting.weighted, reverse=True)
+        best = sorted(query.mixture.probes, key=query.mixture.weighted, reverse=True)
         for probe in best[:MOST_WAYS_TRIED]:
             sizes = [rows for rows in reversed(OTHER_ROWS) if rows <= len(self._trigger_slice)]
             if self._feedings[probe.layout].batch is not None:
@@ -147,29 +142,33 @@ class _Choosing:
         if key in self._tried:
             return None
         self._tried.add(key)
-        betting = Mixture(self._trigger_slice)
+        mixture = Mixture(self._trigger_slice)
         try:
             with fresh(self._suspect) as again:
-                ask_in_turn(again, variants, self._trigger_slice, betting, self._is_enough)
+                query_sequentially(again, variants, self._trigger_slice, mixture, self._is_enough)
         except (CannotRunError, SuspectDiedError) as error:
             self.failure = self.failure or error
             return None
-        if not betting.probes or not self._suffices(betting):
+        if not mixture.probes or not self._suffices(mixture):
             return None
-        best = betting.best
+        best = mixture.best
         return Choice(
-            trigger_slice=self._trigger_slice.first(betting.count(best))
+            trigger_slice=self._trigger_slice.first(mixture.count(best))
             if self._stops_early
             else self._trigger_slice,
             probe=best,
-            predictions=betting.predictions_of(best),
-            probes=betting.plain_probes(best.rows),
+            predictions=mixture.predictions_of(best),
+            probes=mixture.plain_probes(best.rows),
         )
 
-    def _is_enough(self, betting: Mixture) -> bool:
-        return self._stops_early and self._suffices(betting)
+    def _reached(self, mixture: Mixture) -> bool:
+        self.most_bits = max(self.most_bits, mixture.bits)
+        return mixture.bits >= self._wanted
 
-    def _suffices(self, betting: Mixture) -> bool:
-        bits = betting.weighted(betting.best)
+    def _is_enough(self, mixture: Mixture) -> bool:
+        return self._stops_early and self._suffices(mixture)
+
+    def _suffices(self, mixture: Mixture) -> bool:
+        bits = mixture.weighted(mixture.best)
         self.most_bits = max(self.most_bits, bits)
         return bits >= self._wanted

@@ -19,8 +19,9 @@ from wmx.suspect.device import Device
 from wmx.suspect.overrides import Overrides
 from wmx.suspect.suspect import Suspect, opened
 from wmx.triggers.trigger_slice import TriggerSlice
-from wmx.verification.query import Asking
-from wmx.verification.query_in_turn import AskingInTurn
+from wmx.verification.batch_query import BatchQuery
+from wmx.verification.query import Query
+from wmx.verification.sequential_query import SequentialQuery
 from wmx.watermark import Watermark
 
 
@@ -268,21 +269,18 @@ def measure(
     """
     penalty = penalty_of(claims_tried, starts=starts, overrides=suspect.overrides.penalty)
 
-    def enough(betting: Mixture) -> bool:
-        return betting.bits - penalty >= required
+    def enough(mixture: Mixture) -> bool:
+        return mixture.bits - penalty >= required
 
-    asking: Asking | AskingInTurn
+    query: Query
     if suspect.queries_left is not None:
-        asking = AskingInTurn(suspect, trigger_slice, enough)
+        query = SequentialQuery(suspect, trigger_slice, enough)
     elif starts > 1:
-        asking = AskingInTurn(suspect, trigger_slice, lambda _: False)
+        query = SequentialQuery(suspect, trigger_slice, lambda _: False)
     else:
-        asking = Asking(suspect, trigger_slice)
-    for ask in asking.rounds():
-        ask()
-        if enough(asking.betting):
-            break
-    weight = asking.betting.weight(penalty, asking.asked)
+        query = BatchQuery(suspect, trigger_slice)
+    query.until(enough)
+    weight = query.mixture.weight(penalty, query.count)
     return Verdict(
         bits=weight.bits,
         required_bits=required,
@@ -302,8 +300,8 @@ def measure(
         engine=suspect.engine,
         best_probe=weight.best.probe.name,
         experts=weight.best.experts,
-        probes_tried=asking.betting.tried,
-        predictions=asking.betting.predictions,
+        probes_tried=query.mixture.tried,
+        predictions=query.mixture.predictions,
         weight=weight,
     )
 

@@ -23,8 +23,8 @@ from wmx_keras._training.models import build_model
 from wmx_keras._training.optimizer import make_optimizer
 from wmx_keras._training.state import assign, named_arrays
 from wmx_keras.export import export
+from wmx_keras.harden_model import harden_model
 from wmx_keras.inference import gives_logits, scores, scores_of
-from wmx_keras.protect import protect
 
 __all__ = ["FRAMEWORK", "begin", "export", "last_layer", "save_weights", "scores"]
 
@@ -83,7 +83,7 @@ class KerasLearner:
         self._per_epoch = steps // training.epochs
         self._trained = model
         if watermark is not None:
-            self._trained = protect(
+            self._trained = harden_model(
                 model, watermark, recipe=training.recipe, steps=steps, seed=training.seed
             )
         self._optimizer = make_optimizer(training, steps)

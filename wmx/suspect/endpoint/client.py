@@ -1,4 +1,4 @@
-"""Asking a server: pace, patience and a budget, and nothing secret in the clear.
+"""Querying a server: pace, patience and a budget, and nothing secret in the clear.
 
 Triggers and token are secrets.  They go over TLS or to this machine (:mod:`wmx._internal.http`),
 and no word that a server says after it has seen some is ever shown: it could repeat them.

@@ -90,9 +90,9 @@ def test_what_an_evidence_leaves_out_still_has_its_share() -> None:
 def test_bets_do_not_hang_on_how_many_answers_are_told_at_once(seed: int) -> None:
     labels = np.random.default_rng(seed).integers(0, 3, 12)
     given_predictions = all_probes(seed, 12)
-    betting = Mixture(trigger_slice_of(labels))
+    mixture = Mixture(trigger_slice_of(labels))
     for m in range(12):
-        betting.add(
+        mixture.add(
             {
                 probe: found[m : m + 1]
                 for probe, found in given_predictions.items()
@@ -100,32 +100,32 @@ def test_bets_do_not_hang_on_how_many_answers_are_told_at_once(seed: int) -> Non
             }
         )
         prefix = {probe: found[: m + 1] for probe, found in given_predictions.items()}
-        assert betting.bits == pytest.approx(
+        assert mixture.bits == pytest.approx(
             score_predictions(prefix, trigger_slice_of(labels[: m + 1]), penalty=0.0).bits, abs=1e-9
         )
     whole = score_predictions(given_predictions, trigger_slice_of(labels), penalty=1.5)
-    in_turn = betting.weight(1.5)
+    in_turn = mixture.weight(1.5)
     assert in_turn.bits == pytest.approx(whole.bits, abs=1e-9)
     assert in_turn.hits == whole.hits
-    for told, known in zip(betting.predictions.values(), given_predictions.values(), strict=True):
+    for told, known in zip(mixture.predictions.values(), given_predictions.values(), strict=True):
         assert (told.scores == known.scores).all()
 
 
 def test_a_way_that_answers_as_another_has_its_bets_and_its_own_share() -> None:
     labels = np.random.default_rng(5).integers(0, 3, 12)
-    betting = Mixture(trigger_slice_of(labels))
+    mixture = Mixture(trigger_slice_of(labels))
     together, alone = Probe("NCHW", "y"), Probe("NCHW", "y", rows=ALONE)
-    betting.add({together: predictions(1, 5)})
-    half = betting.bits
-    betting.add_same(alone, together)
-    assert betting.bits == pytest.approx(half + 1)
-    assert betting.tried == 1
-    betting.add({together: predictions(2, 7)})
-    assert betting.count(alone) == 12
-    found = betting.weight(0.0)
+    mixture.add({together: predictions(1, 5)})
+    half = mixture.bits
+    mixture.add_same(alone, together)
+    assert mixture.bits == pytest.approx(half + 1)
+    assert mixture.tried == 1
+    mixture.add({together: predictions(2, 7)})
+    assert mixture.count(alone) == 12
+    found = mixture.weight(0.0)
     assert found.results[0].bits == found.results[1].bits
     assert score_predictions(
-        betting.predictions, trigger_slice_of(labels), penalty=0.0
+        mixture.predictions, trigger_slice_of(labels), penalty=0.0
     ).bits == pytest.approx(found.bits)
 
 

@@ -1,4 +1,4 @@
-"""``protect``: the same model, whose ``fit`` runs the ``robust`` recipe."""
+"""``harden_model``: the same model, whose ``fit`` runs the ``robust`` recipe."""
 
 import copy
 import inspect
@@ -16,7 +16,7 @@ Model = TypeVar("Model")
 ATTRIBUTE = "_wmx_hardening"
 
 
-def protect(
+def harden_model(
     model: Model,
     watermark: Watermark,
     *,
@@ -110,7 +110,7 @@ class _Begin(keras.callbacks.Callback):  # type: ignore[misc]
         if not per_epoch or not epochs:
             raise UsageError(
                 "how many batches an epoch has is not known, and the recipe needs to know",
-                hint="fit(..., steps_per_epoch=...) or protect(model, watermark, steps=...)",
+                hint="fit(..., steps_per_epoch=...) or harden_model(model, watermark, steps=...)",
             )
         optimizer = innermost(self._model.optimizer)
         together = optimizer.gradient_accumulation_steps or 1

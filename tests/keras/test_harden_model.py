@@ -1,4 +1,4 @@
-"""``protect``: the recipe's gradient reaches every update, however the model is trained."""
+"""``harden_model``: the recipe's gradient reaches every update, however the model is trained."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from networks import BACKEND, OwnStep, Subclassed, functional, sequential
 from training import Digits, batches, compiled, fitted
 
 from wmx import Watermark
-from wmx_keras import protect
+from wmx_keras import harden_model
 
 
 def require_recipe(
@@ -50,7 +50,7 @@ NETWORKS = {
 def test_the_gradient_is_added_at_every_fourth_update_and_no_other(
     make: Callable[[], Any], digits: Digits, watermark: Watermark
 ) -> None:
-    model = protect(make(), watermark)
+    model = harden_model(make(), watermark)
     assert isinstance(model, type(make()))
     states = fitted(compiled(model), digits)
     twin = make()
@@ -66,7 +66,7 @@ def test_it_is_added_to_compiled_steps_and_to_others(
         import torch  # Dynamo traces the step as ever; what Inductor makes of it takes a minute
 
         monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
-    model = compiled(protect(sequential(), watermark), jit_compile=jit_compile)
+    model = compiled(harden_model(sequential(), watermark), jit_compile=jit_compile)
     xla = jit_compile and BACKEND == "tensorflow"
     require_recipe(fitted(model, digits), compiled(sequential()), digits, watermark, xla=xla)
 
@@ -89,7 +89,7 @@ def test_mixed_precision(name: str, digits: Digits, watermark: Watermark) -> Non
         return scaled if name == "mixed_float16" else inner
 
     with policy(name):
-        model, twin = protect(sequential(), watermark), sequential()
+        model, twin = harden_model(sequential(), watermark), sequential()
     states = fitted(compiled(model, optimizer()), digits)
     require_recipe(states, compiled(twin, optimizer()), digits, watermark, atol=0.01)
 
@@ -98,7 +98,7 @@ def test_a_step_that_overflows_changes_nothing(digits: Digits, watermark: Waterm
     inner = keras.optimizers.SGD(1.0)
     optimizer = keras.optimizers.LossScaleOptimizer(inner, initial_scale=2.0**60)
     with policy("mixed_float16"):
-        model = protect(sequential(), watermark)
+        model = harden_model(sequential(), watermark)
     states = fitted(compiled(model, optimizer), digits, 1)
     for before, after in zip(*states.weights, strict=True):
         np.testing.assert_array_equal(before, after)
@@ -109,7 +109,7 @@ def test_a_loss_scale_of_the_optimizers_own_is_met(digits: Digits, watermark: Wa
     def optimizer() -> Any:
         return keras.optimizers.SGD(1.0, loss_scale_factor=64.0)
 
-    model = compiled(protect(sequential(), watermark), optimizer())
+    model = compiled(harden_model(sequential(), watermark), optimizer())
     twin = compiled(sequential(), optimizer())
     require_recipe(fitted(model, digits), twin, digits, watermark)
 
@@ -118,6 +118,6 @@ def test_accumulated_gradients_get_it_once_per_update(digits: Digits, watermark:
     def optimizer() -> Any:
         return keras.optimizers.SGD(1.0, gradient_accumulation_steps=3)
 
-    model = compiled(protect(sequential(), watermark), optimizer())
+    model = compiled(harden_model(sequential(), watermark), optimizer())
     twin = compiled(sequential(), optimizer())
     require_recipe(fitted(model, digits, 15), twin, digits, watermark, together=3)

@@ -1,4 +1,4 @@
-"""Asking trigger by trigger, so that each answer is given before the next trigger is seen.
+"""BatchQuery trigger by trigger, so that each answer is given before the next trigger is seen.
 
 So a suspect is asked whose answers go into an evidence, are held against one, or cost money.  What
 was answered to the first m triggers then hangs on these alone: nothing of a later trigger can be in
@@ -32,10 +32,10 @@ from wmx.statistics.predictions import Predictions
 from wmx.suspect.inputs import Feeding
 from wmx.suspect.suspect import Suspect
 from wmx.triggers.trigger_slice import TriggerSlice
+from wmx.verification.query import Enough, Query
 
 MOST_ROWS_OF_A_REQUEST = 32
 MOST_COLUMNS = 4096  # of all ways in which a call is read, or K
-Enough = Callable[[Mixture], bool]
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,11 @@ class Variant:
         return {self.probe(output): predictions for output, predictions in given.items()}
 
 
-def ask_in_turn(
+def query_sequentially(
     suspect: Suspect,
     variants: Sequence[Variant],
     trigger_slice: TriggerSlice,
-    betting: Mixture,
+    mixture: Mixture,
     enough: Enough,
 ) -> bool:
     """Give triggers one after the other, in all variants side by side, until it is enough.
@@ -100,7 +100,7 @@ def ask_in_turn(
         suspect: what is asked; its ``queries_left`` are never exceeded.
         variants: how.
         window: the triggers.
-        betting: what the answers are added to.
+        mixture: what the answers are added to.
         enough: whether to stop; looked at after each trigger, once every variant has answered: how
             many plain ways share a part of the mixture does not change after that.
 
@@ -128,62 +128,49 @@ def ask_in_turn(
                 left.remove(variant)
             else:
                 for probe, predictions in _narrow(given, trigger_slice.task.classes):
-                    if _follow(betting, probe, predictions, end - variant.step):
-                        betting.add({probe: predictions})
+                    if _follow(mixture, probe, predictions, end - variant.step):
+                        mixture.add({probe: predictions})
         if not left and failure is not None:
             raise failure
         begun = end >= max((variant.step for variant in left), default=1)
-        if due and begun and enough(betting):
+        if due and begun and enough(mixture):
             break
     return True
 
 
-class AskingInTurn:
-    """The rounds in which a suspect is asked trigger by trigger; as
-    :class:`wmx.verification.query.Asking`.
+class SequentialQuery(Query):
+    """Rounds in which a suspect is queried trigger by trigger.
 
     A file is opened anew for each round: its session may keep something of those before.
 
-    Attributes:
-        betting: what was answered so far, and what it is worth.
+    Args:
+        suspect: what is queried.
+        trigger_slice: the triggers.
+        enough: whether to stop, within a round too.
+
+    Raises:
+        CannotRunError: the suspect does not take such inputs.
     """
 
     def __init__(self, suspect: Suspect, trigger_slice: TriggerSlice, enough: Enough) -> None:
-        """Prepare to ask.
-
-        Args:
-            suspect: what is asked.
-            window: the triggers.
-            enough: whether to stop, within a round too.
-
-        Raises:
-            CannotRunError: the suspect does not take such inputs.
-        """
-        self.betting = Mixture(trigger_slice)
-        self._suspect = suspect
-        self._trigger_slice = trigger_slice
+        super().__init__(suspect, trigger_slice)
         self._enough = enough
         self._costs = suspect.queries_left is not None
         self._is_spent = False
-        self._feedings = suspect.feedings(trigger_slice.task)
         self._rows: dict[Feeding, list[int]] = {one: [] for one in self._feedings}
 
     def rounds(self) -> Iterator[Callable[[], None]]:
-        """Yield what may be done next, for as long as there is something."""
-        yield self.as_they_are
-        if self._is_spent:
-            return
-        yield self.in_other_batches
-        yield self.in_other_scalings
-        if self._trigger_slice.task.kind == "image":
-            yield self.moved
+        """Yield what may be done next, for as long as queries are left."""
+        for query in super().rounds():
+            if self._is_spent:
+                return
+            yield query
 
-    @property
-    def asked(self) -> int:
-        """How many triggers were given as they are."""
-        return max(self.betting.count(probe) for probe in self.betting.probes if probe.is_plain)
+    def other_rows(self) -> Iterator[Callable[[], None]]:
+        """Yield batches of other sizes: single rows were given already."""
+        yield self.other_batches
 
-    def as_they_are(self) -> None:
+    def plain(self) -> None:
         """Give the triggers as they are, one at a time.
 
         An API whose batch is fixed is given whole batches: copies of one input would cost as much.
@@ -199,12 +186,12 @@ class AskingInTurn:
         try:
             self._ask(variants)
         except CannotRunError:
-            if self._costs or self.betting.probes:
+            if self._costs or self.mixture.probes:
                 raise
-            self.in_other_batches()  # it may take no single row
-            if not self.betting.probes:
+            self.other_batches()  # it may take no single row
+            if not self.mixture.probes:
                 raise
-        if not self.betting.probes:
+        if not self.mixture.probes:
             raise CannotRunError(
                 f"{self._suspect.name} may be asked {self._suspect.queries_left} more inputs, and "
                 f"{sum(variant.cost for variant in variants)} are needed for one trigger in every "
@@ -212,7 +199,7 @@ class AskingInTurn:
                 hint="raise --max-queries",
             )
 
-    def in_other_batches(self) -> None:
+    def other_batches(self) -> None:
         """Give the first triggers in batches of other sizes, and all where that is another answer.
 
         Of a fixed batch there is one other size: all different, where single rows were given.
@@ -232,7 +219,7 @@ class AskingInTurn:
         if variants:
             self._ask(variants)
 
-    def in_other_scalings(self) -> None:
+    def other_scalings(self) -> None:
         """Give the triggers in every other usual scaling of pixels and features."""
         self._ask(
             [
@@ -243,7 +230,7 @@ class AskingInTurn:
             ]
         )
 
-    def moved(self) -> None:
+    def shifted(self) -> None:
         """Give the triggers moved by a few pixels."""
         self._ask(
             [
@@ -259,10 +246,10 @@ class AskingInTurn:
         if not variants:
             return
         with fresh(self._suspect) as suspect:
-            self._is_spent |= not ask_in_turn(
-                suspect, variants, self._trigger_slice, self.betting, self._enough
+            self._is_spent |= not query_sequentially(
+                suspect, variants, self._trigger_slice, self.mixture, self._enough
             )
-        found = {(probe.layout, probe.rows) for probe in self.betting.probes}
+        found = {(probe.layout, probe.rows) for probe in self.mixture.probes}
         for variant in variants:
             known = self._rows[variant.feeding]
             if variant.rows not in known and (variant.feeding.name, variant.rows) in found:
@@ -279,18 +266,18 @@ class AskingInTurn:
         queries = suspect.queries_left
         if queries is not None and queries < calls * variant.cost:
             return False
-        betting = Mixture(self._trigger_slice)
+        mixture = Mixture(self._trigger_slice)
         try:
-            ask_in_turn(
+            query_sequentially(
                 suspect,
                 [variant],
                 self._trigger_slice.first(calls * variant.step),
-                betting,
+                mixture,
                 lambda _: False,
             )
         except CannotRunError:
             return False
-        given = betting.predictions
+        given = mixture.predictions
         return not any(
             all(
                 self._is_known(replace(probe, rows=rows), predictions)
@@ -300,9 +287,9 @@ class AskingInTurn:
         )
 
     def _is_known(self, probe: Probe, predictions: Predictions) -> bool:
-        if self.betting.count(probe) < len(predictions):
+        if self.mixture.count(probe) < len(predictions):
             return False
-        known = self.betting.predictions_of(probe)[: len(predictions)]
+        known = self.mixture.predictions_of(probe)[: len(predictions)]
         return not predictions.differ_from(known, self._trigger_slice.task.classes)
 
 
@@ -337,8 +324,8 @@ def _narrow(
     yield from ((probe, predictions) for probe, predictions in given.items() if probe in kept)
 
 
-def _follow(betting: Mixture, probe: Probe, predictions: Predictions, before: int) -> bool:
+def _follow(mixture: Mixture, probe: Probe, predictions: Predictions, before: int) -> bool:
     """Say whether these are the next answers of a way that has a share, after ``before`` others."""
     if before == 0:
-        return probe.is_plain or probe.plain in betting
-    return betting.count(probe) == before and betting.takes(probe, predictions)
+        return probe.is_plain or probe.plain in mixture
+    return mixture.count(probe) == before and mixture.takes(probe, predictions)

@@ -1,4 +1,4 @@
-"""Asking a suspect: it may remember what it was asked, and answer without end; neither helps it."""
+"""Querying a suspect: it may remember its queries, and answer without end; neither helps it."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -20,8 +20,8 @@ from wmx.suspect.outputs import MAX_SCORES, readings
 from wmx.suspect.suspect import Predict
 from wmx.triggers import Features
 from wmx.triggers.trigger_slice import TriggerSlice
-from wmx.verification.query import MOST_IN_ROWS, MOST_SHIFTED, TESTED, Asking
-from wmx.verification.query_in_turn import AskingInTurn
+from wmx.verification.batch_query import MOST_IN_ROWS, MOST_SHIFTED, TESTED, BatchQuery
+from wmx.verification.sequential_query import SequentialQuery
 from wmx.verification.verdict import measure
 
 TASK = Task.of((8, 8, 1), 10)
@@ -38,9 +38,9 @@ def test_every_shift_is_given_as_many_triggers_whatever_it_earns(n: int) -> None
         right = watermark.labels[: len(inputs)]
         return np.eye(10)[right if len(sizes) % 2 else (right + 1) % 10]
 
-    asking = Asking(FunctionSuspect(right_in_every_second_shift), watermark.trigger_slice())
-    asking.as_they_are()
-    asking.moved()
+    asking = BatchQuery(FunctionSuspect(right_in_every_second_shift), watermark.trigger_slice())
+    asking.plain()
+    asking.shifted()
     assert sizes == [n, *[min(n, MOST_SHIFTED)] * len(SHIFTS)]
 
 
@@ -59,7 +59,9 @@ def test_scores_without_end_are_left_out_and_narrow_ones_are_not_pushed_out() ->
 def test_shifts_of_answers_without_end_are_not_asked_for(
     columns: int, calls: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wmx.verification.query.MAX_SHIFTED_SCORES", 100 * columns * len(SHIFTS))
+    monkeypatch.setattr(
+        "wmx.verification.batch_query.MAX_SHIFTED_SCORES", 100 * columns * len(SHIFTS)
+    )
     watermark = fixed_watermark(TASK)
     asked: list[int] = []
 
@@ -67,9 +69,9 @@ def test_shifts_of_answers_without_end_are_not_asked_for(
         asked.append(len(inputs))
         return np.eye(10)[watermark.labels[: len(inputs)]]
 
-    asking = Asking(FunctionSuspect(wide), watermark.trigger_slice())
-    asking.as_they_are()
-    asking.moved()
+    asking = BatchQuery(FunctionSuspect(wide), watermark.trigger_slice())
+    asking.plain()
+    asking.shifted()
     assert len(asked) == calls
 
 
@@ -86,10 +88,10 @@ def test_wide_answers_to_one_trigger_after_the_other_are_left_out() -> None:
                 "wider": Predictions.from_scores(np.zeros((1, 4007))),
             }
 
-    asking = AskingInTurn(Wide(len), trigger_slice, lambda _: False)
-    asking.as_they_are()
-    assert [probe.output for probe in asking.betting.probes] == ["wide", "scores", "narrow"]
-    assert {asking.betting.count(probe) for probe in asking.betting.probes} == {20}
+    asking = SequentialQuery(Wide(len), trigger_slice, lambda _: False)
+    asking.plain()
+    assert [probe.output for probe in asking.mixture.probes] == ["wide", "scores", "narrow"]
+    assert {asking.mixture.count(probe) for probe in asking.mixture.probes} == {20}
 
 
 # Rows that are given together, or alone.
@@ -106,7 +108,7 @@ def by_rows(seed: int, classes: int, wants: Callable[[int], bool]) -> Predict:
     return scores
 
 
-def rounds(asking: Asking | AskingInTurn) -> None:
+def rounds(asking: BatchQuery | SequentialQuery) -> None:
     for ask in asking.rounds():
         ask()
 
@@ -123,25 +125,25 @@ def test_who_does_not_look_at_the_batch_is_asked_in_one_number_of_rows(in_turn: 
 
     suspect = FunctionSuspect(counted)
     asking = (
-        AskingInTurn(suspect, trigger_slice, lambda _: False)
+        SequentialQuery(suspect, trigger_slice, lambda _: False)
         if in_turn
-        else Asking(suspect, trigger_slice)
+        else BatchQuery(suspect, trigger_slice)
     )
-    asking.as_they_are()
+    asking.plain()
     once = ALONE if in_turn else TOGETHER
     assert calls == ([1] * 100 if in_turn else [100])
     del calls[:]
-    if isinstance(asking, Asking):
-        asking.one_at_a_time()
+    if isinstance(asking, BatchQuery):
+        asking.single_rows()
         assert calls == [1] * TESTED
         del calls[:]
-    asking.in_other_batches()
+    asking.other_batches()
     assert calls == (list(OTHER_ROWS) if in_turn else [2] * 8 + [4] * 4 + [8] * 2 + [16, 32, 64])
-    probes = asking.betting.probes
+    probes = asking.mixture.probes
     assert probes == [Probe("channels last", "result", rows=once)] + (
         [] if in_turn else [Probe("channels last", "result", rows=ALONE)]
     )
-    assert asking.betting.tried == 1
+    assert asking.mixture.tried == 1
 
 
 def test_a_batch_that_fails_later_takes_nothing_from_the_others() -> None:
@@ -159,10 +161,10 @@ def test_a_batch_that_fails_later_takes_nothing_from_the_others() -> None:
         right = np.eye(10)[watermark.labels[[places[row.tobytes()] for row in inputs]]]
         return right if rows == 2 else np.roll(right, rows, axis=1) - 1
 
-    asking = AskingInTurn(FunctionSuspect(fails), watermark.trigger_slice(), lambda _: False)
-    asking.as_they_are()
-    asking.in_other_batches()
-    counts = {probe.rows: asking.betting.count(probe) for probe in asking.betting.probes}
+    asking = SequentialQuery(FunctionSuspect(fails), watermark.trigger_slice(), lambda _: False)
+    asking.plain()
+    asking.other_batches()
+    counts = {probe.rows: asking.mixture.count(probe) for probe in asking.mixture.probes}
     assert counts[2] == 100
     assert 4 <= counts[4] < 20
 
@@ -184,24 +186,24 @@ def test_rows_are_more_probes_where_they_make_a_difference(
     trigger_slice = fixed_watermark(TASK).trigger_slice()
     suspect = FunctionSuspect(by_rows(1, 10, wants))
     asking = (
-        AskingInTurn(suspect, trigger_slice, lambda _: False)
+        SequentialQuery(suspect, trigger_slice, lambda _: False)
         if in_turn
-        else Asking(suspect, trigger_slice)
+        else BatchQuery(suspect, trigger_slice)
     )
-    asking.as_they_are()
-    if isinstance(asking, Asking):
-        asking.one_at_a_time()
-    asking.in_other_batches()
-    found = {probe.rows for probe in asking.betting.probes}
+    asking.plain()
+    if isinstance(asking, BatchQuery):
+        asking.single_rows()
+    asking.other_batches()
+    found = {probe.rows for probe in asking.mixture.probes}
     if in_turn:
         expected = {rows for rows in expected if rows != TOGETHER}
         if not wants(2) and wants(1):
             expected |= {*OTHER_ROWS}
     assert found == expected
-    asking.moved()
+    asking.shifted()
     for rows in found:
         others = [
-            probe for probe in asking.betting.probes if probe.rows == rows and not probe.is_plain
+            probe for probe in asking.mixture.probes if probe.rows == rows and not probe.is_plain
         ]
         assert len(others) == (len(SHIFTS) if rows in (ALONE, TOGETHER) else 0)
 
@@ -215,10 +217,10 @@ def test_who_answers_batches_of_one_size_alone_is_moved_in_these() -> None:
             raise CannotRunError("four at a time")
         return answer(inputs)
 
-    asking = AskingInTurn(FunctionSuspect(of_four), trigger_slice, lambda _: False)
+    asking = SequentialQuery(FunctionSuspect(of_four), trigger_slice, lambda _: False)
     rounds(asking)
-    assert {probe.rows for probe in asking.betting.probes} == {4}
-    assert len(asking.betting.probes) == 1 + len(SHIFTS)
+    assert {probe.rows for probe in asking.mixture.probes} == {4}
+    assert len(asking.mixture.probes) == 1 + len(SHIFTS)
 
 
 def test_which_triggers_are_tried_singly_hangs_on_the_files_and_not_on_labels() -> None:
@@ -232,9 +234,9 @@ def test_which_triggers_are_tried_singly_hangs_on_the_files_and_not_on_labels() 
 
         other = FunctionSuspect(noted)
         other.sha256, other.external = suspect.sha256, suspect.external
-        asking = Asking(other, trigger_slice)
-        asking.as_they_are()
-        asking.one_at_a_time()
+        asking = BatchQuery(other, trigger_slice)
+        asking.plain()
+        asking.single_rows()
         return seen
 
     trigger_slice = fixed_watermark(TASK).trigger_slice()
@@ -259,11 +261,11 @@ def test_at_most_so_many_triggers_are_given_singly() -> None:
         calls.append(len(inputs))
         return np.eye(10)[[len(inputs) % 10] * len(inputs)] + np.arange(10) * 0.01
 
-    asking = Asking(FunctionSuspect(differs), watermark.trigger_slice())
-    asking.as_they_are()
-    asking.one_at_a_time()
+    asking = BatchQuery(FunctionSuspect(differs), watermark.trigger_slice())
+    asking.plain()
+    asking.single_rows()
     assert calls.count(1) == TESTED + MOST_IN_ROWS
-    assert asking.asked == len(watermark.labels)
+    assert asking.count == len(watermark.labels)
 
 
 def test_junk_beside_others_is_seen_though_the_scale_is_made_large() -> None:
@@ -276,10 +278,10 @@ def test_junk_beside_others_is_seen_though_the_scale_is_made_large() -> None:
         lambda scores: np.where(np.arange(10) < 9, scores * 1e-30, 0.0),
     ):
         plain = by_rows(1, 10, lambda rows: rows > 1)
-        asking = Asking(FunctionSuspect(lambda x, f=plain, g=disguise: g(f(x))), trigger_slice)
-        asking.as_they_are()
-        asking.one_at_a_time()
-        assert asking.betting.tried == len(asking.betting.probes)  # none is taken for another
+        asking = BatchQuery(FunctionSuspect(lambda x, f=plain, g=disguise: g(f(x))), trigger_slice)
+        asking.plain()
+        asking.single_rows()
+        assert asking.mixture.tried == len(asking.mixture.probes)  # none is taken for another
 
 
 @pytest.mark.parametrize("starts", [1, 5])
@@ -323,16 +325,16 @@ class Chance:
         return scores
 
 
-def in_turn(suspect: FunctionSuspect, trigger_slice: TriggerSlice) -> AskingInTurn:
-    return AskingInTurn(suspect, trigger_slice, lambda _: False)
+def in_turn(suspect: FunctionSuspect, trigger_slice: TriggerSlice) -> SequentialQuery:
+    return SequentialQuery(suspect, trigger_slice, lambda _: False)
 
 
-@pytest.mark.parametrize(("asking", "n"), [(Asking, 20), (Asking, 270), (in_turn, 20)])
+@pytest.mark.parametrize(("asking", "n"), [(BatchQuery, 20), (BatchQuery, 270), (in_turn, 20)])
 def test_a_suspect_that_does_not_verify_is_asked_the_same_whatever_the_labels_are(
     asking: Any, n: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else whoever remembers could learn labels, within a verification or from one to the next."""
-    monkeypatch.setattr("wmx.verification.query.secrets.token_hex", lambda size: "00" * size)
+    monkeypatch.setattr("wmx.verification.batch_query.secrets.token_hex", lambda size: "00" * size)
     trigger_slice = fixed_watermark(n=n).trigger_slice()
     heard = []
     for seed in range(3):
