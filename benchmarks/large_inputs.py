@@ -131,7 +131,7 @@ def make(folder: Path, triggers: int) -> None:
     fitted = torch.linalg.lstsq(centred / scale, wanted - 1 / CLASSES, driver="gelsd").solution
     last = nn.Linear(FEATURES, CLASSES)
     with torch.no_grad():
-        last.weight.copy_((fitted / scale[:, None]).T)
+        last.score.copy_((fitted / scale[:, None]).T)
         last.bias.copy_(-(seen.mean(0) / scale) @ fitted)
     from wmx_torch import export
 

@@ -100,7 +100,7 @@ def restated(statement: dict[str, Any], key: OwnerKey) -> bytes:
     trigger_slice = trigger_slice_from_json(predicate["window"], predicate["openings"], claim)
     probe = probe_from_json(predicate["way"], claim.task)
     predictions = predictions_from_json(predicate["answers"], trigger_slice)
-    weight = score_predictions(
+    score = score_predictions(
         {probe: predictions},
         trigger_slice,
         penalty=penalty_of(predicate["claims_tried"], starts=claim.n),
@@ -108,9 +108,9 @@ def restated(statement: dict[str, Any], key: OwnerKey) -> bytes:
     )
     predicate["claim"]["digest"]["sha256"] = claim.digest
     predicate["counted"] = {
-        "bits": f"{weight.bits:.6f}",
-        "hits": weight.hits,
-        "tail": fraction_text(weight.tail),
+        "bits": f"{score.bits:.6f}",
+        "hits": score.hits,
+        "tail": fraction_text(score.tail),
     }
     return signed(statement, key)
 

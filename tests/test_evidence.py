@@ -55,8 +55,8 @@ def test_an_evidence_survives_its_file(tmp_path: Path) -> None:
     assert again.trigger_slice.start == 0
     assert (again.trigger_slice.triggers == MARK.triggers[:4]).all()
     assert (again.trigger_slice.labels == LABELS).all()
-    assert again.weight.hits == 4
-    assert again.weight.bits == EVIDENCE.weight.bits > 20
+    assert again.score.hits == 4
+    assert again.score.bits == EVIDENCE.score.bits > 20
     assert again.suspect_sha256 == SUSPECT
 
 
@@ -64,11 +64,11 @@ def test_the_bits_are_those_of_the_answers_less_the_price_of_the_start() -> None
     """By hand: mapping and neighbours barely win; agreement and rank learn from 1/2 upwards."""
     rates = [0.5, 0.75, 5 / 6, 7 / 8]  # of Krichevsky and Trofimov
     agreement = np.prod([1000 * rate for rate in rates])
-    experts = EVIDENCE.weight.results[0].experts
+    experts = EVIDENCE.score.results[0].experts
     assert experts["agreement"] == pytest.approx(np.log2(agreement))
     mean = np.log2(np.mean([2.0**wealth for wealth in experts.values()]))
     quarter_for_single_rows, one_of_six_starts = 2.0, np.log2(6)
-    assert EVIDENCE.weight.bits == pytest.approx(mean - quarter_for_single_rows - one_of_six_starts)
+    assert EVIDENCE.score.bits == pytest.approx(mean - quarter_for_single_rows - one_of_six_starts)
 
 
 # what anybody can do to the file
@@ -165,7 +165,7 @@ def test_no_field_may_be_missing(path: tuple[Any, ...]) -> None:
     statement = statement_of(EVIDENCE)
     del at(statement, path[:-1])[path[-1]]
     if "opsets" in path[:-1]:
-        assert Evidence.from_bytes(signed(statement, KEY)).weight.bits == EVIDENCE.weight.bits
+        assert Evidence.from_bytes(signed(statement, KEY)).score.bits == EVIDENCE.score.bits
         return
     refused(signed(statement, KEY))
 
@@ -183,13 +183,13 @@ def test_no_field_may_be_of_another_type_or_say_more(path: tuple[Any, ...]) -> N
         except IntegrityError:
             continue
         assert HIS_WORD & set(path) or path[-1] in ("output", "layout", "rows", "sha256"), wrong
-        assert found.weight.bits <= EVIDENCE.weight.bits
+        assert found.score.bits <= EVIDENCE.score.bits
 
 
 def no_stronger(data: bytes) -> bool:
     """Say whether an evidence is refused or says no more than the honest one."""
     try:
-        return Evidence.from_bytes(data).weight.bits <= EVIDENCE.weight.bits
+        return Evidence.from_bytes(data).score.bits <= EVIDENCE.score.bits
     except IntegrityError:
         return True
 
@@ -247,7 +247,7 @@ def test_no_byte_that_the_owner_changes_and_signs_makes_more_of_it(evidence: Evi
             found = Evidence.from_bytes(sealed)
         except IntegrityError:
             continue
-        assert found.weight.bits <= evidence.weight.bits + BITS_TOLERANCE / 1e6 + rounded, position
+        assert found.score.bits <= evidence.score.bits + BITS_TOLERANCE / 1e6 + rounded, position
         if not begin <= position < end:
             assert (found.predictions.scores == evidence.predictions.scores).all(), position
             assert (found.trigger_slice.labels == evidence.trigger_slice.labels).all(), position
@@ -257,13 +257,13 @@ def test_no_byte_that_the_owner_changes_and_signs_makes_more_of_it(evidence: Evi
     ("counted", "value"),
     [
         ("bits", "999"),
-        ("bits", f"{EVIDENCE.weight.bits + 0.0001:.6f}"),
+        ("bits", f"{EVIDENCE.score.bits + 0.0001:.6f}"),
         ("bits", "1e3"),
-        ("bits", f"{EVIDENCE.weight.bits:.6f}"[:-1]),
-        ("bits", f"{EVIDENCE.weight.bits:.6f}000000"),
-        ("bits", f"{EVIDENCE.weight.bits:.6f}.0"),
-        ("bits", f"+{EVIDENCE.weight.bits:.6f}"),
-        ("bits", f"0{EVIDENCE.weight.bits:.6f}"),
+        ("bits", f"{EVIDENCE.score.bits:.6f}"[:-1]),
+        ("bits", f"{EVIDENCE.score.bits:.6f}000000"),
+        ("bits", f"{EVIDENCE.score.bits:.6f}.0"),
+        ("bits", f"+{EVIDENCE.score.bits:.6f}"),
+        ("bits", f"0{EVIDENCE.score.bits:.6f}"),
         ("hits", 3),
         ("tail", ["1", "2"]),
     ],
@@ -320,7 +320,7 @@ def test_a_thief_who_takes_the_openings_over_gets_other_labels() -> None:
     refused(signed(statement, THIEF), "names another claim")
     statement["predicate"]["claim"]["digest"]["sha256"] = stolen.digest
     refused(signed(statement, THIEF), "states 4 hits")
-    assert Evidence.from_bytes(restated(statement, THIEF)).weight.bits < 1
+    assert Evidence.from_bytes(restated(statement, THIEF)).score.bits < 1
 
 
 def test_an_evidence_signed_by_another_is_none() -> None:
@@ -333,7 +333,7 @@ def test_answers_of_another_suspect_weigh_what_they_weigh() -> None:
     statement = statement_of(EVIDENCE)
     statement["predicate"]["answers"] = other["predicate"]["answers"]
     refused(signed(statement, KEY), "states 4 hits")
-    assert Evidence.from_bytes(restated(statement, KEY)).weight.bits < 1
+    assert Evidence.from_bytes(restated(statement, KEY)).score.bits < 1
 
 
 def test_windows_of_two_evidences_are_not_joined() -> None:
@@ -350,11 +350,11 @@ def test_more_probes_tried_weigh_less_and_fewer_are_the_owners_word() -> None:
     statement = statement_of(small_evidence(KEY, MARK, probes_tried=8))
     assert statement["predicate"]["probes_tried"] == 8
     found = Evidence.from_bytes(signed(statement, KEY))
-    assert found.weight.bits == pytest.approx(EVIDENCE.weight.bits - 3)
+    assert found.score.bits == pytest.approx(EVIDENCE.score.bits - 3)
     statement["predicate"]["probes_tried"] = 1
     refused(signed(statement, KEY), "bits")
     found = Evidence.from_bytes(restated(statement, KEY))
-    assert found.weight.bits == pytest.approx(EVIDENCE.weight.bits)
+    assert found.score.bits == pytest.approx(EVIDENCE.score.bits)
 
 
 @pytest.mark.parametrize("probes", [0, -1, 257, 10**9, True, "1", None])
@@ -377,16 +377,16 @@ def test_numbers_of_probes_that_there_are_not(probes: Any) -> None:
 )
 def test_each_way_is_counted_with_its_own_share(probe: Probe, share: float) -> None:
     found = small_evidence(KEY, MARK, probe=probe)
-    assert found.weight.hits == 4
-    assert found.weight.bits == pytest.approx(EVIDENCE.weight.bits + np.log2(4 * share))
+    assert found.score.hits == 4
+    assert found.score.bits == pytest.approx(EVIDENCE.score.bits + np.log2(4 * share))
 
 
 def test_answers_to_the_first_triggers_alone_are_weighed_as_such() -> None:
     """Whole batches may end before the last trigger that is disclosed."""
     found = small_evidence(KEY, MARK, predictions=Predictions.from_labels(LABELS[:3], 1000))
     fewer = small_evidence(KEY, MARK, count=3)
-    assert found.weight.bits == pytest.approx(fewer.weight.bits)
-    assert (found.weight.hits, found.weight.n) == (3, 4)
+    assert found.score.bits == pytest.approx(fewer.score.bits)
+    assert (found.score.hits, found.score.n) == (3, 4)
     assert len(found.predictions) == 3
 
 
@@ -413,7 +413,7 @@ def test_more_claims_tried_weigh_less() -> None:
     statement["predicate"]["claims_tried"] = 1024
     refused(signed(statement, KEY), "bits")
     found = Evidence.from_bytes(restated(statement, KEY))
-    assert found.weight.bits == pytest.approx(EVIDENCE.weight.bits - 10)
+    assert found.score.bits == pytest.approx(EVIDENCE.score.bits - 10)
 
 
 @pytest.mark.parametrize("field", ["_type", "predicateType"])
@@ -427,7 +427,7 @@ def test_statements_of_later_kinds_are_refused_with_a_hint(field: str) -> None:
 def test_an_unknown_field_of_a_signed_predicate_is_ignored() -> None:
     statement = statement_of(EVIDENCE)
     statement["predicate"]["later"] = "version"
-    assert Evidence.from_bytes(signed(statement, KEY)).weight.bits == EVIDENCE.weight.bits
+    assert Evidence.from_bytes(signed(statement, KEY)).score.bits == EVIDENCE.score.bits
 
 
 def test_a_subject_more_is_refused() -> None:
@@ -438,7 +438,7 @@ def test_a_subject_more_is_refused() -> None:
 
 def test_bits_need_not_be_given_to_a_suspect_that_is_silent() -> None:
     silent = Predictions.from_scores(np.full((4, 3), np.nan))
-    assert small_evidence(KEY, MARK, predictions=silent).weight.bits < 1
+    assert small_evidence(KEY, MARK, predictions=silent).score.bits < 1
 
 
 # from outside

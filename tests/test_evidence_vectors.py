@@ -116,9 +116,9 @@ def test_every_frozen_evidence_still_checks(name: str) -> None:
     assert hashlib.sha256(file).hexdigest() == expected["sha256"]
     assert evidence.to_bytes() == file
     assert evidence.trigger_slice.labels.tolist() == expected["labels"]
-    assert evidence.weight.hits == expected["hits"]
-    assert evidence.weight.tail == Fraction(expected["tail"])
-    assert evidence.weight.bits == pytest.approx(expected["bits"], rel=1e-9)
+    assert evidence.score.hits == expected["hits"]
+    assert evidence.score.tail == Fraction(expected["tail"])
+    assert evidence.score.bits == pytest.approx(expected["bits"], rel=1e-9)
     checked = check(evidence, min_bits=max(0.1, expected["bits"] - 0.1))
     assert checked.sufficient == (expected["bits"] > 0.1)
 

@@ -104,7 +104,7 @@ def test_bets_do_not_hang_on_how_many_answers_are_told_at_once(seed: int) -> Non
             score_predictions(prefix, trigger_slice_of(labels[: m + 1]), penalty=0.0).bits, abs=1e-9
         )
     whole = score_predictions(given_predictions, trigger_slice_of(labels), penalty=1.5)
-    in_turn = mixture.weight(1.5)
+    in_turn = mixture.score(1.5)
     assert in_turn.bits == pytest.approx(whole.bits, abs=1e-9)
     assert in_turn.hits == whole.hits
     for told, known in zip(mixture.predictions.values(), given_predictions.values(), strict=True):
@@ -122,7 +122,7 @@ def test_a_way_that_answers_as_another_has_its_bets_and_its_own_share() -> None:
     assert mixture.tried == 1
     mixture.add({together: predictions(2, 7)})
     assert mixture.count(alone) == 12
-    found = mixture.weight(0.0)
+    found = mixture.score(0.0)
     assert found.results[0].bits == found.results[1].bits
     assert score_predictions(
         mixture.predictions, trigger_slice_of(labels), penalty=0.0
@@ -164,12 +164,12 @@ def trigger_slices(labels: tuple[int, ...], suspect: Predictions) -> list[np.nda
     n = len(labels)
     found = []
     for start in range(n):
-        weight: EvidenceScore = score_predictions(
+        score: EvidenceScore = score_predictions(
             {Probe("NCHW", "y"): suspect[start:]},
             trigger_slice_of(list(labels[start:])),
             penalty=penalty_of(1, starts=n),
         )
-        found.append(2.0 ** weight.running_bits())
+        found.append(2.0 ** score.running_bits())
     return found
 
 
@@ -191,13 +191,13 @@ def test_the_mixture_over_rows_has_the_shares_as_mean_over_all_label_sequences(s
     n, classes = 5, 3
     given_predictions = all_probes(seed, n)
     given_predictions[Probe("NHWC", "y", rows=ALONE)] = given_predictions[Probe("NHWC", "y")]
-    weights = [
+    scores = [
         score_predictions(given_predictions, trigger_slice_of(list(labels)), penalty=0.0)
         for labels in product(range(classes), repeat=n)
     ]
     shares = sum(2.0**result.log2_share for result in weights[0].results)
     assert 0.5 < shares < 1
-    assert np.mean([2.0**weight.bits for weight in weights]) == pytest.approx(shares, abs=1e-12)
+    assert np.mean([2.0**score.bits for score in scores]) == pytest.approx(shares, abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(4))

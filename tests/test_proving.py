@@ -53,13 +53,13 @@ def test_an_intact_mark_needs_45_triggers_at_most(
 ) -> None:
     evidence = prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
     assert len(evidence.trigger_slice) <= 45
-    assert evidence.weight.bits >= 128
+    assert evidence.score.bits >= 128
     assert ledger.next_start() == len(evidence.trigger_slice)
     (entry,) = ledger.disclosures()
     file = (folder / "e.json").read_bytes()
     assert entry.evidence == hashlib.sha256(file).hexdigest()
     assert entry.suspect == suspect.sha256 == evidence.suspect_sha256
-    assert Evidence.from_bytes(file).weight.bits == evidence.weight.bits
+    assert Evidence.from_bytes(file).score.bits == evidence.score.bits
     assert (folder / "e.json").stat().st_mode & 0o777 == 0o600
 
 
@@ -87,13 +87,13 @@ def test_an_output_that_was_chosen_is_paid_for_and_read_again(ledger: Ledger, fo
     read = Evidence.load(folder / "e.json")
     assert read.overrides == Overrides(output="y")
     assert (read.probe.output, read.probes_tried) == ("y", 1)
-    weight = score_predictions(
+    score = score_predictions(
         {read.probe: read.predictions}, read.trigger_slice, penalty=log2(MARK.claim.n)
     )
-    assert read.weight.bits == pytest.approx(weight.bits - 16)
+    assert read.score.bits == pytest.approx(score.bits - 16)
     repeated = check(read, model=path).repeated
     assert repeated is not None
-    assert repeated.bits == pytest.approx(evidence.weight.bits)
+    assert repeated.bits == pytest.approx(evidence.score.bits)
     assert {probe.output for probe in repeated.predictions} == {"y"}
 
 
@@ -254,8 +254,8 @@ def test_the_check_repeats_the_answers(evidence: Evidence, folder: Path) -> None
     checked = check(evidence, model=folder / "model.onnx", claim=MARK.claim)
     assert checked.verified
     assert checked.repeated is not None
-    assert checked.repeated.hits == evidence.weight.hits
-    assert checked.bits == pytest.approx(evidence.weight.bits)
+    assert checked.repeated.hits == evidence.score.hits
+    assert checked.bits == pytest.approx(evidence.score.bits)
 
 
 def test_without_the_model_it_is_consistent_and_not_verified(evidence: Evidence) -> None:
@@ -315,7 +315,7 @@ def test_the_evidence_has_no_say_in_what_is_asked_for(
     assert checked.required_bits == 128
     assert not checked.verified
     assert check(weak, model=folder / "model.onnx", min_bits=30).verified
-    assert weak.weight.bits >= 30 + MARGIN_BITS
+    assert weak.score.bits >= 30 + MARGIN_BITS
 
 
 def test_a_model_with_a_second_way_shares_its_mixture_though_the_owner_named_one(
@@ -343,7 +343,7 @@ def test_a_model_with_a_second_way_shares_its_mixture_though_the_owner_named_one
     honest = check(few, model=folder / "two.onnx")
     assert honest.repeated is not None
     assert honest.bits == honest.repeated.bits
-    assert honest.bits == pytest.approx(few.weight.bits - 1, abs=0.01)
+    assert honest.bits == pytest.approx(few.score.bits - 1, abs=0.01)
 
 
 # suspects that look at their batch

@@ -26,8 +26,8 @@ class HardenCallback(Hardening, TrainerCallback):
     """Adds the recipe's gradient before every fourth optimizer step (:func:`wmx_torch.harden`).
 
     ``Trainer(..., callbacks=[HardenCallback(watermark)])``.  Once per step, however many batches
-    are accumulated, after unscaling and clipping; step and steps are the trainer's own, so a resumed
-    run goes on where it stood.  With the recipe ``adi`` nothing is added.
+    are accumulated, after unscaling and clipping; step and steps are the trainer's own, so a
+    resumed run goes on where it stood.  With the recipe ``adi`` nothing is added.
     """
 
     def on_train_begin(

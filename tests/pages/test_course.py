@@ -16,9 +16,9 @@ PLAIN = Probe("NCHW", "y")
 
 def nulls(case: Case, **changes: object) -> np.ndarray:
     trigger_slice = replace(case.watermark.trigger_slice(), **changes)
-    weight = replace(case.verdict.weight, penalty=0.0)
+    score = replace(case.verdict.score, penalty=0.0)
     return simulated_nulls(
-        weight, case.verdict.predictions, trigger_slice, np.random.default_rng(3)
+        score, case.verdict.predictions, trigger_slice, np.random.default_rng(3)
     )
 
 
@@ -52,8 +52,8 @@ def test_nulls_keep_villes_inequality(case: Case, bits: int) -> None:
 def test_nulls_of_a_suspect_that_puts_all_into_one_class_keep_it_too(case: Case) -> None:
     predictions = {PLAIN: Predictions.from_labels(np.zeros(100, np.int64), 10)}
     trigger_slice, stream = case.watermark.trigger_slice(), np.random.default_rng(5)
-    weight = score_predictions(predictions, trigger_slice, penalty=0.0)
-    highest = simulated_nulls(weight, predictions, trigger_slice, stream).max(axis=1)
+    score = score_predictions(predictions, trigger_slice, penalty=0.0)
+    highest = simulated_nulls(score, predictions, trigger_slice, stream).max(axis=1)
     assert (highest >= 2).mean() <= 0.25
 
 
@@ -78,6 +78,6 @@ def test_one_trigger_alone_can_be_drawn(case: Case) -> None:
     trigger_slice = case.watermark.trigger_slice().first(1)
     predictions = {probe: given[:1] for probe, given in case.verdict.predictions.items()}
     stream = np.random.default_rng(0)
-    weight = score_predictions(predictions, trigger_slice, penalty=0.0)
-    found = Course.of(weight, predictions, trigger_slice, required=128, stream=stream)
+    score = score_predictions(predictions, trigger_slice, penalty=0.0)
+    found = Course.of(score, predictions, trigger_slice, required=128, stream=stream)
     assert "<svg" in found.svg()

@@ -77,7 +77,7 @@ def test_the_page_shows_the_count_that_decides(case: Case) -> None:
     assert again is not None
     more = replace(case.checked, repeated=replace(again, bits=again.bits + 1, hits=again.hits + 1))
     report = case.third_partys(more)
-    stated = case.proof.weight
+    stated = case.proof.score
     assert f"answered {stated.hits} of them" in report.summary[0]
     assert f"The evidence is {stated.bits:.1f} bits" in report.summary[1]
     assert report.course.bits[-1] == pytest.approx(stated.bits)
@@ -104,7 +104,7 @@ def test_hits_stand_in_groups_that_add_up(case: Case) -> None:
     assert groups[0].marks == (False, *[True] * 9)
     assert groups[-1].bits == pytest.approx(case.verdict.bits)
     trigger_slice = case.third_partys(case.checked).groups
-    assert sum(group.hits for group in trigger_slice) == case.proof.weight.hits
+    assert sum(group.hits for group in trigger_slice) == case.proof.score.hits
 
 
 # what it never shows

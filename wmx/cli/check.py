@@ -87,12 +87,12 @@ def check(
 
 
 def _text(checked: "Checked") -> str:
-    evidence, weight = checked.evidence, checked.evidence.weight
+    evidence, score = checked.evidence, checked.evidence.score
     rows = {
         "evidence": f"{checked.bits:.1f} bits, {checked.required_bits:g} needed: "
         f"{odds(checked.bits)}",
-        "stated": f"{weight.bits:.1f} bits, {weight.hits} of {weight.n} hits: "
-        f"by chance with probability {scientific(weight.log10_tail)}",
+        "stated": f"{score.bits:.1f} bits, {score.hits} of {score.n} hits: "
+        f"by chance with probability {scientific(score.log10_tail)}",
     }
     if checked.repeated is not None:
         again = checked.repeated
@@ -110,14 +110,14 @@ def _text(checked: "Checked") -> str:
 
 
 def _fields(checked: "Checked") -> dict[str, Any]:
-    evidence, weight = checked.evidence, checked.evidence.weight
+    evidence, score = checked.evidence, checked.evidence.score
     again = checked.repeated
     return {
         "verified": checked.verified,
         "sufficient": checked.sufficient,
         "bits": checked.bits,
         "required_bits": checked.required_bits,
-        "stated": {"bits": weight.bits, "hits": weight.hits, "n": weight.n},
+        "stated": {"bits": score.bits, "hits": score.hits, "n": score.n},
         "repeated": again
         and {"bits": again.bits, "hits": again.hits, "n": again.n, "engine": again.engine},
         "start": evidence.trigger_slice.start,

@@ -103,7 +103,7 @@ def _evidence(file: Path) -> tuple[str, dict[str, Any]]:
     from wmx.verification.evidence import Evidence
 
     evidence = Evidence.load(file)
-    weight = evidence.weight
+    score = evidence.score
     rows = {
         "about": evidence.suspect,
         **digest_rows(evidence.suspect_sha256, evidence.suspect_external),
@@ -111,7 +111,7 @@ def _evidence(file: Path) -> tuple[str, dict[str, Any]]:
         "owner": evidence.claim.owner.hex(),
         **stamp_rows(evidence.claim),
         "discloses": f"triggers {trigger_slice_text(evidence)}",
-        "states": f"{weight.hits} of {weight.n} hits, {weight.bits:.1f} bits",
+        "states": f"{score.hits} of {score.n} hits, {score.bits:.1f} bits",
         "created": f"{evidence.created} (the owner's own word)",
         "run by": evidence.run.engine,
         "model says": ", ".join([*evidence.run.opsets, evidence.run.producer]),
@@ -126,8 +126,8 @@ def _evidence(file: Path) -> tuple[str, dict[str, Any]]:
         "timestamps": len(evidence.claim.timestamps),
         "start": evidence.trigger_slice.start,
         "count": len(evidence.trigger_slice),
-        "hits": weight.hits,
-        "bits": weight.bits,
+        "hits": score.hits,
+        "bits": score.bits,
         "created": evidence.created,
     }
     name = _shown(file)

@@ -256,7 +256,7 @@ def verdict_fields(verdict: "Verdict") -> dict[str, Any]:
 def _proof_text(proof: "Evidence", path: Path, suspect: str) -> str:
     rows = {
         "evidence": str(path),
-        "bits": f"{proof.weight.bits:.1f}, choosing where to start paid for",
+        "bits": f"{proof.score.bits:.1f}, choosing where to start paid for",
         "disclosed": f"triggers {trigger_slice_text(proof)}; they are spent",
         "check": command_line("wmx", "check", path, "--model", suspect),
     }
@@ -266,8 +266,8 @@ def _proof_text(proof: "Evidence", path: Path, suspect: str) -> str:
 def _proof_fields(proof: "Evidence", path: Path) -> dict[str, Any]:
     return {
         "path": str(path),
-        "bits": proof.weight.bits,
-        "hits": proof.weight.hits,
+        "bits": proof.score.bits,
+        "hits": proof.score.hits,
         "start": proof.trigger_slice.start,
         "count": len(proof.trigger_slice),
     }

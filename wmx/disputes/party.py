@@ -121,7 +121,7 @@ class Party:
             date_claim(claim, roots),
             starts=claim.n,
             claims_tried=evidence.claims_tried,
-            stated_bits=evidence.weight.bits,
+            stated_bits=evidence.score.bits,
             disclosed=datetime.fromisoformat(evidence.created),
         )
 

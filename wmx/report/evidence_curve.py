@@ -42,7 +42,7 @@ class Course:
     @classmethod
     def of(
         cls,
-        weight: EvidenceScore,
+        score: EvidenceScore,
         predictions: Mapping[Probe, Predictions],
         trigger_slice: TriggerSlice,
         *,
@@ -52,19 +52,19 @@ class Course:
         """Follow what was weighed from trigger to trigger, and the same answers under the null.
 
         Args:
-            weight: of the answers.
+            score: of the answers.
             answers: of each way; to all triggers, or to the first of them.
             window: the triggers and their labels.
             required: bits that are asked for.
             stream: from which the labels of the nulls are drawn.
         """
-        top = predictions[weight.counted].top
+        top = predictions[score.counted].top
         hits = np.zeros(len(trigger_slice), dtype=np.bool_)
         hits[: len(top)] = top == trigger_slice.labels[: len(top)]
         return cls(
             start=trigger_slice.start,
-            bits=weight.running_bits(),
-            nulls=simulated_nulls(weight, predictions, trigger_slice, stream),
+            bits=score.running_bits(),
+            nulls=simulated_nulls(score, predictions, trigger_slice, stream),
             hits=hits,
             required=required,
         )
@@ -140,7 +140,7 @@ class Course:
 
 
 def simulated_nulls(
-    weight: EvidenceScore,
+    score: EvidenceScore,
     predictions: Mapping[Probe, Predictions],
     trigger_slice: TriggerSlice,
     stream: np.random.Generator,
@@ -166,8 +166,8 @@ def simulated_nulls(
             score_predictions(
                 predictions,
                 replace(trigger_slice, labels=one),
-                penalty=weight.penalty,
-                plain=weight.plain,
+                penalty=score.penalty,
+                plain=score.plain,
             ).running_bits()
             for one in labels
         ]

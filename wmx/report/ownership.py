@@ -127,19 +127,19 @@ def report_of_verdict(
     if proof is None:
         # an API was asked no more than it took
         trigger_slice = watermark.trigger_slice(verdict.start).first(verdict.n)
-        counted, weight, predictions = verdict, verdict.weight, verdict.predictions
+        counted, score, predictions = verdict, verdict.score, verdict.predictions
         facts = _count_facts(
             verdict, penalty_of(verdict.claims_tried, overrides=verdict.overrides.penalty)
         )
     else:
-        trigger_slice, weight, predictions = (
+        trigger_slice, score, predictions = (
             proof.trigger_slice,
-            proof.weight,
+            proof.score,
             {proof.probe: proof.predictions},
         )
-        counted, facts = weight, _proof_facts(proof)
+        counted, facts = score, _proof_facts(proof)
     course = Course.of(
-        weight, predictions, trigger_slice, required=verdict.required_bits, stream=stream
+        score, predictions, trigger_slice, required=verdict.required_bits, stream=stream
     )
     is_file = verdict.suspect_sha256 is not None
     name = Path(verdict.suspect).name if is_file else verdict.suspect
@@ -193,15 +193,15 @@ def report_of_check(
         created: ``YYYY-MM-DDThh:mm:ssZ``; now if ``None``.
     """
     evidence, again = checked.evidence, checked.repeated
-    lower = again if again is not None and again.bits <= evidence.weight.bits else None
+    lower = again if again is not None and again.bits <= evidence.score.bits else None
     predictions = {evidence.probe: evidence.predictions} if lower is None else lower.predictions
-    weight = evidence.weight if lower is None else lower.weight
-    counted = evidence.weight if lower is None else lower
+    score = evidence.score if lower is None else lower.score
+    counted = evidence.score if lower is None else lower
     penalty = penalty_of(
         evidence.claims_tried, starts=evidence.claim.n, overrides=evidence.overrides.penalty
     )
     course = Course.of(
-        weight, predictions, evidence.trigger_slice, required=checked.required_bits, stream=stream
+        score, predictions, evidence.trigger_slice, required=checked.required_bits, stream=stream
     )
     name = evidence.suspect
     digests = _digests(name, evidence.suspect_sha256, evidence.suspect_external)
@@ -221,7 +221,7 @@ def report_of_check(
         ],
         course=course,
         groups=_groups(course),
-        disclosed=_disclosed(evidence.trigger_slice, predictions[weight.counted]),
+        disclosed=_disclosed(evidence.trigger_slice, predictions[score.counted]),
         model=_model_facts(
             name, digests, "not run here" if again is None else again.engine, evidence
         ),
@@ -360,10 +360,10 @@ def _repeated_facts(again: Verdict) -> Facts:
 
 
 def _proof_facts(proof: Evidence) -> Facts:
-    trigger_slice, weight = proof.trigger_slice, proof.weight
+    trigger_slice, score = proof.trigger_slice, proof.score
     last = trigger_slice.start + len(trigger_slice) - 1
     return {
-        "stated by the signed evidence": f"{weight.bits:.2f} bits, {weight.hits} of {weight.n} "
+        "stated by the signed evidence": f"{score.bits:.2f} bits, {score.hits} of {score.n} "
         f"hits, claims tried: {proof.claims_tried}",
         "triggers disclosed": f"{trigger_slice.start} to {last} of {proof.claim.n}, each opened "
         "from the commitment",

@@ -283,7 +283,7 @@ class Mixture:
         """Return how many plain ways there are with so many rows in a call."""
         return self._plain.get(rows) or self._found[rows]
 
-    def weight(self, penalty: float, n: int | None = None) -> EvidenceScore:
+    def score(self, penalty: float, n: int | None = None) -> EvidenceScore:
         """Return what all of it weighs; ``n`` triggers were asked, or all of the window."""
         bets = {id(player): player.bets for player in self._players.values()}
         counted = next((probe for probe in self._players if probe.is_plain), self.probes[0])
@@ -367,7 +367,7 @@ def score_predictions(
         else:
             mixture.add({probe: given})
             first[id(given)] = probe
-    return mixture.weight(penalty)
+    return mixture.score(penalty)
 
 
 def mixture_bits(results: Sequence[ProbeResult]) -> float:

@@ -44,7 +44,7 @@ class Checked:
     @property
     def bits(self) -> float:
         """The evidence: of the stated answers, and not more than the repeated ones give."""
-        stated = self.evidence.weight.bits
+        stated = self.evidence.score.bits
         return stated if self.repeated is None else min(stated, self.repeated.bits)
 
     @property

@@ -69,7 +69,7 @@ class Evidence:
         answers: that were read so; that they are the suspect's is the owner's word until repeated.
         probes_tried: how many plain ways with as many rows in a call the way shares its part of
             the mixture with, itself included; the owner's word too.
-        weight: hits, tail and bits, recomputed from the answers.
+        score: hits, tail and bits, recomputed from the answers.
         required_bits: what the owner asked for, a decimal string.
         claims_tried: how many claims the owner held against the suspect, by his word.
         suspect: name of the suspect's ONNX file.
@@ -87,7 +87,7 @@ class Evidence:
     probe: Probe
     predictions: Predictions
     probes_tried: int
-    weight: EvidenceScore
+    score: EvidenceScore
     required_bits: str
     claims_tried: int
     suspect: str
@@ -194,17 +194,17 @@ class Evidence:
         claims_tried = _number("claims_tried", predicate["claims_tried"], MAX_CLAIMS_TRIED)
         overrides = _overrides(predicate["inputs"], predicate["output"])
         penalty = penalty_of(claims_tried, starts=claim.n, overrides=overrides.penalty)
-        weight = score_predictions(
+        score = score_predictions(
             {probe: predictions}, trigger_slice, penalty=penalty, plain={probe.rows: probes_tried}
         )
-        _compare(predicate["counted"], _counted(weight), what)
+        _compare(predicate["counted"], _counted(score), what)
         return cls(
             claim=claim,
             trigger_slice=trigger_slice,
             probe=probe,
             predictions=predictions,
             probes_tried=probes_tried,
-            weight=weight,
+            score=score,
             required_bits=checked_decimal(predicate["required_bits"]),
             claims_tried=claims_tried,
             suspect=suspect,
@@ -233,12 +233,12 @@ def _overrides(inputs: Any, output: Any) -> Overrides:
         raise ValueError(str(error)) from None
 
 
-def _counted(weight: EvidenceScore) -> dict[str, Any]:
+def _counted(score: EvidenceScore) -> dict[str, Any]:
     """Return what the answers give, as an evidence states it."""
     return {
-        "bits": f"{weight.bits:.6f}",
-        "hits": weight.hits,
-        "tail": fraction_text(weight.tail),
+        "bits": f"{score.bits:.6f}",
+        "hits": score.hits,
+        "tail": fraction_text(score.tail),
     }
 
 

@@ -50,7 +50,7 @@ class Verdict:
         ways_tried: number of ways that were tried.
         answers: of each of them, which is what was weighed; for reports, and out of ``repr``, since
             the owner alone knows to what they are answers.
-        weight: what these answers weigh, way by way; as little for others.
+        score: what these answers weigh, way by way; as little for others.
     """
 
     bits: float
@@ -73,7 +73,7 @@ class Verdict:
     experts: dict[str, float]
     probes_tried: int
     predictions: Mapping[Probe, Predictions] = field(repr=False, compare=False)
-    weight: EvidenceScore = field(repr=False, compare=False)
+    score: EvidenceScore = field(repr=False, compare=False)
 
     @property
     def verified(self) -> bool:
@@ -280,15 +280,15 @@ def measure(
     else:
         query = BatchQuery(suspect, trigger_slice)
     query.until(enough)
-    weight = query.mixture.weight(penalty, query.count)
+    score = query.mixture.score(penalty, query.count)
     return Verdict(
-        bits=weight.bits,
+        bits=score.bits,
         required_bits=required,
-        hits=weight.hits,
+        hits=score.hits,
         start=trigger_slice.start,
-        n=weight.n,
-        classes=weight.classes,
-        tail=weight.tail,
+        n=score.n,
+        classes=score.classes,
+        tail=score.tail,
         claims_tried=claims_tried,
         claim=trigger_slice.claim.digest,
         owner=trigger_slice.claim.owner,
@@ -298,11 +298,11 @@ def measure(
         suspect_external=suspect.external,
         overrides=suspect.overrides,
         engine=suspect.engine,
-        best_probe=weight.best.probe.name,
-        experts=weight.best.experts,
+        best_probe=score.best.probe.name,
+        experts=score.best.experts,
         probes_tried=query.mixture.tried,
         predictions=query.mixture.predictions,
-        weight=weight,
+        score=score,
     )
 
 
