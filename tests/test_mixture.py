@@ -195,7 +195,7 @@ def test_the_mixture_over_rows_has_the_shares_as_mean_over_all_label_sequences(s
         score_predictions(given_predictions, trigger_slice_of(list(labels)), penalty=0.0)
         for labels in product(range(classes), repeat=n)
     ]
-    shares = sum(2.0**result.log2_share for result in weights[0].results)
+    shares = sum(2.0**result.log2_share for result in scores[0].results)
     assert 0.5 < shares < 1
     assert np.mean([2.0**score.bits for score in scores]) == pytest.approx(shares, abs=1e-12)
 
