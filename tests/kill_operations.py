@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 
 import killing
 import numpy as np
@@ -288,8 +288,7 @@ class Replaced:
 
 @cache
 def _made_before(replaced: Replaced) -> Path:
-    folder = Path(MODELS.name) / replaced.words[0].split()[0]
-    folder.mkdir()
+    folder = Path(mkdtemp(dir=MODELS.name))
     replaced.start(folder)
     assert killing.run(tuple(replaced.words[0].split()), folder) in (0, NOT_FIRM)
     return folder
