@@ -17,9 +17,7 @@ PLAIN = Probe("NCHW", "y")
 def nulls(case: Case, **changes: object) -> np.ndarray:
     trigger_slice = replace(case.watermark.trigger_slice(), **changes)
     score = replace(case.verdict.score, penalty=0.0)
-    return simulated_nulls(
-        score, case.verdict.predictions, trigger_slice, np.random.default_rng(3)
-    )
+    return simulated_nulls(score, case.verdict.predictions, trigger_slice, np.random.default_rng(3))
 
 
 def test_it_ends_at_the_bits_and_hits_of_the_verdict(case: Case) -> None:

@@ -24,7 +24,7 @@ class Named:
     Attributes:
         text: path or address; ``None`` where ``function`` says what it is.
         function: ``package.module:callable``.
-        settled: what is known of inputs and outputs.
+        overrides: what is known of inputs and outputs.
         token: file of a bearer token, for an address.
         weights: files beside a model that hold its weights under names of their own.
     """
@@ -91,7 +91,7 @@ def getting_ready(
     Args:
         named: what is asked.
         device, limits: of the process of a file.
-        manners: towards an address.
+        request_policy: towards an address.
         never_weights: files and folders that no model is given as its weights.
     """
     if named.function is not None:

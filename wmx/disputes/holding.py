@@ -32,7 +32,7 @@ class Held:
         bits: of evidence.
         required_bits: that were asked for.
         hits, n: triggers whose label is the top class, of how many.
-        way: of feeding and reading the model, with the most evidence.
+        probe: of feeding and reading the model, with the most evidence.
         failure: why the model cannot be asked; the figures are then 0.
     """
 

@@ -41,7 +41,7 @@ class Reader:
 
     Attributes:
         model: opened.
-        way: layout, output, scaling and rows in a call; a shift is left out.
+        probe: layout, output, scaling and rows in a call; a shift is left out.
         task: of the claim whose mark is read so.
     """
 
@@ -188,7 +188,7 @@ def sides_taken(predictions: Predictions, tops: Tops) -> NDArray[np.bool_]:
     Equal scores are no side; so class numbers alone side with the class that they name.
 
     Args:
-        answers: of the suspect to n inputs.
+        predictions: of the suspect to n inputs.
         tops: class of both originals for each, int64 [2, n].
 
     Raises:

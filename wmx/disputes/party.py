@@ -46,8 +46,8 @@ class Party:
 
     Attributes:
         name: what the report calls the party.
-        window: triggers of its claim with their labels; all that are secret, or those that an
-            evidence discloses.
+        trigger_slice: triggers of its claim with their labels; all that are secret, or those that
+            an evidence discloses.
         dating: what the claim's timestamps are worth to the judge.
         starts: among how many windows this one was chosen.
         claims_tried: how many claims the party had held against the suspect before.

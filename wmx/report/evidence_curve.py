@@ -53,8 +53,8 @@ class Course:
 
         Args:
             score: of the answers.
-            answers: of each way; to all triggers, or to the first of them.
-            window: the triggers and their labels.
+            predictions: of each way; to all triggers, or to the first of them.
+            trigger_slice: the triggers and their labels.
             required: bits that are asked for.
             stream: from which the labels of the nulls are drawn.
         """

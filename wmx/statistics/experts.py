@@ -66,15 +66,15 @@ class Agreement:
 
     def __init__(self, classes: int) -> None:
         self._classes = classes
-        self._hits = self._predictions = 0
+        self._hits = self._spoken = 0
 
     def update(self, predictions: Predictions, labels: Labels) -> Bets:
         """Return the bets on the next triggers."""
         speaks = (predictions.top >= 0) & (predictions.top < self._classes)
         hit = speaks & (predictions.top == labels)
-        rate = (self._hits + _before(hit) + 0.5) / (self._predictions + _before(speaks) + 1.0)
+        rate = (self._hits + _before(hit) + 0.5) / (self._spoken + _before(speaks) + 1.0)
         self._hits += int(hit.sum())
-        self._predictions += int(speaks.sum())
+        self._spoken += int(speaks.sum())
         probability = np.where(hit, rate, (1.0 - rate) / (self._classes - 1))
         return np.where(speaks, np.log2(self._classes * probability), 0.0)
 
@@ -213,7 +213,7 @@ class Experts:
         """Bet on the next triggers, and learn from their labels.
 
         Args:
-            answers: to the next n triggers, with as many scores per row as all before them.
+            predictions: to the next n triggers, with as many scores per row as all before them.
             labels: int64 [n], values ``0..K-1``.
 
         Returns:
@@ -245,7 +245,7 @@ def expert_bets(predictions: Predictions, labels: Labels, classes: int) -> dict[
     """Return every expert's bets on all triggers at once; as :meth:`Experts.update`.
 
     Args:
-        answers: n answers.
+        predictions: n answers.
         labels: int64 [n], values ``0..classes-1``.
         classes: K, at least 2.
     """

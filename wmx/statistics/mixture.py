@@ -99,7 +99,7 @@ def log2_share(probe: Probe, kind: Kind, plain: int) -> float:
     the mixture for inputs as they are.
 
     Args:
-        way: the way.
+        probe: the way.
         kind: of the task.
         plain: number of plain ways with ``way.rows``.
     """
@@ -115,7 +115,7 @@ class ProbeResult:
     """What one way gave.
 
     Attributes:
-        way: feeding and reading.
+        probe: feeding and reading.
         bets: log2(K q_i(y_i)) of each expert, in the order of the triggers.
         log2_share: log2 of the way's share of the mixture.
     """
@@ -151,7 +151,7 @@ class EvidenceScore:
 
     Attributes:
         results: of each way.
-        price: bits that are subtracted: for the choice among claims, and of a window.
+        penalty: bits that are subtracted: for the choice among claims, and of a window.
         plain: how many plain ways there are with each number of rows.
         counted: the way whose hits are counted: the first plain one, which is fixed before any
             label is looked at; the one that there is in an evidence.
@@ -201,7 +201,7 @@ class Mixture:
     Shares are fixed by the numbers of plain ways, which hang on the suspect and the task alone.
 
     Args:
-        window: the triggers and their labels.
+        trigger_slice: the triggers and their labels.
         plain: how many plain ways there are with each number of rows; those that were added, where
             it does not say.
     """
@@ -354,9 +354,9 @@ def score_predictions(
     """Weigh answers to the triggers of a window.
 
     Args:
-        answers: of each way, to all triggers or to the first of them where it stopped.
-        window: the triggers and their labels.
-        price: bits to subtract.
+        predictions: of each way, to all triggers or to the first of them where it stopped.
+        trigger_slice: the triggers and their labels.
+        penalty: bits to subtract.
         plain: how many plain ways there are with each number of rows, where not all are given.
     """
     mixture = Mixture(trigger_slice, plain)

@@ -54,7 +54,7 @@ class OnnxFile:
         header: what the file says of itself.
         engine: the runtime's version and execution provider.
         session: the loaded model.
-        settled: what is known of its inputs and outputs beside what the file says.
+        overrides: what is known of its inputs and outputs beside what the file says.
         queries_left: ``None``: it may be asked as often as one likes.
     """
 
@@ -65,7 +65,7 @@ class OnnxFile:
 
         Args:
             load: reads and loads it, each time anew.
-            settled: what is known of its inputs and outputs beside what the file says.
+            overrides: what is known of its inputs and outputs beside what the file says.
 
         Raises:
             CannotRunError: it cannot be loaded.
@@ -101,7 +101,7 @@ class OnnxFile:
             path: the file.
             device: where to run it.
             sandbox: a child started before; a new one if ``None``.
-            settled: what is known of its inputs and outputs beside what the file says.
+            overrides: what is known of its inputs and outputs beside what the file says.
             weights: files beside it that may hold its weights under other names than exporters
                 give.
             apart_from: files and folders that never hold them.

@@ -31,7 +31,7 @@ class Reading:
     Attributes:
         name: of the output, and in words what else tells this reading from others.
         scores: how many numbers the answers hold.
-        answers: makes them.
+        predictions: makes them.
     """
 
     name: str

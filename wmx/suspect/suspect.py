@@ -1,7 +1,7 @@
 """Suspects: anything that answers inputs with scores.  A suspect is hostile until shown otherwise.
 
 A suspect offers its :meth:`~Suspect.feedings` for a task and, fed in one of them, its
-:meth:`~Suspect.answers`: arrays in, scores out.
+:meth:`~Suspect.predictions`: arrays in, scores out.
 """
 
 from __future__ import annotations  # the child imports this package: nothing that it can do without
@@ -42,7 +42,7 @@ class Suspect(Protocol):
         sha256: of its file, hexadecimal; ``None`` where there is none.
         external: SHA-256 of the files beside it that hold its weights, by name.
         engine: what runs it, with its version.
-        settled: what somebody has said about its inputs and outputs; his choice has a price.
+        overrides: what somebody has said about its inputs and outputs; his choice has a price.
         queries_left: how many inputs it may still be asked; ``None`` where they cost nothing.
     """
 
@@ -120,9 +120,9 @@ def open_suspect(
         sandbox: the process to run a file in, with limits of one's own; a new one if ``None``.
             It is closed with the suspect.
         own: the file is one's own work, to be run in this process.
-        settled: what is known of inputs and outputs beside what the file or the server says.
+        overrides: what is known of inputs and outputs beside what the file or the server says.
         token: sent to an address as a bearer token.
-        manners: how an address is asked, and how much.
+        request_policy: how an address is asked, and how much.
         weights: files beside the model that may hold its weights under other names than exporters
             give; never a key, a claim or another secret.
         apart_from: files, and folders with all that is in them, that are never taken for weights:

@@ -53,7 +53,7 @@ def probe_to_json(probe: Probe) -> dict[str, Any]:
 
 
 def predictions_to_json(predictions: Predictions, task: Task) -> dict[str, Any]:
-    """Return answers that :func:`answers_from_json` gives back to the last bit.
+    """Return answers that :func:`predictions_from_json` gives back to the last bit.
 
     Class numbers are written if these say all, else scores, in single precision if that is exact.
     """

@@ -64,9 +64,10 @@ class Evidence:
 
     Attributes:
         claim: the claim, with its timestamps.
-        window: the disclosed triggers and their labels.
-        way: in which the triggers were given and read.
-        answers: that were read so; that they are the suspect's is the owner's word until repeated.
+        trigger_slice: the disclosed triggers and their labels.
+        probe: in which the triggers were given and read.
+        predictions: that were read so; that they are the suspect's is the owner's word until
+            repeated.
         probes_tried: how many plain ways with as many rows in a call the way shares its part of
             the mixture with, itself included; the owner's word too.
         score: hits, tail and bits, recomputed from the answers.
@@ -75,7 +76,7 @@ class Evidence:
         suspect: name of the suspect's ONNX file.
         suspect_sha256: of it, hexadecimal.
         suspect_external: of the files beside it that hold its weights, by name.
-        settled: the numbers that the owner gave to inputs which take no trigger, and the output
+        overrides: the numbers that the owner gave to inputs which take no trigger, and the output
             that he chose; paid for.
         run: what was run.
         created: the owner's word on the time, ``YYYY-MM-DDThh:mm:ssZ``.

@@ -31,9 +31,9 @@ class Choice:
     """Triggers to disclose, and the answers to them by which a third party will count.
 
     Attributes:
-        window: the triggers.
-        way: how they were given and read.
-        answers: to the triggers, or to the first of them where whole batches were given.
+        trigger_slice: the triggers.
+        probe: how they were given and read.
+        predictions: to the triggers, or to the first of them where whole batches were given.
         probes: how many plain ways there are with as many rows in a call.
     """
 
@@ -134,7 +134,7 @@ class _Choosing:
         return None
 
     def _by(self, rows: int, probe: Probe | None = None) -> Choice | None:
-        """Give the triggers in turn, as they are and as in ``way``, until one way suffices."""
+        """Give the triggers in turn, as they are and as in ``probe``, until one way suffices."""
         variants = [Variant(feeding, rows) for feeding in self._feedings.values()]
         if probe is not None and not probe.is_plain:
             variants.append(Variant(self._feedings[probe.layout], rows, probe.shift, probe.scaling))

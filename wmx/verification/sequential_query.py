@@ -72,7 +72,7 @@ class Variant:
         """Give the triggers of one call, the last of which is the one before number ``end``.
 
         Raises:
-            CannotRunError: as :meth:`Suspect.answers`.
+            CannotRunError: as :meth:`Suspect.predictions`.
         """
         inputs: NDArray[Any] = trigger_slice.triggers[end - self.step : end]
         if self.shift != NO_SHIFT:
@@ -99,7 +99,7 @@ def query_sequentially(
     Args:
         suspect: what is asked; its ``queries_left`` are never exceeded.
         variants: how.
-        window: the triggers.
+        trigger_slice: the triggers.
         mixture: what the answers are added to.
         enough: whether to stop; looked at after each trigger, once every variant has answered: how
             many plain ways share a part of the mixture does not change after that.

@@ -43,13 +43,13 @@ class Verdict:
         suspect: name of the suspect.
         suspect_sha256: of the suspect's file, or ``None``.
         suspect_external: of the files beside it that hold its weights, by name.
-        settled: what somebody had said of its inputs and outputs; paid for.
+        overrides: what somebody had said of its inputs and outputs; paid for.
         engine: what ran it.
-        best_way: the way of feeding and reading with the most evidence.
+        best_probe: the way of feeding and reading with the most evidence.
         experts: log2 of each expert's wealth in that way.
-        ways_tried: number of ways that were tried.
-        answers: of each of them, which is what was weighed; for reports, and out of ``repr``, since
-            the owner alone knows to what they are answers.
+        probes_tried: number of ways that were tried.
+        predictions: of each of them, which is what was weighed; for reports, and out of
+            ``repr``, since the owner alone knows to what they are answers.
         score: what these answers weigh, way by way; as little for others.
     """
 
@@ -261,7 +261,7 @@ def measure(
 
     Args:
         suspect: what is asked.
-        window: the triggers and their labels.
+        trigger_slice: the triggers and their labels.
         required: bits that the decision asks for.
         dating: what the claim's timestamps are worth.
         claims_tried: how many claims are held against this suspect; log2 of it is subtracted.

@@ -60,7 +60,7 @@ class Client:
     Attributes:
         base: its address, without a slash at the end.
         token: sent as a bearer token; stays out of ``repr``.
-        manners: how it is asked.
+        request_policy: how it is asked.
         asked: inputs sent so far.
         clock, sleep: of this machine.
     """

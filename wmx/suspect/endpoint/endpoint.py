@@ -41,7 +41,7 @@ class Endpoint:
     Attributes:
         name: its address.
         engine: the protocol, and what the server says it runs.
-        settled: what somebody has said about its inputs and outputs.
+        overrides: what somebody has said about its inputs and outputs.
         client: what sends the requests.
     """
 
@@ -91,8 +91,8 @@ class Endpoint:
         Args:
             address: of the model.
             token: sent as a bearer token.
-            manners: how the server is asked.
-            settled: what is known of inputs and outputs beside what the server says.
+            request_policy: how the server is asked.
+            overrides: what is known of inputs and outputs beside what the server says.
 
         Raises:
             UsageError: not such an address, or one to which triggers would go in the clear.
