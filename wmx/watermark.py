@@ -43,6 +43,11 @@ class Watermark:
         triggers: [n, *task.shape] in canonical form (uint8 HWC for images).
         blinds: 32 bytes each, the blinding values of the commitment.
         labels: int64 [n], drawn from the claim and the blinding values.
+
+    >>> from wmx import OwnerKey, Watermark
+    >>> watermark = Watermark.new(OwnerKey.generate(), shape=(28, 28, 1), classes=10)
+    >>> watermark.inputs.shape, watermark.labels.shape
+    ((100, 28, 28, 1), (100,))
     """
 
     claim: Claim
@@ -84,11 +89,8 @@ class Watermark:
         Raises:
             UsageError: an argument is out of range, or the family does not fit the task.
         """
-        try:
-            task = Task.of(shape, classes, kind=kind, value_range=value_range, mean=mean, std=std)
-            return cls.for_task(owner, task, n=n, generator=generator, note=note)
-        except ValueError as error:
-            raise UsageError(str(error)) from None
+        task = Task.of(shape, classes, kind=kind, value_range=value_range, mean=mean, std=std)
+        return cls.for_task(owner, task, n=n, generator=generator, note=note)
 
     @classmethod
     def for_task(

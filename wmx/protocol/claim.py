@@ -43,6 +43,13 @@ class Claim(Stamped):
         owner: 32 bytes, raw Ed25519 public key.
         created: the owner's own word on the time, ``YYYY-MM-DDThh:mm:ssZ``; proves nothing.
         note: free text.
+
+    >>> from wmx import Claim, OwnerKey, Watermark
+    >>> owner = OwnerKey.generate()
+    >>> Watermark.new(owner, shape=(8, 8, 1), classes=10).claim.save("claim.json")
+    >>> claim = Claim.load("claim.json")
+    >>> Watermark.open(claim, owner).claim == claim
+    True
     """
 
     KIND: ClassVar[str] = "claim"

@@ -41,7 +41,14 @@ KEY_HINT = "make one with: wmx keygen -o owner.pem"
 
 
 class OwnerKey:
-    """An Ed25519 key pair; ``repr`` and errors never show the private half."""
+    """An Ed25519 key pair; ``repr`` and errors never show the private half.
+
+    >>> from wmx import OwnerKey
+    >>> owner = OwnerKey.generate()
+    >>> owner.save("owner.pem")
+    >>> OwnerKey.load("owner.pem").public == owner.public
+    True
+    """
 
     def __init__(self, private_key: Ed25519PrivateKey) -> None:
         self._private_key = private_key

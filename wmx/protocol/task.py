@@ -13,6 +13,8 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from wmx.errors import UsageError
+
 Kind = Literal["image", "features", "tokens"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 RANK = {"image": 3, "features": 1, "tokens": 1}
@@ -57,6 +59,11 @@ class Task:
         low, high: the values to which pixels 0 and 255 are mapped before normalisation (images).
         mean, std: one value, or one per channel (images) or feature; the model sees
             ``(value - mean) / std``.  Tokens are never normalised.
+
+    >>> from wmx import Task
+    >>> task = Task.of((28, 28, 1), classes=10, mean=0.1307, std=0.3081)
+    >>> task.example_inputs(2, seed=0).shape
+    (2, 28, 28, 1)
     """
 
     kind: Kind
@@ -107,16 +114,32 @@ class Task:
         mean: float | str | Iterable[float | str] = 0,
         std: float | str | Iterable[float | str] = 1,
     ) -> Self:
-        """Make a task from plain numbers.  Raises :class:`ValueError` as the constructor."""
-        return cls(
-            kind=kind,
-            shape=tuple(int(dim) for dim in shape),
-            classes=int(classes),
-            low=decimal_string(value_range[0]),
-            high=decimal_string(value_range[1]),
-            mean=_decimals(mean),
-            std=_decimals(std),
-        )
+        """Make a task from plain numbers.
+
+        Args:
+            shape: of one input without the batch: (height, width, channels), (features,) or
+                (length,).
+            classes: K, at least 2.
+            kind: ``"image"``, ``"features"`` or ``"tokens"``.
+            value_range: what pixels 0 and 255 become before normalization.
+            mean, std: of the normalization ``(value - mean) / std``; one number, or one per
+                channel or feature.
+
+        Raises:
+            UsageError: an argument is out of range, or no number.
+        """
+        try:
+            return cls(
+                kind=kind,
+                shape=tuple(int(dim) for dim in shape),
+                classes=int(classes),
+                low=decimal_string(value_range[0]),
+                high=decimal_string(value_range[1]),
+                mean=_decimals(mean),
+                std=_decimals(std),
+            )
+        except (TypeError, ValueError) as error:
+            raise UsageError(str(error)) from None
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that the claim holds."""

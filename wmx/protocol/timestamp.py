@@ -102,6 +102,12 @@ def earliest(datings: Iterable[Dating]) -> Dating:
 def load_roots(path: str | Path) -> Roots:
     """Read the root certificates that are trusted, PEM.
 
+    >>> from wmx import load_roots
+    >>> roots = load_roots("roots.pem")
+
+    Args:
+        path: of a file with one or more certificates, each as PEM.
+
     Raises:
         CannotRunError: the file cannot be read.
         IntegrityError: it holds no certificates.

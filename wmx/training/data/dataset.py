@@ -84,7 +84,7 @@ class LabelledData:
         mean, std = _moments(self.x_train, self.kind)
         try:
             return Task.of(shape, self.classes, kind=self.kind, mean=mean, std=std)
-        except ValueError as error:
+        except UsageError as error:
             raise UsageError(f"{self.name}: {error}") from None
 
     @cached_property
@@ -97,7 +97,7 @@ class LabelledData:
     def trigger_generator(self) -> Generator | None:
         """Return the trigger family made from the data; ``None`` for images, which need none.
 
-        For features it draws from 16 quantiles of each, which the claim makes public.
+        For features it draws from 16 quantiles of each, which the claim holds encrypted.
         """
         if self.kind == "features":
             return Features.of(quantiles(self.x_train))
