@@ -25,7 +25,8 @@ from tsa import DAY, STAMPING, Authority, dripping, moved_by, serving, with_stat
 
 from wmx import OwnerKey, Watermark
 from wmx.protocol import jcs
-from wmx.protocol.timestamp import MAX_RESPONSE_BYTES, Query
+from wmx.protocol.stamped import MAX_RESPONSE_BYTES
+from wmx.protocol.timestamp import Query
 from wmx.protocol.tsa import ask_authority
 
 CASES, case = collector()

@@ -35,11 +35,25 @@ def with_certificates_in_order(response: bytes) -> bytes:
     """
     try:
         *_, bag = probe_inward(response, WAY_TO_CERTIFICATES)
-        begin, end = bag.content, bag.end
-        certificates = [response[one.begin : one.end] for one in elements(response, begin, end)]
+        certificates = _contents(response, bag)
     except MalformedError:
         return response
-    return response[:begin] + b"".join(sorted(certificates)) + response[end:]
+    return response[: bag.content] + b"".join(sorted(certificates)) + response[bag.end :]
+
+
+def certificates_in(response: bytes) -> list[bytes]:
+    """Return the certificates that the token of an RFC 3161 response carries, DER, as they stand.
+
+    None where they are not found: a token may carry none, and to refuse a response that is built
+    otherwise is the parser's part.
+
+    Args:
+        response: a stranger's, of any content.
+    """
+    try:
+        return _contents(response, probe_inward(response, WAY_TO_CERTIFICATES)[-1])
+    except MalformedError:
+        return []
 
 
 class MalformedError(ValueError):
@@ -86,6 +100,10 @@ def elements(data: bytes, begin: int, end: int) -> Iterator[Element]:
         found = _element(data, begin, end)
         yield found
         begin = found.end
+
+
+def _contents(data: bytes, outer: Element) -> list[bytes]:
+    return [data[one.begin : one.end] for one in elements(data, outer.content, outer.end)]
 
 
 def _element(data: bytes, begin: int, end: int) -> Element:

@@ -43,7 +43,8 @@ def timestamp(
 ) -> None:
     """Date a claim or a release record: an RFC 3161 timestamp, kept in the file."""
     from wmx._internal.files import read_bytes, write_bytes
-    from wmx.protocol.timestamp import MAX_RESPONSE_BYTES, Query
+    from wmx.protocol.stamped import MAX_RESPONSE_BYTES
+    from wmx.protocol.timestamp import Query
 
     if sum(option is not None for option in (tsa, request, response)) != 1:
         raise UsageError("expected exactly one of --tsa, --request and --response")

@@ -18,6 +18,8 @@ from wmx.protocol.dsse import Envelope
 from wmx.protocol.encoding import decode_base64, encode_base64
 
 MAX_TIMESTAMPS = 16
+MAX_RESPONSE_BYTES = 64 * 1024  # authorities answer a few KiB; no signature covers what is padded
+MAX_RESPONSE_TEXT = -(-MAX_RESPONSE_BYTES // 3) * 4  # base64
 
 
 @dataclass(frozen=True, repr=False, kw_only=True)
@@ -85,9 +87,15 @@ class Stamped(ABC):
         """Return this file with these RFC 3161 responses too, each kept once.
 
         Raises:
-            UsageError: more than :data:`MAX_TIMESTAMPS`.
+            UsageError: more than :data:`MAX_TIMESTAMPS`, or one is longer than
+                :data:`MAX_RESPONSE_BYTES`.
         """
         timestamps = tuple(dict.fromkeys([*self.timestamps, *responses]))
+        longest = max(map(len, timestamps), default=0)
+        if longest > MAX_RESPONSE_BYTES:
+            raise UsageError(
+                f"a timestamp has {longest:,} bytes, expected at most {MAX_RESPONSE_BYTES:,}"
+            )
         if len(timestamps) > MAX_TIMESTAMPS:
             raise UsageError(f"a {self.KIND} holds at most {MAX_TIMESTAMPS} timestamps")
         return replace(self, timestamps=timestamps)
@@ -108,7 +116,7 @@ class Stamped(ABC):
         Raises:
             CannotRunError: the file cannot be read or written.
             IntegrityError: it is damaged, or holds something else by now.
-            UsageError: more than :data:`MAX_TIMESTAMPS`.
+            UsageError: as :meth:`with_timestamps`.
         """
         lock = Path(path).with_name(f".{Path(path).name}.lock")
         try:
@@ -137,7 +145,8 @@ def envelope_and_timestamps(file: Any, what: str) -> tuple[Envelope, tuple[bytes
     file, not a date that is gone in silence.
 
     Raises:
-        IntegrityError: not such a file, or a timestamp is damaged.
+        IntegrityError: not such a file, or a timestamp is damaged or longer than
+            :data:`MAX_RESPONSE_BYTES`.
     """
     if not isinstance(file, dict) or "timestamps" not in file:
         return Envelope.from_json(file, what), ()
@@ -157,7 +166,12 @@ def envelope_and_timestamps(file: Any, what: str) -> tuple[Envelope, tuple[bytes
 
 
 def _stamp(value: Any) -> bytes:
-    response = decode_base64(value["response"])
+    text = value["response"]
+    if len(text) > MAX_RESPONSE_TEXT:
+        raise ValueError(f"expected at most {MAX_RESPONSE_BYTES:,} bytes")
+    response = decode_base64(text)
+    if len(response) > MAX_RESPONSE_BYTES:
+        raise ValueError(f"expected at most {MAX_RESPONSE_BYTES:,} bytes")
     if set(value) != {"response", "sha256"}:
         raise ValueError("unknown fields")
     if hashlib.sha256(response).hexdigest() != value["sha256"]:

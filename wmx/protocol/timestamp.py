@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from wmx._internal.der import MalformedError, with_certificates_in_order
+from wmx._internal.budget import consulted
+from wmx._internal.der import MalformedError, certificates_in, with_certificates_in_order
 from wmx._internal.files import read_bytes
 from wmx.errors import IntegrityError, MissingExtraError
 from wmx.protocol.stamped import Stamped
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 Roots: TypeAlias = "Sequence[Certificate]"
 
 MAX_ROOTS_BYTES = 16 * 1024**2
-MAX_RESPONSE_BYTES = 64 * 1024
+MAX_CERTIFICATES = 32  # of a stamp; a chain has a few, and each costs whoever seeks one
 # the margin of a stamp that states none; authorities under ETSI EN 319 421 keep within a second
 UNSTATED_ACCURACY = timedelta(minutes=1)
 HASHES = {  # object identifiers of the digests that are accepted
@@ -132,13 +133,14 @@ def date_claim(file: Stamped, roots: Roots) -> Dating:
 
     Raises:
         MissingExtraError: there are timestamps and roots, and rfc3161-client is not installed.
+        LimitError: the budget that is held is spent.
     """
     if not file.timestamps:
         return UNDATED
     if not roots:
         return Dating(refused=("not checked: no root certificates were given (--roots)",))
     found, refused = [], []
-    for response in file.timestamps:
+    for response in consulted(file.timestamps, every=1):
         try:
             found.append(_trusted(response, file, roots))
         except IntegrityError as error:
@@ -182,7 +184,7 @@ class Query:
 def asserted_stamps(file: Stamped) -> list[str]:
     """Say what each timestamp of a file asserts, without a word on whether it is to be trusted."""
     found = []
-    for response in file.timestamps:
+    for response in consulted(file.timestamps, every=1):
         try:
             time, authority = asserted_stamp(response, file)
             found.append(f"{time:%Y-%m-%dT%H:%M:%SZ} by an authority under {authority}")
@@ -308,6 +310,12 @@ def _der(certificate: "Certificate") -> bytes:
 
 def _parsed(response: bytes) -> _Stamp:
     client = _client()
+    count = len(certificates_in(response))
+    if count > MAX_CERTIFICATES:
+        raise IntegrityError(
+            f"a timestamp carries {count:,} certificates, expected at most {MAX_CERTIFICATES}",
+            hint="ask the authority again, for the chain of its signer alone",
+        )
     try:
         in_order = with_certificates_in_order(response)
         parsed: TimeStampResponse = client.decode_timestamp_response(in_order)

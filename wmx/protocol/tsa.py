@@ -2,7 +2,7 @@
 
 from wmx._internal.http import FAILURES, checked_address, exchange, failure
 from wmx.errors import CannotRunError
-from wmx.protocol.timestamp import MAX_RESPONSE_BYTES
+from wmx.protocol.stamped import MAX_RESPONSE_BYTES
 
 OK = 200
 DEADLINE_SECONDS = 30.0
