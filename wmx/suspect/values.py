@@ -14,6 +14,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from wmx._internal.budget import consulted
+
 MAX_CLASSES = 2**16  # keys of a map, and parts of a sequence
 MAX_NAMES = 2**16  # that an output may give its classes, in all of its answers
 FIRST_NAME = 10**9  # numbers of classes that have a name; those in digits are below
@@ -113,14 +115,17 @@ class Texts:
         scores that they spell.  Else texts are names of classes: one of digits is its number, and
         the others count up from :data:`FIRST_NAME`.  So a name is told from every other name and
         from every number, whatever the names are, and keeps its number from call to call.
+
+        Raises:
+            LimitError: the budget that is held is spent.
         """
         if self._is_endless:
             return None
-        flat = [str(text) for text in texts.reshape(-1)]
-        if all(map(NUMBER.fullmatch, flat)) and not all(map(_is_digits, flat)):
-            return np.array(list(map(float, flat)), np.float64).reshape(texts.shape)
+        flat = [str(text) for text in consulted(texts.reshape(-1))]
+        if all(map(NUMBER.fullmatch, consulted(flat))) and not all(map(_is_digits, flat)):
+            return np.array(list(map(float, consulted(flat))), np.float64).reshape(texts.shape)
         found = np.empty(len(flat), np.int64)
-        for place, text in enumerate(flat):
+        for place, text in enumerate(consulted(flat)):
             found[place] = self._number(text)
             if len(self._numbers) > MAX_NAMES:
                 self._is_endless = True

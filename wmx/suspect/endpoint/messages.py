@@ -8,11 +8,13 @@ that it was asked.
 
 import json
 from collections.abc import Collection, Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wmx._internal.budget import consult, consulted, require_room
 from wmx._internal.nesting import is_nested_too_deeply
 from wmx._internal.printable import printable
 from wmx.suspect.tensor_spec import TensorSpec
@@ -22,6 +24,11 @@ MAX_PORTS = 64
 MAX_RANK = 8
 MAX_VALUES = 2**22  # of a JSON document: in memory each takes many times its text
 MAX_NAME = 1024
+MAX_ELEMENTS = 2**26  # of an output; an answer has no more bytes
+MAX_TEXTS = 2**20  # of an answer: a batch of 32 rows with 32,768 classes each
+MAX_TEXT_BYTES = 2**25  # of an answer: 32 for each of so many texts
+# what one takes in memory, apart from its characters, of which each takes four bytes at most
+VALUE_BYTES, TEXT_BYTES, CHARACTER_BYTES = 144, 192, 4
 HEADER_LENGTH = "Inference-Header-Content-Length"
 
 DTYPES: dict[str, tuple[str, str]] = {  # datatype: numpy's name, onnxruntime's
@@ -110,7 +117,9 @@ def outputs_of(
         known: names that outputs may have; one of another name is called by its number.
 
     Raises:
-        ProtocolError: it is no inference response, or says two things.
+        ProtocolError: it is no inference response, says two things, or more than
+            :data:`MAX_TEXTS` texts or :data:`MAX_TEXT_BYTES` of them.
+        LimitError: the budget that is held is spent, or has no room for the answer.
     """
     cut = len(body)
     if header_length is not None:
@@ -125,16 +134,21 @@ def outputs_of(
         raise ProtocolError(f"outputs are not a list of at most {MAX_PORTS}")
     found: dict[str, NDArray[Any]] = {}
     names = set()
+    allowance = _TextAllowance()
     for number, output in enumerate(outputs, 1):
         said, datatype, shape = _described(output, number)
         name = said if said in known else f"output {number}"
         if said in names or name in found:
             raise ProtocolError(f"output {number} is of a name that was there before")
         names.add(said)
-        count = int(np.prod(shape, dtype=object))
+        count = prod(shape)
         size = _binary_size(output)
+        if datatype == TEXTS:  # before they are taken apart
+            allowance.take(count, size or 0)
         if size is None:
             values = _from_json(output.get("data"), datatype, count)
+            if datatype == TEXTS:
+                allowance.take(0, sum(map(len, consulted(values))))
         else:
             if cut + size > len(body):
                 raise ProtocolError("an output is longer than the body")
@@ -160,9 +174,15 @@ def parsed(data: bytes) -> dict[str, Any]:
 
     Raises:
         ProtocolError: it is none, or holds more values than any answer that is read.
+        LimitError: the budget that is held is spent, or has no room for it.
     """
-    if sum(map(data.count, (b",", b"[", b"{"))) > MAX_VALUES:
+    values = sum(map(data.count, (b",", b"[", b"{")))
+    if values > MAX_VALUES:
         raise ProtocolError(f"more than {MAX_VALUES:,} values")
+    # all of it as a text, and then the texts in it
+    require_room(
+        VALUE_BYTES * values + 2 * CHARACTER_BYTES * len(data), "what the server says in JSON"
+    )
     try:
         document = json.loads(data, object_pairs_hook=_without_doubles)
     except ProtocolError:
@@ -176,7 +196,27 @@ def parsed(data: bytes) -> dict[str, Any]:
     return document
 
 
+class _TextAllowance:
+    """How many texts an answer may still hold, over all of its outputs."""
+
+    def __init__(self) -> None:
+        self._count, self._length = MAX_TEXTS, MAX_TEXT_BYTES
+
+    def take(self, count: int, length: int) -> None:
+        """Count texts of so many bytes together; raises as :func:`outputs_of`."""
+        self._count -= count
+        self._length -= length
+        if self._count < 0:
+            raise ProtocolError(f"more than {MAX_TEXTS:,} texts")
+        if self._length < 0:
+            raise ProtocolError(f"more than {MAX_TEXT_BYTES:,} bytes of texts")
+        require_room(
+            TEXT_BYTES * count + CHARACTER_BYTES * length, "what the server answers in texts"
+        )
+
+
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    consult()
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ProtocolError("a name stands twice in one object")
@@ -212,6 +252,8 @@ def _described(output: Any, number: int) -> tuple[str, str, tuple[int, ...]]:
         raise ProtocolError(f"output {number} has no shape")
     if not all(type(dim) is int and 0 <= dim < 2**31 for dim in shape):
         raise ProtocolError(f"output {number} has an absurd shape")
+    if prod(max(dim, 1) for dim in shape) > MAX_ELEMENTS:  # numpy refuses it beside a 0 too
+        raise ProtocolError(f"output {number} has an absurd shape")
     return name, datatype, tuple(shape)
 
 
@@ -236,7 +278,7 @@ def _from_json(data: Any, datatype: str, count: int) -> NDArray[Any]:
     try:
         values = np.array(data, dtype=object).reshape(-1)
         kinds = (str,) if datatype == TEXTS else SPELLED[dtype.kind]
-        if not all(type(value) in kinds for value in values):
+        if not all(type(value) in kinds for value in consulted(values)):
             raise ProtocolError(f"data that are not {datatype}")
         with np.errstate(over="ignore"):
             values = values.astype(dtype)
@@ -267,12 +309,14 @@ def _elements(data: bytes, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
 
 def _texts(data: bytes, count: int) -> NDArray[Any]:
     found, at = [], 0
-    while at < len(data):
+    for _ in consulted(range(count)):
+        if at == len(data):
+            raise ProtocolError("another number of texts than its shape says")
         length = int.from_bytes(data[at : at + 4], "little")
         if at + 4 + length > len(data):
             raise ProtocolError("a text is longer than the body")
         found.append(data[at + 4 : at + 4 + length].decode("utf-8", "replace"))
         at += 4 + length
-    if len(found) != count:
+    if at != len(data):
         raise ProtocolError("another number of texts than its shape says")
     return np.array(found, dtype=object)
