@@ -37,7 +37,7 @@ from wmx.suspect.policy.external_files import is_exporters_name
 from wmx.suspect.policy.onnx_header import read_header
 from wmx.suspect.policy.onnx_rules import require_harmless
 from wmx.suspect.policy.ort_rules import require_harmless_ort
-from wmx.suspect.policy.secrets import HEAD_BYTES, PEM_BEGIN, kind_of_secret
+from wmx.suspect.policy.secrets import HEAD_BYTES, PEM_BEGINS, kind_of_secret
 from wmx.suspect.remote import file_names_of, header_of, ports_of
 from wmx.suspect.sandbox import wire
 from wmx.suspect.tables import Joined
@@ -94,8 +94,8 @@ def evidence_payload(data: bytes) -> None:
     with suppress(IntegrityError):
         read = Evidence.from_bytes(Envelope.seal(STATEMENT, data, KEY).to_bytes())
         assert read.envelope.payload == data
-        assert 0 <= read.weight.hits <= read.weight.n == len(read.trigger_slice)
-        assert read.weight.bits <= read.weight.n * np.log2(read.claim.task.classes)
+        assert 0 <= read.score.hits <= read.score.n == len(read.trigger_slice)
+        assert read.score.bits <= read.score.n * np.log2(read.claim.task.classes)
 
 
 def release(data: bytes) -> None:
@@ -240,7 +240,7 @@ def secret(data: bytes) -> None:
     assert kind is None or kind.isprintable()
     if data and data.isascii() and data.decode().replace("\n", "").isprintable():
         assert kind is not None
-    if PEM_BEGIN in data[:HEAD_BYTES]:
+    if any(begin in data[:HEAD_BYTES] for begin in PEM_BEGINS):
         assert kind is not None
 
 
