@@ -23,7 +23,7 @@ from wmx.suspect.endpoint.endpoint import Endpoint
 from wmx.suspect.endpoint.messages import HEADER_LENGTH, outputs_of
 from wmx.suspect.values import to_bfloat16
 
-MANNERS = RequestPolicy(retries=0, seconds=60)
+POLICY = RequestPolicy(retries=0, seconds=60)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_the_library_takes_an_address_where_it_takes_a_file(
     [
         ("model.onnx", {"token": "abc"}),
         (np.asarray, {"token": "abc"}),
-        ("model.onnx", {"manners": MANNERS}),
+        ("model.onnx", {"request_policy": POLICY}),
         ("https://example.org/v2/models/mine", {"own": True}),
         ("https://example.org/models/mine", {}),
         ("http://example.org/v2/models/mine", {}),
@@ -89,7 +89,7 @@ def test_a_server_that_says_nothing_of_the_inputs_is_asked_as_images_are_usually
     watermark: Watermark, model: bytes
 ) -> None:
     with serving(model, silent=True) as server:
-        verdict = verify(Endpoint.open(server.url, request_policy=MANNERS), watermark, min_bits=64)
+        verdict = verify(Endpoint.open(server.url, request_policy=POLICY), watermark, min_bits=64)
     assert verdict.verified
     assert verdict.best_probe.startswith("NCHW")
 
@@ -322,7 +322,7 @@ def test_a_lying_server_is_refused_in_one_line(
     watermark: Watermark, model: bytes, name: str
 ) -> None:
     with serving(model, lie=lying(LIES[name])) as server, pytest.raises(CannotRunError) as caught:
-        verify(Endpoint.open(server.url, request_policy=MANNERS), watermark)
+        verify(Endpoint.open(server.url, request_policy=POLICY), watermark)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 500
 
@@ -349,7 +349,7 @@ def test_a_name_that_stands_twice_is_refused_wherever_it_stands(
             serving(model, lie=lie, binary=True) as server,
             pytest.raises(CannotRunError, match="a name stands twice in one object"),
         ):
-            verify(Endpoint.open(server.url, request_policy=MANNERS), watermark)
+            verify(Endpoint.open(server.url, request_policy=POLICY), watermark)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e300, 0.0])
@@ -358,7 +358,7 @@ def test_answers_that_are_no_numbers_verify_nothing(
 ) -> None:
     lie = lying(lambda said: output(data=[value] * len(said["outputs"][0]["data"]))(said))
     with serving(model, lie=lie) as server:
-        verdict = verify(Endpoint.open(server.url, request_policy=MANNERS), watermark)
+        verdict = verify(Endpoint.open(server.url, request_policy=POLICY), watermark)
     assert not verdict.verified
     assert verdict.bits < 1
 
@@ -379,7 +379,7 @@ def test_a_header_length_that_does_not_fit_is_refused(
         return (200, headers, body) if path.endswith("/infer") else None
 
     with serving(model, lie=lie) as server, pytest.raises(CannotRunError, match="none"):
-        verify(Endpoint.open(server.url, request_policy=MANNERS), watermark)
+        verify(Endpoint.open(server.url, request_policy=POLICY), watermark)
 
 
 def test_redirects_are_not_followed(watermark: Watermark, model: bytes) -> None:
@@ -389,7 +389,7 @@ def test_redirects_are_not_followed(watermark: Watermark, model: bytes) -> None:
             return 307, {"Location": f"{elsewhere.url}/infer"}, b""
 
         with serving(model, lie=lie) as server, pytest.raises(CannotRunError, match="sends on"):
-            Endpoint.open(server.url, token="secret", request_policy=MANNERS)
+            Endpoint.open(server.url, token="secret", request_policy=POLICY)
         assert elsewhere.log == []
 
 
@@ -399,7 +399,7 @@ def test_a_huge_answer_is_cut_off(
     monkeypatch.setattr("wmx.suspect.endpoint.client.MAX_BODY_BYTES", 10_000)
     lie = lying(lambda _: b" " * 20_000)
     with serving(model, lie=lie) as server, pytest.raises(CannotRunError, match="more than 10,000"):
-        verify(Endpoint.open(server.url, request_policy=MANNERS), watermark)
+        verify(Endpoint.open(server.url, request_policy=POLICY), watermark)
 
 
 def test_a_dripping_answer_is_not_waited_for() -> None:
@@ -431,7 +431,7 @@ def test_manners_without_bounds_are_refused(numbers: dict[str, Any]) -> None:
 
 def test_nobody_there() -> None:
     with pytest.raises(CannotRunError, match="did not answer"):
-        Endpoint.open("http://127.0.0.1:9/v2/models/mine", request_policy=MANNERS)
+        Endpoint.open("http://127.0.0.1:9/v2/models/mine", request_policy=POLICY)
 
 
 def test_a_server_that_asks_for_patience_is_asked_again(watermark: Watermark, model: bytes) -> None:
@@ -469,8 +469,8 @@ def test_a_token_is_read_from_a_file_sent_and_never_shown(
     file.write_text("abc.DEF-123\n")
     with serving(model, token="abc.DEF-123") as server:
         with pytest.raises(CannotRunError, match="refused access"):
-            Endpoint.open(server.url, request_policy=MANNERS)
-        asked = Endpoint.open(server.url, token=read_token(file), request_policy=MANNERS)
+            Endpoint.open(server.url, request_policy=POLICY)
+        asked = Endpoint.open(server.url, token=read_token(file), request_policy=POLICY)
         assert verify(asked, watermark, min_bits=64).verified
         assert "abc" not in repr(asked.client)
 
@@ -499,7 +499,7 @@ def test_what_is_no_token_is_refused(text: str, tmp_path: Path) -> None:
 )
 def test_what_is_no_address_of_a_model_is_refused(address: str) -> None:
     with pytest.raises(UsageError):
-        Endpoint.open(address, request_policy=MANNERS)
+        Endpoint.open(address, request_policy=POLICY)
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(model: bytes, tmp_path: Path) -> None:
@@ -507,9 +507,9 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(model: bytes, tmp_path
     certified = self_signed(tmp_path)
     code = (
         "import sys\n"
-        "from wmx.suspect.endpoint.client import Manners\n"
+        "from wmx.suspect.endpoint.client import RequestPolicy\n"
         "from wmx.suspect.endpoint.endpoint import Endpoint\n"
-        "print(Endpoint.open(sys.argv[1], token='abc', manners=Manners(retries=0)).engine)\n"
+        "print(Endpoint.open(sys.argv[1], token='abc', request_policy=RequestPolicy(retries=0)).engine)\n"
     )
     with serving(model, certified=certified) as server:
         refused, trusted = (

@@ -26,7 +26,7 @@ from wmx.suspect.endpoint.endpoint import Endpoint
 from wmx.training.data.cifar import CIFAR, download
 
 TOKEN = "a-token-of-the-owner"
-MANNERS = RequestPolicy(retries=0, seconds=60)
+POLICY = RequestPolicy(retries=0, seconds=60)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_nothing_for_this_machine_goes_through_a_proxy(
 ) -> None:
     with serving(model, token=TOKEN, binary=binary) as server:
         address = server.url.replace("127.0.0.1", host)
-        asked = Endpoint.open(address, token=TOKEN, request_policy=MANNERS)
+        asked = Endpoint.open(address, token=TOKEN, request_policy=POLICY)
         assert verify(asked, watermark, min_bits=64).verified
     assert bytes(proxy.record) == b""
 
@@ -101,7 +101,7 @@ def test_neither_token_nor_trigger_goes_to_another_machine_in_the_clear(
     watermark: Watermark, proxy: RecordingProxy, host: str, token: str | None
 ) -> None:
     with pytest.raises(UsageError, match="in the clear") as caught:
-        Endpoint.open(f"http://{host}/v2/models/mine", token=token, request_policy=MANNERS)
+        Endpoint.open(f"http://{host}/v2/models/mine", token=token, request_policy=POLICY)
     assert "https://" in str(caught.value.hint)
     assert bytes(proxy.record) == b""
 
@@ -116,7 +116,7 @@ def test_a_name_for_this_machine_that_leads_elsewhere_is_told_nothing(
     with serving(model) as server:
         address = server.url.replace("127.0.0.1", "localhost")
         with pytest.raises(CannotRunError, match="is not this machine"):
-            Endpoint.open(address, token=TOKEN, request_policy=MANNERS)
+            Endpoint.open(address, token=TOKEN, request_policy=POLICY)
     assert server.log == []
 
 
@@ -196,7 +196,7 @@ def test_the_search_of_the_record_would_find_what_is_there(
             recording(leads_to=("127.0.0.1", server.port)) as proxy,
         ):
             there = server.url.replace(str(server.port), str(proxy.port))
-            asked = Endpoint.open(there, token=TOKEN, request_policy=MANNERS)
+            asked = Endpoint.open(there, token=TOKEN, request_policy=POLICY)
             assert verify(asked, watermark, min_bits=64).verified
             found = secrets_in(bytes(proxy.record), watermark)
         assert TOKEN.encode() in found
@@ -215,7 +215,7 @@ def test_a_proxy_of_another_kind_is_refused_not_left_out(
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv(variable, proxy_url.format("proxyuser:proxypassword@"))
     with pytest.raises(UsageError, match="proxy") as caught:
-        Endpoint.open("https://models.example.org/v2/models/mine", request_policy=MANNERS)
+        Endpoint.open("https://models.example.org/v2/models/mine", request_policy=POLICY)
     assert "password" not in f"{caught.value} {caught.value.hint}"
     assert "no_proxy" in str(caught.value.hint)
 
@@ -223,7 +223,7 @@ def test_a_proxy_of_another_kind_is_refused_not_left_out(
 def test_a_proxy_that_fails_is_named_without_its_password(proxy: RecordingProxy) -> None:
     with pytest.raises(CannotRunError, match="502") as caught:
         Endpoint.open(
-            "https://models.example.org/v2/models/mine", token=TOKEN, request_policy=MANNERS
+            "https://models.example.org/v2/models/mine", token=TOKEN, request_policy=POLICY
         )
     said = f"{caught.value} {caught.value.hint}"
     assert f"127.0.0.1:{proxy.port}" in said
@@ -235,7 +235,7 @@ def test_no_proxy_makes_exceptions(proxy: RecordingProxy, monkeypatch: pytest.Mo
     monkeypatch.setenv("no_proxy", "example.org")
     monkeypatch.setattr(socket, "getaddrinfo", _nowhere)
     with pytest.raises(CannotRunError, match="did not answer"):
-        Endpoint.open("https://models.example.org/v2/models/mine", request_policy=MANNERS)
+        Endpoint.open("https://models.example.org/v2/models/mine", request_policy=POLICY)
     assert bytes(proxy.record) == b""
 
 
@@ -259,7 +259,7 @@ def _nowhere(*_: Any, **__: Any) -> Any:
 )
 def test_addresses_that_could_be_read_in_two_ways_are_refused(address: str) -> None:
     with pytest.raises(UsageError) as caught:
-        Endpoint.open(address, request_policy=MANNERS)
+        Endpoint.open(address, request_policy=POLICY)
     assert "pass-word" not in f"{caught.value} {caught.value.hint}"
 
 
@@ -267,7 +267,7 @@ def test_addresses_that_could_be_read_in_two_ways_are_refused(address: str) -> N
 def test_a_token_that_is_none_is_refused_and_not_repeated(token: str) -> None:
     with pytest.raises(UsageError) as caught:
         Endpoint.open(
-            "https://models.example.org/v2/models/mine", token=token, request_policy=MANNERS
+            "https://models.example.org/v2/models/mine", token=token, request_policy=POLICY
         )
     assert token == "" or token not in f"{caught.value!r} {caught.value.hint}"
 
@@ -289,7 +289,7 @@ def test_a_server_that_repeats_the_token_does_not_get_it_into_an_error(model: by
             serving(model, lie=lambda *_, answer=answer: answer) as server,
             pytest.raises(CannotRunError) as caught,
         ):
-            Endpoint.open(server.url, token=TOKEN, request_policy=MANNERS)
+            Endpoint.open(server.url, token=TOKEN, request_policy=POLICY)
         assert TOKEN not in f"{caught.value} {caught.value.hint}"
 
 
@@ -322,7 +322,7 @@ def test_a_server_that_repeats_the_inputs_does_not_get_them_into_an_error(
         return REPEATED[kind] if path.endswith("/infer") else None
 
     with serving(model, lie=lie) as server, pytest.raises(CannotRunError) as caught:
-        verify(Endpoint.open(server.url, request_policy=MANNERS), watermark)
+        verify(Endpoint.open(server.url, request_policy=POLICY), watermark)
     assert DIGITS not in f"{caught.value} {caught.value.hint}"
 
 
@@ -337,7 +337,7 @@ def test_a_status_line_that_repeats_the_inputs_is_not_shown() -> None:
 
         threading.Thread(target=repeat, daemon=True).start()
         with pytest.raises(CannotRunError, match="did not answer") as caught:
-            Client(f"http://127.0.0.1:{listener.getsockname()[1]}", request_policy=MANNERS).post(
+            Client(f"http://127.0.0.1:{listener.getsockname()[1]}", request_policy=POLICY).post(
                 "/v2/models/mine/infer", b"{}", {}, inputs=1
             )
     assert DIGITS not in str(caught.value)
@@ -363,7 +363,7 @@ def test_a_server_cannot_write_triggers_into_the_names_that_a_verdict_shows(
 
     for silent in (True, False):
         with serving(model, lie=lie, silent=silent) as server:
-            verdict = verify(Endpoint.open(server.url, request_policy=MANNERS), watermark)
+            verdict = verify(Endpoint.open(server.url, request_policy=POLICY), watermark)
         assert DIGITS not in repr(verdict) + repr(verdict.predictions)
 
 
