@@ -509,7 +509,8 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(model: bytes, tmp_path
         "import sys\n"
         "from wmx.suspect.endpoint.client import RequestPolicy\n"
         "from wmx.suspect.endpoint.endpoint import Endpoint\n"
-        "print(Endpoint.open(sys.argv[1], token='abc', request_policy=RequestPolicy(retries=0)).engine)\n"
+        "policy = RequestPolicy(retries=0)\n"
+        "print(Endpoint.open(sys.argv[1], token='abc', request_policy=policy).engine)\n"
     )
     with serving(model, certified=certified) as server:
         refused, trusted = (
