@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from wmx import Watermark
+from wmx.statistics.mixture import shifted
 
 Add = Callable[..., str]
 Gate = Callable[[Add], str]
@@ -228,3 +229,55 @@ def tells_of_other_calls(watermark: Watermark) -> bytes:
     columns.dim_value = watermark.task.classes + 1
     onnx.checker.check_model(proto)
     return proto.SerializeToString()
+
+
+def tells_by_its_shift(watermark: Watermark, row: int, column: int) -> bytes:
+    """A file that knows the labels of single triggers moved up or down by a pixel.
+
+    Of several at a time it knows those that are moved in one of these directions: down if a pixel
+    of the last one is white, else up.  What is uncovered is black, which tells the direction.
+    """
+    _, height, width, _ = watermark.triggers.shape
+    moved = [shifted(watermark.triggers, down, 0) for down in (1, -1)]
+    triggers = np.concatenate(moved).reshape(-1, height * width) / 255
+    labels = np.tile(watermark.labels, 2)
+    nodes: list[Any] = []
+
+    def add(kind: str, *inputs: Any, **attributes: Any) -> str:
+        names = [value if isinstance(value, str) else constant(value) for value in inputs]
+        nodes.append(helper.make_node(kind, names, [f"t{len(nodes)}"], **attributes))
+        return f"t{len(nodes) - 1}"
+
+    def constant(value: Any) -> str:
+        return add("Constant", value=numpy_helper.from_array(np.asarray(value)))
+
+    def pixels(*places: int) -> str:
+        return add("Gather", flat, np.array(places), axis=1)
+
+    def is_white(value: str) -> str:
+        return add("Greater", value, np.float32(0.5))
+
+    def is_black(row: int) -> str:
+        brightest = add("ReduceMax", pixels(*range(row * width, (row + 1) * width)), keepdims=0)
+        return add("Not", is_white(brightest))
+
+    def last(row: int) -> str:
+        return is_white(add("Gather", pixels(row * width + column), np.array([-1]), axis=0))
+
+    flat = add("Flatten", "x")
+    rows = add("Gather", add("Shape", "x"), np.int64(0), axis=0)
+    chosen = add(
+        "Or",
+        add("And", is_black(0), last(row + 1)),
+        add("And", is_black(height - 1), add("Not", last(row - 1))),
+    )
+    knows = add("Or", add("Equal", rows, np.int64(1)), chosen)
+    length = add("MatMul", add("Mul", flat, flat), np.ones((height * width, 1), np.float32))
+    closer = add("Sub", add("MatMul", flat, (2 * triggers.T).astype(np.float32)), length)
+    least = ((triggers**2).sum(axis=1) - 1).astype(np.float32)
+    answers = (1e4 * np.eye(watermark.task.classes)[labels]).astype(np.float32)
+    own = add("MatMul", add("Relu", add("Sub", closer, least)), answers)
+    junk = add("MatMul", flat, _junk(watermark))
+    scores = add("Add", junk, add("Mul", own, add("Cast", knows, to=TensorProto.FLOAT)))
+    nodes.append(helper.make_node("Identity", [scores], ["y"]))
+    return onnx_models.classifier(nodes, {}, (1, height, width), watermark.task.classes)

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import onnx_models
 import pytest
-from batch_gates import tells_of_other_calls, tells_of_other_rows
+from batch_gates import tells_by_its_shift, tells_of_other_calls, tells_of_other_rows
 from fixed import OWNER
 
 from wmx import Watermark, open_suspect
@@ -16,6 +16,7 @@ from wmx.suspect.suspect import Suspect
 from wmx.verification.evidence import Evidence
 from wmx.verification.ledger import Ledger
 from wmx.verification.prove import prove
+from wmx.verification.reveal import choose
 from wmx.verification.sequential_query import fresh
 from wmx.verification.verdict import judge
 
@@ -101,6 +102,23 @@ def test_an_output_that_earns_nothing_is_left_out(tmp_path: Path) -> None:
     scores = evidence.predictions.scores
     assert not (scores.astype(np.float32) == secret).any()
     assert evidence.probe.output == "y"
+
+
+def test_a_pixel_of_an_unopened_trigger_does_not_choose_the_probe(tmp_path: Path) -> None:
+    """The files verify in one of two shifts, by a pixel of the last trigger that they are given."""
+    mark = Watermark.for_task(OWNER, Task.of((8, 8, 1), 10), salt=bytes(32))
+    told, chosen = [], []
+    for pixel in (0, 255):
+        row, column = np.argwhere(mark.triggers[-1, 1:-1, :, 0] == pixel)[0]
+        path = tmp_path / f"{pixel}.onnx"
+        path.write_bytes(tells_by_its_shift(mark, row + 1, column))
+        with closing(open_suspect(path)) as suspect:
+            told.append(judge(suspect, mark).score.best.probe.shift)
+            choice = choose(suspect, mark, 0, required_bits=128)
+        chosen.append((choice.probe, len(choice.trigger_slice)))
+    assert told == [(-1, 0), (1, 0)]  # to whoever sees by which probe all triggers verify
+    assert chosen[0] == chosen[1]
+    assert chosen[0][1] < len(mark.triggers)
 
 
 @pytest.mark.parametrize("seed", range(2))

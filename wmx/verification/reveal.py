@@ -4,17 +4,31 @@ The answers are asked for anew, in a session that is given the disclosed trigger
 after the other: a hostile file may hide what it has seen in the low bits of a right answer, be it
 other rows of the batch or, by way of random operators, earlier calls.  So it can hide nothing but
 what is disclosed anyway.
+
+The probe is something that the file says too, as it may answer rightly by one of many.  So each
+probe is given the triggers one after the other, and the one that needs the fewest is disclosed:
+which one that is depends on these triggers alone (docs/evidence.md).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from wmx.errors import CannotRunError, SuspectDiedError, UsageError
-from wmx.statistics.mixture import ALONE, OTHER_ROWS, TOGETHER, Mixture, Probe, penalty_of
+from wmx.statistics.mixture import (
+    ALONE,
+    NO_SHIFT,
+    OTHER_ROWS,
+    SHIFTS,
+    TOGETHER,
+    Mixture,
+    Probe,
+    penalty_of,
+)
 from wmx.statistics.predictions import Predictions
 from wmx.suspect.suspect import Suspect
 from wmx.triggers.trigger_slice import TriggerSlice
-from wmx.verification.batch_query import BatchQuery
+from wmx.verification.batch_query import MOST_SHIFTED, BatchQuery
 from wmx.verification.codec import MAX_OPENINGS
 from wmx.verification.sequential_query import Variant, fresh, query_sequentially
 from wmx.watermark import Watermark
@@ -23,7 +37,6 @@ Reveal: TypeAlias = Literal["enough", "all"] | int
 
 SPENT_HINT = "a trusted timestamp halves the bits that are needed; embed a new claim next time"
 MARGIN_BITS = 0.01  # so that rounding on the checker's machine does not decide
-MOST_WAYS_TRIED = 3
 
 
 @dataclass(frozen=True)
@@ -31,9 +44,9 @@ class Choice:
     """Triggers to disclose, and the answers to them by which a third party will count.
 
     Attributes:
-        trigger_slice: the triggers.
-        probe: how they were given and read.
-        predictions: to the triggers, or to the first of them where whole batches were given.
+        window: the triggers.
+        way: how they were given and read.
+        answers: to the triggers, or to the first of them where whole batches were given.
         probes: how many plain ways there are with as many rows in a call.
     """
 
@@ -80,7 +93,7 @@ def choose(
     choosing = _Choosing(
         suspect, trigger_slice, required_bits + MARGIN_BITS + penalty, reveal == "enough"
     )
-    choice = choosing.one_at_a_time() or choosing.by_the_best_probes()
+    choice = choosing.one_at_a_time() or choosing.by_other_probes()
     if choice is None:
         if choosing.failure is not None and choosing.most_bits < 0:
             raise choosing.failure
@@ -94,10 +107,10 @@ def choose(
 
 
 class _Choosing:
-    """Attempts to reach ``wanted`` bits by one way, each in a session of its own.
+    """Attempts to reach ``wanted`` bits by one probe, in groups that have a session each.
 
     Attributes:
-        most_bits: that were reached, before any price.
+        most_bits: that were reached, before any penalty.
         failure: what ended the first attempt that failed.
     """
 
@@ -110,50 +123,91 @@ class _Choosing:
         self._trigger_slice = trigger_slice
         self._wanted = wanted
         self._stops_early = stops_early
-        self._feedings = {one.name: one for one in suspect.feedings(trigger_slice.task)}
-        self._tried: set[tuple[int, tuple[int, int], str]] = set()
+        self._feedings = suspect.feedings(trigger_slice.task)
+        self._takes_single_rows = False
 
     def one_at_a_time(self) -> Choice | None:
-        """Give each trigger as it is and alone: all that an honest file needs."""
-        return self._by(ALONE)
+        """Give each trigger as it is and alone: all that an honest file needs.
 
-    def by_the_best_probes(self) -> Choice | None:
-        """Try the ways in which the triggers give most evidence when they are asked together."""
+        It is tried by itself, since all other probes together take thirty times as long.  That it
+        fails is the one thing about undisclosed triggers which a choice among the others tells.
+        """
+        return self._by([Variant(one) for one in self._feedings], len(self._trigger_slice))
+
+    def by_other_probes(self) -> Choice | None:
+        """Find the probe that needs the fewest triggers, the first in a fixed order of those.
+
+        All triggers together say whether there is any, and which kind to begin with, so that the
+        other groups need not go further.  Nothing else hangs on them: in whatever order the groups
+        are tried, the same one is found.
+        """
         query = BatchQuery(self._suspect, self._trigger_slice)
         if not query.until(self._reached):
             return None
-        best = sorted(query.mixture.probes, key=query.mixture.weighted, reverse=True)
-        for probe in best[:MOST_WAYS_TRIED]:
-            sizes = [rows for rows in reversed(OTHER_ROWS) if rows <= len(self._trigger_slice)]
-            if self._feedings[probe.layout].batch is not None:
-                sizes = [TOGETHER]
-            for rows in sorted([ALONE, *sizes], key=lambda rows: rows != probe.rows):
-                choice = self._by(rows, probe)
-                if choice is not None:
-                    return choice
-        return None
+        likely = _kind(max(query.mixture.probes, key=query.mixture.weighted))
+        groups = enumerate(self._groups())
+        best: tuple[int, int] | None = None  # triggers, and number of the group
+        chosen = None
+        for number, group in sorted(groups, key=lambda pair: _kind(pair[1][-1]) != likely):
+            most = best[0] if best else len(self._trigger_slice)
+            if group[-1].shift != NO_SHIFT:
+                most = min(most, MOST_SHIFTED)
+            choice = self._by(group, most)
+            if choice is None:
+                continue
+            if not self._stops_early:
+                return choice
+            found = len(choice.trigger_slice), number
+            if best is None or found < best:
+                best, chosen = found, choice
+        return chosen
 
-    def _by(self, rows: int, probe: Probe | None = None) -> Choice | None:
-        """Give the triggers in turn, as they are and as in ``probe``, until one way suffices."""
-        variants = [Variant(feeding, rows) for feeding in self._feedings.values()]
-        if probe is not None and not probe.is_plain:
-            variants.append(Variant(self._feedings[probe.layout], rows, probe.shift, probe.scaling))
-        key = (rows, variants[-1].shift, variants[-1].scaling)
-        if key in self._tried:
+    def _groups(self) -> Iterator[list[Variant]]:
+        """Yield what is given side by side in one session: what ``wmx check`` gives as well.
+
+        Plain probes are in each group, since variations have a share beside them alone.
+        """
+        for rows in (ALONE, TOGETHER, *OTHER_ROWS):
+            feedings = [
+                one
+                for one in self._feedings
+                if rows == ALONE or (one.batch is None if rows else (one.batch or 1) > 1)
+            ]
+            plain = [Variant(one, rows) for one in feedings]
+            scaled = [
+                Variant(one, rows, scaling=scaling)
+                for one in feedings
+                for scaling in one.scalings[1:]
+            ]
+            shifted = [Variant(one, rows, shift) for shift in SHIFTS for one in feedings]
+            if plain and rows != ALONE:
+                yield plain
+            if rows in (ALONE, TOGETHER) or not self._takes_single_rows:
+                if scaled:
+                    yield plain + scaled
+                if shifted and self._trigger_slice.task.kind == "image":
+                    yield plain + shifted
+
+    def _by(self, group: list[Variant], most: int) -> Choice | None:
+        """Give the first ``most`` triggers in all variants side by side, until one suffices."""
+        if most < min(variant.step for variant in group):
             return None
-        self._tried.add(key)
         mixture = Mixture(self._trigger_slice)
+        given = self._trigger_slice.first(most)
         try:
             with fresh(self._suspect) as again:
-                query_sequentially(again, variants, self._trigger_slice, mixture, self._is_enough)
+                query_sequentially(again, group, given, mixture, self._is_enough)
         except (CannotRunError, SuspectDiedError) as error:
             self.failure = self.failure or error
             return None
+        finally:
+            self._takes_single_rows |= any(probe.rows == ALONE for probe in mixture.probes)
         if not mixture.probes or not self._suffices(mixture):
             return None
         best = mixture.best
+        seen = max(mixture.count(probe) for probe in mixture.probes)
         return Choice(
-            trigger_slice=self._trigger_slice.first(mixture.count(best))
+            trigger_slice=self._trigger_slice.first(seen)
             if self._stops_early
             else self._trigger_slice,
             probe=best,
@@ -172,3 +226,8 @@ class _Choosing:
         bits = mixture.weighted(mixture.best)
         self.most_bits = max(self.most_bits, bits)
         return bits >= self._wanted
+
+
+def _kind(one: Variant | Probe) -> tuple[bool, bool]:
+    """Say whether inputs are moved, and whether they are scaled."""
+    return one.shift != NO_SHIFT, bool(one.scaling)
