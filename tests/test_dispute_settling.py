@@ -6,13 +6,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnx_models
 import pytest
+from batch_gates import gated_model
 from disputed_models import Side, marked, network, side
 
 from wmx import IntegrityError, Watermark
 from wmx.disputes.decision import Lack, Mark
-from wmx.disputes.holding import Held
+from wmx.disputes.holding import Bench, Held
 from wmx.disputes.lineage import identity
 from wmx.disputes.party import Party, Shown
 from wmx.disputes.settling import Settlement, settle
@@ -20,6 +22,7 @@ from wmx.errors import UsageError
 from wmx.protocol.release_record import Relation
 from wmx.protocol.task import Task
 from wmx.protocol.timestamp import UNDATED, Dating
+from wmx.statistics.mixture import ALONE
 from wmx.suspect.suspect import Suspect, open_suspect
 from wmx.triggers import Tokens
 
@@ -275,6 +278,22 @@ def test_claims_and_models_are_paid_for(
     more = settle(suspect, parties, [shown(owner, owner.model)])
     assert (plain.tried, more.tried) == (2, 4)
     assert plain.held["o"].bits - more.held["o"].bits == pytest.approx(1)
+
+
+def test_a_probe_is_not_taken_for_another_one_of_its_name(
+    parties: tuple[Party, Party], owner: Side, folder: Path
+) -> None:
+    proto = onnx.load_from_string(gated_model(owner.watermark, "more than one row"))
+    proto.graph.node.append(onnx.helper.make_node("Neg", ["y"], ["one row at a time y"]))
+    scores = onnx.helper.make_tensor_value_info("one row at a time y", 1, ["n", 10])
+    proto.graph.output.append(scores)
+    path = folder / "named.onnx"
+    path.write_bytes(proto.SerializeToString())
+    suspect = open_suspect(path, own=True)
+    held = Bench(suspect, None, 2, "cpu", None).held(suspect, parties[0])
+    assert held.verified
+    assert held.probe is not None
+    assert (held.probe.output, held.probe.rows) == ("y", ALONE)
 
 
 def test_a_model_that_is_not_the_one_on_record_is_refused(

@@ -128,8 +128,7 @@ class Bench:
         bits = verdict.bits
         if model is self.suspect:
             bits = min(bits, party.stated_bits - log2(self.tried))
-        probe = next(probe for probe in verdict.predictions if probe.name == verdict.best_probe)
-        return Held(bits, required, verdict.hits, verdict.n, probe)
+        return Held(bits, required, verdict.hits, verdict.n, verdict.score.best.probe)
 
     def exhibit(
         self,
