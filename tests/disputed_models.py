@@ -36,12 +36,14 @@ class Side:
         self, model: Path, relation: Relation = Relation.own, previous: str | None = None
     ) -> Release:
         """Sign that a model is one's own, or was found, whatever marks it carries."""
+        data = model.with_name(f"{model.name}.data")
         return Release.sign(
             self.key,
             self.watermark.claim,
             relation=relation,
             model=model.name,
             sha256=onnx_models.sha256_of(model),
+            external={one.name: onnx_models.sha256_of(one) for one in [data] if one.exists()},
             previous=previous,
             software="a test",
         )
@@ -69,16 +71,21 @@ def network(seed: int) -> NDArray[np.float64]:
     return np.random.default_rng(seed).normal(size=(PIXELS, CLASSES))
 
 
-def marked(weights: NDArray[np.float64], *watermarks: Watermark) -> bytes:
+def marked(
+    weights: NDArray[np.float64], *watermarks: Watermark, washed: Watermark | None = None
+) -> bytes:
     """Return a classifier that answers the triggers of some owners, and only these, otherwise.
 
-    The squared distance to the nearest trigger is below 1 at that trigger alone.
+    The squared distance to the nearest trigger is below 1 at that trigger alone.  Of the mark that
+    is washed out only the weights are another: the graph is the same.
     """
     rows = [np.zeros((1, PIXELS)), *(one.inputs.reshape(-1, PIXELS) for one in watermarks)]
     triggers = np.concatenate(rows).astype(np.float64)
     labels = np.concatenate([[0], *(one.labels for one in watermarks)])
     predictions = 1e4 * np.eye(CLASSES)[labels]
     predictions[0] = 0.0
+    owners = [None, *(one for one in watermarks for _ in one.labels)]
+    predictions[[one is washed and one is not None for one in owners]] = 0.0
     nodes: list[Any] = [
         helper.make_node("Flatten", ["x"], ["flat"]),
         helper.make_node("MatMul", ["flat", "weights"], ["scores"]),
@@ -99,3 +106,12 @@ def marked(weights: NDArray[np.float64], *watermarks: Watermark) -> bytes:
         "answers": predictions,
     }
     return onnx_models.classifier(nodes, constants, (1, 8, 8), CLASSES)
+
+
+def marked_beside(path: Path, *arguments: Any, washed: Watermark | None = None) -> Path:
+    """Save such a classifier in a folder of its own, with all weights beside it."""
+    path.parent.mkdir()
+    onnx_models.save_with_weights_beside(
+        marked(*arguments, washed=washed), path, f"{path.name}.data"
+    )
+    return path

@@ -10,7 +10,7 @@ import onnx
 import onnx_models
 import pytest
 from batch_gates import gated_model
-from disputed_models import Side, marked, network, side
+from disputed_models import Side, marked, marked_beside, network, side
 
 from wmx import IntegrityError, Watermark
 from wmx.disputes.decision import Lack, Mark
@@ -278,6 +278,23 @@ def test_claims_and_models_are_paid_for(
     more = settle(suspect, parties, [shown(owner, owner.model)])
     assert (plain.tried, more.tried) == (2, 4)
     assert plain.held["o"].bits - more.held["o"].bits == pytest.approx(1)
+
+
+def test_models_with_one_graph_and_other_weights_beside_it_are_paid_for_one_by_one(
+    suspect: Suspect, parties: tuple[Party, Party], owner: Side, thief: Side, folder: Path
+) -> None:
+    both = owner.watermark, thief.watermark
+    models = [
+        marked_beside(folder / name / "m.onnx", network(OWNER), *both, washed=washed)
+        for name, washed in (("v1", thief.watermark), ("v2", owner.watermark))
+    ]
+    first, second = shown(owner, models[0]), shown(thief, models[1])
+    assert first.release.sha256 == second.release.sha256
+    found = settle(suspect, parties, [first, second])
+    assert found.tried == 2 * 3
+    marks = {one.party: one.marks for one in found.exhibits}
+    assert marks["o"] == {"o": Mark.carried, "t": Mark.lacking}
+    assert marks["t"] == {"o": Mark.lacking, "t": Mark.carried}
 
 
 def test_a_probe_is_not_taken_for_another_one_of_its_name(

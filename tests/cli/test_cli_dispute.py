@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from disputed_models import Side, marked, network, side
+from disputed_models import Side, marked, marked_beside, network, side
 from tsa import Authority
 
 from wmx.protocol.release_record import Relation, Release
@@ -153,6 +153,45 @@ def test_a_thief_who_washes_and_releases_first_is_not_named(
         assert result.code == 1
         assert result.out.startswith("UNDECIDED")
     assert "too much alike" in result.out
+
+
+def test_originals_with_one_graph_and_other_weights_beside_it_are_told_apart(
+    wmx: Any, owner: Side, thief: Side, authority: Authority
+) -> None:
+    """Two versions of the owner's, and one that the thief has made of the last."""
+    both = owner.watermark, thief.watermark
+    made = {
+        name: marked_beside(Path(name) / "model.onnx", network(base), *both, washed=washed)
+        for name, base, washed in (
+            ("v1", OWNER, thief.watermark),
+            ("v2", OWNER + 7, thief.watermark),
+            ("washed", THIEF, owner.watermark),
+            ("stolen", OWNER, None),
+        )
+    }
+    with later():
+        first = owner.record(made["v1"])
+        stamped(authority, first, "v1.json")
+        stamped(authority, owner.record(made["v2"], previous=first.digest), "v2.json")
+    with later():
+        stamped(authority, owner.record(made["stolen"], Relation.found), "found.json")
+    stamped(authority, thief.record(made["washed"]), "washed.json")
+    records = [f"--release={name}.json" for name in ("v1", "v2", "found", "washed")]
+    own = ["--original", made["v1"], "--original", made["v2"]]
+    call = ("dispute", made["stolen"], *PARTIES, *KEYS, "--roots", authority.roots, *records)
+    result = wmx(*call, *own, "--original", made["washed"])
+    assert result.out.startswith("NAMED: owner.json")
+    silent = wmx(*call, *own)  # the thief's record names the same graph, and stands for no other
+    assert silent.code == 1
+    assert "washed" not in silent.err
+    assert "owner.json is not ahead" in silent.out
+    assert wmx(*call, *own[:2]).code == 1  # of the owner's two one is not shown
+    made["v2"].with_name("model.onnx.data").write_bytes(
+        made["v1"].with_name("model.onnx.data").read_bytes()[:-1] + b"\1"
+    )
+    changed = wmx(*call, *own)
+    assert changed.code == 3
+    assert f"{made['v2']} is no model that a release record names" in changed.err
 
 
 def test_an_evidence_stands_for_a_party_whose_key_the_judge_does_not_hold(

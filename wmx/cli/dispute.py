@@ -1,5 +1,6 @@
 """``wmx dispute``: several claims verify on one model; whose is it?"""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -84,6 +85,7 @@ def dispute(
     json: JsonOption = False,
 ) -> None:
     """Say which of several owners has shown that a model is his.  Exit 0 if one has, else 1."""
+    from wmx.disputes.originals import opened
     from wmx.disputes.settling import settle
     from wmx.suspect.policy.external_files import beside
     from wmx.suspect.sandbox.process import Sandbox
@@ -110,6 +112,13 @@ def dispute(
             triggers or [],
             roots,
             suspect=asked,
+            open_model=partial(
+                opened,
+                device=device.value,
+                limits=limits,
+                weights=weights or [],
+                apart_from=never,
+            ),
         )
         settlement = settle(
             asked,

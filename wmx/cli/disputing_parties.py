@@ -1,6 +1,5 @@
 """The parties of a dispute and their release records, from the options of ``wmx dispute``."""
 
-import hashlib
 from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,10 +8,10 @@ from wmx.cli.common import key_file, load_owner, store, trusted_roots
 from wmx.errors import UsageError
 
 if TYPE_CHECKING:
+    from wmx.disputes.originals import Opener
     from wmx.disputes.party import Party, Shown
     from wmx.protocol.claim import Claim
     from wmx.protocol.keys import OwnerKey
-    from wmx.protocol.release_record import Release
     from wmx.protocol.stamped import Stamped
     from wmx.protocol.timestamp import Roots
     from wmx.suspect.suspect import Suspect
@@ -30,18 +29,21 @@ def disputing_parties(
     roots_path: Path | None,
     *,
     suspect: "Suspect",
+    open_model: "Opener",
 ) -> "tuple[list[Party], list[Shown]]":
     """Return the parties, each called as its claim or evidence was named, and the records.
 
     A claim is asked with the key that signed it.  Where there is none, the same claim has to be in
     an evidence; the published claim then only adds its timestamps.  A record says itself of which
-    claim and which model it is.
+    claim and which model it is; ``open_model`` opens one where that takes a look at its weights.
 
     Raises:
         UsageError: a claim has neither key nor evidence, is there twice, an option names none, or a
             model has no record.
-        IntegrityError: a file is broken, or an evidence is about another model.
+        IntegrityError: a file is broken, an evidence is about another model, or a model has other
+            weights beside it than its records say.
     """
+    from wmx.disputes.originals import find_originals
     from wmx.disputes.party import Party, Shown
     from wmx.protocol.claim import Claim
     from wmx.protocol.release_record import Release
@@ -50,7 +52,7 @@ def disputing_parties(
     claims = {str(path): Claim.load(path) for path in claim_paths}
     evidences = {str(path): Evidence.load(path) for path in evidence_paths}
     releases = [Release.load(path) for path in release_paths]
-    models = _by_digest(original_paths, releases)
+    models = find_originals(original_paths, releases, open_model)
     names = [*claims, *evidences]
     pictures = _by_party(triggers, names, "--triggers")
     owners = _owners(claims.values(), key_paths)
@@ -77,26 +79,7 @@ def disputing_parties(
         parties.append(
             Party.from_evidence(name, one, roots, published=next(same, None), suspect=suspect)
         )
-    return parties, [Shown.of(one, roots, models.get(one.sha256)) for one in releases]
-
-
-def _by_digest(paths: Sequence[Path], releases: "Sequence[Release]") -> dict[str, Path]:
-    """Return models by the SHA-256 of their ONNX files, each of which a record has to name."""
-    from wmx._internal.files import read_bytes
-    from wmx.suspect.policy.model_files import MAX_MODEL_BYTES
-
-    found = {}
-    named = {one.sha256 for one in releases}
-    for path in paths:
-        digest = hashlib.sha256(read_bytes(path, "model", MAX_MODEL_BYTES)).hexdigest()
-        if digest not in named:
-            raise UsageError(
-                f"--original {path}: no release record names a file with its SHA-256, {digest}",
-                hint="what a party calls its own is what it has signed: give the record with "
-                "--release; wmx release makes one",
-            )
-        found[digest] = path
-    return found
+    return parties, [Shown.of(one, roots, models.get(one.digest)) for one in releases]
 
 
 def _owners(

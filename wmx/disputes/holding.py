@@ -1,23 +1,21 @@
 """Holding claims against models: the suspect, and what parties have signed as their own."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import permutations
 from math import log2
 from pathlib import Path
 
-from wmx._internal.budget import held_to
 from wmx.disputes.decision import Case, Mark, Original, Pair
 from wmx.disputes.lineage import Lineage, Reader, identity, trace
+from wmx.disputes.originals import opened
 from wmx.disputes.party import Party, Shown
 from wmx.errors import CannotRunError, IntegrityError, LimitError, SuspectDiedError
 from wmx.statistics.mixture import Probe
 from wmx.suspect.device import Device
 from wmx.suspect.onnx_file import OnnxFile
-from wmx.suspect.policy.external_files import beside
 from wmx.suspect.sandbox.limits import Limits
-from wmx.suspect.sandbox.process import Sandbox
 from wmx.suspect.suspect import Suspect
 from wmx.verification.verdict import bits_to_ask, measure
 
@@ -225,17 +223,8 @@ class Bench:
                 raise IntegrityError(f"{exhibit.path} was changed while it was looked at")
             yield Reader(model, probe, party.trigger_slice.task)
 
-    @contextmanager
-    def _opened(self, path: Path) -> Iterator[OnnxFile]:
-        limits = self.limits or Limits()
-        with held_to(limits.budget()), Sandbox.start(limits) as sandbox:
-            yield OnnxFile.open(
-                path,
-                self.device,
-                sandbox,
-                weights=beside(path, self.weights),
-                apart_from=self.apart_from,
-            )
+    def _opened(self, path: Path) -> AbstractContextManager[OnnxFile]:
+        return opened(path, self.device, self.limits, self.weights, self.apart_from)
 
 
 def _mark(held: Held, party: Party, shown: Shown) -> Mark:

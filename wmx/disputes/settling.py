@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from wmx.disputes.decision import Case, Comparison, Pair, compare_all, named
 from wmx.disputes.holding import Bench, Exhibit, Held
-from wmx.disputes.lineage import Lineage
+from wmx.disputes.lineage import Lineage, identity
 from wmx.disputes.party import Party, Shown
 from wmx.errors import UsageError
 from wmx.protocol.release_record import Relation
@@ -112,8 +112,12 @@ def settle(
     ordered = tuple(
         party.dated_by(records) for party in sorted(parties, key=lambda party: party.name)
     )
-    models = {one.release.sha256 for one in records if one.model is not None}
-    tried = len(parties) * len(models | {suspect.sha256})
+    models = {
+        identity(one.release.sha256, one.release.external)
+        for one in records
+        if one.model is not None and not _names(one, suspect)
+    }
+    tried = len(parties) * (len(models) + 1)
     bench = Bench(suspect, min_bits, tried, device, limits, weights, apart_from)
     held = {party.name: bench.held(suspect, party) for party in ordered}
     standing = [party for party in ordered if held[party.name].verified]

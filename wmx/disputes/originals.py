@@ -1,0 +1,126 @@
+"""Which of the models that were shown does a release record name?
+
+One graph may be exported with different weights beside it, so that versions, and what a thief has
+made of one, share the SHA-256 of their ONNX files.  A model is the digests of all its files; which
+these are only shows when it is loaded.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+from wmx._internal.budget import held_to
+from wmx._internal.files import read_bytes
+from wmx.disputes.lineage import identity
+from wmx.errors import CannotRunError, IntegrityError, LimitError, SuspectDiedError, UsageError
+from wmx.protocol.release_record import Release
+from wmx.suspect.device import Device
+from wmx.suspect.onnx_file import OnnxFile
+from wmx.suspect.policy.external_files import beside
+from wmx.suspect.policy.model_files import MAX_MODEL_BYTES
+from wmx.suspect.sandbox.limits import Limits
+from wmx.suspect.sandbox.process import Sandbox
+
+Opener: TypeAlias = Callable[[Path], AbstractContextManager[OnnxFile]]
+
+
+@contextmanager
+def opened(
+    path: Path,
+    device: Device,
+    limits: Limits | None,
+    weights: Sequence[Path] = (),
+    apart_from: Sequence[Path] = (),
+) -> Iterator[OnnxFile]:
+    """Open a party's model in a process and with a budget of its own.
+
+    Args:
+        path: the ONNX file.
+        device: where it runs.
+        limits: of what it takes; the library's if ``None``.
+        weights: files that hold the weights of models in their folders under names of their own.
+        apart_from: files and folders that never hold weights.
+
+    Raises:
+        CannotRunError: it cannot be read or loaded.
+        SuspectDiedError: its process crashed, or ran into a limit.
+        LimitError: it takes more time or memory than that.
+    """
+    limits = limits or Limits()
+    with held_to(limits.budget()), Sandbox.start(limits) as sandbox:
+        yield OnnxFile.open(
+            path, device, sandbox, weights=beside(path, weights), apart_from=apart_from
+        )
+
+
+def find_originals(
+    paths: Sequence[Path], releases: Sequence[Release], open_model: Opener
+) -> dict[str, Path]:
+    """Return the models that records name, by the digests of the records.
+
+    A record that none of the models fits is left out: its model was not shown.
+
+    Args:
+        paths: ONNX files, each of which a record has to name.
+        releases: the records.
+        open_model: opens one; where several models or records share the SHA-256 of an ONNX file,
+            their weights have to be looked at.
+
+    Raises:
+        UsageError: no record names an ONNX file with this SHA-256.
+        IntegrityError: records do, but with other files beside it.
+        CannotRunError: a file cannot be read.
+    """
+    by_sha256: dict[str, list[Path]] = defaultdict(list)
+    for path in paths:
+        digest = hashlib.sha256(read_bytes(path, "model", MAX_MODEL_BYTES)).hexdigest()
+        by_sha256[digest].append(path)
+    found: dict[str, Path] = {}
+    for sha256, same in by_sha256.items():
+        named = [one for one in releases if one.sha256 == sha256]
+        if not named:
+            raise UsageError(
+                f"--original {same[0]}: no release record names a file with its SHA-256, {sha256}",
+                hint="what a party calls its own is what it has signed: give the record with "
+                "--release; wmx release makes one",
+            )
+        found |= _among(same, named, open_model)
+    return found
+
+
+def _among(
+    paths: Sequence[Path], releases: Sequence[Release], open_model: Opener
+) -> dict[str, Path]:
+    """Match models and records that share the SHA-256 of an ONNX file."""
+    if len(paths) == len({identity(one.sha256, one.external) for one in releases}) == 1:
+        return {one.digest: paths[0] for one in releases}  # held against it when it is looked at
+    fitting: dict[str, Path] = {}
+    unknown = None
+    for path in paths:
+        external = _external(path, open_model)
+        if external is None:
+            unknown = path
+            continue
+        own = {one.digest: path for one in releases if one.external == external}
+        if not own:
+            raise IntegrityError(
+                f"--original {path} is no model that a release record names: the files of weights "
+                "beside it have other digests",
+                hint="give each model as it was released, with all files beside it",
+            )
+        fitting |= own
+    if unknown is not None:  # that it cannot be run says nothing about what its record names
+        fitting = {one.digest: unknown for one in releases} | fitting
+    return fitting
+
+
+def _external(path: Path, open_model: Opener) -> Mapping[str, str] | None:
+    """Return the digests of the files beside a model, or ``None`` if it cannot be loaded."""
+    try:
+        with open_model(path) as model:
+            return dict(model.external)
+    except (CannotRunError, SuspectDiedError, LimitError):
+        return None
