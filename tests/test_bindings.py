@@ -267,6 +267,16 @@ def test_a_shape_without_a_batch_is_tried_where_no_other_fits(
     assert masked == [f"L {a}=inputs {b}={what}" for a, b in ("ab", "ba") for what in ("mask", "0")]
 
 
+def test_inputs_whose_names_are_like_words_of_a_feeding_hide_no_other() -> None:
+    """A thief names the input that is not looked at such that both are fed under one name."""
+    tokens = Task.of((24,), 4, kind="tokens")
+    ports = [TensorSpec(name, "tensor(int64)", (None, 24)) for name in ("a", "a=inputs a")]
+    found = feedings(ports, tokens)
+    assert [one.input for one in found] == ["a", "a", "a=inputs a", "a=inputs a"]
+    assert len({one.name for one in found}) == 4
+    assert found[0].name == 'NL a=inputs "a=inputs a"=mask'
+
+
 def test_what_stands_beside_an_input_without_a_batch_has_none_either() -> None:
     task = Task.of((4,), 4, kind="tokens")
     ports = [TensorSpec("ids", "tensor(int32)", (6,)), TensorSpec("mask", "tensor(bool)", (6,))]

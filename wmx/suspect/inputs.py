@@ -4,6 +4,7 @@ What is decided here hangs on the model and the task alone, never on the labels;
 binding that fits costs nothing but its share of the mixture (docs/statistics.md).
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, product
@@ -82,15 +83,15 @@ class Feeding:
 
     @property
     def name(self) -> str:
-        """What reports and evidence call it."""
+        """What reports and evidence call it: no two feedings of a model alike."""
         words = [self.layout.axes.removeprefix("N") if self.alone else self.layout.axes]
         if self.resampling is not None:
             height, width, _ = self.layout.size
             words.append(f"{height}x{width} {self.resampling}")
         if self.others:
             words += [
-                f"{self.input}=inputs",
-                *(f"{one.port.name}={one.what}" for one in self.others),
+                f"{_quoted(self.input)}=inputs",
+                *(f"{_quoted(one.port.name)}={one.what}" for one in self.others),
             ]
         return " ".join(words)
 
@@ -380,3 +381,8 @@ def _columns(ports: Sequence[TensorSpec], task: Task) -> list[Feeding]:
     return [
         Feeding(names[0], layout, dtypes[kind], batches.pop(), scalings=scalings, columns=names)
     ]
+
+
+def _quoted(name: str) -> str:
+    """Return a stranger's name such that it cannot be taken for several words."""
+    return json.dumps(name, ensure_ascii=False) if set(name) & set(' ="') else name
