@@ -1,18 +1,26 @@
 """One process at a time: a lock that the system lets go when its holder dies."""
 
+import errno
 import os
+import stat
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from wmx._internal.files import SECRET_MODE
+from wmx.errors import CannotRunError
 
 if sys.platform == "win32":
     import msvcrt
-    import time
 else:
     import fcntl
+
+WAIT_SECONDS = 60.0  # nobody holds a lock for longer than it takes to write a file
+PAUSE_SECONDS = 0.05
+# what a link is refused with: ELOOP, on FreeBSD EMLINK
+LINKED = (errno.ELOOP, errno.EMLINK)
 
 
 @contextmanager
@@ -20,23 +28,84 @@ def locked(path: Path) -> Iterator[None]:
     """Hold the lock file ``path``, which is made if need be and stays; wait for it.
 
     It is never deleted: who waits on a file that is gone waits on another lock than who comes next.
+    It may lie in a folder that a stranger packed, so it is not followed anywhere else.
+
+    Raises:
+        CannotRunError: it is a link, no regular file or another user's, or another process has
+            held it for :data:`WAIT_SECONDS`.
+        OSError: it cannot be made or opened.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, SECRET_MODE)
+    descriptor = _open(path)
     try:
-        _lock(descriptor)
+        _wait(descriptor, path)
         yield
     finally:
         os.close(descriptor)  # and with it the lock
 
 
-def _lock(descriptor: int) -> None:
+def _open(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        if path.is_symlink():  # also where there is no such flag
+            raise _refused(path, "a link")
+        descriptor = os.open(path, flags, SECRET_MODE)
+    except OSError as error:
+        if error.errno in LINKED:
+            raise _refused(path, "a link") from None
+        raise
+    found = os.fstat(descriptor)
+    reason = None
+    if not stat.S_ISREG(found.st_mode):
+        reason = "no regular file"
+    elif found.st_nlink > 1:
+        reason = "one of several names of a file"
+    elif not _is_own(found, path):
+        reason = "another user's"
+    if reason is not None:
+        os.close(descriptor)
+        raise _refused(path, reason)
+    return descriptor
+
+
+def _is_own(found: os.stat_result, path: Path) -> bool:
+    """Say whether a file is the user's, or of whom its folder is.
+
+    Some network file systems give all that they hold to one user, who is another.
+    """
+    if not hasattr(os, "geteuid"):
+        return True
+    return found.st_uid in (os.geteuid(), path.parent.stat().st_uid)
+
+
+def _refused(path: Path, what: str) -> CannotRunError:
+    return CannotRunError(
+        f"the lock file {path} is {what}, expected an ordinary file of your own",
+        hint="remove it; wmx makes another",
+    )
+
+
+def _wait(descriptor: int, path: Path) -> None:
+    end = time.monotonic() + WAIT_SECONDS
+    while not _taken(descriptor):
+        if time.monotonic() > end:
+            raise CannotRunError(
+                f"another process has held the lock file {path} for {WAIT_SECONDS:g} seconds",
+                hint="repeat the command when that process is done, or end it; its lock ends with "
+                "it, and the file may stay",
+            )
+        time.sleep(PAUSE_SECONDS)
+
+
+def _taken(descriptor: int) -> bool:
+    """Try to take the lock."""
     if sys.platform == "win32":
-        while True:
-            try:
-                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-            except OSError:
-                time.sleep(0.05)
-            else:
-                return
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
     else:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
