@@ -43,6 +43,11 @@ def counted(descriptor):
     step(); fsync(descriptor); step()
 os.fsync = counted
 sys.addaudithook(watch)
+from wmx._internal import files
+short = files.temporary_beside
+def telling(path):  # for whom: what is left is looked at as what it was to be
+    return path.with_name(f"{short(path).name[:-4]}.{path.name}.tmp")
+files.temporary_beside = telling
 from wmx.cli import run
 code = run(sys.argv[3:])
 print(steps)
@@ -162,7 +167,7 @@ def _with_leftovers_in_place(folder: Path, copy: Path) -> Path:
     """Copy a folder and give every temporary file the name that it was meant for."""
     shutil.copytree(folder, copy, dirs_exist_ok=True)
     for path in list(copy.rglob(".*.tmp")):
-        path.replace(path.with_name(path.name[1:].rsplit(".", 2)[0]))
+        path.replace(path.with_name(path.name.split(".", 2)[2].removesuffix(".tmp")))
     return copy
 
 

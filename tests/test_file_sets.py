@@ -142,7 +142,7 @@ def test_what_others_put_into_the_folder_of_a_replacement_stays(files: FileSet) 
 
 def test_what_a_killed_process_was_writing_goes_with_the_set(files: FileSet) -> None:
     write(files, "old", *NAMES)
-    write(files.replacement, "half", ".third.0123abcd.tmp")
+    write(files.replacement, "half", ".wmx-0123abcd.tmp")
     write(files.replacement, "new", *NAMES)
     files.settle()
     assert contents(files) == dict.fromkeys(NAMES, "new")

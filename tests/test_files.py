@@ -1,12 +1,21 @@
 """Files are the old ones or the new ones, never half of either; and the store keeps its own."""
 
 import os
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from wmx import IntegrityError, OwnerKey, UsageError, Watermark
-from wmx._internal.files import SECRET_MODE, keep_aside, publish, read_bytes, write_bytes
+from wmx._internal.files import (
+    SECRET_MODE,
+    keep_aside,
+    publish,
+    read_bytes,
+    require_writable,
+    temporary_beside,
+    write_bytes,
+)
 from wmx.errors import CannotRunError
 from wmx.verification.store import Store
 
@@ -78,6 +87,63 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(CannotRunError, match="No space left"):
         write_bytes(tmp_path / "file", b"content")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_written_stays_written_though_its_temporary_name_cannot_be_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stuck(self: Path, missing_ok: bool = False) -> None:
+        raise OSError(36, "File name too long")
+
+    monkeypatch.setattr(Path, "unlink", stuck)
+    write_bytes(tmp_path / "file", b"content")
+    assert (tmp_path / "file").read_bytes() == b"content"
+
+
+@pytest.mark.parametrize("nameless", [True, False])
+def test_no_temporary_name_hangs_on_the_name_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nameless: bool
+) -> None:
+    if not nameless:
+        monkeypatch.delattr(os, "O_TMPFILE")
+    for length in (1, 234, 255):
+        path = tmp_path / ("n" * length)
+        write_bytes(path, b"old")
+        write_bytes(path, b"new", force=True)
+        assert path.read_bytes() == b"new"
+        assert len(temporary_beside(path).name) < 32
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_nothing_but_a_file_is_replaced(tmp_path: Path, force: bool) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder")
+    os.mkfifo(tmp_path / "pipe")
+    names = ("folder", "link", "pipe", "n" * 256)
+    for name, write in product(names, (write_bytes, lambda path, _, force: require(path, force))):
+        with pytest.raises(CannotRunError, match=f"cannot write {tmp_path / name}: "):
+            write(tmp_path / name, b"", force=force)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def require(path: Path, force: bool) -> None:
+    require_writable(path, force=force)
+
+
+def test_a_folder_that_takes_no_files_is_known_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_writable(tmp_path / "file", force=False)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(CannotRunError, match="no such folder"):
+        require_writable(tmp_path / "nowhere" / "file", force=False)
+    (tmp_path / "file").touch()
+    require_writable(tmp_path / "file", force=True)
+    with pytest.raises(CannotRunError, match="exists already"):
+        require_writable(tmp_path / "file", force=False)
+    with pytest.raises(CannotRunError, match="cannot write /proc/file: "):
+        require_writable("/proc/file", force=False)
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o644])

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from contextlib import closing
 from math import log2
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from batch_gates import GATES, gated_model, junk_to_copies
 
 from wmx import CannotRunError, IntegrityError, OwnerKey, UsageError, Watermark
+from wmx._internal.files import Staged
 from wmx.statistics.mixture import ALONE, TOGETHER, score_predictions, shifted
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.suspect.overrides import Overrides
@@ -198,21 +200,130 @@ def test_two_processes_at_once_disclose_different_triggers(
     assert [entry.start for entry in ledger.disclosures()] == [0, 30]
 
 
-def test_triggers_are_spent_before_the_file_is_there(
+@pytest.mark.parametrize("nameless", [True, False])
+@pytest.mark.parametrize("force", [True, False])
+def test_an_evidence_is_whole_before_its_triggers_are_spent_and_named_behind(
+    suspect: OnnxFile,
+    ledger: Ledger,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    nameless: bool,
+    force: bool,
+) -> None:
+    order = []
+    sync, spend, publish = os.fsync, Ledger.spend, Staged.publish
+    if not nameless:
+        monkeypatch.delattr(os, "O_TMPFILE")
+    monkeypatch.setattr(os, "fsync", lambda number: order.append("flushed") or sync(number))
+
+    def spending(self: Ledger, start: int, count: int, **words: str) -> bool:
+        assert not (folder / "e.json").exists()
+        order.append("spending")
+        return spend(self, start, count, **words)
+
+    def publishing(self: Staged) -> None:
+        order.append(f"publishing, {ledger.next_start()} spent")
+        publish(self)
+
+    monkeypatch.setattr(Ledger, "spend", spending)
+    monkeypatch.setattr(Staged, "publish", publishing)
+    prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128, force=force)
+    assert order[:2] == ["flushed", "spending"]
+    assert order.index("publishing, 0 spent") > 1, "of the ledger"
+    (spent,) = {one for one in order if one.startswith("publishing, 4")}
+    assert order.index(spent) > order.index("publishing, 0 spent")
+    assert hidden(folder) == []
+
+
+def hidden(folder: Path) -> list[Path]:
+    return list(folder.rglob(".wmx-*"))
+
+
+def test_nothing_is_spent_where_the_disk_is_full(
     suspect: OnnxFile, ledger: Ledger, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wmx.verification import prove as module
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
 
-    def full(path: Path, data: bytes, **options: object) -> None:
-        assert ledger.next_start() > 0
-        raise CannotRunError("no space left")
-
-    monkeypatch.setattr(module, "write_bytes", full)
-    with pytest.raises(CannotRunError, match="count as disclosed all the same"):
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(CannotRunError, match=r"cannot write .*e\.json: No space left"):
         prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
+    assert ledger.next_start() == 0
+    assert hidden(folder) == []
+    assert not (folder / "e.json").exists()
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_no_evidence_is_asked_for_that_could_not_be_put_there(
+    ledger: Ledger, folder: Path, monkeypatch: pytest.MonkeyPatch, force: bool
+) -> None:
+    def never(inputs: np.ndarray) -> np.ndarray:
+        raise AssertionError("asked")
+
+    (folder / "there").mkdir()
+    os.mkfifo(folder / "pipe")
+    for name in ("there", "pipe", "e" * 256):
+        with pytest.raises(CannotRunError, match="cannot write"):
+            prove(
+                open_suspect(never), MARK, KEY, folder / name, ledger, required_bits=1, force=force
+            )
+    monkeypatch.setattr(os, "open", _denied)  # modes bind no administrator
+    with pytest.raises(CannotRunError, match=r"cannot write .*: Permission denied"):
+        prove(
+            open_suspect(never), MARK, KEY, folder / "e.json", ledger, required_bits=1, force=force
+        )
     monkeypatch.undo()
-    again = prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
-    assert again.trigger_slice.start == ledger.disclosures()[0].count
+    assert ledger.next_start() == 0
+
+
+def _denied(*_: object) -> int:
+    raise OSError(13, "Permission denied")
+
+
+@pytest.mark.parametrize("nameless", [True, False])
+@pytest.mark.parametrize("force", [True, False])
+@pytest.mark.parametrize("length", [234, 249, 250, 255])
+def test_a_name_may_be_as_long_as_the_disk_takes(
+    suspect: OnnxFile,
+    ledger: Ledger,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    length: int,
+    force: bool,
+    nameless: bool,
+) -> None:
+    if not nameless:
+        monkeypatch.delattr(os, "O_TMPFILE")
+    path = folder / ("e" * (length - 5) + ".json")
+    prove(suspect, MARK, KEY, path, ledger, required_bits=128, force=force)
+    assert Evidence.load(path).score.bits >= 128
+    assert hidden(folder) == []
+
+
+@pytest.mark.parametrize("nameless", [True, False])
+def test_an_evidence_whose_name_is_taken_meanwhile_is_kept_under_another(
+    suspect: OnnxFile,
+    ledger: Ledger,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    nameless: bool,
+) -> None:
+    spend = Ledger.spend
+    if not nameless:
+        monkeypatch.delattr(os, "O_TMPFILE")
+
+    def slow(self: Ledger, start: int, count: int, **words: str) -> bool:
+        (folder / "e.json").write_text("another's")
+        return spend(self, start, count, **words)
+
+    monkeypatch.setattr(Ledger, "spend", slow)
+    with pytest.raises(CannotRunError, match=r"exists already; triggers 0 to 4\d are spent") as e:
+        prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
+    (kept,) = hidden(folder)
+    assert str(kept) in str(e.value)
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert hashlib.sha256(kept.read_bytes()).hexdigest() == ledger.disclosures()[0].evidence
+    assert (folder / "e.json").read_text() == "another's"
 
 
 def test_nothing_is_spent_for_what_is_refused(

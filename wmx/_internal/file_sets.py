@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from wmx._internal.files import publish
+from wmx._internal.files import TEMPORARIES, publish
 
 REPLACEMENT = "replacement"
 
@@ -48,12 +48,11 @@ class FileSet:
         """Remove the files, and the folder if nothing else is in it.
 
         A process that was killed may have left a file there that it was writing, under a name of
-        :func:`wmx._internal.files.write_bytes`; that goes too.
+        :func:`wmx._internal.files.temporary_beside`; that goes too.
         """
         self.remove()
-        for name in self.names:
-            for path in self.folder.glob(f".{name}.*.tmp"):
-                path.unlink()
+        for path in self.folder.glob(TEMPORARIES):
+            path.unlink()
         with contextlib.suppress(OSError):  # it holds something else, or was never made
             self.folder.rmdir()
 

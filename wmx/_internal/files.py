@@ -7,7 +7,7 @@ import stat
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from wmx._internal.budget import require_room
 from wmx.errors import CannotRunError
@@ -15,6 +15,7 @@ from wmx.errors import CannotRunError
 SECRET_MODE = 0o600
 PUBLIC_MODE = 0o644
 PIECE_BYTES = 2**20
+TEMPORARIES = ".wmx-*.tmp"  # the names of temporary_beside
 
 
 def read_bytes(path: str | Path, what: str, limit: int | None = None) -> bytes:
@@ -111,11 +112,55 @@ def _is_a_link(path: str | Path, what: str) -> CannotRunError:
 
 
 def refuse_overwrite(path: str | Path, force: bool) -> None:
-    """Raise :class:`CannotRunError` if ``path`` exists and ``force`` is not set."""
+    """Refuse a place where no file may be put.
+
+    Raises:
+        CannotRunError: ``path`` exists and ``force`` is not set; or is a folder, a device or a
+            pipe, which no file replaces; or its name is too long for the disk.
+    """
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:  # or a link that leads nowhere
+        pass
+    except (OSError, ValueError) as error:
+        raise _cannot_write(path, error) from None
+    else:
+        if stat.S_ISDIR(found.st_mode):
+            raise CannotRunError(
+                f"cannot write {path}: it is a folder, expected the name of a file",
+                hint=f"name a file in it, such as {Path(path) / 'NAME'}",
+            )
+        if not stat.S_ISREG(found.st_mode):
+            raise CannotRunError(f"cannot write {path}: it is no regular file")
     if not force and os.path.lexists(path):
         raise CannotRunError(
             f"{path} exists already", hint="choose another name, or --force to replace it"
         )
+
+
+def require_writable(path: str | Path, *, force: bool) -> None:
+    """Refuse a file that could not be written in the end, before the work that it is to hold.
+
+    A file without content is made in its folder, and removed: neither modes nor the kind of a disk
+    say for sure whether a folder takes files.
+
+    Args:
+        path: where the file is to be.
+        force: whether another may be replaced.
+
+    Raises:
+        CannotRunError: as :func:`refuse_overwrite`; or its folder is not there, or takes no files.
+    """
+    require_folder(path)
+    refuse_overwrite(path, force)
+    temporary = temporary_beside(Path(path))
+    try:
+        descriptor, _ = _create(temporary, SECRET_MODE)
+        os.close(descriptor)
+    except OSError as error:
+        raise _cannot_write(path, error) from None
+    finally:
+        _remove(temporary)
 
 
 def keep_aside(path: str | Path, prepare: Callable[[Path], None]) -> Path:
@@ -154,41 +199,119 @@ def require_folder(path: str | Path) -> None:
         raise CannotRunError(f"no such folder: {folder}", hint=f"make it, for {path} to stand in")
 
 
+def temporary_beside(path: Path) -> Path:
+    """Return a new name in the folder of a file, short whatever the file is called."""
+    return path.with_name(TEMPORARIES.replace("*", os.urandom(8).hex()))
+
+
 def write_bytes(
     path: str | Path, data: bytes, *, mode: int = PUBLIC_MODE, force: bool = False
 ) -> None:
-    """Write ``data`` to ``path`` atomically: a temporary file beside it, flushed, then renamed.
-
-    The temporary file is created with ``mode``: a secret is at no moment readable by others.  On
-    Linux it has no name before it is whole, so that a process that is killed leaves nothing.
+    """Write ``data`` to ``path`` atomically: as :class:`Staged`, published at once.
 
     Raises:
-        CannotRunError: ``path`` exists and ``force`` is not set, or the folder cannot be written.
+        CannotRunError: as :class:`Staged` and :meth:`Staged.publish`.
     """
-    path = Path(path)
-    refuse_overwrite(path, force)
-    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
-    try:
-        descriptor, nameless = _create(temporary, mode)
+    with Staged(path, data, mode=mode, force=force) as file:
+        file.publish()
+
+
+class Staged:
+    """A new file that is whole and flushed to the disk, and has still to get its name.
+
+    It is a temporary file in the folder of its name, gone at the end of the ``with`` statement if
+    it was not published.  It is created with its mode: a secret is at no moment readable by others.
+    On Linux it has no name at all before, so that a process that is killed leaves nothing.
+    """
+
+    def __init__(
+        self, path: str | Path, data: bytes, *, mode: int = PUBLIC_MODE, force: bool = False
+    ) -> None:
+        """Write the content.
+
+        Args:
+            path: where the file is to be.
+            data: its content.
+            mode: its permissions, as of ``chmod``.
+            force: whether another may be replaced.
+
+        Raises:
+            CannotRunError: as :func:`refuse_overwrite`, or the folder cannot be written, or the
+                disk is full.
+        """
+        self._path = Path(path)
+        self._force = force
+        refuse_overwrite(path, force)
+        self._temporary = temporary_beside(self._path)
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-                if nameless and not force:
-                    _name(file.fileno(), path)
-                    _flush_folder(path.parent)
-                    return
-                if nameless:  # a name cannot be taken from another file in one step
-                    _name(file.fileno(), temporary)
-            publish(temporary, path, force=force)
-        except FileExistsError:  # made meanwhile
-            refuse_overwrite(path, force)
-            raise
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise CannotRunError(f"cannot write {path}: {error.strerror}") from None
+            descriptor, self._nameless = _create(self._temporary, mode)
+            self._file = os.fdopen(descriptor, "wb")
+            try:
+                self._file.write(data)
+                self._file.flush()
+                os.fsync(descriptor)
+                if not self._nameless:  # not everywhere can an open file be renamed
+                    self._file.close()
+            except BaseException:
+                self.__exit__()
+                raise
+        except OSError as error:
+            raise _cannot_write(path, error) from None
+
+    def __enter__(self) -> Self:
+        """Return this."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove the temporary file, if it has still got a name of its own."""
+        with contextlib.suppress(OSError):  # of a full disk, which flushing has told
+            self._file.close()
+        _remove(self._temporary)
+
+    def publish(self) -> None:
+        """Give the file its name, in one step.
+
+        Raises:
+            CannotRunError: it exists and may not be replaced, or the folder cannot be written.
+        """
+        try:
+            if self._nameless and not self._force:
+                _name(self._file.fileno(), self._path)
+                _flush_folder(self._path.parent)
+                return
+            if self._nameless:  # a name cannot be taken from another file in one step
+                _name(self._file.fileno(), self._temporary)
+            publish(self._temporary, self._path, force=self._force)
+        except OSError as error:
+            refuse_overwrite(self._path, self._force)  # made meanwhile
+            raise _cannot_write(self._path, error) from None
+
+    def keep(self) -> Path | None:
+        """Leave the file under its temporary name, for good; return that, or ``None`` if it cannot.
+
+        For a file that could not be published, and must not be lost.
+        """
+        kept = temporary_beside(self._path)
+        try:
+            if self._nameless:
+                _name(self._file.fileno(), kept)
+            else:
+                os.replace(self._temporary, kept)
+        except OSError:
+            return None
+        _flush_folder(kept.parent)
+        return kept
+
+
+def _cannot_write(path: str | Path, error: OSError | ValueError) -> CannotRunError:
+    reason = error.strerror if isinstance(error, OSError) else error
+    return CannotRunError(f"cannot write {path}: {reason}")
+
+
+def _remove(temporary: Path) -> None:
+    """Remove a temporary file, if it is there; what was written stays written if it cannot be."""
+    with contextlib.suppress(OSError):
+        temporary.unlink(missing_ok=True)
 
 
 def _create(temporary: Path, mode: int) -> tuple[int, bool]:

@@ -1,15 +1,13 @@
-"""Making evidence: choose the triggers to disclose, spend them, and only then write the file."""
+"""Making evidence: choose the triggers, write the file, spend them, and only then give it its name.
+
+Triggers are spent for nothing if the file cannot be written, and disclosed a second time if it is
+there before the ledger knows.
+"""
 
 import hashlib
 from pathlib import Path
 
-from wmx._internal.files import (
-    SECRET_MODE,
-    refuse_overwrite,
-    require_folder,
-    sha256_of,
-    write_bytes,
-)
+from wmx._internal.files import SECRET_MODE, Staged, require_writable, sha256_of
 from wmx._internal.printable import is_file_name
 from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.keys import OwnerKey
@@ -37,8 +35,8 @@ def prove(
     """Write the evidence that a suspect carries a watermark.
 
     The triggers it discloses are the next that were never disclosed, as few as reach
-    ``required_bits`` or as many as ``reveal`` says.  They are spent in the ledger before the file
-    is written.
+    ``required_bits`` or as many as ``reveal`` says.  They are spent in the ledger when the file is
+    written and before it has its name.
 
     Args:
         suspect: an ONNX file.
@@ -54,10 +52,10 @@ def prove(
     Raises:
         UsageError: the suspect is not a file, or ``reveal`` is out of range.
         CannotRunError: the triggers that are left do not suffice, or a file cannot be written.
-            Nothing is disclosed then; the error says so where triggers were spent all the same.
+            Nothing is spent then, but where the file was written and its name could not be given:
+            the error says so, and where the evidence lies.
     """
-    require_folder(path)
-    refuse_overwrite(path, force)
+    require_writable(path, force=force)
     run = _run(suspect)
     while True:
         start = ledger.next_start()
@@ -77,16 +75,24 @@ def prove(
             )
         digest = hashlib.sha256(data).hexdigest()
         count = len(choice.trigger_slice)
-        if ledger.spend(start, count, suspect=evidence.suspect_sha256, evidence=digest):
-            break
-    try:  # for the owner's eyes until he hands it over
-        write_bytes(path, data, mode=SECRET_MODE, force=force)
+        # for the owner's eyes until it is handed over
+        with Staged(path, data, mode=SECRET_MODE, force=force) as file:
+            if ledger.spend(start, count, suspect=evidence.suspect_sha256, evidence=digest):
+                _publish(file, f"triggers {start} to {start + count - 1}")
+                return evidence
+
+
+def _publish(file: Staged, spent: str) -> None:
+    """Give an evidence its name; if that fails, leave it under another, as it is paid for."""
+    try:
+        file.publish()
     except CannotRunError as error:
-        raise CannotRunError(
-            f"{error}; triggers {start} to {start + count - 1} count as disclosed all the same",
-            hint="the next evidence starts behind them",
-        ) from None
-    return evidence
+        kept = file.keep()
+        if kept is None:
+            said, hint = "are spent all the same", "the next evidence starts behind them"
+        else:
+            said, hint = f"are spent, and the evidence lies in {kept}", "give it a name of your own"
+        raise CannotRunError(f"{error}; {spent} {said}", hint=hint) from None
 
 
 def _signed(
