@@ -3,7 +3,7 @@
 Exit codes: 0 verified or done; 1 ran, not verified; 2 usage; 3 a claim, key or evidence is broken;
 4 could not run.  stdout is the answer alone; errors go to stderr as ``wmx: error:`` and
 ``wmx: hint:``, warnings as ``wmx: warning:``.  An answer that cannot be printed changes no exit
-code (:mod:`wmx.cli.streams`).
+code (:mod:`wmx.cli.streams`), nor does a page that cannot be written behind an evidence.
 """
 
 import gc

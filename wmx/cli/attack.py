@@ -18,6 +18,7 @@ from wmx.cli.common import (
     store,
 )
 from wmx.cli.embed import TrainingDeviceChoice
+from wmx.cli.outputs import prepare_folder
 from wmx.cli.progress import attack_progress
 
 if TYPE_CHECKING:
@@ -94,6 +95,9 @@ def attack(
     from wmx.report.page import require_engines
     from wmx.training.data.dataset import load_data
 
+    folder = out or (model if model.is_dir() else model.parent) / "attacks"
+    read = (None if model.is_dir() else model, claim, *(weights or []))
+    prepare_folder("--out", folder, read, names=(RESULTS, PAGE), key=key)
     chosen = chosen_attacks(attacks, settings or ())
     require_engines()  # asked for now: an hour later would be late
     watermark = _watermark(model, claim, key)
@@ -102,7 +106,6 @@ def attack(
     stolen = _target(
         model, watermark, labelled, other, seed, device.value, framework, network, weights or []
     )
-    folder = out or (model if model.is_dir() else model.parent) / "attacks"
     folder.mkdir(parents=True, exist_ok=True)
     files = FileSet(folder, (RESULTS, PAGE))
     found = [*files.existing(), *files.replacement.existing()]

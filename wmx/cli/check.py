@@ -21,12 +21,12 @@ from wmx.cli.common import (
     held_to_limits,
     never_weights,
     null_stream,
-    prepare_report,
     suspect_limits,
     table,
     trusted_roots,
 )
 from wmx.cli.output import NOT_VERIFIED
+from wmx.cli.outputs import prepare_report
 from wmx.cli.words import dating_fields, dating_rows, digest_rows, trigger_slice_text
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def check(
     from wmx.verification import check
     from wmx.verification.evidence import Evidence
 
-    prepare_report(report, (evidence, model, claim, roots), force=force)
+    prepare_report(report, (evidence, model, claim, roots, *(weights or [])), force=force)
     read = Evidence.load(evidence)
     given = Claim.load(claim) if claim else None
     checked = check.check(

@@ -19,11 +19,10 @@ from wmx.cli.common import (
     keep_replaced_claim,
     load_owner,
     numbers,
-    prepare_output,
-    store,
     table,
     trusted_roots,
 )
+from wmx.cli.outputs import prepare_output
 from wmx.cli.timestamp import timestamp
 from wmx.cli.words import dating_fields, dating_rows, stamp_rows
 from wmx.errors import UsageError
@@ -86,21 +85,21 @@ def new(
     json: JsonOption = False,
 ) -> None:
     """Make a claim: the signed public file that has to exist before training begins."""
-    from wmx._internal.files import refuse_overwrite
     from wmx.protocol.timestamp import UNDATED
     from wmx.triggers.folder import Folder
     from wmx.triggers.trigger_file import save_images
     from wmx.watermark import Watermark
 
-    prepare_output("--out", out, (key or store().key_path, quantiles), force=force)
     images_path = out.with_suffix(".triggers.safetensors")
+    read = (quantiles, trigger_images)
+    for path in (out, images_path) if trigger_images is not None else (out,):
+        prepare_output("--out", path, read, force=force, key=key)
     dims = integers(shape, "--shape")
     generator = _generator(dims, n, trigger_images, quantiles, vocabulary, exclude)
     low_high = numbers(value_range, "--range")
     if len(low_high) != 2:
         raise UsageError(f"--range is {value_range!r}, expected two numbers such as 0,1")
     if isinstance(generator, Folder):
-        refuse_overwrite(images_path, force)
         n = len(generator.images)
     owner = load_owner(key)
     watermark = Watermark.new(

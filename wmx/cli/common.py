@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 import typer
 
 from wmx._internal.budget import held_to
-from wmx._internal.files import read_bytes, refuse_overwrite, require_folder
+from wmx._internal.files import read_bytes
 from wmx.cli.output import answer, table
 from wmx.cli.passphrase import PASSPHRASE_VARIABLE, stored_passphrase, typed_passphrase
 from wmx.errors import UsageError
@@ -49,7 +49,6 @@ __all__ = [
     "never_weights",
     "null_stream",
     "numbers",
-    "prepare_report",
     "prepare_training",
     "store",
     "suspect_limits",
@@ -204,50 +203,6 @@ def prepare_training(threads: int | None = None) -> None:
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
 
 
-def prepare_report(path: Path | None, others: "Iterable[Path | None]", *, force: bool) -> None:
-    """Refuse a page that could not be written in the end, before any trigger is spent.
-
-    Args:
-        path: of the page, if one is wanted.
-        others: files that the command reads or writes, which a page must not replace.
-        force: whether it may replace other files.
-
-    Raises:
-        UsageError: it is one of the others.
-        CannotRunError: it exists, and ``force`` is not set; or an extra is missing.
-    """
-    if path is None:
-        return
-    from wmx.report.page import require_engines
-
-    prepare_output("--report", path, others, force=force)
-    require_engines()
-
-
-def prepare_output(
-    option: str, path: Path, others: "Iterable[Path | None]", *, force: bool
-) -> None:
-    """Refuse a file that could not be written, or would replace what the command reads.
-
-    Args:
-        option: that named it.
-        path: where it is to be.
-        others: files that the command reads or writes; ``force`` does not reach them.
-        force: whether it may replace other files.
-
-    Raises:
-        UsageError: it is one of the others.
-        CannotRunError: its folder is not there, or it is, and ``force`` is not set.
-    """
-    if any(other is not None and other.resolve() == path.resolve() for other in others):
-        raise UsageError(
-            f"{option} names {path}, which is another file of this command",
-            hint="choose another name",
-        )
-    require_folder(path)
-    refuse_overwrite(path, force)
-
-
 def null_stream() -> "Generator":
     """Return the stream of a page's simulated nulls: the same for everybody who repeats it."""
     from numpy.random import default_rng
@@ -301,7 +256,9 @@ def held_to_limits(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def never_weights(key: Path | None, *read: Path | None) -> "Iterator[Path]":
-    """Yield what no model is ever given as its weights: what a command reads, and secrets at home.
+    """Yield what a command reads, and secrets at home.
+
+    No model is ever given any of it as its weights, and no output replaces it.
 
     Args:
         key: the owner key; the store's if ``None``.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wmx.cli.common import ForceOption, JsonOption, answer, prepare_training
+from wmx.cli.outputs import prepare_folder
 from wmx.cli.progress import training_progress
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def demo(
     """Mark a model of handwritten digits, and tell it from its unmarked twin."""
     from wmx.training.demo import run_demo
 
+    prepare_folder("--out", out, ())
     prepare_training(threads=1)
     began = time.monotonic()
     if not json:

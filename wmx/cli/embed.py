@@ -19,6 +19,7 @@ from wmx.cli.common import (
     table,
 )
 from wmx.cli.output import NOT_VERIFIED, decision_fields
+from wmx.cli.outputs import prepare_folder
 from wmx.cli.progress import training_progress
 from wmx.cli.release import advice, written
 from wmx.cli.words import command_line
@@ -122,6 +123,7 @@ def embed(
         device=device.value,
         pretrained=pretrained,
     )
+    prepare_folder("--out", out, (trigger_images,), names=RunFiles(out).names, key=key)
     owner = load_owner(key)
     labelled = load_data(data, image_size=image_size)
     triggers = None if trigger_images is None else _own_images(trigger_images, labelled, n)

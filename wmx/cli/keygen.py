@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from wmx.cli.common import ForceOption, JsonOption, answer, store
+from wmx.cli.outputs import prepare_key
 from wmx.cli.passphrase import stored_passphrase, typed_passphrase
 from wmx.errors import UsageError
 
@@ -31,16 +32,16 @@ def keygen(
     """
     import os
 
-    from wmx._internal.files import keep_aside, refuse_overwrite
+    from wmx._internal.files import keep_aside
     from wmx.protocol.keys import OwnerKey, fingerprint
     from wmx.verification.ledger import copy_ledgers
 
     home = store()
     path = out or home.key_path
-    refuse_overwrite(path, force)
-    words = _new_passphrase() if passphrase else None
     if out is None:
         home.open_for_writing()
+    prepare_key(path, force=force)
+    words = _new_passphrase() if passphrase else None
     key = OwnerKey.generate()
     kept = None
     if os.path.lexists(path):

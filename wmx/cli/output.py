@@ -71,12 +71,16 @@ def print_error(command: str, error: WmxError, *, as_json: bool) -> int:
     return error.exit_code
 
 
+def warn(message: str) -> None:
+    """Say something on stderr that changes neither the answer nor the exit code."""
+    print(f"wmx: warning: {printable(message, MOST_SAID)}", file=sys.stderr)  # noqa: T201
+
+
 def warn_of_missing_filter() -> None:
     """Say on stderr that a model runs without the locks of Linux."""
-    print(  # noqa: T201
-        "wmx: warning: nothing keeps the model's process from the network, other processes and "
-        "your files here; run a stranger's model in a virtual machine or a container on Linux",
-        file=sys.stderr,
+    warn(
+        "nothing keeps the model's process from the network, other processes and "
+        "your files here; run a stranger's model in a virtual machine or a container on Linux"
     )
 
 

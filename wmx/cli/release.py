@@ -21,13 +21,13 @@ from wmx.cli.common import (
     key_file,
     load_owner,
     never_weights,
-    prepare_output,
     store,
     suspect_limits,
     table,
     trusted_roots,
 )
 from wmx.cli.output import NOT_VERIFIED
+from wmx.cli.outputs import prepare_output
 from wmx.cli.timestamp import ask, timestamp
 from wmx.cli.words import command_line, dating_fields, digest_rows, stamp_rows, utc
 from wmx.errors import CannotRunError
@@ -104,7 +104,8 @@ def new(
     from wmx.verification.verdict import best_match
 
     path = out or record_path(model)
-    prepare_output("--out", path, (model, claim, key or store().key_path, roots), force=force)
+    read = (model, claim, triggers, roots, *(weights or []))
+    prepare_output("--out", path, read, force=force, key=key)
     owner = load_owner(key)
 
     def spent(claim: "Claim") -> int:

@@ -11,11 +11,11 @@ from wmx.cli.common import (
     JsonOption,
     RootsOption,
     answer,
-    prepare_output,
     store,
     table,
     trusted_roots,
 )
+from wmx.cli.outputs import prepare_output
 from wmx.cli.words import utc
 from wmx.errors import IntegrityError, UsageError
 

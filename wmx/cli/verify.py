@@ -25,17 +25,16 @@ from wmx.cli.common import (
     load_owner,
     never_weights,
     null_stream,
-    prepare_output,
-    prepare_report,
     store,
     suspect_limits,
     table,
     trusted_roots,
 )
-from wmx.cli.output import NOT_VERIFIED, decision_fields, tenths
+from wmx.cli.output import NOT_VERIFIED, decision_fields, tenths, warn
+from wmx.cli.outputs import prepare_output, prepare_report
 from wmx.cli.suspects import Named, getting_ready
 from wmx.cli.words import command_line, dating_fields, dating_rows, digest_rows, trigger_slice_text
-from wmx.errors import UsageError
+from wmx.errors import UsageError, WmxError
 from wmx.suspect.overrides import Overrides
 
 if TYPE_CHECKING:
@@ -131,17 +130,17 @@ def verify(
     """Say whether a model carries your watermark.  Exit 0 if it does, 1 if not."""
     how_many = _reveal(reveal)
     named = Named(suspect, function, Overrides.parse(inputs or [], output), token, weights or [])
-    read = (named.path, claim, key or store().key_path, triggers, roots, token)
+    read = (named.path, claim, triggers, roots, token, *(weights or []))
     if evidence is not None:
         if named.path is None:
             raise UsageError(
                 "an evidence is about a file, which others can run again; this suspect is none",
                 hint="leave --evidence out",
             )
-        prepare_output("--evidence", evidence, read, force=force)
+        prepare_output("--evidence", evidence, read, force=force, key=key)
     elif reveal is not None:
         raise UsageError("--reveal belongs to an evidence", hint="name it with --evidence")
-    prepare_report(report, (*read, evidence), force=force)
+    prepare_report(report, (*read, evidence), force=force, key=key)
 
     def request_policy() -> "RequestPolicy":
         from wmx.suspect.endpoint.client import RequestPolicy
@@ -193,10 +192,20 @@ def verify(
         from wmx.report.reproduce import Files
 
         files = Files(claim, evidence, roots, min_bits, named.words, weights or ())
-        page = report_of_verdict(verdict, watermark, files, proof=proof, stream=null_stream())
-        page.write(report, force=force)
-        text += f"\n{table({'report': str(report)})}"
-        fields |= {"report": str(report)}
+        written: Path | None = report
+        try:
+            page = report_of_verdict(verdict, watermark, files, proof=proof, stream=null_stream())
+            page.write(report, force=force)
+        except (WmxError, MemoryError) as error:
+            if proof is None:
+                raise
+            written = None  # the verdict stands, and was found at the cost of triggers
+            warn(
+                f"the page could not be written: {error or 'out of memory'}; "
+                f"the evidence {evidence} is there, and its triggers are spent"
+            )
+        text += f"\n{table({'report': str(written or 'not written')})}"
+        fields |= {"report": written and str(written)}
     exit_code = 0 if verdict.verified else NOT_VERIFIED
     answer("verify", text, fields, as_json=json, exit_code=exit_code)
     raise typer.Exit(exit_code)

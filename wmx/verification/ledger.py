@@ -16,6 +16,7 @@ from wmx.protocol import jcs
 from wmx.protocol.claim import Claim, now_text
 
 FORMAT = 1
+SUFFIX = ".spent"
 ASIDE = re.compile(r"\.old-[0-9]+(?=\.|$)")  # of names as wmx._internal.files.keep_aside gives them
 FOLDER_MODE = SECRET_MODE | 0o100
 MAX_LEDGER_BYTES = 64 * 1024**2
@@ -51,7 +52,12 @@ def _first_name(folder: Path) -> str:
 def ledger_folder(key_path: str | Path) -> Path:
     """Return the folder of the ledgers of a key, which may be named by a link to it."""
     key = Path(key_path).resolve()
-    return key.with_name(f"{key.name}.spent")
+    return key.with_name(f"{key.name}{SUFFIX}")
+
+
+def is_ledger_folder(path: str | Path) -> bool:
+    """Say whether a folder is called as those of ledgers are, of whatever key."""
+    return Path(path).name.lower().endswith(SUFFIX)  # some disks do not tell cases apart
 
 
 def copy_ledgers(key_path: str | Path, other_path: str | Path) -> None:
@@ -91,7 +97,7 @@ class Ledger:
             IntegrityError: a ledger is damaged.  It is not taken for an empty one: triggers would
                 be disclosed twice.
         """
-        names = {self._path, *self._folder.parent.glob(f"*.spent/{self._path.name}")}
+        names = {self._path, *self._folder.parent.glob(f"*{SUFFIX}/{self._path.name}")}
         own = [path for path in names if _first_name(path.parent) == _first_name(self._folder)]
         ledgers = [self._read(path) for path in own if path.exists()]
         return max(ledgers, key=_count, default=[])
