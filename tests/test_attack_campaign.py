@@ -102,6 +102,13 @@ def test_the_page_on_attacks_names_every_one() -> None:
         assert f"`{name}`" in page or (f"`{stem}-" in page and f"`-{number}`" in page), name
 
 
+def test_the_settings_of_the_adaptive_attack_keep_their_names() -> None:
+    """They are JSON keys of result files, and what ``--set`` takes."""
+    (attack,) = chosen_attacks("adaptive-random", ["answers=own"]).values()
+    assert attack.settings()["answers"] == "own"
+    assert {"answers", "drawn", "per_batch"} <= set(attack.settings())
+
+
 def test_settings_are_changed_for_all_or_for_one() -> None:
     chosen = chosen_attacks("finetune,blur", ["epochs=3", "ftll:lr=0.5"])
     assert {a.epochs for a in chosen.values() if isinstance(a, FineTuning)} == {3}

@@ -51,7 +51,7 @@ def export(
 
     data = _converted(estimator, task)
     if task.classes == 2 and not hasattr(estimator, "predict_proba"):
-        data = _the_right_probe_round(data, reference, task)
+        data = _with_class_1_last(data, reference, task)
     data = without_notes(data)
     check_export(data, reference, task)
     write_bytes(path, data, force=force)
@@ -95,7 +95,7 @@ def _converted(estimator: Any, task: Task) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def _the_right_probe_round(
+def _with_class_1_last(
     data: bytes, reference: Callable[[NDArray[Any]], NDArray[Any]], task: Task
 ) -> bytes:
     """Exchange both decision values where the converter has exchanged them.

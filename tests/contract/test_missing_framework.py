@@ -17,7 +17,7 @@ class Gone(importlib.abc.MetaPathFinder):
 sys.meta_path.insert(0, Gone())
 """
 LOAD = """
-from wmx.adapters import load_adapter
+from wmx.training.plugins import load_adapter
 from wmx.errors import MissingExtraError
 try:
     load_adapter(sys.argv[2])

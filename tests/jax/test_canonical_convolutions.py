@@ -29,7 +29,7 @@ IMAGES = ("NHWC", "HWIO", "NHWC")
 CASES: dict[str, tuple[Callable[..., Any], jax.Array, jax.Array]] = {
     "plain": (lambda x, k: convolution(x, k, IMAGES), random(2, 8, 8, 3), random(3, 3, 3, 4)),
     "strided": (
-        lambda x, k: convolution(x, k, IMAGES, trigger_slice_strides=(2, 2)),
+        lambda x, k: convolution(x, k, IMAGES, window_strides=(2, 2)),
         random(2, 8, 8, 3),
         random(3, 3, 3, 4),
     ),

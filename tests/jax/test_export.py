@@ -27,10 +27,8 @@ class Pooled(nnx.Module):
         self.head = nnx.Linear(8, 5, rngs=rngs)
 
     def __call__(self, x: Any) -> Any:
-        x = nnx.max_pool(
-            nnx.relu(self.norm(self.conv(x))), trigger_slice_shape=(2, 2), strides=(2, 2)
-        )
-        x = nnx.avg_pool(x, trigger_slice_shape=(2, 2), strides=(2, 2))
+        x = nnx.max_pool(nnx.relu(self.norm(self.conv(x))), window_shape=(2, 2), strides=(2, 2))
+        x = nnx.avg_pool(x, window_shape=(2, 2), strides=(2, 2))
         return self.head(self.dropout(jnp.mean(x, axis=(1, 2))))
 
 
@@ -41,9 +39,9 @@ class PooledByLax(nnx.Module):
         self.head = nnx.Linear(8 * 5 * 3, 5, rngs=rngs)
 
     def __call__(self, x: Any) -> Any:
-        trigger_slice, strides = (1, 2, 3, 1), (1, 2, 3, 1)
+        window, strides = (1, 2, 3, 1), (1, 2, 3, 1)
         padding = ((0, 0), (0, 0), (0, 0), (0, 0))
-        x = jax.lax.reduce_trigger_slice(x, -jnp.inf, jax.lax.max, trigger_slice, strides, padding)
+        x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, window, strides, padding)
         return self.head(x.reshape(x.shape[0], -1))
 
 

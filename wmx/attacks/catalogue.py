@@ -69,9 +69,9 @@ CATALOGUE: Mapping[str, Mapping[str, Attack]] = {
         "overwrite-0.05": Overwriting(lr=0.05),
     },
     "adaptive": {
-        "adaptive-random": AdaptiveFineTuning(predictions="random"),
-        "adaptive-own": AdaptiveFineTuning(predictions="own"),
-        "adaptive-common": AdaptiveFineTuning(predictions="common"),
+        "adaptive-random": AdaptiveFineTuning(answers="random"),
+        "adaptive-own": AdaptiveFineTuning(answers="own"),
+        "adaptive-common": AdaptiveFineTuning(answers="common"),
     },
     "transfer": {
         "transfer-last": TransferLearning(layers="last"),

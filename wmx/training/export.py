@@ -78,18 +78,16 @@ def _pooling_over_pixels(node: Any, graph: Any) -> list[Any]:
     """
     from onnx import helper, numpy_helper
 
-    trigger_slice = {each.name: helper.get_attribute_value(each) for each in node.attribute}
-    size = trigger_slice.get("kernel_shape", [])
+    settings = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+    size = settings.get("kernel_shape", [])
     rank = len(size)
     if node.op_type != "MaxPool" or rank <= MOST_POOLED_AXES:
         return [node]
-    pads = trigger_slice.get("pads", [0] * 2 * rank)
+    pads = settings.get("pads", [0] * 2 * rank)
     still = [
         axis
         for axis in range(rank)
-        if size[axis] == trigger_slice["strides"][axis] == 1
-        and not pads[axis]
-        and not pads[axis + rank]
+        if size[axis] == settings["strides"][axis] == 1 and not pads[axis] and not pads[axis + rank]
     ]
     channels = next((axis for axis in (rank - 1, 1) if axis in still), None)
     if 0 not in still or channels is None:
@@ -98,7 +96,7 @@ def _pooling_over_pixels(node: Any, graph: Any) -> list[Any]:
     pooled = order[2:]
     attributes: dict[str, Any] = {
         name: [values[axis] for axis in pooled]
-        for name, values in trigger_slice.items()
+        for name, values in settings.items()
         if name in ("kernel_shape", "strides", "dilations")
     }
     attributes["pads"] = [pads[axis + end] for end in (0, rank) for axis in pooled]

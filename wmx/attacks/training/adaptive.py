@@ -29,7 +29,7 @@ class AdaptiveFineTuning(TrainingAttack):
         per_batch: of them in every batch.
     """
 
-    predictions: Literal["random", "own", "common"] = "random"
+    answers: Literal["random", "own", "common"] = "random"
     drawn: int = 2000
     per_batch: int = 16
 
@@ -49,10 +49,10 @@ class AdaptiveFineTuning(TrainingAttack):
         yield study.outcome(study.trained(study.training(study.stolen_weights), more=rows))
 
     def _labels(self, target: Target, inputs: NDArray[np.generic]) -> NDArray[np.int64]:
-        if self.predictions == "random":
+        if self.answers == "random":
             rng = target.stream("adaptive", "labels")
             return rng.integers(0, target.task.classes, len(inputs))
         top: NDArray[np.int64] = teacher_scores(target, inputs).argmax(axis=1)
-        if self.predictions == "own":
+        if self.answers == "own":
             return top
         return np.full(len(inputs), np.bincount(top).argmax(), dtype=np.int64)
