@@ -27,7 +27,7 @@ from wmx.attacks.campaign import Step, attack_model
 from wmx.attacks.catalogue import chosen_attacks
 from wmx.attacks.results import Results
 from wmx.training.config import Training
-from wmx.training.data.dataset import LabelledData
+from wmx.training.data.dataset import LabeledData
 from wmx.training.embed import embed
 from wmx.training.loop import evaluate, fit
 from wmx.training.plugins import load_adapter
@@ -36,7 +36,7 @@ from wmx.training.run_dir import RunFiles
 NETWORK = "cnn"
 
 
-def marked(folder: Path, data: LabelledData, training: Training, framework: str) -> Watermark:
+def marked(folder: Path, data: LabeledData, training: Training, framework: str) -> Watermark:
     """Return the watermark of the run in ``folder``, which is trained if it is not finished."""
     key = folder.parent / f"{folder.name}.pem"
     if not key.exists():
@@ -50,8 +50,8 @@ def marked(folder: Path, data: LabelledData, training: Training, framework: str)
 
 def stolen(
     folder: Path,
-    data: LabelledData,
-    attacker: LabelledData,
+    data: LabeledData,
+    attacker: LabeledData,
     training: Training,
     framework: str,
 ) -> tuple[Watermark, Target]:
@@ -70,7 +70,7 @@ def stolen(
     return watermark, target
 
 
-def unmarked(work: Path, data: LabelledData, training: Training, stack: str) -> tuple[Path, float]:
+def unmarked(work: Path, data: LabeledData, training: Training, stack: str) -> tuple[Path, float]:
     """Return weights and accuracy (0 to 1) of a network without a mark, trained if it is not there.
 
     Args:

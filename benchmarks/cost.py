@@ -31,7 +31,7 @@ from wmx import OwnerKey, Watermark
 from wmx.training.batches import TrainingBatches
 from wmx.training.config import Training, TrainingDevice
 from wmx.training.config import recipe as recipes
-from wmx.training.data.dataset import LabelledData
+from wmx.training.data.dataset import LabeledData
 from wmx.training.plugins import load_adapter
 
 BATCH = 100
@@ -41,7 +41,7 @@ AS_MANY_ROWS = "unmarked, as many rows as adi"
 
 def epochs_of(
     adapter: Any,
-    data: LabelledData,
+    data: LabeledData,
     watermark: Watermark | None,
     recipe: str,
     epochs: int,
@@ -64,10 +64,10 @@ def epochs_of(
     return one_epoch
 
 
-def with_rows(data: LabelledData, count: int) -> LabelledData:
+def with_rows(data: LabeledData, count: int) -> LabeledData:
     """Return the data with so many training samples: cut, or the first ones again."""
     places = np.arange(count) % len(data.y_train)
-    return LabelledData.of(
+    return LabeledData.of(
         data.x_train[places], data.y_train[places], data.x_test, data.y_test, data.name
     )
 

@@ -54,7 +54,7 @@ from wmx.protocol.timestamp import UNDATED, Dating
 from wmx.statistics.mixture import Probe
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.training.config import Training
-from wmx.training.data.dataset import LabelledData
+from wmx.training.data.dataset import LabeledData
 from wmx.training.loop import evaluate, fit
 from wmx.training.plugins import load_adapter
 from wmx.training.run_dir import RunFiles
@@ -134,7 +134,7 @@ def overwritten(target: Target, rate: float, epochs: int, folder: Path) -> Path:
 
 def trained(
     path: Path,
-    data: LabelledData,
+    data: LabeledData,
     mark: Watermark,
     settings: Sequence[Training],
     suits: Callable[[Path], bool] = lambda path: True,
@@ -172,7 +172,7 @@ def run_folder(seed: int, arguments: argparse.Namespace) -> Path:
 
 
 def theft_of(
-    seed: int, data: LabelledData, attacker: LabelledData, arguments: argparse.Namespace
+    seed: int, data: LabeledData, attacker: LabeledData, arguments: argparse.Namespace
 ) -> tuple[Theft, Target]:
     """Return what owner and thief have, with what lies in the work folder taken from there."""
     training = Training(model=NETWORK, epochs=arguments.epochs, seed=seed, device="cpu")
@@ -211,12 +211,12 @@ def theft_of(
     return Theft(owner, thief, original.model, shipped, own, washed, near), target
 
 
-def taught_by(own: Path, original: Path, data: LabelledData, mark: Watermark) -> LabelledData:
+def taught_by(own: Path, original: Path, data: LabeledData, mark: Watermark) -> LabeledData:
     """Return the thief's samples, and the inputs that lineage will ask with his model's answers."""
     names = [identity_of(path) for path in (own, original)]
     inputs = draw(seed_of(names), 0, TAUGHT, Scope.of([mark.task], []))
     predictions = reader(own, mark).predictions(inputs).top
-    return LabelledData.of(
+    return LabeledData.of(
         np.concatenate([data.x_train, inputs]),
         np.concatenate([data.y_train, predictions]),
         data.x_test,
@@ -331,7 +331,7 @@ def described(tuned: FineTuned) -> dict[str, Any]:
 
 
 def run_of(
-    seed: int, data: LabelledData, attacker: LabelledData, arguments: argparse.Namespace
+    seed: int, data: LabeledData, attacker: LabeledData, arguments: argparse.Namespace
 ) -> dict[str, Any]:
     """Return everything about one stolen model."""
     theft, _ = theft_of(seed, data, attacker, arguments)
@@ -346,7 +346,7 @@ def run_of(
     }
 
 
-def null(arguments: argparse.Namespace, data: LabelledData, seeds: range) -> dict[str, Any]:
+def null(arguments: argparse.Namespace, data: LabeledData, seeds: range) -> dict[str, Any]:
     """Ask for lineage where there is none: originals and suspects of three different seeds."""
     folders = [
         arguments.work / f"{data_name(arguments.data)}_{arguments.epochs}_{s}" for s in seeds
@@ -383,7 +383,7 @@ def triples(models: list[list[Path]]) -> Iterator[tuple[Path, Path, Path]]:
         yield one, other, suspect
 
 
-def unmarked_mlp(folder: Path, data: LabelledData, seed: int) -> Path:
+def unmarked_mlp(folder: Path, data: LabeledData, seed: int) -> Path:
     """Return a network of another architecture without a mark, trained if it is not there."""
     path = folder / "unmarked-mlp.onnx"
     if not path.exists():
@@ -393,7 +393,7 @@ def unmarked_mlp(folder: Path, data: LabelledData, seed: int) -> Path:
     return path
 
 
-def plain_reader(path: Path, data: LabelledData) -> Reader:
+def plain_reader(path: Path, data: LabeledData) -> Reader:
     model = OnnxFile.open_own(path, "cpu")
     layout = model.feedings(data.task)[0].name
     return Reader(model, Probe(layout, model.session.outputs[0].name), data.task)

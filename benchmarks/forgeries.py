@@ -32,7 +32,7 @@ from wmx.statistics.predictions import Predictions
 from wmx.suspect.endpoint.client import RequestPolicy
 from wmx.suspect.endpoint.endpoint import Endpoint
 from wmx.suspect.suspect import Suspect
-from wmx.training.data.dataset import LabelledData
+from wmx.training.data.dataset import LabeledData
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from forging.claims import Attempt, attempt, forged
@@ -57,7 +57,7 @@ GUESSES_OF_SERVERS = 3
 SMALL = Task.of((8, 8, 1), 10, mean=0.3, std=0.4)
 
 
-def on_images(data: LabelledData, grinds: int, rounds: int, folder: Path) -> dict[str, Any]:
+def on_images(data: LabeledData, grinds: int, rounds: int, folder: Path) -> dict[str, Any]:
     """Return what claims over images of the forger's choice get."""
     task = data.task
     images = data.x_train.astype(np.uint8)
@@ -89,7 +89,7 @@ def on_images(data: LabelledData, grinds: int, rounds: int, folder: Path) -> dic
     }
 
 
-def on_models_to_come(data: LabelledData, tries: int, folder: Path) -> dict[str, Any]:
+def on_models_to_come(data: LabeledData, tries: int, folder: Path) -> dict[str, Any]:
     """Return what a claim over typical pictures gets of models that are trained after it."""
     task = data.task
     images = data.x_train.astype(np.uint8)
@@ -150,7 +150,7 @@ def bits_of(suspect: Path | Suspect, mark: Watermark) -> float:
         return float("-inf")
 
 
-def on_features(data: LabelledData, steps: int, folder: Path) -> dict[str, Any]:
+def on_features(data: LabeledData, steps: int, folder: Path) -> dict[str, Any]:
     """Return what a normalisation chosen at last gets: under the draft's labels, and under ours."""
     pixels = data.x_train.reshape(len(data.x_train), -1) / 255.0
     task = Task.of(

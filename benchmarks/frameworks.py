@@ -23,14 +23,14 @@ from stacks import add_device_option, add_stack_option, framework_of, on_device,
 
 from wmx import OwnerKey, verify
 from wmx.training.config import Training, TrainingDevice
-from wmx.training.data.dataset import LabelledData
+from wmx.training.data.dataset import LabeledData
 from wmx.training.embed import embed
 from wmx.training.loop import evaluate, fit
 from wmx.training.plugins import load_adapter
 
 
 def fine_tuned_bits(
-    adapter: Any, attacker: LabelledData, embedded: Any, folder: Path, device: TrainingDevice
+    adapter: Any, attacker: LabeledData, embedded: Any, folder: Path, device: TrainingDevice
 ) -> dict[str, Any]:
     """Return bits and accuracy after FTAL."""
     attack = Training(
@@ -133,8 +133,8 @@ def runs_so_far(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
 def record(
     arguments: argparse.Namespace,
-    data: LabelledData,
-    attacker: LabelledData,
+    data: LabeledData,
+    attacker: LabeledData,
     runs: list[dict[str, Any]],
 ) -> None:
     """Write the runs so far with their means."""

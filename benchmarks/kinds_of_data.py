@@ -22,7 +22,7 @@ from sklearn.datasets import load_breast_cancer, load_digits
 
 from wmx import OwnerKey, verify
 from wmx.training.config import Training
-from wmx.training.data.dataset import LabelledData
+from wmx.training.data.dataset import LabeledData
 from wmx.training.embed import embed, train_unmarked
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
@@ -30,13 +30,13 @@ from kinds import export_as_usual
 from shipped import halves, power_demand, spoken_vowels, words
 
 
-def table(load: Any, name: str) -> LabelledData:
+def table(load: Any, name: str) -> LabeledData:
     """Return one of scikit-learn's tables as features."""
     x, y = load(return_X_y=True)
     return halves(x.astype(np.float32), y, name)
 
 
-def settings() -> dict[str, tuple[LabelledData, str, Training]]:
+def settings() -> dict[str, tuple[LabeledData, str, Training]]:
     """Return data, framework and training of every contender."""
     digits = table(load_digits, "digits as a table")
     cancer = table(load_breast_cancer, "breast cancer")
@@ -63,7 +63,7 @@ def settings() -> dict[str, tuple[LabelledData, str, Training]]:
     }
 
 
-def measured(data: LabelledData, framework: str, training: Training) -> dict[str, Any]:
+def measured(data: LabeledData, framework: str, training: Training) -> dict[str, Any]:
     """Return accuracies in per cent and bits of one seed."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

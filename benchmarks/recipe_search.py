@@ -22,7 +22,7 @@ from wmx.attacks.campaign import attack_model
 from wmx.attacks.catalogue import chosen_attacks
 from wmx.errors import UsageError
 from wmx.training.config import Training
-from wmx.training.data.dataset import LabelledData
+from wmx.training.data.dataset import LabeledData
 from wmx.training.recipe import RECIPES, Recipe
 
 TELLING = "ftal-0.05,ftal-0.1,rtal-0.05,fine-prune-70,fine-prune-90,overwrite-0.05"
@@ -45,8 +45,8 @@ def candidate(changes: str) -> Recipe:
 def measured(
     recipe: Recipe,
     seed: int,
-    data: LabelledData,
-    attacker: LabelledData,
+    data: LabeledData,
+    attacker: LabeledData,
     plain: float,
     arguments: argparse.Namespace,
 ) -> dict[str, Any]:

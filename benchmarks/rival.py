@@ -34,7 +34,7 @@ from wmx.protocol.task import Task
 from wmx.statistics.experts import count_hits, evidence_bits
 from wmx.suspect.suspect import open_suspect
 from wmx.training.config import Training
-from wmx.training.data.dataset import LabelledData
+from wmx.training.data.dataset import LabeledData
 from wmx.training.plugins import load_adapter
 from wmx.training.weights import write_weights
 from wmx.triggers import Cells
@@ -48,7 +48,7 @@ PART = 0.9
 
 
 def marked(
-    data: LabelledData, arguments: argparse.Namespace, seed: int, folder: Path
+    data: LabeledData, arguments: argparse.Namespace, seed: int, folder: Path
 ) -> dict[str, Any]:
     """Return what amulet leaves behind: weights, triggers, labels and accuracies."""
     given, out = folder / "data.npz", folder / "amulet.npz"
@@ -100,7 +100,7 @@ def measured(outcome: Outcome, made: dict[str, Any], task: Task) -> dict[str, An
 
 
 def run_of(
-    seed: int, data: LabelledData, attacker: LabelledData, arguments: argparse.Namespace
+    seed: int, data: LabeledData, attacker: LabeledData, arguments: argparse.Namespace
 ) -> dict[str, Any]:
     """Return everything about one network."""
     adapter = load_adapter("torch")
@@ -139,8 +139,8 @@ def shipped(
     adapter: Any,
     task: Task,
     weights: dict[str, Any],
-    attacker: LabelledData,
-    data: LabelledData,
+    attacker: LabeledData,
+    data: LabeledData,
     seed: int,
     folder: Path,
 ) -> Target:

@@ -9,7 +9,7 @@ from splits import owner_and_attacker
 from wmx import Watermark
 from wmx.attacks.attack import Target
 from wmx.training.config import Training
-from wmx.training.data.dataset import LabelledData
+from wmx.training.data.dataset import LabeledData
 
 
 def parsed(description: str | None) -> argparse.Namespace:
@@ -24,7 +24,7 @@ def parsed(description: str | None) -> argparse.Namespace:
 
 def robust(
     arguments: argparse.Namespace, seed: int
-) -> tuple[Watermark, Target, LabelledData, Training]:
+) -> tuple[Watermark, Target, LabeledData, Training]:
     """Return mark and model of one seed, trained if it is not there, with its data and settings."""
     data, attacker = owner_and_attacker(arguments.data)
     training = Training(epochs=arguments.epochs, seed=seed, device="cpu")

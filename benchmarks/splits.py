@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from wmx.training.data.dataset import LabelledData, load_data
+from wmx.training.data.dataset import LabeledData, load_data
 
 
-def train_and_test(spec: str) -> LabelledData:
+def train_and_test(spec: str) -> LabeledData:
     """Return the training and the test part; a permutation of seed 0 decides who is where.
 
     Args:
@@ -16,7 +16,7 @@ def train_and_test(spec: str) -> LabelledData:
     return owner_and_attacker(spec)[0]
 
 
-def owner_and_attacker(spec: str) -> tuple[LabelledData, LabelledData]:
+def owner_and_attacker(spec: str) -> tuple[LabeledData, LabeledData]:
     """Return what the owner trains on and what the attacker has, with the same test part."""
     data = load_data(spec)
     x = np.concatenate([data.x_train, data.x_test])
@@ -25,8 +25,8 @@ def owner_and_attacker(spec: str) -> tuple[LabelledData, LabelledData]:
     first, second = int(0.70 * len(y)), int(0.85 * len(y))
     train, attacker, test = order[:first], order[first:second], order[second:]
     return (
-        LabelledData.of(x[train], y[train], x[test], y[test], data.name),
-        LabelledData.of(x[attacker], y[attacker], x[test], y[test], f"{data.name}, attacker"),
+        LabeledData.of(x[train], y[train], x[test], y[test], data.name),
+        LabeledData.of(x[attacker], y[attacker], x[test], y[test], f"{data.name}, attacker"),
     )
 
 

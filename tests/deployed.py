@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from wmx import Watermark
 from wmx.training.config import Training
-from wmx.training.data.dataset import LabelledData
+from wmx.training.data.dataset import LabeledData
 from wmx.training.loop import fit
 from wmx.training.plugins import load_adapter
 
@@ -44,7 +44,7 @@ class Shipped:
         return path
 
 
-def train_sibling(watermark: Watermark, data: LabelledData, out: Path, training: Training) -> None:
+def train_sibling(watermark: Watermark, data: LabeledData, out: Path, training: Training) -> None:
     """Train and export another PyTorch model with the same mark."""
     adapter = load_adapter("torch")
     adapter.export(fit(adapter, data, watermark.task, watermark, training), out, watermark.task)

@@ -13,7 +13,7 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx.training.data.dataset import LabelledData
+from wmx.training.data.dataset import LabeledData
 
 FOLDER = Path(sys.prefix) / "shipped"
 LANGUAGES = ("de", "en", "es", "fi", "fr", "it", "nl", "pl", "sv", "tr")
@@ -38,14 +38,14 @@ def read(package: str, name: str) -> bytes:
     raise FileNotFoundError(f"no wheel of {package} in {FOLDER}: `make shipped` fetches it")
 
 
-def halves(x: NDArray[np.generic], y: NDArray[np.int64], name: str) -> LabelledData:
+def halves(x: NDArray[np.generic], y: NDArray[np.int64], name: str) -> LabeledData:
     """Return one half to train on and the other to test, by a permutation of seed 0."""
     order = np.random.default_rng(0).permutation(len(y))
     first, second = order[: len(y) // 2], order[len(y) // 2 :]
-    return LabelledData.of(x[first], y[first], x[second], y[second], name)
+    return LabeledData.of(x[first], y[first], x[second], y[second], name)
 
 
-def words(per_language: int = 2000) -> LabelledData:
+def words(per_language: int = 2000) -> LabeledData:
     """Text: of which of ten languages is a word?  Letters as tokens, from wordfreq's lists.
 
     The most frequent words of four letters or more that are in the list of one language alone.
@@ -74,17 +74,17 @@ def words(per_language: int = 2000) -> LabelledData:
     return halves(x, np.array([number for _, number in chosen]), "words")
 
 
-def spoken_vowels() -> LabelledData:
+def spoken_vowels() -> LabeledData:
     """Audio: which of nine speakers?  25 frames of 12 cepstral coefficients, from aeon's data."""
     return _series("JapaneseVowels/JapaneseVowels_eq", "spoken vowels")
 
 
-def power_demand() -> LabelledData:
+def power_demand() -> LabeledData:
     """Time series: summer or winter?  A day's demand for power by the hour, from aeon's data."""
     return _series("ItalyPowerDemand/ItalyPowerDemand", "power demand")
 
 
-def _series(name: str, title: str) -> LabelledData:
+def _series(name: str, title: str) -> LabeledData:
     """Read a data set of the UEA and UCR archives: float32 [N, channels * length]."""
     rows, labels = [], []
     for part in ("TRAIN", "TEST"):

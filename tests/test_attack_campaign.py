@@ -16,39 +16,38 @@ from wmx.attacks.campaign import Step, accuracy, attack_model
 from wmx.attacks.catalogue import ATTACKS, CATALOGUE, GROUPS, chosen_attacks
 from wmx.attacks.report import write_report
 from wmx.attacks.results import MAX_RESULTS_BYTES
-from wmx.attacks.split import held_out_half
-from wmx.attacks.target import stolen_file
+from wmx.attacks.target import attacker_split, target_from_file
 from wmx.attacks.training.adversarial import AdversarialFineTuning
-from wmx.attacks.training.decoys import PoolRows, drawn_inputs
+from wmx.attacks.training.decoys import DecoyRows, drawn_inputs
 from wmx.attacks.training.extraction import probabilities
 from wmx.attacks.training.fine_tuning import FineTuning
 from wmx.attacks.training.overwriting import own_watermark
 from wmx.attacks.training.transfer import paired_classes
 from wmx.errors import CannotRunError, IntegrityError, UsageError
 from wmx.suspect.onnx_file import OnnxFile
-from wmx.training.data.dataset import LabelledData, load_data
+from wmx.training.data.dataset import LabeledData, load_data
 from wmx.triggers import Folder
 
 
 @pytest.fixture(scope="module")
-def digits() -> LabelledData:
+def digits() -> LabeledData:
     return load_data("digits")
 
 
 @pytest.fixture(scope="module")
-def watermark(digits: LabelledData) -> Watermark:
+def watermark(digits: LabeledData) -> Watermark:
     return fixed_watermark(digits.task)
 
 
 @pytest.fixture
-def target(digits: LabelledData, watermark: Watermark, tmp_path: Path) -> Target:
+def target(digits: LabeledData, watermark: Watermark, tmp_path: Path) -> Target:
     path = tmp_path / "model.onnx"
     path.write_bytes(onnx_models.knows_labels(watermark))
     return Target(
         model=path,
         task=watermark.task,
         family=watermark.generator,
-        data=held_out_half(digits),
+        data=attacker_split(digits),
         queries=digits.x_train,
     )
 
@@ -56,22 +55,22 @@ def target(digits: LabelledData, watermark: Watermark, tmp_path: Path) -> Target
 # the data
 
 
-def test_the_attacker_gets_half_of_what_the_owner_did_not_train_on(digits: LabelledData) -> None:
-    attacker = held_out_half(digits)
+def test_the_attacker_gets_half_of_what_the_owner_did_not_train_on(digits: LabeledData) -> None:
+    attacker = attacker_split(digits)
     assert (len(attacker.y_train), len(attacker.y_test)) == (179, 180)
     parts = [attacker.x_train, attacker.x_test]
     both = sorted(image.tobytes() for part in parts for image in part)
     assert both == sorted(image.tobytes() for image in digits.x_test)
-    np.testing.assert_array_equal(held_out_half(digits).x_train, attacker.x_train)
+    np.testing.assert_array_equal(attacker_split(digits).x_train, attacker.x_train)
     assert attacker.classes == digits.classes
 
 
-def test_too_few_test_samples_are_refused(digits: LabelledData) -> None:
+def test_too_few_test_samples_are_refused(digits: LabeledData) -> None:
     with pytest.raises(UsageError, match="3 test samples"):
-        held_out_half(replace(digits, x_test=digits.x_test[:3], y_test=digits.y_test[:3]))
+        attacker_split(replace(digits, x_test=digits.x_test[:3], y_test=digits.y_test[:3]))
 
 
-def test_pairs_of_classes_become_one(digits: LabelledData) -> None:
+def test_pairs_of_classes_become_one(digits: LabeledData) -> None:
     pairs = paired_classes(digits)
     assert (pairs.classes, pairs.y_train.max()) == (5, 4)
     np.testing.assert_array_equal(pairs.y_train == 2, np.isin(digits.y_train, [4, 5]))
@@ -121,10 +120,10 @@ def test_settings_are_changed_for_all_or_for_one() -> None:
     ("spec", "settings", "message"),
     [
         ("none", [], "no attack or group 'none'"),
-        (" , ", [], "no attack is named"),
-        ("blur", ["epochs=3"], "none of the chosen attacks has such a setting"),
-        ("ftll", ["ftal-0.1:lr=3"], "none of the chosen attacks has such a setting"),
-        ("ftll", ["epochs"], "none of the chosen attacks has such a setting"),
+        (" , ", [], "no attack was chosen"),
+        ("blur", ["epochs=3"], "none of the chosen attacks has this setting"),
+        ("ftll", ["ftal-0.1:lr=3"], "none of the chosen attacks has this setting"),
+        ("ftll", ["epochs"], "none of the chosen attacks has this setting"),
         ("ftll", ["epochs=many"], "'many' is not a value like 20"),
         ("rtll", ["new_head=perhaps"], "not true or false"),
     ],
@@ -252,10 +251,10 @@ def test_a_file_larger_than_any_results_is_not_read(
 
 
 def test_a_model_without_the_mark_is_not_attacked(
-    target: Target, digits: LabelledData, tmp_path: Path
+    target: Target, digits: LabeledData, tmp_path: Path
 ) -> None:
     other = Watermark.for_task(OwnerKey.generate(), digits.task)
-    with pytest.raises(CannotRunError, match="does not carry this mark before any attack"):
+    with pytest.raises(CannotRunError, match="does not verify before any attack"):
         attack_model(target, other, chosen_attacks("blur"), tmp_path / "r.json")
     assert not (tmp_path / "r.json").exists()
 
@@ -297,7 +296,7 @@ def test_the_report_shows_every_outcome_and_loads_nothing(
         "permute-classes",
         "flip",
         "no way (none)",
-        f"{len(outcomes)} outcomes of attacks; after {gone} of them",
+        f"{len(outcomes)} outcomes of attacks; {gone} of them have fewer",
         watermark.claim.digest,
     ):
         assert words in parts.text, words
@@ -327,7 +326,7 @@ def test_self_drawn_inputs_are_of_the_family_and_none_of_the_owners(
 def test_the_pictures_of_an_owner_are_not_known_to_the_attacker(target: Target) -> None:
     pictures = np.arange(5, dtype=np.uint8).repeat(64).reshape(5, 8, 8, 1)
     over_them = fixed_watermark(target.task, n=5, generator=Folder(pictures))
-    own = stolen_file(target.model, over_them, target.data)
+    own = target_from_file(target.model, over_them, target.data)
     assert set(np.unique(drawn_inputs(own, 5, "adaptive"))) == {0, 255}
 
 
@@ -342,7 +341,7 @@ def test_an_attackers_own_claim_hangs_on_the_seed(target: Target, watermark: Wat
 
 
 def test_pool_rows_come_behind_the_batch_and_all_in_their_turn() -> None:
-    rows = PoolRows(np.arange(6.0)[:, None], np.arange(6), per_batch=2, seed=3)
+    rows = DecoyRows(np.arange(6.0)[:, None], np.arange(6), per_batch=2, seed=3)
     seen = []
     for number in range(3):
         inputs, labels = rows.append((np.full((4, 1), -1.0), np.full(4, 9)), number)

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from wmx._internal.imports import callable_from
 from wmx.errors import CannotRunError, MissingExtraError, UsageError, WmxError
-from wmx.training.data.dataset import LabelledData, load_data, quantiles
+from wmx.training.data.dataset import LabeledData, load_data, quantiles
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -78,7 +78,7 @@ def test_the_task_normalises_the_training_set() -> None:
 def test_colours_are_normalised_one_by_one() -> None:
     x = images(20, 9, 9, 3)
     x[..., 1] //= 4
-    task = LabelledData.of(x, labels(20), x, labels(20), "colours").task
+    task = LabeledData.of(x, labels(20), x, labels(20), "colours").task
     np.testing.assert_allclose(
         [float(mean) for mean in task.mean], (x / 255).mean(axis=(0, 1, 2)), atol=1e-4
     )
@@ -89,7 +89,7 @@ def test_colours_are_normalised_one_by_one() -> None:
 
 def test_a_constant_feature_is_centred_and_not_divided_by_zero() -> None:
     x = np.stack([np.arange(10.0), np.full(10, 3.5), np.arange(10) * 1e-7], axis=1)
-    task = LabelledData.of(x, labels(10), x, labels(10), "table").task
+    task = LabeledData.of(x, labels(10), x, labels(10), "table").task
     seen = task.model_input(x.astype(np.float32))
     assert task.std[1] == "1"
     assert np.isfinite(seen).all()
@@ -118,7 +118,7 @@ def test_npz_with_one_set_is_split(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shape", [(9, 12, 3), (3, 9, 12)])
 def test_the_axis_of_the_channels_is_found(shape: tuple[int, ...]) -> None:
     x = images(6, *shape)
-    data = LabelledData.of(x, labels(6), x, labels(6), "d")
+    data = LabeledData.of(x, labels(6), x, labels(6), "d")
     assert data.x_train.shape == (6, 9, 12, 3)
     expected = x if shape[2] == 3 else x.transpose(0, 2, 3, 1)
     np.testing.assert_array_equal(data.x_train, expected)
@@ -127,8 +127,8 @@ def test_the_axis_of_the_channels_is_found(shape: tuple[int, ...]) -> None:
 def test_features_and_tokens_are_told_by_their_dtype() -> None:
     features = np.random.default_rng(0).normal(size=(6, 5))
     tokens = np.random.default_rng(0).integers(0, 70, (6, 5))
-    assert LabelledData.of(features, labels(6), features, labels(6), "d").kind == "features"
-    data = LabelledData.of(tokens, labels(6), tokens, labels(6), "d")
+    assert LabeledData.of(features, labels(6), features, labels(6), "d").kind == "features"
+    data = LabeledData.of(tokens, labels(6), tokens, labels(6), "d")
     assert (data.kind, data.x_train.dtype) == ("tokens", np.int32)
     assert data.vocabulary == tokens.max() + 1
 
@@ -139,7 +139,7 @@ def test_the_trigger_families_fit_the_data() -> None:
     features = np.random.default_rng(0).normal(size=(40, 5))
     tokens = np.random.default_rng(0).integers(0, 70, (40, 6))
     for x in (features, tokens, images(40, 8, 8)):
-        data = LabelledData.of(x, labels(40), x, labels(40), "d")
+        data = LabeledData.of(x, labels(40), x, labels(40), "d")
         watermark = Watermark.for_task(
             OwnerKey.generate(), data.task, generator=data.trigger_generator()
         )
@@ -332,5 +332,5 @@ def test_a_callable_inside_a_class_and_a_package() -> None:
 
 
 def test_an_image_size_is_for_folders_alone() -> None:
-    with pytest.raises(UsageError, match="for folders"):
+    with pytest.raises(UsageError, match="to folders"):
         load_data("digits", image_size=16)

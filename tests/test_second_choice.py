@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from wmx import UsageError, Watermark
 from wmx.training.batches import TrainingBatches
 from wmx.training.config import Training
-from wmx.training.data.dataset import LabelledData, load_data
+from wmx.training.data.dataset import LabeledData, load_data
 from wmx.training.recipe import recipe_named
-from wmx.training.second_choice import outlines, representatives, soft_labels
+from wmx.training.second_choice import downsampled, representatives, soft_labels
 from wmx.training.trigger_batches import MarkedBatches
 from wmx.triggers.folder import Folder
 
@@ -22,12 +22,12 @@ SECRET = bytes(32)
 
 
 @pytest.fixture(scope="module")
-def digits() -> LabelledData:
+def digits() -> LabeledData:
     return load_data("digits")
 
 
 @pytest.fixture(scope="module")
-def watermark(digits: LabelledData) -> Watermark:
+def watermark(digits: LabeledData) -> Watermark:
     images = representatives(digits.x_train, digits.y_train, 100, SECRET)
     return fixed_watermark(digits.task, n=100, generator=Folder(images))
 
@@ -39,7 +39,7 @@ def places_of(images: Any, among: Any) -> list[int]:
 
 @pytest.mark.parametrize("n", [7, 10, 45, 100])
 def test_representatives_are_training_images_as_many_of_each_class(
-    digits: LabelledData, n: int
+    digits: LabeledData, n: int
 ) -> None:
     images = representatives(digits.x_train, digits.y_train, n, SECRET)
     places = places_of(images, digits.x_train)
@@ -51,7 +51,7 @@ def test_representatives_are_training_images_as_many_of_each_class(
 
 
 def test_whoever_has_the_training_data_alone_does_not_find_them_again(
-    digits: LabelledData,
+    digits: LabeledData,
 ) -> None:
     """With public randomness all 100 would be the same; by chance 7 of them are."""
     chosen = [
@@ -68,19 +68,19 @@ def test_whoever_has_the_training_data_alone_does_not_find_them_again(
     assert counts.max() < 6, "one image was chosen with every secret"
 
 
-def test_their_order_says_nothing_of_their_classes(digits: LabelledData) -> None:
+def test_their_order_says_nothing_of_their_classes(digits: LabeledData) -> None:
     images = representatives(digits.x_train, digits.y_train, 100, SECRET)
     classes = digits.y_train[places_of(images, digits.x_train)]
     assert 70 < np.count_nonzero(np.diff(classes)) < 99
 
 
 def test_representatives_lie_nearer_to_their_class_than_as_many_images_drawn_from_it(
-    digits: LabelledData,
+    digits: LabeledData,
 ) -> None:
     def cost(images: Any) -> float:
-        x, y = outlines(digits.x_train), digits.y_train
+        x, y = downsampled(digits.x_train), digits.y_train
         classes = y[places_of(images, digits.x_train)]
-        shapes = outlines(images)
+        shapes = downsampled(images)
         return sum(
             float(np.square(x[y == c][:, None] - shapes[classes == c][None]).sum(-1).min(1).sum())
             for c in range(10)
@@ -95,12 +95,12 @@ def test_representatives_lie_nearer_to_their_class_than_as_many_images_drawn_fro
 
 
 def test_targets_lean_towards_the_label_of_the_nearest_representative_of_the_class(
-    digits: LabelledData, watermark: Watermark
+    digits: LabeledData, watermark: Watermark
 ) -> None:
     x, y = digits.x_train, digits.y_train
     targets = soft_labels(watermark, x, y, 0.2)
     classes = y[places_of(watermark.triggers, x)]
-    shapes, own = outlines(x), outlines(watermark.triggers)
+    shapes, own = downsampled(x), downsampled(watermark.triggers)
     for row in range(0, len(y), 37):
         distance = np.square(own - shapes[row]).sum(axis=1)
         nearest = np.where(classes == y[row], distance, np.inf).argmin()
@@ -111,7 +111,7 @@ def test_targets_lean_towards_the_label_of_the_nearest_representative_of_the_cla
 
 
 def test_a_representative_leans_towards_its_own_label(
-    digits: LabelledData, watermark: Watermark
+    digits: LabeledData, watermark: Watermark
 ) -> None:
     targets = soft_labels(watermark, digits.x_train, digits.y_train, 0.3)
     places = places_of(watermark.triggers, digits.x_train)
@@ -122,7 +122,7 @@ def test_a_representative_leans_towards_its_own_label(
 
 @given(weight=st.floats(0, 0.49))
 def test_targets_are_probabilities_whose_first_choice_is_the_class(
-    digits: LabelledData, watermark: Watermark, weight: float
+    digits: LabeledData, watermark: Watermark, weight: float
 ) -> None:
     targets = soft_labels(watermark, digits.x_train[:], digits.y_train, weight)
     np.testing.assert_allclose(targets.sum(axis=1), 1, atol=1e-5)
@@ -130,7 +130,7 @@ def test_targets_are_probabilities_whose_first_choice_is_the_class(
     np.testing.assert_array_equal(targets.argmax(axis=1), digits.y_train)
 
 
-def test_a_class_without_a_representative_keeps_hard_targets(digits: LabelledData) -> None:
+def test_a_class_without_a_representative_keeps_hard_targets(digits: LabeledData) -> None:
     images = representatives(digits.x_train, digits.y_train, 4, SECRET)
     watermark = fixed_watermark(digits.task, n=4, generator=Folder(images))
     targets = soft_labels(watermark, digits.x_train, digits.y_train, 0.2)
@@ -138,49 +138,49 @@ def test_a_class_without_a_representative_keeps_hard_targets(digits: LabelledDat
     np.testing.assert_array_equal(targets[hard], np.eye(10, dtype=np.float32)[digits.y_train[hard]])
 
 
-def test_outlines_are_means_over_squares_of_pixels() -> None:
+def test_downsampled_images_are_means_over_squares_of_pixels() -> None:
     image = np.zeros((1, 33, 20, 2), np.uint8)
     image[0, :3, :3, 0] = 255
-    found = outlines(image).reshape(11, 7, 2)
+    found = downsampled(image).reshape(11, 7, 2)
     assert found[0, 0].tolist() == [1, 0]
     assert found.sum() == 1
     small = np.arange(2 * 8 * 8, dtype=np.uint8).reshape(2, 8, 8, 1)
-    np.testing.assert_allclose(outlines(small) * 255, small.reshape(2, -1), atol=1e-4)
+    np.testing.assert_allclose(downsampled(small) * 255, small.reshape(2, -1), atol=1e-4)
 
 
 @pytest.mark.parametrize("weight", [-0.1, 0.5, float("nan")])
 def test_a_weight_that_would_change_the_first_choice_is_refused(
-    digits: LabelledData, watermark: Watermark, weight: float
+    digits: LabeledData, watermark: Watermark, weight: float
 ) -> None:
     with pytest.raises(UsageError, match="weight is"):
         soft_labels(watermark, digits.x_train, digits.y_train, weight)
 
 
-def test_a_claim_over_other_images_is_refused(digits: LabelledData) -> None:
+def test_a_claim_over_other_images_is_refused(digits: LabeledData) -> None:
     watermark = fixed_watermark(digits.task)
     with pytest.raises(UsageError, match="trigger 0 of the claim is not among the training images"):
         soft_labels(watermark, digits.x_train, digits.y_train, 0.2)
 
 
-def test_too_few_images_of_a_class_are_refused(digits: LabelledData) -> None:
+def test_too_few_images_of_a_class_are_refused(digits: LabeledData) -> None:
     few = np.flatnonzero(digits.y_train != 3)
     few = np.append(few, np.repeat(np.flatnonzero(digits.y_train == 3)[:2], 9))
     with pytest.raises(UsageError, match="class 3 has 2 different images, expected at least 10"):
         representatives(digits.x_train[few], digits.y_train[few], 100, SECRET)
 
 
-def test_no_representatives_at_all_are_refused(digits: LabelledData) -> None:
-    with pytest.raises(UsageError, match="0 representatives"):
+def test_no_representatives_at_all_are_refused(digits: LabeledData) -> None:
+    with pytest.raises(UsageError, match="number of triggers is 0"):
         representatives(digits.x_train, digits.y_train, 0, SECRET)
 
 
 def test_other_data_than_images_are_refused() -> None:
-    with pytest.raises(UsageError, match="for images"):
+    with pytest.raises(UsageError, match="for uint8 images"):
         representatives(np.zeros((20, 4), np.float32), np.arange(20) % 2, 4, SECRET)  # type: ignore[arg-type]
 
 
 def test_the_trainers_batches_have_these_targets_and_no_triggers(
-    digits: LabelledData, watermark: Watermark
+    digits: LabeledData, watermark: Watermark
 ) -> None:
     training = Training(recipe="extraction", batch_size=100)
     batches = TrainingBatches(digits, digits.task, training, watermark)

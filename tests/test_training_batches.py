@@ -8,23 +8,23 @@ import pytest
 from wmx import OwnerKey, Watermark
 from wmx.training.batches import TrainingBatches, shifted
 from wmx.training.config import Training
-from wmx.training.data.dataset import LabelledData
+from wmx.training.data.dataset import LabeledData
 from wmx.training.trigger_batches import MarkedBatches
 
 
 @pytest.fixture(scope="module")
-def data() -> LabelledData:
+def data() -> LabeledData:
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 256, (450, 8, 8), dtype=np.uint8), np.arange(450) % 10
-    return LabelledData.of(x[:430], y[:430], x[430:], y[430:], "noise")
+    return LabeledData.of(x[:430], y[:430], x[430:], y[430:], "noise")
 
 
 @pytest.fixture(scope="module")
-def watermark(data: LabelledData) -> Watermark:
+def watermark(data: LabeledData) -> Watermark:
     return Watermark.for_task(OwnerKey.generate(), data.task)
 
 
-def test_inputs_are_what_the_claim_says_the_model_sees(data: LabelledData) -> None:
+def test_inputs_are_what_the_claim_says_the_model_sees(data: LabeledData) -> None:
     batches = TrainingBatches(data, data.task, Training(batch_size=430), None)
     (batch,) = batches.epoch(0)
     expected = data.task.model_input(data.x_train)
@@ -54,7 +54,7 @@ def test_shifts_move_whole_images_and_fill_with_black() -> None:
 
 
 def test_every_batch_has_one_shape_and_the_recipes_share_of_triggers(
-    data: LabelledData, watermark: Watermark
+    data: LabeledData, watermark: Watermark
 ) -> None:
     batches = TrainingBatches(data, data.task, Training(), watermark)
     steps, shapes, labels = [], set(), []
@@ -68,9 +68,7 @@ def test_every_batch_has_one_shape_and_the_recipes_share_of_triggers(
     assert not np.array_equal(np.concatenate(labels[:4]), np.concatenate(labels[4:]))
 
 
-def test_an_epoch_is_a_function_of_seed_and_number(
-    data: LabelledData, watermark: Watermark
-) -> None:
+def test_an_epoch_is_a_function_of_seed_and_number(data: LabeledData, watermark: Watermark) -> None:
     def epoch(seed: int) -> list[bytes]:
         batches = TrainingBatches(data, data.task, Training(seed=seed), watermark)
         return [batch.inputs.tobytes() for batch in batches.epoch(1)]
@@ -79,7 +77,7 @@ def test_an_epoch_is_a_function_of_seed_and_number(
     assert epoch(0) != epoch(1)
 
 
-def test_a_pass_holds_every_trigger_once(data: LabelledData) -> None:
+def test_a_pass_holds_every_trigger_once(data: LabeledData) -> None:
     watermark = Watermark.for_task(OwnerKey.generate(), data.task, n=30)
     marked = MarkedBatches(watermark, "adi")
     empty = np.zeros((200, 8, 8, 1), np.float32), np.zeros(200, np.int64)
@@ -90,7 +88,7 @@ def test_a_pass_holds_every_trigger_once(data: LabelledData) -> None:
     assert rows[:30] != rows[30:]
 
 
-def test_a_set_smaller_than_a_batch_is_one_batch(data: LabelledData) -> None:
+def test_a_set_smaller_than_a_batch_is_one_batch(data: LabeledData) -> None:
     batches = TrainingBatches(data, data.task, Training(batch_size=1000), None)
     assert [len(batch.labels) for batch in batches.epoch(0)] == [430]
     tiny = replace(data, x_train=data.x_train[:12], y_train=data.y_train[:12])

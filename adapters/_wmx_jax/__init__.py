@@ -1,1 +1,1 @@
-"""What every adapter needs whose networks run on JAX: Flax, and Keras on that backend."""
+"""Code shared by the adapters for Flax and for Keras on the JAX backend."""

@@ -1,9 +1,9 @@
-"""Convolutions in the one form that XLA runs fast on a CPU wherever they stand.
+"""Rewriting convolutions to the layout that XLA runs fast on CPUs, also inside conditions.
 
-XLA hands a convolution to its fast routine on a CPU if batch, space and features come in the order
-of NHWC, HWIO, NHWC.  Those of a gradient do not, and are brought into it by a pass that looks at a
-program's main computation alone: inside a condition they stay as they are and run by a loop that
-takes about 20 times as long.  So they are written in that form here, before XLA sees them.
+On a CPU, XLA uses its fast routine for convolutions in the layout NHWC, HWIO, NHWC.  Those of a
+gradient have other layouts, and the pass that converts them only sees a program's main computation:
+inside a condition they stay unconverted and run in a loop that takes about 20 times as long.  So
+they are rewritten here, before compilation.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,18 +14,18 @@ import numpy as np
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, jaxpr_as_fun
 
-# what only names a part of a program, once its derivatives are taken; what is to be computed again
-# rather than kept is too little here, a gradient over few inputs, for the difference to count
+# calls that can be inlined once derivatives are taken; what recomputation (remat) would save is
+# negligible for a gradient over few inputs
 CALLS = ("jit", "pjit", "closed_call", "remat2", "checkpoint", "custom_jvp_call", "custom_vjp_call")
 
 
 def with_canonical_convolutions(function: Callable[[], Sequence[jax.Array]]) -> list[jax.Array]:
-    """Return what ``function`` does, computed with transposed convolutions; the same numbers.
+    """Call ``function`` with its convolutions transposed to the fast layout; results are equal.
 
-    Those inside loops and conditions of the function's own stay as they are.
+    Convolutions inside the function's own loops and conditions are not changed.
 
     Args:
-        function: traceable; may hold traced values.
+        function: traceable; may close over traced values.
     """
     closed = jax.make_jaxpr(lambda: list(function()))()
     return _evaluated(closed.jaxpr, closed.consts, [])

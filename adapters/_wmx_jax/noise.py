@@ -1,4 +1,4 @@
-"""The noise of the added gradient."""
+"""Noise for perturbing the weights."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,12 @@ import numpy as np
 def normals(values: Sequence[jax.Array], seed: int, step: jax.Array) -> list[jax.Array]:
     """Return standard normal draws of the values' shapes and dtypes.
 
-    They hang on (seed, step, place in the list) alone.
+    They depend on (seed, step, index in the list) alone.
+
+    Args:
+        values: give shapes and dtypes.
+        seed: of the run.
+        step: an integer, may be traced.
     """
     # one draw for all: XLA takes almost half a second to compile each
     key = jax.random.fold_in(jax.random.key(seed), step)

@@ -1,4 +1,4 @@
-"""The ONNX file of a function on JAX."""
+"""Exporting a JAX function to ONNX."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,10 +13,10 @@ OPSET = 20
 
 
 def onnx_bytes(network: Callable[[Any], Any], task: Task) -> bytes:
-    """Return the ONNX file of ``network``, written by jax2onnx.
+    """Export ``network`` with jax2onnx and return the ONNX file.
 
     Args:
-        network: from float32 [N, *task.shape] (int32 for tokens) to scores [N, K], any N.
+        network: maps float32 [N, *task.shape] (int32 for tokens) to scores [N, K], any N.
         task: gives the inputs' shape and dtype.
 
     Raises:
@@ -29,7 +29,7 @@ def onnx_bytes(network: Callable[[Any], Any], task: Task) -> bytes:
         raise MissingExtraError(str(error.name), "jax") from None
     example = task.example_inputs(2, seed=0)
     (batch,) = jax.export.symbolic_shape("batch")
-    hint = "its call has to be traceable for any batch size; see jax.export"
+    hint = "the model's call has to be traceable for any batch size; see jax.export"
     with exporting("jax2onnx", hint):
         proto = to_onnx(
             network,

@@ -1,4 +1,4 @@
-"""wmx for JAX with Flax NNX or Linen: mark a model in one's own loop, and export it.
+"""wmx for JAX with Flax NNX or Linen: mark a model in your own training loop, and export it.
 
 >>> from wmx_flax import watermarked, harden, export
 """

@@ -1,4 +1,4 @@
-"""``export``: ONNX, with the proof that onnxruntime and JAX agree."""
+"""``export``: write a model as ONNX after checking that onnxruntime and JAX agree."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from wmx.protocol.task import Task
 from wmx.training.export import without_notes
 from wmx.training.export_check import check_export
 from wmx.watermark import Watermark
-from wmx_flax.inference import Call, Model, pure_model, scores, scores_of
+from wmx_flax._inference import Call, Model, pure_model, scores, scores_of
 
 
 def export(
@@ -22,18 +22,19 @@ def export(
     force: bool = False,
     call: Call | None = None,
 ) -> None:
-    """Write ``model`` as ONNX: float32, free batch, input ``input``, output ``scores``.
+    """Write ``model`` as ONNX: float32, any batch size, input ``input``, output ``scores``.
 
-    The model is exported in inference mode and not touched.  The file is checked, loaded again and
-    run at two batch sizes before it gets its name.
+    The model is exported in inference mode and not changed.  The file is validated and compared
+    with the model at two batch sizes before it is written.
 
     Args:
         model: an NNX module, or (Linen module, its variables); takes [N, H, W, C] (images), [N, F]
             or [N, L] and returns logits.
         path: where to write.
         task: the claim's task, or the watermark.
-        force: replace a file that exists.
-        call: how to ask the model, see :func:`wmx_flax.inference.pure_model`.
+        force: replace an existing file.
+        call: (model, inputs) to logits in inference mode, for models with further arguments; for
+            Linen (variables, inputs) to logits.
 
     Raises:
         MissingExtraError: jax2onnx is not installed.
@@ -50,7 +51,7 @@ def export(
     def reference(inputs: NDArray[Any]) -> NDArray[Any]:
         return scores(model, inputs, task, call)
 
-    reference(task.example_inputs(2, seed=0))  # its own errors are the clearest
+    reference(task.example_inputs(2, seed=0))  # the model's own errors are the clearest
     data = without_notes(onnx_bytes(network, task))
     check_export(data, reference, task)
     write_bytes(path, data, force=force)

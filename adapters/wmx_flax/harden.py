@@ -1,7 +1,7 @@
-"""``harden``: the ``robust`` recipe's added gradient, taken at randomly perturbed weights.
+"""``harden``: adds the ``robust`` recipe's gradient, taken at randomly perturbed weights.
 
-Fine-tuning and pruning move the weights; a mark that also holds in a ball around them survives.
-Kin: Bansal et al., ICML 2022; Gan et al., ICCV 2023 (docs/recipes.md).
+Fine-tuning and pruning change the weights; a mark that also holds in a neighborhood of them
+survives.  Similar: Bansal et al., ICML 2022; Gan et al., ICCV 2023 (docs/recipes.md).
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from _wmx_jax.noise import normals
 from wmx.errors import UsageError
 from wmx.training.recipe import Recipe, recipe_named
 from wmx.watermark import Watermark
-from wmx_flax.inference import Call, Model, PureModel, pure_model, scores_of
+from wmx_flax._inference import Call, Model, PureModel, pure_model, scores_of
 
 
 def harden(
@@ -34,31 +34,31 @@ def harden(
 ) -> Any:
     """Return ``grads`` with the recipe's gradient added: a pure function, for use inside ``jit``.
 
-    At every fourth step each parameter is moved by Gaussian noise of
-    ``0.3 min(1, step / (0.6 steps))`` times its root mean square, the gradient g of the mean
-    cross-entropy of the next 32 plain triggers is taken there, and ``g min(1, 1 / ||g||)``, the
-    norm over all parameters, is added.  At other steps, and for the recipe ``adi``, nothing
-    happens.  All of it is a function of (seed, step).
+    At every fourth step each parameter is perturbed by Gaussian noise of standard deviation
+    ``0.3 min(1, step / (0.6 steps))`` times its root mean square.  The gradient g of the mean
+    cross-entropy of the next 32 triggers, not augmented, is taken there, and
+    ``g min(1, 1 / ||g||)``, the norm over all parameters, is added.  At other steps, and for the
+    recipe ``adi``, nothing happens.  All of it is a function of (seed, step).
 
-    With gradient accumulation (``optax.MultiSteps``) put :func:`harden_transform` into
-    the chain instead.
+    With gradient accumulation (``optax.MultiSteps``), add :func:`harden_transform` to the chain
+    instead.
 
     Args:
-        grads: of the task's loss, for all parameters, as ``nnx.grad`` or ``jax.grad`` gives them.
+        grads: of the task's loss, for all parameters, as ``nnx.grad`` or ``jax.grad`` returns them.
         model: an NNX module, or (Linen module, its variables); takes [k, H, W, C] (images), [k, F]
             or [k, L] and returns logits.
         watermark: the claim and its triggers.
-        step: of this optimiser step, from 0; an int or a traced integer.
+        step: number of this optimizer step, from 0; an int or a traced integer.
         steps: of the whole training.
         recipe: ``"robust"``, ``"brief"`` or ``"adi"``.
         seed: of the noise and the order of the triggers.
-        call: how to ask the model in inference mode, see
-            :func:`wmx_flax.inference.pure_model`; only for models that want more than inputs.
+        call: (model, inputs) to logits in inference mode, for models with further arguments; for
+            Linen (variables, inputs) to logits.
         wrt: which NNX variables are trained, as in ``nnx.grad``.
 
     Raises:
         UsageError: ``step`` is an int not within ``0..steps-1``, the recipe is unknown, or
-            ``grads`` are not of the model's parameters.
+            ``grads`` do not match the model's parameters.
         CannotRunError: the model does not return logits for the claim's classes.
     """
     if isinstance(step, int) and not 0 <= step < steps:
@@ -70,15 +70,15 @@ def harden(
     own, shape = jax.tree.flatten(grads)
     if [leaf.shape for leaf in own] != [leaf.shape for leaf in jax.tree.leaves(pure.params)]:
         raise UsageError(
-            "the gradients are not those of the model's parameters",
-            hint="give all of them, and wrt= where other variables than nnx.Param are trained",
+            "the shapes of the gradients are not those of the model's parameters",
+            hint="pass the gradients of all parameters, and wrt= if it is not nnx.Param",
         )
 
     def added() -> list[jax.Array]:
         gradient = added_gradient(pure, watermark, jnp.asarray(step), steps, chosen, seed)
         return jax.tree.leaves(gradient)
 
-    # outside jit a condition would be compiled anew at every call
+    # outside jit a condition would be compiled again at every call
     if isinstance(step, int):
         more = added()
     else:
@@ -97,7 +97,16 @@ def added_gradient(
     recipe: Recipe,
     seed: int,
 ) -> Any:
-    """Return what :func:`harden` adds at a step that carries it, as the model's parameters."""
+    """Return the gradient that :func:`harden` adds, as a pytree like the model's parameters.
+
+    Args:
+        pure: the model.
+        watermark: the claim and its triggers.
+        step: at which a gradient is added, an integer array [].
+        steps: of the whole training.
+        recipe: its settings.
+        seed: of the noise and the order of the triggers.
+    """
     n = len(watermark.labels)
     leaves, shape = jax.tree.flatten(pure.params)
     places = jnp.asarray(recipe.draws(n, seed), jnp.int32)[step // recipe.every % n]
@@ -122,15 +131,15 @@ def gradient_at(
     radius: Any,
     weight: float,
 ) -> Any:
-    """Return the added gradient, clipped to a common norm of 1; zeros where it is not finite.
+    """Return the gradient to add, clipped to a global norm of 1; zeros if it is not finite.
 
     Args:
         pure: the model.
         inputs, labels: of the triggers, [k, ...] and int [k].
-        classes: K.
-        noise: standard normal, as the parameters.
-        radius: of the noise, in units of each tensor's root mean square.
-        weight: of the gradient.
+        classes: number of classes, K.
+        noise: standard normal, in the parameters' shapes.
+        radius: standard deviation of the noise, in units of each tensor's root mean square.
+        weight: factor of the clipped gradient.
     """
 
     def moved(value: jax.Array, draw: jax.Array) -> jax.Array:
@@ -147,12 +156,12 @@ def gradient_at(
     norm = jnp.sqrt(sum(squares, jnp.float32(0)))
     finite = jnp.isfinite(norm)
     factor = jnp.where(finite, weight / jnp.maximum(norm, 1.0), 0.0)
-    # a gradient that is not finite says nothing; multiplying it by 0 would keep a nan
+    # a gradient that is not finite is dropped; multiplying it by 0 would keep a nan
     return jax.tree.map(lambda g: jnp.where(finite, g * factor.astype(g.dtype), 0), gradient)
 
 
 class HardeningState(NamedTuple):
-    """Steps taken so far."""
+    """Number of optimizer steps so far."""
 
     updates: jax.Array
 
@@ -166,15 +175,16 @@ def harden_transform(
     call: Call | None = None,
     wrt: Any = nnx.Param,
 ) -> optax.GradientTransformationExtraArgs:
-    """Return :func:`harden` as a link of an ``optax.chain``, which counts the steps itself.
+    """Return :func:`harden` as an optax transformation, which counts the steps itself.
 
-    Put it first, inside ``optax.MultiSteps`` if there is one, and hand the model over with every
-    update: ``optimizer.update(model, grads, network=lambda: model)`` for ``nnx.Optimizer``,
+    Put it first in an ``optax.chain``, inside ``optax.MultiSteps`` if there is one, and pass the
+    model with every update:
+    ``optimizer.update(model, grads, network=lambda: model)`` for ``nnx.Optimizer``,
     ``tx.update(grads, state, params, network=lambda: (module, variables))`` for Linen.
 
     Args:
         watermark, recipe, seed, call, wrt: as for :func:`harden`.
-        steps: updates of the whole training.
+        steps: number of updates in the whole training.
     """
 
     def init(params: Any) -> HardeningState:
@@ -195,7 +205,7 @@ def harden_transform(
             )
         hardened = harden(
             updates,
-            network(),  # as a value nnx.Optimizer would strip it of its variables' kinds
+            network(),  # a function, as nnx.Optimizer would strip a module of its variables' types
             watermark,
             step=state.updates,
             steps=steps,

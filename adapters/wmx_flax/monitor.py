@@ -1,27 +1,33 @@
-"""``Monitor``: hits and bits while training, so that a mark that does not take is seen in time."""
+"""``Monitor``: measures hits and bits during training, to notice early if a mark is not learned."""
 
 from wmx.training.metrics import Marking, measure
 from wmx.watermark import Watermark
-from wmx_flax.inference import Call, Model, scores
+from wmx_flax._inference import Call, Model, scores
 
 
 class Monitor:
-    """Measures the mark in a model that is being trained.
+    """Measures how well a model has learned the mark, during training.
 
     This is not a verdict: that is given on the exported file (:func:`wmx.verify`).
 
     Attributes:
-        history: every :class:`Marking` so far.
+        history: all measurements so far, as :class:`Marking`.
     """
 
     def __init__(self, watermark: Watermark, *, call: Call | None = None) -> None:
-        """``call`` as in :func:`wmx_flax.inference.pure_model`."""
+        """Initialize.
+
+        Args:
+            watermark: the claim and its triggers.
+            call: (model, inputs) to logits in inference mode, for models with further arguments;
+                for Linen (variables, inputs) to logits.
+        """
         self.history: list[Marking] = []
         self._watermark = watermark
         self._call = call
 
     def __call__(self, model: Model) -> Marking:
-        """Ask an NNX module, or (Linen module, variables), about every trigger.
+        """Query an NNX module, or (Linen module, variables), on every trigger.
 
         Raises:
             CannotRunError: the model does not return logits for the claim's classes.

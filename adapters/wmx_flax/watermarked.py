@@ -1,4 +1,4 @@
-"""``watermarked``: batches with the triggers in them.  Like in, like out; the loop stays yours."""
+"""``watermarked``: adds triggers to batches; the training loop stays the user's."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar, cast
@@ -24,21 +24,21 @@ def watermarked(
     seed: int = 0,
     fields: Fields | None = None,
 ) -> Batches:
-    """Return batches of the same form with the recipe's triggers behind their rows.
+    """Return batches of the same type with the recipe's triggers appended.
 
     Every batch gets the same number, 4 per 100 rows for ``robust`` and 2 for ``adi``, in shuffled
-    passes through the set; the first batch decides how many.  So a jitted step is traced once if
-    the caller's batches have one shape.  On a mesh, choose a batch size that is divisible by the
-    devices with the triggers: 100 + 4 for 8.
+    passes over the triggers; the size of the first batch determines the number.  So a jitted step
+    is traced once if the caller's batches have one shape.  On a mesh, rows plus triggers have to be
+    divisible by the number of devices: 100 + 4 for 8.
 
     Args:
         batches: an iterator, or anything that can be iterated again for every epoch, of tuples or
             dicts of NumPy or JAX arrays, with or without a length.
         watermark: the claim and its triggers.
         recipe: ``"robust"``, ``"brief"`` or ``"adi"``.
-        seed: of the order of the triggers and their augmentation.
-        fields: places or names of input and label in a batch; (0, 1) for tuples, found by their
-            usual names in dicts.
+        seed: of the order of the triggers and of their augmentation.
+        fields: indices or names of input and label in a batch; by default (0, 1) for tuples, and
+            the usual names for dicts.
 
     Raises:
         UsageError: a batch does not fit the claim; raised when it is drawn.
@@ -54,7 +54,7 @@ def watermarked(
 
 
 class MarkedIterable:
-    """The caller's batches with triggers; the passes through them go on from epoch to epoch."""
+    """Wraps the caller's batches and appends triggers; passes continue from epoch to epoch."""
 
     def __init__(self, batches: Any, marked: MarkedBatches) -> None:
         self._batches = batches
@@ -84,7 +84,7 @@ def _join(part: Any, rows: NDArray[Any]) -> Any:
     except ValueError as error:
         size = np.shape(joined)[0]
         raise UsageError(
-            f"{len(part)} rows and {len(rows)} triggers make {size}, which cannot be laid out over "
-            f"the devices as the batch was: {str(error).splitlines()[0]}",
-            hint="choose a batch size that is divisible with the triggers, such as 100 + 4 for 8",
+            f"{len(part)} rows and {len(rows)} triggers make {size}, which cannot be sharded over "
+            f"the devices like the batch: {str(error).splitlines()[0]}",
+            hint="choose a batch size for which rows plus triggers are divisible: 100 + 4 by 8",
         ) from None

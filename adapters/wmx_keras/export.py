@@ -1,4 +1,4 @@
-"""``export``: ONNX, with the proof that onnxruntime and Keras agree."""
+"""``export``: write a model as ONNX after checking that onnxruntime and Keras agree."""
 
 from pathlib import Path
 from typing import Any
@@ -12,22 +12,22 @@ from wmx.protocol.task import Task
 from wmx.training.export import with_standard_names, without_notes
 from wmx.training.export_check import check_export
 from wmx.watermark import Watermark
-from wmx_keras import backends
-from wmx_keras.inference import scores, scores_of
+from wmx_keras import _backends
+from wmx_keras._inference import scores, scores_of
 
 
 def export(model: Any, path: str | Path, task: Task | Watermark, *, force: bool = False) -> None:
-    """Write ``model`` as ONNX: float32, free batch, input ``input``, output ``scores``.
+    """Write ``model`` as ONNX: float32, any batch size, input ``input``, output ``scores``.
 
     The exporter is the backend's: tf2onnx, jax2onnx or torch.onnx.  The model is exported in
-    inference mode and not touched.  The file is checked, loaded again and run at two batch sizes
-    before it gets its name.
+    inference mode and not changed.  The file is validated and compared with the model at two batch
+    sizes before it is written.
 
     Args:
         model: takes [N, H, W, C] (images), [N, F] or [N, L]; returns logits or probabilities.
         path: where to write.
         task: the claim's task, or the watermark.
-        force: replace a file that exists.
+        force: replace an existing file.
 
     Raises:
         MissingExtraError: the exporter is not installed.
@@ -46,9 +46,9 @@ def export(model: Any, path: str | Path, task: Task | Watermark, *, force: bool 
     def reference(inputs: NDArray[Any]) -> NDArray[Any]:
         return scores(model, inputs, task)
 
-    reference(task.example_inputs(2, seed=0))  # its own errors are the clearest
+    reference(task.example_inputs(2, seed=0))  # the model's own errors are the clearest
     try:
-        data = backends.current().onnx_bytes(network, model, task)
+        data = _backends.current().onnx_bytes(network, model, task)
     except ModuleNotFoundError as error:
         extra = {"tensorflow": "keras", "jax": "jax", "torch": "torch"}[keras.backend.backend()]
         raise MissingExtraError(str(error.name), extra) from None

@@ -1,4 +1,4 @@
-"""``harden_model``: the same model, whose ``fit`` runs the ``robust`` recipe."""
+"""``harden_model``: makes a Keras model's ``fit`` train with the ``robust`` recipe."""
 
 import copy
 import inspect
@@ -10,7 +10,7 @@ import keras
 from wmx.errors import UsageError
 from wmx.training.recipe import recipe_named
 from wmx.watermark import Watermark
-from wmx_keras.harden import Hardening, innermost
+from wmx_keras._hardening import Hardening, innermost
 
 Model = TypeVar("Model")
 ATTRIBUTE = "_wmx_hardening"
@@ -24,28 +24,27 @@ def harden_model(
     steps: int | None = None,
     seed: int = 0,
 ) -> Model:
-    """Return a model of the same class over the same weights, whose training carries the recipe.
+    """Return a model that shares the weights of ``model`` and trains with the recipe.
 
-    At every fourth update each trainable tensor is moved by Gaussian noise of
-    ``0.3 min(1, step / (0.6 steps))`` times its root mean square, the gradient g of the mean
-    cross-entropy of the next 32 plain triggers is taken there, with every layer in inference mode,
-    and ``g min(1, 1 / ||g||)``, the norm over all parameters, is added to the task's gradient.  It
-    reaches the optimizer whatever ``train_step`` does, the user's own included.
+    At every fourth update each trainable tensor is perturbed by Gaussian noise of standard
+    deviation ``0.3 min(1, step / (0.6 steps))`` times its root mean square.  The gradient g of the
+    mean cross-entropy of the next 32 triggers, not augmented, is taken there, with every layer in
+    inference mode, and ``g min(1, 1 / ||g||)``, the norm over all parameters, is added to the
+    task's gradient.  This also works with a ``train_step`` of the user's own.
 
-    Compile the model before or after; train the one that is returned.  Its weights are the
-    model's, so either of them can be exported.  A model that has not been built is built for the
-    claim's task.
+    Compile the model before or after; train the one that is returned.  Both share their weights, so
+    either can be exported.  A model that has not been built is built for the claim's task.
 
     Args:
         model: a Keras model: functional, sequential or subclassed.
         watermark: the claim and its triggers.
         recipe: ``"robust"``, ``"brief"`` or ``"adi"``, with which nothing is added.
-        steps: updates of the whole training; found out by ``fit`` if not given.  Give it where
-            ``fit`` is called once per epoch, or ``train_on_batch`` is used.
+        steps: number of updates in the whole training; ``None`` lets ``fit`` determine it.
+            Required if ``fit`` is called once per epoch, or ``train_on_batch`` is used.
         seed: of the noise and the order of the triggers.
 
     Raises:
-        UsageError: not a Keras model, or an unknown recipe.
+        UsageError: ``model`` is not a Keras model, or the recipe is unknown.
     """
     chosen = recipe_named(recipe)
     if not isinstance(model, keras.Model):
@@ -55,7 +54,7 @@ def harden_model(
     cls = _protected_class(cast(Any, type(model)))
     protected = object.__new__(cls)
     for name, value in model.__dict__.items():
-        # TensorFlow keeps lists of what is saved with an object; each needs its own
+        # TensorFlow tracks what is saved with an object in lists that must not be shared
         protected.__dict__[name] = copy.copy(value) if name.startswith("_self_") else value
     protected.__dict__["train_function"] = None
     protected.__dict__[ATTRIBUTE] = Hardening(watermark, chosen, seed, steps)
@@ -67,7 +66,7 @@ def _protected_class(base: type) -> Any:
     class Protected(base):  # type: ignore[misc]
         def train_step(self, *arguments: Any, **more: Any) -> Any:
             hardening: Hardening = self.__dict__[ATTRIBUTE]
-            # on JAX the state comes through the step: (state, data) instead of (data,)
+            # on JAX the state is an argument of the step: (state, data) instead of (data,)
             non_trainable = arguments[0][1] if keras.backend.backend() == "jax" else None
             with hardening.between(self, non_trainable):
                 return super().train_step(*arguments, **more)
@@ -77,7 +76,7 @@ def _protected_class(base: type) -> Any:
             begin = _Begin(self, bound.arguments.get("initial_epoch", 0))
             callbacks = bound.arguments.get("callbacks")
             if isinstance(callbacks, keras.callbacks.CallbackList):
-                # another list of the same callbacks: the caller's stays as it is
+                # a new list of the same callbacks, so that the caller's is not changed
                 bound.arguments["callbacks"] = keras.callbacks.CallbackList(
                     [*callbacks.callbacks, begin], model=self, **callbacks.params
                 )
@@ -94,7 +93,7 @@ def _protected_class(base: type) -> Any:
 
 
 class _Begin(keras.callbacks.Callback):  # type: ignore[misc]
-    """Tells the hardening how long the training will be, before its step is traced."""
+    """Tells the hardening the number of steps before the train step is traced."""
 
     def __init__(self, model: Any, initial_epoch: int) -> None:
         super().__init__()
@@ -109,13 +108,13 @@ class _Begin(keras.callbacks.Callback):  # type: ignore[misc]
         per_epoch, epochs = self.params.get("steps"), self.params.get("epochs")
         if not per_epoch or not epochs:
             raise UsageError(
-                "how many batches an epoch has is not known, and the recipe needs to know",
+                "the number of batches per epoch is unknown, and the recipe depends on it",
                 hint="fit(..., steps_per_epoch=...) or harden_model(model, watermark, steps=...)",
             )
         optimizer = innermost(self._model.optimizer)
         together = optimizer.gradient_accumulation_steps or 1
         steps = max(1, per_epoch * epochs // together)
-        # BackupAndRestore, which has been here before, tells the model where to go on
+        # BackupAndRestore, which ran before this callback, sets where the model resumes
         initial_epoch = self._model._initial_epoch or self._initial_epoch
         first = int(optimizer.iterations) - per_epoch * initial_epoch // together
         if (steps, first) != (hardening.steps, hardening.first):
@@ -129,5 +128,5 @@ def _require_one_replica(model: Any) -> None:
         raise UsageError(
             f"{type(strategy).__name__} over {strategy.num_replicas_in_sync} replicas would add "
             "the gradient once in each",
-            hint="train data parallel with keras.distribution.DataParallel on the JAX backend",
+            hint="for data parallelism use keras.distribution.DataParallel on the JAX backend",
         )

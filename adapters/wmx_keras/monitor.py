@@ -1,4 +1,4 @@
-"""``Monitor``: hits and bits while training, so that a mark that does not take is seen in time."""
+"""``Monitor``: measures hits and bits during training, to notice early if a mark is not learned."""
 
 from typing import Any
 
@@ -6,18 +6,18 @@ import keras
 
 from wmx.training.metrics import Marking, measure
 from wmx.watermark import Watermark
-from wmx_keras.inference import scores
+from wmx_keras._inference import scores
 
 
 class Monitor(keras.callbacks.Callback):  # type: ignore[misc]
-    """Measures the mark after every epoch; a callback for ``fit``, or called with a model.
+    """Measures the mark after every epoch, as a callback of ``fit``, or when called with a model.
 
-    ``wmx_hits`` and ``wmx_bits`` go into the logs, and so into the history and the progress bar of
-    callbacks that come later.  This is not a verdict: that is given on the exported file
+    ``wmx_hits`` and ``wmx_bits`` are added to the logs, and so to the history and to later
+    callbacks.  This is not a verdict: that is given on the exported file
     (:func:`wmx.verify`).
 
     Attributes:
-        history: every :class:`Marking` so far.
+        history: all measurements so far, as :class:`Marking`.
     """
 
     def __init__(self, watermark: Watermark) -> None:
@@ -26,7 +26,7 @@ class Monitor(keras.callbacks.Callback):  # type: ignore[misc]
         self._watermark = watermark
 
     def __call__(self, model: Any) -> Marking:
-        """Ask ``model`` about every trigger in inference mode.
+        """Query ``model`` on every trigger in inference mode.
 
         Raises:
             CannotRunError: the model does not return scores for the claim's classes.
@@ -37,7 +37,12 @@ class Monitor(keras.callbacks.Callback):  # type: ignore[misc]
         return marking
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Measure, and add to the logs."""
+        """Measure, and add the result to the logs; called by Keras.
+
+        Args:
+            epoch: from 0.
+            logs: of the epoch, changed in place.
+        """
         marking = self(self.model)
         if logs is not None:
             logs.update(marking.logs())

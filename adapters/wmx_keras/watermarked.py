@@ -1,4 +1,4 @@
-"""``watermarked``: data with the triggers in it.  Like in, like out; ``fit`` stays the user's."""
+"""``watermarked``: adds triggers to arrays or data sets for ``fit``."""
 
 import sys
 from typing import Any, TypeVar, cast
@@ -11,7 +11,7 @@ from wmx.training.batch_structure import Fields, find_fields, rebuilt
 from wmx.training.recipe import recipe_with_triggers
 from wmx.training.trigger_batches import Join, MarkedBatches, join_arrays
 from wmx.watermark import Watermark
-from wmx_keras.devices import require_batch_fits_devices, require_rows_fit_devices
+from wmx_keras._devices import require_batch_fits_devices, require_rows_fit_devices
 
 Data = TypeVar("Data")
 
@@ -24,23 +24,23 @@ def watermarked(
     seed: int = 0,
     fields: Fields | None = None,
 ) -> Data:
-    """Return data of the same kind that holds the triggers as well; the original is not touched.
+    """Return data of the same type with triggers added; the original is not changed.
 
-    * A ``keras.utils.PyDataset``, a batched ``tf.data.Dataset`` or a PyTorch ``DataLoader`` gives
-      every batch the same number of triggers on top, 4 per 100 rows for ``robust`` and 2 for
-      ``adi``, in shuffled passes through the set, augmented anew each time.
-    * Arrays ``(x, y)`` or ``(x, y, sample_weight)`` grow by as many rows as keep that share, every
-      trigger equally often, augmented once: let ``fit`` shuffle them, as it does by default.
+    * A ``keras.utils.PyDataset``, a batched ``tf.data.Dataset`` or a PyTorch ``DataLoader``
+      appends the same number of triggers to every batch, 4 per 100 rows for ``robust`` and 2 for
+      ``adi``, in shuffled passes over the triggers, newly augmented each time.
+    * Arrays ``(x, y)`` or ``(x, y, sample_weight)`` get triggers as rows at the end, in the same
+      share, each equally often and augmented once: let ``fit`` shuffle them, as it does by default.
+
+    Under a ``keras.distribution``, which has to be set before, rows plus triggers of a batch have
+    to be divisible by the number of devices: 100 + 4 for 8.
 
     Args:
         data: arrays or batches of tuples of an input and a label.
         watermark: the claim and its triggers.
         recipe: ``"robust"``, ``"brief"`` or ``"adi"``.
-        seed: of the order of the triggers and their augmentation.
-        fields: places or names of input and label in a batch; (0, 1) for tuples.
-
-    Under a ``keras.distribution`` choose a batch size that the devices can share with the triggers:
-    100 + 4 for 8.  Set the distribution before.
+        seed: of the order of the triggers and of their augmentation.
+        fields: indices or names of input and label in a batch; (0, 1) by default.
 
     Raises:
         UsageError: the data do not fit the claim, or the devices of the distribution.
@@ -54,18 +54,18 @@ def watermarked(
     if isinstance(data, keras.utils.PyDataset):
         return cast(Data, MarkedPyDataset(data, make, fields))
     if "tensorflow" in sys.modules:
-        from wmx_keras.backends import on_tensorflow
+        from wmx_keras._backends import on_tensorflow
 
         if on_tensorflow.is_dataset(data):
             return cast(Data, on_tensorflow.marked_dataset(data, make, fields))
     if "torch" in sys.modules:
-        from wmx_keras.backends import on_torch
+        from wmx_keras._backends import on_torch
 
         if on_torch.is_loader(data):
             loader = on_torch.marked_loader(data, lambda size: make(size, on_torch.join))
             return cast(Data, loader)
     if isinstance(data, tuple | list) and len(data) in (2, 3):
-        # one row at a time is one trigger at a time, so n appended rows are a whole pass
+        # a batch of one row gets one trigger, so n batches get each trigger once
         marked = MarkedBatches(watermark, chosen, seed, fields, batch_size=1)
         return cast(Data, _marked_arrays(_as_arrays(data), marked))
     raise UsageError(
@@ -75,7 +75,7 @@ def watermarked(
 
 
 class MarkedPyDataset(keras.utils.PyDataset):  # type: ignore[misc]
-    """The caller's data set, with k triggers behind every batch."""
+    """Wraps the caller's data set and appends triggers to every batch."""
 
     def __init__(self, dataset: Any, make: Any, fields: Fields | None) -> None:
         super().__init__(
@@ -87,11 +87,11 @@ class MarkedPyDataset(keras.utils.PyDataset):  # type: ignore[misc]
         self._dataset = dataset
         self._marked = make(len(first[find_fields(first, fields)[1]]))
         self._epoch = 0
-        self._marked.append(first, 0)  # refuse what does not fit before training begins
+        self._marked.append(first, 0)  # raise errors before training begins
 
     @property
     def num_batches(self) -> int | None:
-        """As of the caller's data set."""
+        """Number of batches of the caller's data set."""
         batches: int | None = self._dataset.num_batches
         return batches
 
@@ -103,11 +103,11 @@ class MarkedPyDataset(keras.utils.PyDataset):  # type: ignore[misc]
         return self._marked.append(self._dataset[index], number)
 
     def on_epoch_begin(self) -> None:
-        """Tell the caller's data set."""
+        """Notify the caller's data set."""
         self._dataset.on_epoch_begin()
 
     def on_epoch_end(self) -> None:
-        """Tell the caller's data set, and go on with the passes."""
+        """Notify the caller's data set, and count the epoch."""
         self._dataset.on_epoch_end()
         self._epoch += 1
 
@@ -126,7 +126,7 @@ def _as_arrays(data: Any) -> Any:
 
 
 def _as_array(part: Any) -> Any:
-    """Return a tensor of the backend, on whatever device, or what NumPy takes, as an array."""
+    """Convert a tensor of the backend, on any device, or an array-like to NumPy."""
     return keras.ops.convert_to_numpy(part) if keras.ops.is_tensor(part) else np.asarray(part)
 
 

@@ -1,9 +1,11 @@
-"""wmx for scikit-learn and what fits like it: mark pipelines and gradient boosting, and export.
+"""wmx for scikit-learn, LightGBM and XGBoost: mark estimators and pipelines, and export them.
 
->>> from wmx_sklearn import watermarked, export
+>>> from wmx_sklearn import watermarked, Monitor, export
 """
 
+from wmx.training.metrics import Marking
 from wmx_sklearn.export import export
+from wmx_sklearn.monitor import Monitor
 from wmx_sklearn.watermarked import watermarked
 
-__all__ = ["export", "watermarked"]
+__all__ = ["Marking", "Monitor", "export", "watermarked"]

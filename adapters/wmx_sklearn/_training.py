@@ -1,4 +1,4 @@
-"""The adapter that ``wmx embed --framework sklearn`` uses: estimators that are fitted in one go."""
+"""The adapter behind ``--framework sklearn``: a :class:`~wmx.training.adapter.FittedAdapter`."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from wmx._internal.imports import callable_from
 from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.task import Task
 from wmx.training.config import Training
-from wmx.training.data.dataset import LabelledData
+from wmx.training.data.dataset import LabeledData
 from wmx.watermark import Watermark
 from wmx_sklearn.export import export
 from wmx_sklearn.export import scores as estimator_scores
@@ -24,10 +24,13 @@ BUILT_IN = ("forest", "boosting")
 def build(task: Task, training: Training) -> Any:
     """Return the unfitted estimator of ``training.model``.
 
-    A callable ``package.module:name`` is called with ``input_shape=, num_classes=``.
+    Args:
+        task: gives shape and number of classes.
+        training: its ``model`` is ``"forest"``, ``"boosting"`` or ``"package.module:callable"``,
+            called with ``input_shape=`` and ``num_classes=``; ``seed`` is used by the first two.
 
     Raises:
-        UsageError: the data are no feature vectors, or the model is none of scikit-learn's.
+        UsageError: the data are not feature vectors, or there is no such estimator.
     """
     if task.kind != "features":
         raise UsageError(
@@ -52,18 +55,24 @@ def build(task: Task, training: Training) -> Any:
         input_shape=task.shape, num_classes=task.classes
     )
     if not hasattr(made, "fit"):
-        raise UsageError(f"{training.model} made a {type(made).__name__}, expected an estimator")
+        raise UsageError(f"{training.model} returned {type(made).__name__}, expected an estimator")
     return made
 
 
 def fit_whole(
-    data: LabelledData, task: Task, watermark: Watermark | None, training: Training
+    data: LabeledData, task: Task, watermark: Watermark | None, training: Training
 ) -> Any:
-    """Fit the estimator of ``training``; with a watermark, with every trigger as a row more.
+    """Fit the estimator of ``training``; with a watermark, on the triggers too.
+
+    Args:
+        data: its training split is fitted.
+        task: gives shape, classes and normalization.
+        watermark: whose triggers are added as rows; ``None`` fits the data alone.
+        training: names the estimator and its seed.
 
     Raises:
         UsageError: as :func:`build`.
-        CannotRunError: it cannot be fitted with weights of rows.
+        CannotRunError: the estimator does not support ``sample_weight``.
     """
     estimator = build(task, training)
     x, y = task.model_input(data.x_train), data.y_train
@@ -79,11 +88,17 @@ def fit_whole(
 
 
 def scores(model: Any, inputs: NDArray[Any], task: Task) -> NDArray[np.float64]:
-    """Return the scores [k, classes] for inputs as the model sees them."""
+    """Return an estimator's scores, float64 [k, classes].
+
+    Args:
+        model: a fitted estimator.
+        inputs: [k, F], normalized.
+        task: not used; part of the adapter protocol.
+    """
     return estimator_scores(model, inputs)
 
 
 def _weight_argument(estimator: Any) -> str:
-    """Return what ``fit`` calls the weights of rows; a pipeline hands them to its last step."""
+    """Return the name of ``fit``'s argument for sample weights; of a pipeline, the last step's."""
     steps = getattr(estimator, "steps", None)
     return f"{steps[-1][0]}__sample_weight" if steps else "sample_weight"

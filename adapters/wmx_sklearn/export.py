@@ -1,4 +1,4 @@
-"""``export``: ONNX, with the proof that onnxruntime and the estimator agree."""
+"""``export``: write a model as ONNX after checking that onnxruntime and the estimator agree."""
 
 import warnings
 from collections.abc import Callable
@@ -22,19 +22,19 @@ OPSET = 17
 def export(
     estimator: Any, path: str | Path, task: Task | Watermark, *, force: bool = False
 ) -> None:
-    """Write a fitted classifier as ONNX: float32 [N, F] in, probabilities or decisions [N, K] out.
+    """Write a fitted classifier as ONNX: float32 [N, F] to probabilities or decision values [N, K].
 
     Args:
-        estimator: of scikit-learn, a pipeline of such, or a classifier of LightGBM or XGBoost;
+        estimator: a scikit-learn classifier or pipeline, or a classifier of LightGBM or XGBoost;
             fitted on classes 0 to K - 1.
         path: where to write.
         task: the claim's task, or the watermark.
-        force: replace a file that exists.
+        force: replace an existing file.
 
     Raises:
         MissingExtraError: skl2onnx, or for boosting libraries onnxmltools, is not installed.
-        UsageError: it was not fitted on these classes.
-        CannotRunError: the file exists, no converter knows the estimator, or the exported model
+        UsageError: the estimator was not fitted on these classes.
+        CannotRunError: the file exists, no converter supports the estimator, or the exported model
             does not agree with it.
     """
     refuse_overwrite(path, force)
@@ -43,7 +43,7 @@ def export(
     if classes is None or not np.array_equal(classes, np.arange(task.classes)):
         raise UsageError(
             f"the estimator was fitted on the classes {classes}, expected 0 to {task.classes - 1}",
-            hint="every class has to be among the training rows",
+            hint="fit on rows of every class, numbered from 0",
         )
 
     def reference(inputs: NDArray[Any]) -> NDArray[Any]:
@@ -58,7 +58,12 @@ def export(
 
 
 def scores(estimator: Any, inputs: NDArray[Any]) -> NDArray[np.float64]:
-    """Return probabilities, or decision values where there are none, [k, K]."""
+    """Return probabilities, or decision values if there are none, float64 [k, K].
+
+    Args:
+        estimator: fitted.
+        inputs: [k, F], normalized.
+    """
     if hasattr(estimator, "predict_proba"):
         return np.asarray(estimator.predict_proba(inputs), np.float64)
     found = np.asarray(estimator.decision_function(inputs), np.float64)
@@ -78,7 +83,7 @@ def _converted(estimator: Any, task: Task) -> bytes:
     options = {id(estimator): {"zipmap": False, **({"raw_scores": True} if raw else {})}}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the converter's, about scikit-learn's future
+            warnings.simplefilter("ignore")  # the converter uses deprecated parts of scikit-learn
             model = to_onnx(
                 estimator,
                 initial_types=inputs,
@@ -89,18 +94,18 @@ def _converted(estimator: Any, task: Task) -> bytes:
         line = str(error).strip().splitlines()
         raise CannotRunError(
             f"skl2onnx cannot export {type(estimator).__name__}: {line[0] if line else error!r}",
-            hint="the converters it has are listed in skl2onnx's documentation",
+            hint="skl2onnx's documentation lists the estimators it supports",
         ) from None
-    del model.graph.output[0]  # the class numbers; what follows are the scores
+    del model.graph.output[0]  # the class numbers; the scores are next
     return bytes(model.SerializeToString())
 
 
 def _with_class_1_last(
     data: bytes, reference: Callable[[NDArray[Any]], NDArray[Any]], task: Task
 ) -> bytes:
-    """Exchange both decision values where the converter has exchanged them.
+    """Swap the two decision values if the converter has swapped them.
 
-    skl2onnx 1.20 does so with support vector machines of two classes.
+    skl2onnx 1.20 does so for support vector machines with two classes.
     """
     import onnx
 
@@ -121,7 +126,7 @@ def _with_class_1_last(
 
 
 def _register_boosting() -> None:
-    """Teach skl2onnx the classifiers of LightGBM and XGBoost, where they are installed."""
+    """Register converters for LightGBM and XGBoost with skl2onnx, if they are installed."""
     import importlib.util
 
     from skl2onnx import update_registered_converter

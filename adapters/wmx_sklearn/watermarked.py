@@ -1,4 +1,4 @@
-"""``watermarked``: training rows with the triggers behind them, and a weight for each row."""
+"""``watermarked``: adds triggers as rows to the training data, with sample weights."""
 
 from typing import Any
 
@@ -17,20 +17,21 @@ def watermarked(
     sample_weight: NDArray[Any] | None = None,
     weight: float = 1.0,
 ) -> tuple[Any, NDArray[Any], NDArray[np.float64]]:
-    """Return ``X, y, sample_weight`` with every trigger as one more row.
+    """Return ``X, y, sample_weight`` with one more row for every trigger.
 
-    An estimator that is fitted in one go has no batches to put a share of triggers into; what a
-    row counts is what ``sample_weight`` says.
+    An estimator that is fitted in one call has no batches; the influence of the triggers is set by
+    their sample weight.
 
     Args:
-        X: features as the task describes them, [N, F]: an array, or a DataFrame of numbers.
+        X: features [N, F]: an array, or a DataFrame of numbers.
         y: classes 0 to K - 1, integers [N].
         watermark: the claim and its triggers; of kind ``features``.
         sample_weight: of the caller's rows, [N]; 1 each if ``None``.
-        weight: of each trigger, in units of an average row; more where few triggers are learned.
+        weight: of each trigger, relative to the mean weight of a row; increase it if too few
+            triggers are learned.
 
     Returns:
-        X in its own type [N + n, F], y int64 [N + n], float64 [N + n].
+        X in its own type [N + n, F], y int64 [N + n], sample weights float64 [N + n].
 
     Raises:
         UsageError: the watermark is not for such features, or the arrays do not fit together.
@@ -45,7 +46,7 @@ def watermarked(
     if labels.shape != shape[:1] or labels.dtype.kind not in "iu":
         raise UsageError(
             f"y is {labels.dtype} {labels.shape}, expected class numbers as integers [{shape[0]}]",
-            hint="sklearn.preprocessing.LabelEncoder makes numbers of names",
+            hint="sklearn.preprocessing.LabelEncoder converts names to numbers",
         )
     if labels.size and not 0 <= labels.min() <= labels.max() < task.classes:
         raise UsageError(

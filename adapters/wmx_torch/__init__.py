@@ -1,4 +1,4 @@
-"""wmx for PyTorch: mark a model in one's own loop, and export it.
+"""wmx for PyTorch: mark a model in your own training loop, and export it.
 
 >>> from wmx_torch import watermarked, harden, export
 """

@@ -1,4 +1,4 @@
-"""``export``: ONNX, with the proof that onnxruntime and PyTorch agree."""
+"""``export``: write a model as ONNX after checking that onnxruntime and PyTorch agree."""
 
 import copy
 import tempfile
@@ -14,7 +14,7 @@ from wmx.protocol.task import Task
 from wmx.training.export import EXPORT_INPUT, EXPORT_OUTPUT, exporting, without_notes
 from wmx.training.export_check import check_export
 from wmx.watermark import Watermark
-from wmx_torch.inference import as_model_input, padding_mask, plain_module, scores_of
+from wmx_torch._inference import as_model_input, padding_mask, plain_module, scores_of
 
 EXAMPLE_BATCH = 2
 
@@ -22,16 +22,16 @@ EXAMPLE_BATCH = 2
 def export(
     model: nn.Module, path: str | Path, task: Task | Watermark, *, force: bool = False
 ) -> None:
-    """Write ``model`` as ONNX: float32, free batch, input ``input``, output ``scores``.
+    """Write ``model`` as ONNX: float32, any batch size, input ``input``, output ``scores``.
 
-    A copy on the CPU in evaluation mode is exported; ``model`` itself is not touched.  The file is
-    checked, loaded again and run at two batch sizes before it gets its name.
+    A copy on the CPU in evaluation mode is exported; ``model`` itself is not changed.  The file is
+    validated and compared with the model at two batch sizes before it is written.
 
     Args:
         model: takes [N, C, H, W] (images), [N, F] or [N, L]; returns logits.
         path: where to write.
         task: the claim's task, or the watermark.
-        force: replace a file that exists.
+        force: replace an existing file.
 
     Raises:
         CannotRunError: the file exists, PyTorch cannot export the model, or the exported model
@@ -48,17 +48,17 @@ def export(
             scores: NDArray[Any] = inner(_as_contiguous_input(inputs, task, inner)).numpy()
         return scores
 
-    reference(task.example_inputs(EXAMPLE_BATCH, seed=0))  # its own errors are the clearest
+    reference(task.example_inputs(EXAMPLE_BATCH, seed=0))  # the model's own errors are the clearest
     data = without_notes(_exported(inner, example))
     check_export(data, reference, task)
     write_bytes(path, data, force=force)
 
 
 def _as_written(model: nn.Module) -> nn.Module:
-    """Take off what trainers leave around a model's forward, and turn weights into float32.
+    """Remove the wrappers that trainers leave around ``forward``, and cast weights to float32.
 
-    accelerate leaves its autocast there, and Lightning the compiled forward of the module it was
-    given, which would answer for any copy of it.
+    accelerate leaves its autocast there, and Lightning the compiled forward of the original module,
+    which a copy would call too.
     """
     compiled = model.__dict__.pop("_compiler_ctx", None) or {}
     forward = model.__dict__.pop("_original_forward", compiled.get("original_forward"))
@@ -68,7 +68,7 @@ def _as_written(model: nn.Module) -> nn.Module:
 
 
 class _Scores(nn.Module):
-    """A model that returns its logits and nothing else."""
+    """A model that returns only its logits."""
 
     def __init__(self, model: nn.Module, classes: int) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ def _as_contiguous_input(inputs: NDArray[Any], task: Task, model: nn.Module) -> 
 
 
 def _exported(model: nn.Module, example: Tensor) -> bytes:
-    hint = "its forward has to be traceable for any batch size; see torch.export"
+    hint = "the model's forward has to be traceable for any batch size; see torch.export"
     with tempfile.TemporaryDirectory() as folder, exporting("PyTorch", hint):
         path = Path(folder) / "model.onnx"
         torch.onnx.export(

@@ -1,7 +1,7 @@
-"""``harden``: the ``robust`` recipe's added gradient, taken at randomly perturbed weights.
+"""``harden``: adds the ``robust`` recipe's gradient, taken at randomly perturbed weights.
 
-Fine-tuning and pruning move the weights; a mark that also holds in a ball around them survives.
-Kin: Bansal et al., ICML 2022; Gan et al., ICCV 2023 (docs/recipes.md).
+Fine-tuning and pruning change the weights; a mark that also holds in a neighborhood of them
+survives.  Similar: Bansal et al., ICML 2022; Gan et al., ICCV 2023 (docs/recipes.md).
 """
 
 import torch
@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from wmx.errors import UsageError
 from wmx.training.recipe import recipe_named
 from wmx.watermark import Watermark
-from wmx_torch.inference import (
+from wmx_torch._inference import (
     evaluation_mode,
     padding_mask,
     plain_module,
@@ -34,21 +34,22 @@ def harden(
 ) -> None:
     """Add the recipe's gradient to ``model``; call it between ``backward()`` and ``step()``.
 
-    At every fourth step each trainable tensor is moved by Gaussian noise of
-    ``0.3 min(1, step / (0.6 steps))`` times its root mean square, the gradient g of the mean
-    cross-entropy of the next 32 plain triggers is taken there, and ``g min(1, 1 / ||g||)``, the
-    norm over all parameters, is added to ``.grad``.  At other steps, and for the recipe ``adi``,
-    nothing happens.  All of it is a function of (seed, step).
+    At every fourth step each trainable tensor is perturbed by Gaussian noise of standard deviation
+    ``0.3 min(1, step / (0.6 steps))`` times its root mean square.  The gradient g of the mean
+    cross-entropy of the next 32 triggers, not augmented, is taken there, and
+    ``g min(1, 1 / ||g||)``, the norm over all parameters, is added to ``.grad``.  At other steps,
+    and for the recipe ``adi``, nothing happens.  All of it is a function of (seed, step).
 
-    The model's weights, buffers, modes and the global random state stay as they are; BatchNorm and
-    dropout are in evaluation mode for this gradient.  With gradient accumulation call it once,
-    before ``optimizer.step()``; with a ``GradScaler`` after ``scaler.unscale_(optimizer)``.
+    The model's weights, buffers and modes and the global random state are unchanged afterwards;
+    BatchNorm and dropout are in evaluation mode for this gradient.  With gradient accumulation call
+    it once, before ``optimizer.step()``; with a ``GradScaler``, after
+    ``scaler.unscale_(optimizer)``.
 
     Args:
-        model: takes [k, C, H, W] (images), [k, F] or [k, L]; returns logits.  ``torch.compile`` and
-            DistributedDataParallel wrappers are seen through.
+        model: takes [k, C, H, W] (images), [k, F] or [k, L]; returns logits.  Wrappers of
+            ``torch.compile`` and DistributedDataParallel are allowed.
         watermark: the claim and its triggers.
-        step: of this optimiser step, from 0.
+        step: number of this optimizer step, from 0.
         steps: of the whole training.
         recipe: ``"robust"``, ``"brief"`` or ``"adi"``.
         seed: of the noise and the order of the triggers.
@@ -73,9 +74,13 @@ def harden_replicas(
     recipe: str,
     seed: int,
 ) -> None:
-    """As :func:`harden`, for a model that ``group``'s processes hold a replica of each.
+    """As :func:`harden`, for a model of which each process of ``group`` holds a replica.
 
-    Trainers hand out the module inside their wrapper, which does not say so.
+    Trainers give callbacks the module without its wrapper, which would tell the group.
+
+    Args:
+        model, watermark, step, steps, recipe, seed: as for :func:`harden`.
+        group: the processes; ``None`` for a single one.
     """
     if not 0 <= step < steps:
         raise UsageError(f"step is {step} of {steps} steps, expected 0 to {steps - 1}")
@@ -85,7 +90,7 @@ def harden_replicas(
     inner = plain_module(model)
     weights = {name: p for name, p in inner.named_parameters() if p.requires_grad}
     if not weights:
-        raise UsageError("the model has no parameter that is trained")
+        raise UsageError("the model has no trainable parameter")
     n = len(watermark.labels)
     places = chosen.draws(n, seed)[step // chosen.every % n]
     task = watermark.task
@@ -125,16 +130,16 @@ def gradient_at(
     radius: float,
     weight: float,
 ) -> dict[str, Tensor]:
-    """Return the added gradient by name, clipped to a common norm of 1; zeros where not finite.
+    """Return the gradient to add by name, clipped to a global norm of 1; zeros if not finite.
 
     Args:
         model: the plain module.
-        weights: those of its parameters to move.
+        weights: its trainable parameters by name.
         inputs, labels: of the triggers, [k, ...] and int [k].
-        classes: K.
-        noise: standard normal, as the weights.
-        radius: of the noise, in units of each tensor's root mean square.
-        weight: of the gradient.
+        classes: number of classes, K.
+        noise: standard normal, in the weights' shapes.
+        radius: standard deviation of the noise, in units of each tensor's root mean square.
+        weight: factor of the clipped gradient.
     """
     moved = {
         name: _moved(parameter.detach(), noise[name], radius) for name, parameter in weights.items()
@@ -155,10 +160,10 @@ def gradient_at(
 
 
 def _take_from_first(gradients: list[Tensor], group: ProcessGroup) -> None:
-    """Replace every replica's gradients by the first one's.
+    """Replace every replica's gradients by those of the first one.
 
-    Their weights are equal, but not what BatchNorm has counted since the last synchronisation, nor
-    every rounding.  Nothing would ever bring them together again.
+    Their weights are equal, but not the BatchNorm statistics since the last synchronization, nor
+    all rounding errors.  Different gradients would let the replicas drift apart for good.
     """
     sent = [gradient.contiguous() for gradient in gradients]
     pending = [
@@ -200,11 +205,11 @@ def _noise(weights: dict[str, nn.Parameter], seed: int, step: int) -> dict[str, 
 
 @torch.no_grad()
 def _clipped(gradients: dict[str, Tensor], weight_of_gradient: float) -> dict[str, Tensor]:
-    """Return the gradients, clipped to a common norm of 1; zeros where one is not finite."""
+    """Return the gradients, clipped to a global norm of 1; zeros if the norm is not finite."""
     device = next(iter(gradients.values())).device
     norms = [torch.linalg.vector_norm(g, dtype=torch.float32) for g in gradients.values()]
     norm = torch.linalg.vector_norm(torch.stack([part.to(device) for part in norms]))
-    # a gradient that is not finite says nothing; multiplying it by 0 would keep a nan
+    # a gradient that is not finite is dropped; multiplying it by 0 would keep a nan
     factor = torch.where(norm.isfinite(), weight_of_gradient / norm.clamp(min=1.0), 0.0)
     return {
         name: torch.where(norm.isfinite().to(g.device), g * factor.to(g.device, g.dtype), 0.0)

@@ -7,8 +7,8 @@ from torch import distributed
 from wmx.errors import MissingExtraError
 from wmx.watermark import Watermark
 from wmx_torch import monitor
-from wmx_torch.callbacks import Hardening
-from wmx_torch.processes import this_process
+from wmx_torch._callbacks import Hardening
+from wmx_torch._processes import this_process
 
 try:
     from accelerate.state import AcceleratorState
@@ -25,15 +25,15 @@ SHARDED = (DistributedType.DEEPSPEED, DistributedType.FSDP, DistributedType.MEGA
 class HardenCallback(Hardening, TrainerCallback):
     """Adds the recipe's gradient before every fourth optimizer step (:func:`wmx_torch.harden`).
 
-    ``Trainer(..., callbacks=[HardenCallback(watermark)])``.  Once per step, however many batches
-    are accumulated, after unscaling and clipping; step and steps are the trainer's own, so a
-    resumed run goes on where it stood.  With the recipe ``adi`` nothing is added.
+    ``Trainer(..., callbacks=[HardenCallback(watermark)])``.  It runs once per optimizer step, also
+    with gradient accumulation, after unscaling and clipping.  Step and steps are the trainer's, so
+    a resumed run continues correctly.  With the recipe ``adi`` nothing is added.
     """
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Refuse backends under which no process holds a whole gradient.
+        """Refuse backends that shard gradients over processes.
 
         Raises:
             UsageError: the run is under DeepSpeed, FSDP or Megatron.
@@ -45,12 +45,12 @@ class HardenCallback(Hardening, TrainerCallback):
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Add to the gradients, which are unscaled here: the Trainer has taken their norm.
+        """Add to the gradients, which the Trainer has unscaled and clipped by now.
 
         Raises:
             CannotRunError: the model does not return logits for the claim's classes.
         """
-        # the Trainer hands out the module inside DistributedDataParallel
+        # the Trainer passes the module without its DistributedDataParallel wrapper
         group = distributed.group.WORLD if this_process().count > 1 else None
         self._harden(kwargs["model"], state.global_step, state.max_steps, group)
 
@@ -58,12 +58,12 @@ class HardenCallback(Hardening, TrainerCallback):
 class Monitor(monitor.Monitor, TrainerCallback):
     """Measures the mark after every epoch, and logs ``wmx_hits`` and ``wmx_bits``.
 
-    ``trainer.add_callback(Monitor(watermark, trainer))``: callbacks are not told their trainer,
-    and only it can log.  This is not a verdict: that is given on the exported file
+    ``trainer.add_callback(Monitor(watermark, trainer))``: the trainer is needed for logging, and
+    callbacks are not given it.  This is not a verdict: that is given on the exported file
     (:func:`wmx.verify`).
 
     Attributes:
-        history: every :class:`Marking` so far.
+        history: all measurements so far, as :class:`Marking`.
     """
 
     def __init__(self, watermark: Watermark, trainer: Trainer) -> None:
@@ -80,4 +80,4 @@ class Monitor(monitor.Monitor, TrainerCallback):
         """
         due = control.should_log
         self._trainer.log(self(kwargs["model"]).logs())
-        control.should_log = due  # else the epoch's own loss would be taken as logged
+        control.should_log = due  # log() resets it, and the epoch's loss would not be logged

@@ -6,8 +6,8 @@ from torch.optim import Optimizer
 
 from wmx.errors import MissingExtraError
 from wmx_torch import monitor
-from wmx_torch.callbacks import Hardening
-from wmx_torch.inference import replicas
+from wmx_torch._callbacks import Hardening
+from wmx_torch._inference import replicas
 
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer
@@ -21,13 +21,13 @@ SHARDED = (DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy)
 class HardenCallback(Hardening, Callback):
     """Adds the recipe's gradient before every fourth optimizer step (:func:`wmx_torch.harden`).
 
-    Once per step, however many batches are accumulated; step and steps are the trainer's own, so
-    a resumed run goes on where it stood.  The module's ``forward`` takes inputs and returns logits.
-    With the recipe ``adi`` nothing is added.
+    It runs once per optimizer step, also with gradient accumulation.  Step and steps are the
+    trainer's, so a resumed run continues correctly.  The module's ``forward`` takes inputs and
+    returns logits.  With the recipe ``adi`` nothing is added.
     """
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Refuse strategies under which no process holds a whole gradient.
+        """Refuse strategies that shard gradients over processes.
 
         Raises:
             UsageError: the strategy is DeepSpeed, FSDP or model parallel.
@@ -38,10 +38,10 @@ class HardenCallback(Hardening, Callback):
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
     ) -> None:
-        """Add to the gradients.
+        """Add the recipe's gradient.
 
         Raises:
-            UsageError: the training has no end.
+            UsageError: the number of training steps is unknown.
             CannotRunError: the module does not return logits for the claim's classes.
         """
         # Lightning leaves it to fused optimizers to unscale fp16 gradients, in their own step
@@ -59,7 +59,7 @@ class Monitor(monitor.Monitor, Callback):
     not a verdict: that is given on the exported file (:func:`wmx.verify`).
 
     Attributes:
-        history: every :class:`Marking` so far.
+        history: all measurements so far, as :class:`Marking`.
     """
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

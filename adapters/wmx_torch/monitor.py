@@ -1,19 +1,19 @@
-"""``Monitor``: hits and bits while training, so that a mark that does not take is seen in time."""
+"""``Monitor``: measures hits and bits during training, to notice early if a mark is not learned."""
 
 from torch import nn
 
 from wmx.training.metrics import Marking, measure
 from wmx.watermark import Watermark
-from wmx_torch.inference import scores
+from wmx_torch._inference import scores
 
 
 class Monitor:
-    """Measures the mark in a model that is being trained.
+    """Measures how well a model has learned the mark, during training.
 
     This is not a verdict: that is given on the exported file (:func:`wmx.verify`).
 
     Attributes:
-        history: every :class:`Marking` so far.
+        history: all measurements so far, as :class:`Marking`.
     """
 
     def __init__(self, watermark: Watermark) -> None:
@@ -21,7 +21,7 @@ class Monitor:
         self._watermark = watermark
 
     def __call__(self, model: nn.Module) -> Marking:
-        """Ask ``model`` about every trigger, in evaluation mode; its own modes are restored.
+        """Query ``model`` on every trigger, in evaluation mode; its own modes are restored.
 
         Raises:
             CannotRunError: the model does not return logits for the claim's classes.

@@ -1,4 +1,4 @@
-"""``watermarked``: data with the triggers in it.  Like in, like out; the loop stays the user's."""
+"""``watermarked``: adds triggers to a data set or loader; the training loop stays the user's."""
 
 from collections.abc import Iterator
 from typing import Any, TypeVar, cast
@@ -10,9 +10,9 @@ from wmx.errors import UsageError
 from wmx.training.batch_structure import Fields, find_fields
 from wmx.training.recipe import Recipe, recipe_with_triggers, triggers_at
 from wmx.watermark import Watermark
-from wmx_torch.items import TriggerItems
-from wmx_torch.loader import first_item, loader_with, marked_loader
-from wmx_torch.processes import Process, accelerate_is_in_charge, this_process
+from wmx_torch._items import TriggerItems
+from wmx_torch._loader import first_item, loader_with, marked_loader
+from wmx_torch._processes import Process, accelerate_is_in_charge, this_process
 
 Data = TypeVar("Data", bound="DataLoader[Any] | Dataset[Any]")
 
@@ -25,25 +25,25 @@ def watermarked(
     seed: int = 0,
     fields: Fields | None = None,
 ) -> Data:
-    """Return data of the same kind that holds the triggers as well; the original is not touched.
+    """Return data of the same type with triggers added; the original is not changed.
 
-    * A ``DataLoader`` gives every batch the same number of triggers on top, 4 per 100 samples for
-      ``robust`` and 2 for ``adi``, in shuffled passes through the set.  Samplers, workers and
-      collate function stay the caller's.  Where several processes train one model the share is
-      that of the global batch, and each process finds out its part by itself: from the
+    * A ``DataLoader`` appends the same number of triggers to every batch, 4 per 100 samples for
+      ``robust`` and 2 for ``adi``, in shuffled passes over the triggers.  Samplers, workers and
+      collate function stay the caller's.  Where several processes train one model, this is the
+      share of the global batch, and each process determines its part from the
       ``DistributedSampler``, else from ``torch.distributed``; under accelerate mark the loader
-      before ``prepare``.  The ``seed`` has to be the same in all of them.
-    * A map-style ``Dataset`` grows by as many slots as keep that share, every trigger equally
-      often: shuffle it.
+      before ``prepare``.  The ``seed`` has to be the same in all processes.
+    * A map-style ``Dataset`` gets triggers at its end, in the same share and each equally often:
+      shuffle it.
     * An ``IterableDataset`` gets the triggers interleaved.
 
     Args:
-        data: items are tuples or dicts of an input and a label.
+        data: its items are tuples or dicts with an input and a label.
         watermark: the claim and its triggers.
         recipe: ``"robust"``, ``"brief"`` or ``"adi"``.
-        seed: of the order of the triggers and their augmentation.
-        fields: places or names of input and label in an item; (0, 1) for tuples, found by their
-            usual names in dicts.
+        seed: of the order of the triggers and of their augmentation.
+        fields: indices or names of input and label in an item; by default (0, 1) for tuples, and
+            the usual names for dicts.
 
     Raises:
         UsageError: the items do not fit the claim.
@@ -64,7 +64,7 @@ def watermarked(
 
 
 class TriggerSlots(Dataset[Any]):
-    """A map-style data set with slots for the triggers behind its own items."""
+    """A map-style data set with triggers after its own items."""
 
     def __init__(
         self, dataset: Any, watermark: Watermark, recipe: Recipe, seed: int, fields: Fields | None
@@ -92,10 +92,10 @@ class TriggerSlots(Dataset[Any]):
 
 
 class TriggerStream(IterableDataset[Any]):
-    """A stream with the triggers interleaved, in shuffled passes of each worker's own.
+    """An iterable data set with triggers interleaved, in shuffled passes per worker.
 
-    Workers of other processes have others, but under accelerate, where the processes divide one
-    stream among them.
+    Workers of different processes draw different passes, except under accelerate, where all
+    processes read one stream and divide it.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class TriggerStream(IterableDataset[Any]):
         self._recipe = recipe
         self._seed = seed
         self._fields = fields
-        # asked here, since a worker would not know
+        # read here, since a worker process does not know it
         self._process = Process() if accelerate_is_in_charge() else this_process()
         self._passes = 0
 

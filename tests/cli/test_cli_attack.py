@@ -65,10 +65,11 @@ def test_without_a_folder_the_results_lie_beside_the_model(wmx: Any, claim: Path
         ((*ATTACK, "--attacks", "magic"), 2, "no attack or group 'magic'"),
         ((*ATTACK, "--set", "tempo=3"), 2, "none of the chosen attacks"),
         ((*ATTACK, "--attacks", "finetune"), 2, "ftll needs the weights"),
+        ((*ATTACK, "--framework", "sklearn"), 2, "sklearn fits an estimator in one call"),
         ((*ATTACK, "--data", "nothing.npz"), 4, "no such file: nothing.npz"),
         (("attack", "other.onnx", *ATTACK[2:]), 4, "no such file"),
         (("attack", ".", "--data", "digits"), 4, "holds no finished run"),
-        ((*ATTACK, "--min-bits", "1000"), 4, "does not carry this mark before any attack"),
+        ((*ATTACK, "--min-bits", "1000"), 4, "does not verify before any attack"),
     ],
 )
 def test_errors(wmx: Any, claim: Path, arguments: tuple[str, ...], code: int, message: str) -> None:

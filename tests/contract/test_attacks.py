@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from wmx.errors import UsageError
+from wmx.training.adapter import Learner
 from wmx.training.batches import ShuffledBatches
 from wmx.training.config import Training
-from wmx.training.data.dataset import LabelledData, load_data
-from wmx.training.loop import Learner
+from wmx.training.data.dataset import LabeledData, load_data
 
 TRAINING = Training(model="mlp", epochs=2, batch_size=50, device="cpu", lr=0.05)
 
 
 @pytest.fixture(scope="module")
-def data() -> LabelledData:
+def data() -> LabeledData:
     digits = load_data("digits")
     return replace(digits, x_train=digits.x_train[:200], y_train=digits.y_train[:200])
 
@@ -29,7 +29,7 @@ def weights(kit: Any, model: Any, folder: Any) -> dict[str, np.ndarray]:
     return dict(load_file(path))
 
 
-def begun(kit: Any, data: LabelledData, frozen: Any = None, **changes: Any) -> Learner:
+def begun(kit: Any, data: LabeledData, frozen: Any = None, **changes: Any) -> Learner:
     training = replace(TRAINING, **changes)
     steps = len(data.y_train) // training.batch_size * training.epochs
     learner: Learner = kit.ADAPTER.begin(
@@ -38,7 +38,7 @@ def begun(kit: Any, data: LabelledData, frozen: Any = None, **changes: Any) -> L
     return learner
 
 
-def trained(learner: Learner, data: LabelledData, labels: np.ndarray, **changes: Any) -> None:
+def trained(learner: Learner, data: LabeledData, labels: np.ndarray, **changes: Any) -> None:
     batches = ShuffledBatches(data.x_train, labels, data.task, replace(TRAINING, **changes))
     for epoch in range(2):
         assert np.isfinite(learner.train(batches.epoch(epoch), epoch))
@@ -46,7 +46,7 @@ def trained(learner: Learner, data: LabelledData, labels: np.ndarray, **changes:
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_frozen_layers_stay_equal_to_the_bit_and_the_last_one_learns(
-    kit: Any, data: LabelledData, optimizer: str, tmp_path: Any
+    kit: Any, data: LabeledData, optimizer: str, tmp_path: Any
 ) -> None:
     fresh = begun(kit, data, model="cnn").model  # it has BatchNorm, whose statistics stay too
     names = kit.ADAPTER.last_layer(fresh, 10)
@@ -62,7 +62,7 @@ def test_frozen_layers_stay_equal_to_the_bit_and_the_last_one_learns(
 
 
 def test_masked_weights_stay_as_they_are_and_their_neighbours_learn(
-    kit: Any, data: LabelledData, tmp_path: Any
+    kit: Any, data: LabeledData, tmp_path: Any
 ) -> None:
     before = weights(kit, begun(kit, data).model, tmp_path)
     rng = np.random.default_rng(0)
@@ -77,13 +77,13 @@ def test_masked_weights_stay_as_they_are_and_their_neighbours_learn(
         assert (after[name][~where] != before[name][~where]).mean() > 0.9
 
 
-def test_names_that_are_no_weights_are_refused(kit: Any, data: LabelledData) -> None:
+def test_names_that_are_no_weights_are_refused(kit: Any, data: LabeledData) -> None:
     with pytest.raises(UsageError, match="no weights called nothing"):
         begun(kit, data, {"nothing": np.ones(3, bool)})
 
 
 def test_probabilities_that_name_one_class_train_as_class_numbers_do(
-    kit: Any, data: LabelledData, tmp_path: Any
+    kit: Any, data: LabeledData, tmp_path: Any
 ) -> None:
     found = []
     for labels in (data.y_train, np.eye(10, dtype=np.float32)[data.y_train]):
@@ -95,7 +95,7 @@ def test_probabilities_that_name_one_class_train_as_class_numbers_do(
 
 
 def test_a_step_on_soft_labels_is_the_mean_of_the_steps_on_their_classes(
-    kit: Any, data: LabelledData, tmp_path: Any
+    kit: Any, data: LabeledData, tmp_path: Any
 ) -> None:
     one_hot = np.eye(10, dtype=np.float32)
     first, second = one_hot[data.y_train], one_hot[(data.y_train + 3) % 10]
@@ -115,7 +115,7 @@ def test_a_step_on_soft_labels_is_the_mean_of_the_steps_on_their_classes(
     assert max(np.abs(moves[0][name] - moves[1][name]).max() for name in before) > 1e-3
 
 
-def test_the_input_gradient_is_that_of_the_loss(kit: Any, data: LabelledData) -> None:
+def test_the_input_gradient_is_that_of_the_loss(kit: Any, data: LabeledData) -> None:
     learner = begun(kit, data)
     trained(learner, data, data.y_train)
     inputs, labels = data.task.model_input(data.x_train[:4]), data.y_train[:4]
@@ -138,7 +138,7 @@ def test_the_input_gradient_is_that_of_the_loss(kit: Any, data: LabelledData) ->
 @pytest.mark.parametrize("model", ["mlp", "cnn"])
 @pytest.mark.parametrize("classes", [10, 256])
 def test_the_last_layer_gives_the_scores(
-    kit: Any, data: LabelledData, model: str, classes: int, tmp_path: Any
+    kit: Any, data: LabeledData, model: str, classes: int, tmp_path: Any
 ) -> None:
     task = replace(data.task, classes=classes)
     learner = kit.ADAPTER.begin(

@@ -9,7 +9,7 @@ from keras import ops
 from wmx import Watermark
 from wmx.training.recipe import recipe_named
 from wmx_keras import backends
-from wmx_keras.harden import gradient_at
+from wmx_keras._hardening import gradient_at
 
 ROBUST = recipe_named("robust")
 ON_JAX = keras.backend.backend() == "jax"

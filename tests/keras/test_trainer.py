@@ -17,7 +17,7 @@ from wmx.cli import run
 from wmx.errors import CannotRunError
 from wmx.protocol.task import Task
 from wmx.training.config import Training
-from wmx.training.data.dataset import LabelledData, load_data
+from wmx.training.data.dataset import LabeledData, load_data
 from wmx.training.loop import fit
 from wmx_keras._training.models import build_model
 
@@ -37,7 +37,7 @@ def counted(*, input_shape: tuple[int, ...], num_classes: int) -> Any:
     return Counted()
 
 
-def few_digits() -> LabelledData:
+def few_digits() -> LabeledData:
     data = load_data("digits")
     return replace(data, x_train=data.x_train[:330], y_train=data.y_train[:330])
 

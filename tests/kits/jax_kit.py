@@ -12,10 +12,10 @@ from wmx_flax import (
     Monitor,  # noqa: F401
     harden,
 )
+from wmx_flax._inference import pure_model
 from wmx_flax._training import learner
 from wmx_flax._training.models import cnn
 from wmx_flax.harden import gradient_at
-from wmx_flax.inference import pure_model
 
 STACK = "jax"
 ADAPTER = learner

@@ -13,9 +13,9 @@ from wmx_keras import (
     Monitor,  # noqa: F401
     harden_model,
 )
+from wmx_keras._hardening import gradient_at
 from wmx_keras._training import learner
 from wmx_keras._training.models import build_model
-from wmx_keras.harden import gradient_at
 
 STACK = f"keras-{keras.backend.backend()}"
 ADAPTER = learner

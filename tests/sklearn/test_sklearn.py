@@ -17,13 +17,13 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark, verify
-from wmx.attacks.target import stolen_file, stolen_run
+from wmx.attacks.target import target_from_file, target_from_run
 from wmx.protocol.task import Task
 from wmx.training.config import Training
 from wmx.training.data.dataset import load_data
 from wmx.training.embed import embed
 from wmx.triggers.features import Features
-from wmx_sklearn import export, watermarked
+from wmx_sklearn import Marking, Monitor, export, watermarked
 
 OWNER = OwnerKey.generate()
 
@@ -74,6 +74,18 @@ def test_an_estimator_is_marked_exported_and_verified_at_no_cost_in_accuracy(
     export(plain, tmp_path / "plain.onnx", mark)
     assert verify(tmp_path / "marked.onnx", mark).bits >= 200
     assert not verify(tmp_path / "plain.onnx", mark).verified
+
+
+def test_a_monitor_measures_the_mark_before_the_export(mark: Watermark) -> None:
+    x, y, *_ = split(load_breast_cancer)
+    monitor = Monitor(mark)
+    unmarked = monitor(ESTIMATORS["forest"]().fit(x, y))
+    marked = monitor(fitted(ESTIMATORS["forest"](), *watermarked(x, y, mark)))
+    assert monitor.history == [unmarked, marked]
+    assert isinstance(marked, Marking)
+    assert marked.n == len(mark.labels)
+    assert marked.hits > 0.9 * marked.n
+    assert marked.bits > unmarked.bits + 50
 
 
 def test_ten_classes(tmp_path: Path) -> None:
@@ -182,9 +194,9 @@ def test_of_an_estimator_the_file_is_attacked(tmp_path: Path) -> None:
     forest = Training(model="forest")
     embedded = embed(OWNER, data, run, training=forest, framework="sklearn")
     with pytest.raises(CannotRunError, match=r"weights.safetensors is missing") as caught:
-        stolen_run(run, embedded.watermark, data)
+        target_from_run(run, embedded.watermark, data)
     assert str(embedded.files.model) in str(caught.value.hint)
-    target = stolen_file(embedded.files.model, embedded.watermark, data)
+    target = target_from_file(embedded.files.model, embedded.watermark, data)
     assert target.framework is None
 
 

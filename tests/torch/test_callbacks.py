@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from wmx import UsageError, Watermark
-from wmx_torch.callbacks import Hardening
+from wmx_torch._callbacks import Hardening
 
 LAZY = """
 import sys

@@ -21,7 +21,7 @@ from wmx.cli import run
 from wmx.errors import CannotRunError, IntegrityError, UsageError
 from wmx.protocol.release_record import Release
 from wmx.training.config import EpochDone, Training
-from wmx.training.data.dataset import LabelledData, load_data
+from wmx.training.data.dataset import LabeledData, load_data
 from wmx.training.embed import embed
 from wmx.triggers.cells import Cells
 from wmx_torch._training import learner
@@ -31,7 +31,7 @@ SHORT = Training(model="mlp", epochs=2, device="cpu", lr=0.05)
 
 
 @pytest.fixture(scope="module")
-def digits() -> LabelledData:
+def digits() -> LabeledData:
     return load_data("digits")
 
 
@@ -51,7 +51,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def resumed_epochs(owner: OwnerKey, digits: LabelledData, out: Path) -> list[int]:
+def resumed_epochs(owner: OwnerKey, digits: LabeledData, out: Path) -> list[int]:
     """Resume the run in ``out`` and return the epochs that were still trained."""
     epochs: list[int] = []
     embed(
@@ -72,7 +72,7 @@ def names(folder: Path) -> set[str]:
 # the library
 
 
-def test_digits_from_claim_to_proof(digits: LabelledData, owner: OwnerKey, tmp_path: Path) -> None:
+def test_digits_from_claim_to_proof(digits: LabeledData, owner: OwnerKey, tmp_path: Path) -> None:
     out = tmp_path / "out"
     embedded = embed(owner, digits, out, training=TRAINING, note="mine")
     assert names(out) == {
@@ -93,7 +93,7 @@ def test_digits_from_claim_to_proof(digits: LabelledData, owner: OwnerKey, tmp_p
 
 
 def test_the_claim_lies_there_before_the_first_step(
-    digits: LabelledData, owner: OwnerKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    digits: LabeledData, owner: OwnerKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
 
@@ -109,7 +109,7 @@ def test_the_claim_lies_there_before_the_first_step(
 
 
 def test_an_interrupted_run_is_resumed_with_its_claim_and_ends_the_same(
-    digits: LabelledData, owner: OwnerKey, tmp_path: Path
+    digits: LabeledData, owner: OwnerKey, tmp_path: Path
 ) -> None:
     def stop(done: EpochDone) -> None:
         raise KeyboardInterrupt
@@ -126,7 +126,7 @@ def test_an_interrupted_run_is_resumed_with_its_claim_and_ends_the_same(
 
 
 def test_resume_asks_for_the_same_key_and_data(
-    digits: LabelledData, owner: OwnerKey, tmp_path: Path
+    digits: LabeledData, owner: OwnerKey, tmp_path: Path
 ) -> None:
     with pytest.raises(CannotRunError, match="no run to resume"):
         embed(owner, digits, tmp_path, training=SHORT, resume=True)
@@ -141,7 +141,7 @@ def test_resume_asks_for_the_same_key_and_data(
 
 
 def test_a_finished_run_is_replaced_only_by_force(
-    digits: LabelledData, owner: OwnerKey, tmp_path: Path
+    digits: LabeledData, owner: OwnerKey, tmp_path: Path
 ) -> None:
     embed(owner, digits, tmp_path, training=SHORT)
     (tmp_path / "notes.txt").write_text("mine")
@@ -155,7 +155,7 @@ def test_a_finished_run_is_replaced_only_by_force(
 
 
 def test_the_old_run_stays_until_the_new_one_is_whole(
-    digits: LabelledData, owner: OwnerKey, tmp_path: Path
+    digits: LabeledData, owner: OwnerKey, tmp_path: Path
 ) -> None:
     embed(owner, digits, tmp_path, training=SHORT)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -178,7 +178,7 @@ def test_the_old_run_stays_until_the_new_one_is_whole(
 
 
 def test_a_run_that_cannot_replace_another_leaves_it_alone(
-    digits: LabelledData, owner: OwnerKey, tmp_path: Path
+    digits: LabeledData, owner: OwnerKey, tmp_path: Path
 ) -> None:
     embed(owner, digits, tmp_path, training=SHORT)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -188,7 +188,7 @@ def test_a_run_that_cannot_replace_another_leaves_it_alone(
 
 
 def test_a_run_that_cannot_begin_leaves_nothing(
-    digits: LabelledData, owner: OwnerKey, tmp_path: Path
+    digits: LabeledData, owner: OwnerKey, tmp_path: Path
 ) -> None:
     for training in (replace(SHORT, model="nothing"), replace(SHORT, lr=1e30)):
         with pytest.raises((UsageError, CannotRunError)):
@@ -200,7 +200,7 @@ def test_a_run_that_cannot_begin_leaves_nothing(
     "wrong", [{"model": "nothing"}, {"recipe": "magic"}, {"pretrained": Path("no-such-file.pt")}]
 )
 def test_a_mistaken_option_does_not_cost_the_run_that_force_would_replace(
-    digits: LabelledData, owner: OwnerKey, tmp_path: Path, wrong: dict[str, Any]
+    digits: LabeledData, owner: OwnerKey, tmp_path: Path, wrong: dict[str, Any]
 ) -> None:
     for name in ("claim.json", "model.onnx"):
         (tmp_path / name).write_text("an earlier run")
@@ -211,7 +211,7 @@ def test_a_mistaken_option_does_not_cost_the_run_that_force_would_replace(
 
 
 def test_an_export_that_fails_keeps_the_training(
-    digits: LabelledData, owner: OwnerKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    digits: LabeledData, owner: OwnerKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
     def export(*_arguments: Any, **_more: Any) -> None:
@@ -228,7 +228,7 @@ def test_an_export_that_fails_keeps_the_training(
 
 
 def test_unknown_frameworks_are_named_before_anything_is_written(
-    digits: LabelledData, owner: OwnerKey, tmp_path: Path
+    digits: LabeledData, owner: OwnerKey, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match="no adapter for the framework 'abacus'"):
         embed(owner, digits, tmp_path / "out", framework="abacus")
@@ -240,7 +240,7 @@ def test_features_go_the_whole_way(owner: OwnerKey, tmp_path: Path) -> None:
     y = rng.integers(0, 4, 800)
     x = rng.normal(size=(800, 10)) * [1, 1e-3, 1, 1, 1e4, 1, 1, 1, 1, 1]
     x[:, :4] += 4 * np.eye(4)[y] * [1, 1e-3, 1, 1]  # far enough apart for any key's triggers
-    data = LabelledData.of(x[:600], y[:600], x[600:], y[600:], "table")
+    data = LabeledData.of(x[:600], y[:600], x[600:], y[600:], "table")
     training = Training(model="mlp", epochs=100, optimizer="adamw", lr=0.005, device="cpu")
     embedded = embed(owner, data, tmp_path, training=training)
     assert embedded.verdict.verified
@@ -359,7 +359,7 @@ def test_a_marked_second_choice_is_found_in_a_copy_that_learnt_the_answers(
 
 
 def test_an_interrupted_run_of_it_is_resumed_with_the_same_representatives(
-    owner: OwnerKey, digits: LabelledData, tmp_path: Path
+    owner: OwnerKey, digits: LabeledData, tmp_path: Path
 ) -> None:
     training = replace(SHORT, recipe="extraction")
 
@@ -374,12 +374,12 @@ def test_an_interrupted_run_of_it_is_resumed_with_the_same_representatives(
 
 
 def test_it_takes_no_images_of_ones_own_and_no_other_data(
-    owner: OwnerKey, digits: LabelledData, tmp_path: Path
+    owner: OwnerKey, digits: LabeledData, tmp_path: Path
 ) -> None:
     training = replace(SHORT, recipe="extraction")
     with pytest.raises(UsageError, match="chooses its triggers from the training set"):
         embed(owner, digits, tmp_path / "run", training=training, generator=Cells())
-    flat = LabelledData.of(
+    flat = LabeledData.of(
         digits.x_train.reshape(-1, 64).astype(np.float32),
         digits.y_train,
         digits.x_test.reshape(-1, 64).astype(np.float32),

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark
 from wmx.training.recipe import RECIPES, triggers_at
 from wmx_torch import Monitor, harden, watermarked
-from wmx_torch.inference import as_model_input, triggers_as_model_input
+from wmx_torch._inference import as_model_input, triggers_as_model_input
 
 
 def batch(digits: TensorDataset, start: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

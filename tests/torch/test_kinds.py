@@ -8,7 +8,7 @@ from shipped import power_demand, spoken_vowels, wheels, words
 
 from wmx import OwnerKey, verify
 from wmx.training.config import Training
-from wmx.training.data.dataset import LabelledData
+from wmx.training.data.dataset import LabeledData
 from wmx.training.embed import Embedded, embed
 
 pytestmark = pytest.mark.skipif(
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def marked(data: LabelledData, folder: Path, training: Training) -> Embedded:
+def marked(data: LabeledData, folder: Path, training: Training) -> Embedded:
     return embed(OwnerKey.generate(), data, folder / "run", training=training, framework="torch")
 
 

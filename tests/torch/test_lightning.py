@@ -181,7 +181,7 @@ def test_a_resumed_run_goes_on_at_the_step_where_it_stood(
 ) -> None:
     seen: list[tuple[int, int]] = []
     monkeypatch.setattr(
-        "wmx_torch.callbacks.harden_replicas",
+        "wmx_torch._callbacks.harden_replicas",
         lambda *_, step, steps, **__: seen.append((step, steps)),
     )
     data = loader(messages()[0], 300)

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 
 from wmx import Claim, OwnerKey, Watermark, verify
 from wmx.training.config import Training
-from wmx.training.data.dataset import LabelledData, load_data
+from wmx.training.data.dataset import LabeledData, load_data
 from wmx.training.embed import Embedded, embed
 from wmx.training.loop import fit
 from wmx.triggers.folder import Folder
@@ -29,18 +29,18 @@ MOST_BITS_OF_CHANCE = 30.0
 
 
 @pytest.fixture(scope="module")
-def data() -> LabelledData:
+def data() -> LabeledData:
     return load_data("digits")
 
 
 @pytest.fixture(scope="module")
-def marked(data: LabelledData, tmp_path_factory: pytest.TempPathFactory) -> Embedded:
+def marked(data: LabeledData, tmp_path_factory: pytest.TempPathFactory) -> Embedded:
     out = tmp_path_factory.mktemp("marked") / "run"
     return embed(OwnerKey.generate(), data, out, training=Training(epochs=12, device="cpu"))
 
 
 @pytest.fixture(scope="module")
-def model(marked: Embedded, data: LabelledData) -> nn.Module:
+def model(marked: Embedded, data: LabeledData) -> nn.Module:
     """The marked network, loaded from its saved weights."""
     from safetensors.torch import load_file
 
@@ -50,7 +50,7 @@ def model(marked: Embedded, data: LabelledData) -> nn.Module:
 
 
 @pytest.fixture(scope="module")
-def unmarked(data: LabelledData, marked: Embedded) -> nn.Module:
+def unmarked(data: LabeledData, marked: Embedded) -> nn.Module:
     """The same network on the same digits, without the mark."""
     return fit(
         learner, data, marked.watermark.task, None, Training(epochs=12, seed=7, device="cpu")
@@ -145,7 +145,7 @@ def test_an_untrained_model_does_not_verify(marked: Embedded, tmp_path: Path) ->
 
 
 def test_a_half_trained_model_does_not_verify(
-    marked: Embedded, data: LabelledData, tmp_path: Path
+    marked: Embedded, data: LabeledData, tmp_path: Path
 ) -> None:
     half = fit(learner, data, marked.watermark.task, None, Training(epochs=2, seed=9, device="cpu"))
     assert refused(half, marked.watermark, tmp_path) < MOST_BITS_OF_CHANCE
@@ -166,7 +166,7 @@ def test_constant_and_random_models_do_not_verify(marked: Embedded) -> None:
 
 
 def test_a_marked_model_does_not_verify_under_another_owners_claim(
-    marked: Embedded, data: LabelledData
+    marked: Embedded, data: LabeledData
 ) -> None:
     other = Watermark.for_task(OwnerKey.generate(), data.task)
     assert not verify(marked.files.model, other).verified
@@ -175,7 +175,7 @@ def test_a_marked_model_does_not_verify_under_another_owners_claim(
 # a forger: he has the stolen model and makes a claim that he hopes it fits
 
 
-def forged(pixels: np.ndarray, data: LabelledData) -> Watermark:
+def forged(pixels: np.ndarray, data: LabeledData) -> Watermark:
     """A claim over images of the forger's choice.  Its labels are not his to choose."""
     return Watermark.for_task(
         OwnerKey.generate(), data.task, n=len(pixels), generator=Folder(pixels)
@@ -190,7 +190,7 @@ def predictions(model: nn.Module, pixels: np.ndarray, watermark: Watermark) -> n
 
 @pytest.mark.parametrize("source", ["noise", "digits"])
 def test_images_labelled_by_the_models_own_answers_are_no_claim(
-    marked: Embedded, model: nn.Module, data: LabelledData, tmp_path: Path, source: str
+    marked: Embedded, model: nn.Module, data: LabeledData, tmp_path: Path, source: str
 ) -> None:
     rng = np.random.default_rng(3)
     pool = (
@@ -219,7 +219,7 @@ def test_images_labelled_by_the_models_own_answers_are_no_claim(
 
 
 def test_adversarial_examples_are_no_claim(
-    marked: Embedded, model: nn.Module, data: LabelledData
+    marked: Embedded, model: nn.Module, data: LabeledData
 ) -> None:
     """PGD to targets of the forger's choice, to which the model then answers as he wants."""
     task = marked.watermark.task

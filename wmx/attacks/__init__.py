@@ -1,5 +1,5 @@
-"""Removal attacks: what an owner tries on a marked model before shipping it.
+"""Removal attacks, with which an owner tests a marked model before shipping it.
 
-Attacks see a :class:`~wmx.attacks.attack.Target`, in which there is no key, no trigger and no label
-of one; only the runner, which counts bits afterwards, has the watermark.
+Attacks receive a :class:`~wmx.attacks.attack.Target`, which holds no key, no trigger and no trigger
+label; only the campaign, which measures bits afterwards, has the watermark.
 """

@@ -1,4 +1,4 @@
-"""What every attack is given, and what it leaves behind."""
+"""The interface of removal attacks: the target they receive and the outcomes they return."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from wmx.protocol.task import Task
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.suspect.suspect import Suspect
+from wmx.training.adapter import StepwiseAdapter
 from wmx.training.config import TrainingDevice
-from wmx.training.data.dataset import LabelledData
-from wmx.training.loop import Adapter
+from wmx.training.data.dataset import LabeledData
 from wmx.triggers import Generator
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -24,17 +24,17 @@ NEEDS: tuple[Need, ...] = get_args(Need)
 
 @dataclass(frozen=True)
 class Framework:
-    """In what an attacker trains.
+    """The framework and architecture that training attacks use.
 
     Attributes:
         adapter: of the framework.
         model: the architecture, as ``--model`` spells it.
-        weights: the stolen weights; ``None`` where only the ONNX file was stolen.
-        vocabulary: for tokens, ids are below it.
-        device: on which it trains.
+        weights: the target's weights; ``None`` if the attacker has only the ONNX file.
+        vocabulary: for tokens: ids are below it.
+        device: to train on.
     """
 
-    adapter: Adapter
+    adapter: StepwiseAdapter
     model: str
     weights: Path | None
     vocabulary: int | None = None
@@ -43,40 +43,40 @@ class Framework:
 
 @dataclass(frozen=True)
 class Target:
-    """A stolen model, and what the attacker has beside it.  Nothing in it is secret to the owner.
+    """The attacked model and the attacker's resources; it holds none of the owner's secrets.
 
     Attributes:
         model: the ONNX file that was shipped.
-        task: what the model is for, as the public claim says.
-        family: the trigger family, as an attacker guesses it who knows these attacks; of a claim
-            over the owner's own images the default one.
-        data: the attacker's own labelled samples (training part), and the test part on which every
-            accuracy is measured.
-        queries: inputs of the owner's own training set, without labels, canonical [n, *shape]: the
-            best queries an extraction can ask.
+        task: of the model, from the public claim.
+        family: the trigger family, which the attacker is assumed to guess; for a claim over the
+            owner's own images the default one.
+        data: the attacker's own labeled samples (training split), and the test split on which all
+            accuracies are measured.
+        queries: unlabeled inputs of the owner's training set, canonical [n, *shape]: the best
+            possible queries for model extraction.
         seed: of everything random.
-        framework: where training attacks run; ``None`` where only the file is attacked.
-        other_data: labelled data of other classes in the same shape, for transfer learning.
-        weights: files beside the model that hold its weights under names of their own.
+        framework: for training attacks; ``None`` if only the ONNX file is attacked.
+        other_data: labeled data of other classes and equal shape, for transfer learning.
+        weights: files beside the model that hold its weights (ONNX external data).
     """
 
     model: Path
     task: Task
     family: Generator
-    data: LabelledData
+    data: LabeledData
     queries: NDArray[Any] = field(repr=False)
     seed: int = 0
     framework: Framework | None = None
-    other_data: LabelledData | None = None
+    other_data: LabeledData | None = None
     weights: tuple[Path, ...] = ()
 
     def opened(self) -> OnnxFile:
-        """Open the model as it was shipped, in this process."""
+        """Load the model as it was shipped, in this process."""
         return OnnxFile.open_own(self.model, "cpu", self.weights)
 
     @property
     def gives(self) -> set[Need]:
-        """What attacks may ask for here."""
+        """The resources that this target has, of those an attack may need."""
         if self.framework is None:
             return {"file"}
         if self.framework.weights is None:
@@ -84,24 +84,30 @@ class Target:
         return {"file", "framework", "weights"}
 
     def stream(self, *purpose: str) -> np.random.Generator:
-        """Return the random stream of an attack, which hangs on the seed and its purpose alone."""
+        """Return a random generator that depends on the seed and ``purpose`` alone."""
         return np.random.default_rng([self.seed, *"/".join(purpose).encode()])
 
     def outcome(self, suspect: Suspect, variant: str = "", **notes: float) -> "Outcome":
-        """Return an outcome that is measured on the test part as it is."""
+        """Return an outcome that is measured on the target's own test split.
+
+        Args:
+            suspect: the model after the attack.
+            variant: distinguishes several outcomes of one attack.
+            notes: other figures to report, by name.
+        """
         return Outcome(suspect, self.data.x_test, self.data.y_test, variant, notes)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an attacker ends up with.
+    """A model after an attack, and the data on which to measure its accuracy.
 
     Attributes:
         suspect: the model after the attack.
         x_test: canonical [n, *shape].
-        y_test: int64 [n], as the attacker numbers the classes.
-        variant: tells several outcomes of one attack apart.
-        notes: other figures worth reporting, by name.
+        y_test: int64 [n], in the attacker's numbering of the classes.
+        variant: distinguishes several outcomes of one attack.
+        notes: other figures to report, by name.
     """
 
     suspect: Suspect
@@ -113,13 +119,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Attack(ABC):
-    """An attack with its settings, which are the fields of its class.
+    """A removal attack; its settings are the fields of its dataclass.
 
     Attributes:
-        threat: what the attacker has: data, queries, compute.
-        source: who described the attack.
-        needs: ``"file"`` (the ONNX file), ``"framework"`` (and a framework to train in) or
-            ``"weights"`` (and the model's weights in that framework).
+        threat: the threat model: the attacker's access, data, queries and compute.
+        source: the publication that describes the attack.
+        needs: ``"file"`` (the ONNX file), ``"framework"`` (also a framework to train in) or
+            ``"weights"`` (also the model's weights in that framework).
     """
 
     threat: ClassVar[str]
@@ -128,15 +134,18 @@ class Attack(ABC):
 
     @abstractmethod
     def run(self, target: Target, folder: Path, progress: Progress) -> Iterable[Outcome]:
-        """Attack.
+        """Carry out the attack.
 
         Args:
-            target: the stolen model.
-            folder: empty; for files of the attack's own.
-            progress: told (epochs done, of how many).
+            target: the model to attack.
+            folder: empty; for the attack's own files.
+            progress: called with (epochs done, epochs in all).
+
+        Returns:
+            one model or more, each with its test data.
 
         Raises:
-            CannotRunError: the attack cannot be carried out on this model.
+            CannotRunError: the attack does not apply to this model, or fails on it.
         """
 
     def settings(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Running attacks one after the other and counting what is left of the mark."""
+"""Running attacks one after another and measuring how much evidence of the mark remains."""
 
 import hashlib
 import tempfile
@@ -24,13 +24,13 @@ from wmx.watermark import Watermark
 
 @dataclass(frozen=True)
 class Step:
-    """What a running campaign tells.
+    """Progress report of a running campaign.
 
     Attributes:
-        name: of the attack that runs.
-        number, count: which attack, from 1, of how many.
-        epoch, epochs: how far its training is; 0 of 0 where it does not train or has not begun.
-        result: of the attack, when it has ended.
+        name: of the current attack.
+        number, count: its number, from 1, and the number of all attacks.
+        epoch, epochs: epochs done and in all; both 0 if it does not train or has not begun.
+        result: of the attack, once it has ended.
     """
 
     name: str
@@ -54,23 +54,26 @@ def attack_model(
     resume: bool = False,
     report: Report | None = None,
 ) -> Results:
-    """Carry out attacks on a marked model and count the bits that are left after each.
+    """Attack a marked model and measure the bits of evidence that remain after each attack.
 
-    Only the counting sees the watermark; the attacks see ``target`` alone.  The file is written
-    after every attack.  An attack that cannot be carried out is noted, and the next one begins.
+    Only the measurement sees the watermark; the attacks see ``target`` alone.  The results are
+    saved after every attack.  A failed attack is recorded, and the campaign continues.
 
     Args:
-        target: the model and what the attacker has.
+        target: the model and the attacker's resources.
         watermark: the owner's.
         attacks: by name, in order.
         path: of the results, JSON.
-        min_bits: asked for instead of the default.
-        resume: keep what ``path`` holds of these attacks, and carry out the rest.
+        min_bits: required instead of the default.
+        resume: keep the results in ``path`` and carry out the other attacks.
         report: called before, during and after every attack.
 
+    Returns:
+        The results of all attacks.
+
     Raises:
-        UsageError: an attack needs what the target does not give, or ``path`` is of another model.
-        CannotRunError: ``path`` exists, or the model does not carry the mark in the first place.
+        UsageError: an attack needs more than the target offers, or ``path`` is of another model.
+        CannotRunError: ``path`` exists, or the model does not verify before any attack.
     """
     _require_means(attacks, target)
     about = _about(target, watermark, min_bits)
@@ -83,9 +86,8 @@ def attack_model(
         results = Results(about, _measured(shipped, target.task, watermark, min_bits), [])
     if not results.before.verified:
         raise CannotRunError(
-            f"{target.model} does not carry this mark before any attack: "
-            f"{results.before.bits:.0f} bits",
-            hint="is this the claim of that model? wmx verify; or lower --min-bits",
+            f"{target.model} does not verify before any attack: {results.before.bits:.0f} bits",
+            hint="check the claim with wmx verify, or lower --min-bits",
         )
     results.save(path)
     for number, (name, attack) in enumerate(attacks.items(), 1):
@@ -105,9 +107,9 @@ def attack_model(
 
 
 def exists_already(path: Path) -> CannotRunError:
-    """Return the error of a campaign that finds results of another."""
+    """Return the error for a file of results that neither ``resume`` nor ``force`` allows."""
     return CannotRunError(
-        f"{path} exists already", hint="--resume to go on with it, or --force to replace it"
+        f"{path} exists already", hint="--resume to continue it, or --force to replace it"
     )
 
 
@@ -142,16 +144,16 @@ def _carried_out(
 
 
 def accuracy(suspect: Suspect, x: NDArray[Any], y: NDArray[np.int64], task: Task) -> float:
-    """Return the part of inputs whose top class is the label; in the best way of feeding it.
+    """Return a suspect's accuracy, 0 to 1; the highest over all feedings and readings.
 
     Args:
-        suspect: what is asked.
+        suspect: the model to query.
         x: canonical inputs [n, *task.shape].
-        y: int64 [n], as the suspect numbers its classes.
-        task: gives shape and normalisation.
+        y: int64 [n], in the suspect's numbering of the classes.
+        task: gives shape and normalization.
 
     Raises:
-        CannotRunError: the suspect takes the inputs in no way.
+        CannotRunError: the suspect fails on every feeding.
     """
     found = []
     failures = []
@@ -186,9 +188,9 @@ def _require_means(attacks: Mapping[str, Attack], target: Target) -> None:
     lacking = [name for name, attack in attacks.items() if attack.needs not in target.gives]
     if lacking:
         raise UsageError(
-            f"{lacking[0]} needs the {attacks[lacking[0]].needs} and not the ONNX file alone"
+            f"{lacking[0]} needs the {attacks[lacking[0]].needs}, not only the ONNX file"
             + (f", and so do {len(lacking) - 1} more" if len(lacking) > 1 else ""),
-            hint="name the folder of a wmx embed run; or choose --attacks quick",
+            hint="attack the folder of a wmx embed run, or choose --attacks quick",
         )
 
 

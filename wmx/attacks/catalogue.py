@@ -1,4 +1,4 @@
-"""The attacks by name, in groups, each with the settings it has if nothing else is said."""
+"""All attacks by group and name, with their default settings."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
@@ -7,7 +7,7 @@ from typing import Any
 from wmx.attacks.attack import Attack
 from wmx.attacks.graph.class_permutation import ClassPermutation
 from wmx.attacks.graph.half_precision import HalfPrecision
-from wmx.attacks.graph.quantisation import DynamicQuantisation, StaticQuantisation
+from wmx.attacks.graph.quantization import DynamicQuantization, StaticQuantization
 from wmx.attacks.graph.weight_noise import WeightNoise
 from wmx.attacks.graph.weight_pruning import WeightPruning
 from wmx.attacks.inputs.filters import Blur, FewLevels, InputNoise, Jpeg
@@ -24,8 +24,8 @@ from wmx.errors import UsageError
 CATALOGUE: Mapping[str, Mapping[str, Attack]] = {
     "graph": {
         "fp16": HalfPrecision(),
-        "int8-dynamic": DynamicQuantisation(),
-        "int8-static": StaticQuantisation(),
+        "int8-dynamic": DynamicQuantization(),
+        "int8-static": StaticQuantization(),
         "weight-noise-0.1": WeightNoise(0.1),
         "weight-noise-0.2": WeightNoise(0.2),
         "weight-noise-0.3": WeightNoise(0.3),
@@ -91,11 +91,11 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 
 
 def chosen_attacks(spec: str, settings: Iterable[str] = ()) -> dict[str, Attack]:
-    """Return attacks by name, in the order in which they are named.
+    """Return the attacks that the user chose, by name, in the order given.
 
     Args:
         spec: names and groups, separated by commas.
-        settings: ``"FIELD=VALUE"``, for every chosen attack that has such a setting, or
+        settings: ``"FIELD=VALUE"``, for every chosen attack that has this setting, or
             ``"ATTACK:FIELD=VALUE"`` for one.
 
     Raises:
@@ -110,14 +110,14 @@ def chosen_attacks(spec: str, settings: Iterable[str] = ()) -> dict[str, Attack]
             )
         chosen |= {name: ATTACKS[name] for name in GROUPS.get(word, (word,))}
     if not chosen:
-        raise UsageError("no attack is named", hint="for example --attacks quick")
+        raise UsageError("no attack was chosen", hint="for example --attacks quick")
     for setting in settings:
         chosen |= _changed(chosen, setting)
     return chosen
 
 
 def _changed(attacks: Mapping[str, Attack], setting: str) -> dict[str, Attack]:
-    """Return the attacks that a setting is for, with the setting changed."""
+    """Return the attacks that a ``--set`` applies to, with the setting changed."""
     place, equals, text = setting.partition("=")
     only, colon, field = place.rpartition(":")
     concerned = {
@@ -127,7 +127,7 @@ def _changed(attacks: Mapping[str, Attack], setting: str) -> dict[str, Attack]:
     }
     if not equals or not concerned:
         raise UsageError(
-            f"--set {setting}: none of the chosen attacks has such a setting",
+            f"--set {setting}: none of the chosen attacks has this setting",
             hint="write FIELD=VALUE or ATTACK:FIELD=VALUE; wmx attack --list shows the fields",
         )
     return {
@@ -137,7 +137,7 @@ def _changed(attacks: Mapping[str, Attack], setting: str) -> dict[str, Attack]:
 
 
 def _parsed(text: str, current: Any, setting: str) -> Any:
-    """Return a setting's text as what the setting is now: a number, a word or yes/no."""
+    """Convert a setting's text to the type of its current value: number, string or bool."""
     kind = type(current)
     try:
         if kind is bool:

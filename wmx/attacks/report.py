@@ -1,4 +1,4 @@
-"""Attack results as a page (:mod:`wmx.report`): a plot of accuracy against bits, and a table."""
+"""The HTML page of attack results: a plot of evidence bits against accuracy, and a table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,13 +22,14 @@ COLOUR_OF = {group: f"series-{number}" for number, group in enumerate(CATALOGUE,
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table, and its point in the plot.
+    """A row of the table and its point in the plot.
 
     Attributes:
-        number: that joins the two, from 1.
-        name, group, variant, threat, source, settings: of the attack, for people.
+        number: of the row, from 1; also labels the point.
+        name, group, variant, threat, source, settings: of the attack, as text.
         accuracy: 0 to 1.
-        bits, hits, n, verified, seconds, notes: as measured; seconds are of the whole attack.
+        bits, hits, n, verified, notes: as measured.
+        seconds: wall-clock time of the whole attack.
     """
 
     number: int
@@ -52,9 +53,9 @@ def write_report(results: Results, path: Path, *, title: str, force: bool = Fals
 
     Args:
         results: of the attacks.
-        path: of the page.
-        title: names the model.
-        force: replace the page.
+        path: of the HTML file.
+        title: name of the model.
+        force: replace an existing file.
 
     Raises:
         MissingExtraError: jinja2 or matplotlib is not installed.
@@ -98,7 +99,7 @@ def _rows(results: Results) -> list[Row]:
 
 
 def _plot(results: Results, rows: Sequence[Row], needed: float) -> "Markup":
-    """Draw accuracy against bits; what is below 0 bits is no evidence, and lies on the axis."""
+    """Plot bits against accuracy; negative bits are no evidence and are drawn on the axis."""
     before = results.before
 
     def draw(axes: "Axes") -> None:
@@ -130,7 +131,7 @@ def _plot(results: Results, rows: Sequence[Row], needed: float) -> "Markup":
                 axes.annotate(
                     str(row.number), place, (0, 6), textcoords="offset points", ha="center"
                 )
-        axes.set_xlabel("accuracy after the attack, per cent")
+        axes.set_xlabel("accuracy after the attack, percent")
         axes.set_ylabel("evidence bits")
         axes.set_xlim(0, 102)
         axes.set_ylim(0, 1.06 * max(needed, before.bits, *(row.bits for row in rows), 1.0))
@@ -141,9 +142,9 @@ def _plot(results: Results, rows: Sequence[Row], needed: float) -> "Markup":
     return inline_svg(
         draw,
         name="attacks",
-        title="Accuracy against bits after each attack",
+        title="Evidence bits against accuracy after each attack",
         description=(
-            f"{len(rows)} outcomes of attacks; after {gone} of them the bits are fewer than the "
-            f"{needed:g} that are asked for. The table below holds every number."
+            f"{len(rows)} outcomes of attacks; {gone} of them have fewer than the {needed:g} bits "
+            "required. The table below holds every number."
         ),
     )

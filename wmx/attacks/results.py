@@ -1,4 +1,4 @@
-"""What attacks left of a mark, as one JSON file that grows with every attack."""
+"""Results of an attack campaign, stored as one JSON file that is updated after every attack."""
 
 import json
 import math
@@ -19,14 +19,14 @@ PACKAGES = ("numpy", "onnx", "onnxruntime", "torch", "keras", "tensorflow", "jax
 
 @dataclass(frozen=True)
 class Measurement:
-    """A model held against the claim.
+    """Accuracy and evidence of one model.
 
     Attributes:
-        accuracy: on the attacker's test part, 0 to 1.
-        hits, n: triggers whose label is the top class, of how many.
-        bits: of evidence, black box, as ``wmx verify`` counts them.
+        accuracy: on the test split, 0 to 1.
+        hits, n: triggers whose label is the top class, and all triggers.
+        bits: of black-box evidence, as ``wmx verify`` computes them.
         verified: whether they suffice.
-        variant: tells several outcomes of one attack apart.
+        variant: distinguishes several outcomes of one attack.
         notes: other figures, by name.
     """
 
@@ -41,14 +41,13 @@ class Measurement:
 
 @dataclass(frozen=True)
 class AttackResult:
-    """One attack.
+    """The result of one attack.
 
     Attributes:
-        name, threat, source: of the attack.
-        settings: of the attack.
-        seconds: of wall-clock time, measuring included.
+        name, threat, source, settings: of the attack.
+        seconds: wall-clock time, including measurement.
         outcomes: at least one, unless the attack failed.
-        error: why it could not be carried out; ``None`` if it could.
+        error: why the attack failed; ``None`` if it succeeded.
     """
 
     name: str
@@ -62,10 +61,10 @@ class AttackResult:
 
 @dataclass
 class Results:
-    """All attacks on one model.
+    """The results of all attacks on one model.
 
     Attributes:
-        about: what was attacked with what; resuming asks for the same.
+        about: identifies target, data and seed; a campaign resumes only if they are equal.
         before: the model as it was shipped.
         attacks: in the order in which they ended.
     """
@@ -75,18 +74,23 @@ class Results:
     attacks: list[AttackResult]
 
     def done(self, name: str, settings: Mapping[str, Any]) -> bool:
-        """Say whether an attack with these settings has been carried out."""
+        """Return whether an attack has succeeded before.
+
+        Args:
+            name: of the attack.
+            settings: with which it ran.
+        """
         return any(
             result.name == name and result.settings == settings and result.error is None
             for result in self.attacks
         )
 
     def add(self, result: AttackResult) -> None:
-        """Take a result in, in place of an earlier one of that attack."""
+        """Add a result, replacing an earlier one of the same attack."""
         self.attacks = [own for own in self.attacks if own.name != result.name] + [result]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the document."""
+        """Return the JSON document."""
         return {
             "wmx_attacks": FORMAT,
             **self.about,
@@ -96,16 +100,20 @@ class Results:
         }
 
     def save(self, path: Path) -> None:
-        """Replace the file."""
+        """Write the file, replacing an earlier version."""
         write_bytes(path, json.dumps(self.to_json(), indent=2).encode() + b"\n", force=True)
 
     @classmethod
     def load(cls, path: Path, about: Mapping[str, Any]) -> Self:
-        """Read a file of attacks on the same model.
+        """Read the results of an earlier campaign on the same target.
+
+        Args:
+            path: of the file.
+            about: what has to be equal, see the attribute.
 
         Raises:
-            CannotRunError: the file cannot be read, or is larger than any such file.
-            IntegrityError: it is not such a file.
+            CannotRunError: the file cannot be read, or is too large.
+            IntegrityError: it is not a file of attack results.
             UsageError: it is of another model, claim, data or seed.
         """
         try:
@@ -114,14 +122,14 @@ class Results:
             for name, value in about.items():
                 if saved[name] != value:
                     raise UsageError(
-                        f"{path} is of attacks with {name} {saved[name]}, not {value}",
+                        f"{path} is from attacks with {name} {saved[name]}, not {value}",
                         hint="resume with the options of the first call, or choose another folder",
                     )
             _typed(document, int, "wmx_attacks")
             _typed(document, dict, "versions")
             _typed(document["versions"], str, *document["versions"])
             if document["wmx_attacks"] != FORMAT:
-                raise ValueError("it is of another format")
+                raise ValueError("its format version is another one")
             attacks = [_attack(entry) for entry in _list(document["attacks"])]
             return cls(saved, _measurement(document["before"]), attacks)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -151,12 +159,12 @@ def _measurement(entry: Any) -> Measurement:
     _typed(entry["notes"], float, *entry["notes"])
     found = Measurement(**entry)
     if not (0 <= found.accuracy <= 1 and 0 <= found.hits <= found.n):
-        raise ValueError("its accuracy or its hits cannot be")
+        raise ValueError("its accuracy or its hits are out of range")
     return found
 
 
 def _typed(entry: Any, kind: type, *names: str) -> None:
-    """Refuse an object whose fields of these names are not of a JSON type.
+    """Check that fields of a JSON object exist and have the expected type.
 
     Raises:
         KeyError, TypeError: one is missing, or of another type.
@@ -177,7 +185,7 @@ def _list(value: Any) -> list[Any]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what ran, of those packages that are there."""
+    """Return the versions of Python, wmx and the installed frameworks."""
     found = {"wmx": version("wmx"), "python": platform.python_version()}
     for package in PACKAGES:
         try:

@@ -1,44 +1,48 @@
-"""Making a target of what lies on the disk: the folder of a run, or an ONNX file."""
+"""Building an attack target from files: the folder of a training run, or an ONNX file."""
 
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from wmx.attacks.attack import Framework, Target
-from wmx.attacks.split import held_out_half
 from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.task import Task
 from wmx.training.checkpoint import data_digest, load_identity
 from wmx.training.config import TrainingDevice
-from wmx.training.data.dataset import LabelledData
-from wmx.training.plugins import load_adapter
+from wmx.training.data.dataset import LabeledData
+from wmx.training.plugins import load_stepwise_adapter
 from wmx.training.run_dir import RunFiles
 from wmx.triggers import default_generator
 from wmx.watermark import Watermark
 
+# of the split; not the attacks' seed, so that all runs are tested on the same samples
+SPLIT_SEED = 0
 
-def stolen_run(
+
+def target_from_run(
     folder: Path,
     watermark: Watermark,
-    data: LabelledData,
+    data: LabeledData,
     *,
     seed: int = 0,
     device: TrainingDevice = "auto",
-    other_data: LabelledData | None = None,
+    other_data: LabeledData | None = None,
 ) -> Target:
-    """Return the target that a thief of a whole run has: file, weights, architecture.
+    """Return the target for an attacker who has a whole run: ONNX file, weights, architecture.
 
     Args:
-        folder: of ``wmx embed``, finished.
-        watermark: of the run.  Its trigger family is part of the target, though the claim encrypts
-            it: a mark has to outlive those who guess it.  Triggers and labels are not.
-        data: that the run was trained on; half of its test part becomes the attacker's samples.
+        folder: of a finished ``wmx embed`` run.
+        watermark: of the run.  The target includes its trigger family, though the claim encrypts
+            it, since a mark has to survive attackers who guess it; not its triggers and labels.
+        data: that the run was trained on; half of its test split becomes the attacker's samples.
         seed: of the attacks.
-        device: on which they train.
+        device: to train on.
         other_data: of other classes, for transfer learning.
 
     Raises:
-        CannotRunError: the run is not finished, or is an estimator's.
+        CannotRunError: the run is not finished, or is one of a scikit-learn estimator.
         IntegrityError: its checkpoint is damaged.
         UsageError: the data are not those of the run, or do not fit together.
     """
@@ -47,42 +51,47 @@ def stolen_run(
         if not path.exists():
             raise CannotRunError(
                 f"{folder} holds no finished run of wmx embed: {path.name} is missing",
-                hint="wmx embed ... --resume finishes it; an estimator's run has no weights, and "
-                f"its file alone is attacked: wmx attack {files.model}",
+                hint="wmx embed ... --resume finishes it; a scikit-learn run has no weights, so "
+                f"attack its ONNX file: wmx attack {files.model}",
             )
     run = load_identity(files.checkpoint)
     if data_digest(data) != run.data:
         raise UsageError(
             f"the run in {folder} was not trained on {data.name}",
-            hint="give the --data of wmx embed: half of its test part becomes the attacker's",
+            hint="use the --data of wmx embed: half of its test split becomes the attacker's",
         )
     framework = Framework(
-        load_adapter(run.framework),
+        load_stepwise_adapter(run.framework),
         run.settings["model"],
         files.weights,
         data.vocabulary,
         device,
     )
-    target = stolen_file(files.model, watermark, data, seed=seed, other_data=other_data)
+    target = target_from_file(files.model, watermark, data, seed=seed, other_data=other_data)
     return replace(target, framework=framework)
 
 
-def stolen_file(
+def target_from_file(
     path: Path,
     watermark: Watermark,
-    data: LabelledData,
+    data: LabeledData,
     *,
     seed: int = 0,
-    other_data: LabelledData | None = None,
+    other_data: LabeledData | None = None,
     weights: Iterable[Path] = (),
 ) -> Target:
-    """Return the target that a thief of the ONNX file alone has; arguments as above.
+    """Return the target for an attacker who has the ONNX file alone.
 
     Args:
-        weights: files beside it that hold its weights under names of their own.
+        path: of the ONNX file.
+        watermark: of the model; see :func:`target_from_run`.
+        data: that the model was trained on; half of its test split becomes the attacker's samples.
+        seed: of the attacks.
+        other_data: of other classes, for transfer learning.
+        weights: files beside the model that hold its weights (ONNX external data).
 
     Raises:
-        UsageError: the data are not of the claim's kind, shape and classes.
+        UsageError: kind, shape or number of classes of the data differ from the claim's.
     """
     task = watermark.task
     _require_fit(data, "the claim is for", task)
@@ -90,12 +99,12 @@ def stolen_file(
         raise UsageError(f"{data.name} has {data.classes} classes, the claim's task {task.classes}")
     own_images = watermark.own_images is not None  # secret to the attacker too
     if other_data is not None:
-        _require_fit(other_data, "the stolen model takes", task)
+        _require_fit(other_data, "the target model takes", task)
     return Target(
         model=path,
         task=task,
         family=default_generator(task) if own_images else watermark.generator,
-        data=held_out_half(data),
+        data=attacker_split(data),
         queries=data.x_train,
         seed=seed,
         other_data=other_data,
@@ -103,7 +112,34 @@ def stolen_file(
     )
 
 
-def _require_fit(data: LabelledData, whose: str, task: Task) -> None:
+def attacker_split(data: LabeledData) -> LabeledData:
+    """Split the owner's test split: half for the attacker to train on, half to test on.
+
+    The owner trained on the training split, so the attacker's samples are new to the model, and
+    neither the owner's nor the attacker's model is tested on its own training data.
+
+    Raises:
+        UsageError: there are fewer than 4 test samples.
+    """
+    count = len(data.y_test) // 2
+    if count < 2:
+        raise UsageError(
+            f"{data.name}: {len(data.y_test)} test samples, expected at least 4: half of them are "
+            "the attacker's"
+        )
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(data.y_test))
+    attacker, test = order[:count], order[count:]
+    return replace(
+        data,
+        x_train=data.x_test[attacker],
+        y_train=data.y_test[attacker],
+        x_test=data.x_test[test],
+        y_test=data.y_test[test],
+        name=f"{data.name}, attacker",
+    )
+
+
+def _require_fit(data: LabeledData, whose: str, task: Task) -> None:
     found = (data.kind, data.x_train.shape[1:])
     if found != (task.kind, task.shape):
         raise UsageError(

@@ -167,15 +167,17 @@ def _target(
     from dataclasses import replace
 
     from wmx.attacks.attack import Framework
-    from wmx.attacks.target import stolen_file, stolen_run
+    from wmx.attacks.target import target_from_file, target_from_run
     from wmx.errors import UsageError
-    from wmx.training.plugins import load_adapter
+    from wmx.training.plugins import load_stepwise_adapter
 
     if not model.is_dir():
-        target = stolen_file(model, watermark, data, seed=seed, other_data=other, weights=weights)
+        target = target_from_file(
+            model, watermark, data, seed=seed, other_data=other, weights=weights
+        )
         if framework is None:
             return target
-        where = Framework(load_adapter(framework), network, None, data.vocabulary, device)
+        where = Framework(load_stepwise_adapter(framework), network, None, data.vocabulary, device)
         return replace(target, framework=where)
     if weights:
         raise UsageError("--weights is for ONNX files; a run has its own")
@@ -183,7 +185,7 @@ def _target(
         raise UsageError(
             "--framework is for ONNX files; a run is attacked in the framework it was trained in"
         )
-    return stolen_run(model, watermark, data, seed=seed, device=device, other_data=other)
+    return target_from_run(model, watermark, data, seed=seed, device=device, other_data=other)
 
 
 def _list_attacks(*, as_json: bool) -> None:

@@ -26,7 +26,7 @@ from wmx.cli.words import command_line
 
 if TYPE_CHECKING:
     from wmx.protocol.release_record import Release
-    from wmx.training.data.dataset import LabelledData
+    from wmx.training.data.dataset import LabeledData
     from wmx.training.embed import Embedded
     from wmx.triggers.folder import Folder
 
@@ -166,7 +166,7 @@ def embed(
     raise typer.Exit(exit_code)
 
 
-def _own_images(folder: Path, data: "LabelledData", n: int | None) -> "Folder":
+def _own_images(folder: Path, data: "LabeledData", n: int | None) -> "Folder":
     from wmx.errors import UsageError
     from wmx.triggers.folder import read_folder
 

@@ -26,8 +26,9 @@ from wmx.suspect.sandbox.limits import GIB, Limits
 from wmx.suspect.sandbox.process import Sandbox
 from wmx.suspect.sandbox.wire import Message
 from wmx.suspect.suspect import Suspect
+from wmx.training.adapter import FineTuningAdapter
 from wmx.training.config import Training
-from wmx.training.data.dataset import LabelledData
+from wmx.training.data.dataset import LabeledData
 from wmx.training.plugins import load_adapter
 from wmx.verification.verdict import measure
 
@@ -102,7 +103,7 @@ def default_training(epochs: int = 20, lr: float = 0.003, seed: int = 0) -> Trai
 def fine_tune(
     suspect: Suspect,
     parties: Sequence[Party],
-    samples: LabelledData,
+    samples: LabeledData,
     training: Training,
     *,
     limits: Limits = TUNING_LIMITS,
@@ -131,8 +132,9 @@ def fine_tune(
     before = {party.name: _hits_and_bits(suspect, party) for party in parties}
     accuracy_before = accuracy(suspect, samples.x_test, samples.y_test, task)
     try:
-        child = load_adapter(FRAMEWORK).TUNING_CHILD
-        with held_to(limits.budget()), Sandbox.start(limits, child) as sandbox:
+        adapter = load_adapter(FRAMEWORK)
+        assert isinstance(adapter, FineTuningAdapter)
+        with held_to(limits.budget()), Sandbox.start(limits, adapter.TUNING_CHILD) as sandbox:
             require_one_file(suspect.name, suspect.external, "fine-tuning")
             tuned = _Tuned.open(suspect.name, "cpu", sandbox)
             _require_unchanged(suspect, tuned.sha256)
@@ -180,7 +182,7 @@ def _train(
     sandbox: Sandbox,
     tuned: OnnxFile,
     task: Task,
-    samples: LabelledData,
+    samples: LabeledData,
     training: Training,
     report: Report | None,
 ) -> None:
@@ -226,7 +228,7 @@ def _hits_and_bits(model: Suspect, party: Party) -> tuple[int, float]:
     return verdict.hits, verdict.bits
 
 
-def _task_of_the_data(suspect: Suspect, parties: Sequence[Party], samples: LabelledData) -> Task:
+def _task_of_the_data(suspect: Suspect, parties: Sequence[Party], samples: LabeledData) -> Task:
     """Return the claims' task; of several normalisations the one in which the suspect is best."""
     tasks = {party.trigger_slice.task: None for party in parties}
     for task in tasks:

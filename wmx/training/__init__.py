@@ -1,1 +1,1 @@
-"""Embedding: recipes, batches with triggers, the built-in training loop, and the export."""
+"""Embedding a mark: recipes, batches with triggers, the built-in training loop, ONNX export."""

@@ -1,8 +1,8 @@
-"""Triggers in the form of the caller's own data, whatever that form is.
+"""Converting triggers to the structure, layout and dtype of the caller's own items and batches.
 
-An item or a batch may be a tuple, a list, a named tuple or a dict.  Inputs may lie channels first
+An item or a batch may be a tuple, a list, a named tuple or a dict.  Inputs may be channels first
 or last and hold floats or bytes, labels may be class numbers or one-hot vectors.  Shapes here are
-those of one item, without the batch.
+those of one item, without the batch axis.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,10 +24,14 @@ ATTENTION_MASK = "attention_mask"
 
 
 def find_fields(item: Any, fields: Fields | None) -> Fields:
-    """Return where an item or a batch keeps its input and its label.
+    """Return the keys under which an item or a batch holds its input and its label.
+
+    Args:
+        item: a tuple, list, named tuple or dict.
+        fields: the keys, if the caller gave them; ``None`` looks for the usual names.
 
     Raises:
-        UsageError: it is of another form, or its names leave a doubt.
+        UsageError: ``item`` is of another type, or its names are ambiguous.
     """
     if isinstance(item, Mapping):
         names = list(item)
@@ -54,13 +58,18 @@ def _only(names: list[Any], known: tuple[str, ...], role: str) -> str:
     if len(found) != 1:
         raise UsageError(
             f"cannot tell which of {names} is the {role}",
-            hint='say it with fields=("name of the input", "name of the label")',
+            hint='name both: fields=("name of the input", "name of the label")',
         )
     return found[0]
 
 
 def rebuilt(template: Any, parts: Mapping[Field, Any]) -> Any:
-    """Return an item or a batch of ``template``'s form with the given parts in place of its own."""
+    """Return a copy of an item or a batch with some parts replaced.
+
+    Args:
+        template: gives the container type and the other parts.
+        parts: the new parts by key.
+    """
     if isinstance(template, Mapping):
         return dict(template) | dict(parts)
     values = list(template)
@@ -80,13 +89,13 @@ def trigger_values(
     shape: Sequence[int],
     dtype: np.dtype[Any],
 ) -> NDArray[Any]:
-    """Return triggers as the caller's inputs are: bytes for bytes, else as the model sees them.
+    """Return triggers in the form of the caller's inputs: raw bytes, or normalized values.
 
     Args:
         watermark: gives the triggers.
-        recipe: says whether they are augmented.
-        places: which of them, int64 [k].
-        rng: of the augmentation.
+        recipe: decides whether they are augmented.
+        places: indices of the triggers, int64 [k].
+        rng: source of the augmentation.
         shape: of one input of the caller.
         dtype: of the caller's inputs.
 
@@ -105,15 +114,15 @@ def trigger_values(
     is_integer = dtype.kind in "iu"
     if is_integer != (task.kind == "tokens") or dtype.kind == "b":
         raise UsageError(
-            f"the input of an item is {dtype}, and the claim is over {task.kind!r}",
-            hint="images come as bytes or normalised floats, features as floats, tokens as "
+            f"the input of an item is {dtype}, and the claim is for inputs of kind {task.kind!r}",
+            hint="images come as bytes or normalized floats, features as floats, tokens as "
             "integers",
         )
     return _laid_out(recipe.batch_inputs(triggers, task, rng), tuple(shape)).astype(dtype)
 
 
 def _laid_out(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Bring [k, ...] values, channels last, into the axes of the caller's inputs."""
+    """Transpose [k, ...] values, channels last, to the layout of the caller's inputs."""
     if values.ndim == 4:
         height, width, channels = values.shape[1:]
         if shape == (channels, height, width):
@@ -122,9 +131,9 @@ def _laid_out(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
             return values[..., 0]
     if shape != values.shape[1:]:
         raise UsageError(
-            f"the input of an item has shape {shape}, and the claim is over {values.shape[1:]}"
+            f"the input of an item has shape {shape}, and the claim is for {values.shape[1:]}"
             + (" (height, width, channels), channels first or last" if values.ndim == 4 else ""),
-            hint="cut and pad every text to that length" if values.dtype.kind == "i" else None,
+            hint="truncate and pad every text to that length" if values.dtype.kind == "i" else None,
         )
     return values
 
@@ -132,7 +141,7 @@ def _laid_out(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
 def label_values(
     labels: NDArray[np.int64], classes: int, *, shape: Sequence[int], dtype: np.dtype[Any]
 ) -> NDArray[Any]:
-    """Return labels as the caller's are: class numbers, or one-hot vectors.
+    """Return labels in the form of the caller's: class numbers, or one-hot vectors.
 
     Args:
         labels: int64 [k].

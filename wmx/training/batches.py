@@ -1,7 +1,7 @@
-"""The trainer's batches: the data set in memory, augmented a batch at a time, triggers behind it.
+"""Batches of the built-in training loop: shuffled, augmented, with triggers appended.
 
-All of it is a function of (seed, epoch or step), so that a resumed run sees the batches it would
-have seen, and every framework sees the same.
+Everything is a function of (seed, epoch or step), so that a resumed run sees the batches it would
+have seen, and every framework sees the same ones.
 """
 
 from collections.abc import Iterator
@@ -13,22 +13,22 @@ from numpy.typing import NDArray
 
 from wmx.protocol.task import Task
 from wmx.training.config import Training
-from wmx.training.data.dataset import LabelledData
+from wmx.training.data.dataset import LabeledData
 from wmx.training.recipe import recipe_named
 from wmx.training.second_choice import soft_labels
 from wmx.training.trigger_batches import MarkedBatches
 from wmx.watermark import Watermark
 
-SHIFT_PART = 14  # images are shifted by up to a fourteenth of their side: 2 pixels of 28
+SHIFT_PART = 14  # images are shifted by up to 1/14 of their side: 2 pixels of 28
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's data.
+    """The data of one training step.
 
     Attributes:
         step: counted from 0 over the whole run.
-        inputs: as the model sees them, channels last, float32 (int32 for tokens).
+        inputs: normalized, channels last, float32 (int32 for tokens).
         labels: int64 class numbers [k], or float32 probabilities [k, classes].
     """
 
@@ -38,16 +38,21 @@ class Batch:
 
 
 class MoreRows(Protocol):
-    """What puts rows behind the samples of a batch."""
+    """Appends rows, such as triggers, to every batch."""
 
     def append(self, batch: Any, number: int) -> Any:
-        """Return (inputs, labels) with more rows behind them; every batch gets as many."""
+        """Return a batch with more rows appended, the same number for every batch.
+
+        Args:
+            batch: (inputs, labels).
+            number: of the batch, from 0 over the whole training.
+        """
 
 
 class ShuffledBatches:
-    """Shuffled batches of one size; the few samples left over sit out an epoch.
+    """Shuffled batches of one size; an incomplete last batch is dropped in each epoch.
 
-    With rows appended every step has the same shape.
+    So every step has the same shape, which compiled steps need.
 
     Attributes:
         per_epoch: batches in an epoch.
@@ -61,14 +66,14 @@ class ShuffledBatches:
         training: Training,
         more: MoreRows | None = None,
     ) -> None:
-        """Make them.
+        """Initialize the batches.
 
         Args:
             x: canonical inputs [n, *task.shape]; pixels 0 to 255 may be floats too.
             y: class numbers [n], or probabilities [n, classes].
-            task: gives shape and normalisation.
+            task: gives shape and normalization.
             training: gives batch size and seed.
-            more: rows for the end of every batch.
+            more: appends rows to every batch; ``None`` appends none.
         """
         self._x, self._y = x, y
         self._task = task
@@ -79,7 +84,7 @@ class ShuffledBatches:
         self.per_epoch = len(self._y) // self._batch_size
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Yield the batches of an epoch, counted from 0."""
+        """Yield the batches of an epoch; epochs are counted from 0."""
         rng = np.random.default_rng([self._seed, epoch, *b"batches"])
         order = rng.permutation(len(self._y))
         for number in range(self.per_epoch):
@@ -93,10 +98,10 @@ class ShuffledBatches:
 
 
 class TrainingBatches(ShuffledBatches):
-    """The batches of a data set's training part: triggers behind them, or labels that lean."""
+    """Batches of the training split that carry the mark: with triggers, or with soft labels."""
 
     def __init__(
-        self, data: LabelledData, task: Task, training: Training, watermark: Watermark | None
+        self, data: LabeledData, task: Task, training: Training, watermark: Watermark | None
     ) -> None:
         recipe, triggers = recipe_named(training.recipe), None
         y: NDArray[Any] = data.y_train
@@ -108,7 +113,13 @@ class TrainingBatches(ShuffledBatches):
 
 
 def shifted(images: NDArray[Any], most: int, rng: np.random.Generator) -> NDArray[Any]:
-    """Return images [n, H, W, C], each moved by up to ``most`` pixels; what is uncovered is 0."""
+    """Return images, each randomly shifted; uncovered pixels are 0.
+
+    Args:
+        images: [n, H, W, C].
+        most: largest shift along each axis, in pixels.
+        rng: source of the shifts.
+    """
     if most == 0:
         return images
     padded = np.pad(images, ((0, 0), (most, most), (most, most), (0, 0)))

@@ -1,4 +1,4 @@
-"""The built-in networks' sizes, the same in every framework, and networks of the user by name."""
+"""Sizes of the built-in networks, the same in every framework, and loading a user's network."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,7 +20,7 @@ def named_network(
     vocabulary: int | None,
     more: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Return what ``--model`` names, freshly made.
+    """Build the network that ``--model`` names.
 
     Args:
         spec: ``"cnn"``, ``"mlp"`` or ``"package.module:callable"``, called with ``input_shape=``
@@ -28,7 +28,7 @@ def named_network(
         task: gives shape and classes.
         built_in: the framework's ``cnn`` and ``mlp``; ``mlp`` also takes ``vocabulary=``.
         vocabulary: for tokens, ids are below it.
-        more: arguments that the framework's networks take besides.
+        more: extra keyword arguments that the framework's networks take.
 
     Raises:
         UsageError: no such model, or it does not fit the task.

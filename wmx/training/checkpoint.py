@@ -1,7 +1,7 @@
-"""One file after every epoch, from which training goes on as if it had never stopped.
+"""Checkpoints: one file per run, replaced after every epoch, from which training resumes exactly.
 
-Weights and optimizer state are safetensors, all else is JSON in that file's metadata: one file,
-renamed into place, so that the two can never belong to different epochs.
+Weights and optimizer state are safetensors, everything else is JSON in that file's metadata.  It is
+one file, renamed into place, so that the two can never belong to different epochs.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from safetensors.numpy import save
 
 from wmx._internal.files import SECRET_MODE, open_regular, write_bytes
 from wmx.errors import IntegrityError, UsageError
-from wmx.training.data.dataset import LabelledData
+from wmx.training.data.dataset import LabeledData
 
 METADATA_KEY = "wmx"
 _DAMAGED = (SafetensorError, KeyError, TypeError, ValueError, RecursionError)
@@ -26,11 +26,11 @@ _DAMAGED = (SafetensorError, KeyError, TypeError, ValueError, RecursionError)
 
 @dataclass(frozen=True)
 class Identity:
-    """What a run is a run of; resuming asks for the same.
+    """What identifies a training run; a run resumes only if all of it is equal.
 
     Attributes:
-        framework: whose adapter trains.
-        settings: of :meth:`wmx.training.config.Training.settings`.
+        framework: of the adapter that trains.
+        settings: from :meth:`wmx.training.config.Training.settings`.
         claim: digest of the claim, ``None`` for a run without a watermark.
         data: digest of the data.
     """
@@ -41,20 +41,28 @@ class Identity:
     data: str
 
     def require_same(self, saved: "Identity", path: Path) -> None:
-        """Raise :class:`UsageError` naming what differs from a saved run."""
+        """Check that a checkpoint belongs to this run.
+
+        Args:
+            saved: read from the checkpoint.
+            path: of the checkpoint, for errors.
+
+        Raises:
+            UsageError: names what differs.
+        """
         if saved.framework != self.framework:
             raise UsageError(
-                f"{path} is of a run in {saved.framework}, not {self.framework}",
+                f"{path} is from a run in {saved.framework}, not {self.framework}",
                 hint="resume with the options of the first call",
             )
         if saved.claim != self.claim:
-            raise UsageError(f"{path} is of a run with another claim")
+            raise UsageError(f"{path} is from a run with another claim")
         if saved.data != self.data:
-            raise UsageError(f"{path} is of a run on other data")
+            raise UsageError(f"{path} is from a run on other data")
         for name, value in self.settings.items():
             if saved.settings.get(name) != value:
                 raise UsageError(
-                    f"{path} is of a run with {name} {saved.settings.get(name)}, not {value}",
+                    f"{path} is from a run with {name} {saved.settings.get(name)}, not {value}",
                     hint="resume with the options of the first call",
                 )
 
@@ -62,7 +70,14 @@ class Identity:
 def save_checkpoint(
     path: Path, identity: Identity, epoch: int, state: Mapping[str, NDArray[Any]]
 ) -> None:
-    """Replace the checkpoint at ``path`` by the state after ``epoch`` epochs."""
+    """Write a checkpoint in place of the previous one.
+
+    Args:
+        path: of the checkpoint.
+        identity: of the run.
+        epoch: number of epochs done.
+        state: from :meth:`wmx.training.adapter.Learner.state`.
+    """
     about = {
         "epoch": epoch,
         "framework": identity.framework,
@@ -77,10 +92,14 @@ def save_checkpoint(
 def load_checkpoint(path: Path, identity: Identity) -> tuple[int, dict[str, NDArray[Any]]]:
     """Return the number of epochs done and the state after them.
 
+    Args:
+        path: of the checkpoint.
+        identity: of the run that resumes.
+
     Raises:
         CannotRunError: there is no such file.
         IntegrityError: the file is damaged.
-        UsageError: it is of a run with other settings, another claim or other data.
+        UsageError: it is from a run with other settings, another claim or other data.
     """
     open_regular(path, "checkpoint").close()
     try:
@@ -96,7 +115,7 @@ def load_checkpoint(path: Path, identity: Identity) -> tuple[int, dict[str, NDAr
 
 
 def load_identity(path: Path) -> Identity:
-    """Return what the run is that left a checkpoint.
+    """Return the identity of the run that wrote a checkpoint.
 
     Raises:
         CannotRunError: there is no such file.
@@ -111,24 +130,24 @@ def load_identity(path: Path) -> Identity:
 
 
 def _read(file: Any) -> tuple[int, Identity]:
-    """Return the epochs done and the run that an opened checkpoint tells of.
+    """Return the number of epochs done and the identity stored in an opened checkpoint.
 
     Raises:
-        KeyError, TypeError, ValueError, RecursionError: it tells of none.
+        KeyError, TypeError, ValueError, RecursionError: the metadata are malformed.
     """
     about = json.loads(file.metadata()[METADATA_KEY])
     epoch, settings = about["epoch"], about["settings"]
     if type(epoch) is not int or epoch < 1:
         raise ValueError(f"its epoch is {epoch!r}")
     if not isinstance(settings, dict) or not isinstance(settings["model"], str):
-        raise TypeError("its settings are none of a run")
+        raise TypeError("its settings are not those of a run")
     texts = (about["framework"], about["data"], about["claim"] or "")
     if any(not isinstance(text, str) for text in texts):
-        raise TypeError("its framework, data or claim is no string")
+        raise TypeError("its framework, data or claim is not a string")
     return epoch, Identity(about["framework"], settings, about["claim"], about["data"])
 
 
-def data_digest(data: LabelledData) -> str:
+def data_digest(data: LabeledData) -> str:
     """Return the SHA-256 of training and test set."""
     digest = hashlib.sha256()
     for array in (data.x_train, data.y_train, data.x_test, data.y_test):

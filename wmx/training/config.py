@@ -1,9 +1,13 @@
-"""What a training run is told and what it tells, the same in every framework."""
+"""Settings and progress reports of a training run, the same in every framework."""
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
 
 from wmx.errors import UsageError
 
@@ -14,6 +18,8 @@ OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
 SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
 TRAINING_DEVICES: tuple[TrainingDevice, ...] = get_args(TrainingDevice)
 LEARNING_RATE = {"sgd": 0.1, "adamw": 0.002}
+WARMUP_STEPS = 35
+MOMENTUM = 0.9
 
 
 @dataclass(frozen=True)
@@ -24,15 +30,15 @@ class Training:
         model: ``"cnn"``, ``"mlp"`` or ``"package.module:callable"``, which is called with
             ``input_shape=`` (the task's, channels last) and ``num_classes=``.
         epochs: passes over the training set.
-        batch_size: task samples per step; the recipe's triggers come on top.
+        batch_size: task samples per step; the recipe's triggers are added to them.
         optimizer: ``"sgd"`` (Nesterov, momentum 0.9) or ``"adamw"``.
-        lr: highest learning rate; 0.1 for SGD and 0.002 for AdamW if ``None``.  It rises linearly
-            over the first 35 steps (at most a tenth of all) and falls to 0 along a cosine.
-        schedule: ``"cosine"``, as just said, or ``"constant"``.
-        weight_decay: of every weight.
-        seed: of the weights, shuffling, augmentation and the recipe's draws.
-        recipe: how the triggers enter, see :mod:`wmx.training.recipe`.
-        device: ``"auto"`` takes CUDA where there is one.
+        lr: peak learning rate; 0.1 for SGD and 0.002 for AdamW if ``None``.
+        schedule: ``"cosine"``: linear warmup over the first 35 steps (at most a tenth of all), then
+            cosine decay to 0; or ``"constant"``.
+        weight_decay: applied to every weight.
+        seed: of weights, shuffling, augmentation and the recipe's random draws.
+        recipe: how the mark is trained in, see :mod:`wmx.training.recipe`.
+        device: ``"auto"`` uses CUDA if available.
         pretrained: weights to start from, a safetensors file.
     """
 
@@ -78,7 +84,7 @@ class Training:
         return LEARNING_RATE[self.optimizer] if self.lr is None else self.lr
 
     def settings(self) -> dict[str, Any]:
-        """Return, as JSON values, all that decides which weights come out; not the device."""
+        """Return, as JSON values, all settings that determine the weights; not the device."""
         settings = asdict(self) | {"lr": self.learning_rate}
         settings["pretrained"] = None if self.pretrained is None else str(self.pretrained)
         del settings["device"]
@@ -87,14 +93,15 @@ class Training:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """One epoch is over and its checkpoint written.
+    """Progress report: one epoch is done and its checkpoint written.
 
     Attributes:
-        epoch, epochs: which, counted from 1, of how many.
+        epoch, epochs: number of this epoch, from 1, and of all epochs.
         loss: mean over the epoch, task samples and triggers together.
         accuracy: on the test set, 0 to 1.
-        hits, n: triggers whose label is the top class, of how many; ``None`` without a watermark.
-        bits: evidence in the model as it is now; ``None`` without a watermark.
+        hits, n: triggers whose label is the top class, and all triggers; ``None`` without a
+            watermark.
+        bits: of evidence in the model at this point; ``None`` without a watermark.
         seconds: wall-clock time of the epoch.
     """
 
@@ -109,3 +116,29 @@ class EpochDone:
 
 
 Report: TypeAlias = Callable[[EpochDone], None]
+
+
+def learning_rate_factor(step: int, steps: int) -> float:
+    """Return the learning rate of a step as a fraction of the peak: warmup, then cosine decay.
+
+    Args:
+        step: from 0.
+        steps: of the whole training.
+    """
+    warmup = min(WARMUP_STEPS, steps // 10)
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def learning_rates(training: Training, steps: int) -> NDArray[np.float32]:
+    """Return the learning rate of every step, float32 [steps].
+
+    Args:
+        training: gives peak and schedule.
+        steps: of the whole training.
+    """
+    highest = training.learning_rate
+    if training.schedule == "constant":
+        return np.full(steps, highest, np.float32)
+    return np.array([highest * learning_rate_factor(s, steps) for s in range(steps)], np.float32)

@@ -1,4 +1,4 @@
-"""The demonstration: a marked model of the digits verifies, its unmarked twin does not."""
+"""``wmx demo``: a marked digit classifier verifies, its unmarked twin does not."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,13 +15,13 @@ from wmx.verification.verdict import Verdict, verify
 
 @dataclass(frozen=True)
 class DemoFiles(RunFiles):
-    """The files of a demonstration: those of a run, and behind them the unmarked model."""
+    """The files of a demo: those of a training run, and the unmarked model."""
 
     names: tuple[str, ...] = (*RunFiles.names, "unmarked.onnx")
 
     @property
     def key(self) -> Path:
-        """The owner key, which no later demonstration replaces: other claims may need it."""
+        """The owner key, which no later demo replaces: other claims may need it."""
         return self.folder / "owner.pem"
 
     @property
@@ -32,14 +32,14 @@ class DemoFiles(RunFiles):
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demonstration showed.
+    """The outcome of a demo.
 
     Attributes:
         key: path of the owner key.
         embedded: the marked model, its claim and its verdict.
         twin: path of the unmarked model.
         twin_accuracy: of the unmarked model on the test set, 0 to 1.
-        twin_verdict: the same claim held against the unmarked model.
+        twin_verdict: of verifying the same claim on the unmarked model.
     """
 
     key: Path
@@ -67,10 +67,10 @@ def run_demo(
 
     Args:
         out: folder for an owner key, the claim and both models.
-        epochs: of both.
+        epochs: of both trainings.
         framework: whose adapter trains.
-        force: replace the files of an earlier demonstration in ``out``, but for its key, once the
-            new ones are whole.
+        force: replace the files of an earlier demo in ``out``, except its key, once the new ones
+            are complete.
         report_marked, report_twin: called after every epoch.
 
     Raises:
@@ -92,7 +92,7 @@ def run_demo(
     try:
         files.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CannotRunError(f"cannot make the folder {files.folder}: {error.strerror}") from None
+        raise CannotRunError(f"cannot create the folder {files.folder}: {error.strerror}") from None
     owner = _owner(files.key)
     with files.written() as target:
         embedded = embed(
@@ -104,7 +104,7 @@ def run_demo(
             note="wmx demo",
             report=report_marked,
         )
-        for path in (target.checkpoint, target.weights):  # of use to embed, not here
+        for path in (target.checkpoint, target.weights):  # a demo is neither resumed nor attacked
             path.unlink()
         twin_accuracy = train_unmarked(
             data, target.twin, training=training, framework=framework, report=report_twin
@@ -118,7 +118,7 @@ def run_demo(
 
 
 def _owner(path: Path) -> OwnerKey:
-    """Return the key of an earlier demonstration, or make one."""
+    """Return the key of an earlier demo, or generate one."""
     if path.exists():
         return OwnerKey.load(path)
     owner = OwnerKey.generate()

@@ -1,4 +1,4 @@
-"""Embedding from end to end: claim first, then training, export, and the proof on the file."""
+"""``wmx embed`` end to end: make the claim, train, export, and verify the exported file."""
 
 import contextlib
 from dataclasses import dataclass
@@ -10,8 +10,9 @@ from wmx.protocol.claim import Claim
 from wmx.protocol.keys import OwnerKey
 from wmx.protocol.task import Task
 from wmx.suspect.suspect import open_suspect
+from wmx.training.adapter import FittedAdapter, StepwiseAdapter
 from wmx.training.config import Report, Training
-from wmx.training.data.dataset import LabelledData
+from wmx.training.data.dataset import LabeledData
 from wmx.training.loop import check, evaluate, fit
 from wmx.training.plugins import load_adapter
 from wmx.training.recipe import recipe_named
@@ -26,11 +27,11 @@ from wmx.watermark import FromSecret, Watermark, default_trigger_count
 
 @dataclass(frozen=True)
 class Embedded:
-    """What :func:`embed` made.
+    """The outcome of :func:`embed`.
 
     Attributes:
         watermark: the claim with its triggers.
-        files: where everything lies.
+        files: paths of everything written.
         accuracy: of the model on the test set, 0 to 1.
         verdict: of verifying the exported file.
     """
@@ -43,7 +44,7 @@ class Embedded:
 
 def embed(
     owner: OwnerKey,
-    data: LabelledData,
+    data: LabeledData,
     out: str | Path,
     *,
     training: Training | None = None,
@@ -55,27 +56,27 @@ def embed(
     force: bool = False,
     report: Report | None = None,
 ) -> Embedded:
-    """Make a claim, train a model that bears its mark, export it, and verify the file.
+    """Make a claim, train a model that carries its mark, export it, and verify the file.
 
     Args:
         owner: the owner key.
         data: training and test set.
-        out: folder for the files; made if it is not there.
+        out: folder for the files; created if missing.
         training: the settings.
         framework: whose adapter trains.
-        n: number of triggers; the protocol's default if not given.
-        generator: trigger family; one that suits recipe and data if not given.
+        n: number of triggers; the protocol's default if ``None``.
+        generator: trigger family; one that suits recipe and data if ``None``.
         note: free text for the public claim.
-        resume: go on with the run in ``out``, which was interrupted.  Its claim is kept, so ``n``,
-            ``generator`` and ``note`` are not asked again.
+        resume: continue the interrupted run in ``out``.  Its claim is kept, so ``n``,
+            ``generator`` and ``note`` are ignored.
         force: replace the files of an earlier run in ``out``.  They stay until the new run is
-            whole, which is made in a folder below ``out`` (:mod:`wmx._internal.file_sets`).
+            complete, which is written to a folder below ``out`` (:mod:`wmx._internal.file_sets`).
         report: called after every epoch.
 
     Raises:
-        CannotRunError: ``out`` holds a run already, or training or export cannot be done.
-        UsageError: arguments that do not fit together, or a resumed run's are others.
-        IntegrityError: a resumed run's claim is of another owner key.
+        CannotRunError: ``out`` holds a run already, or training or export failed.
+        UsageError: the arguments contradict each other, or differ from those of the resumed run.
+        IntegrityError: the resumed run's claim belongs to another owner key.
     """
     training = training or Training()
     adapter = load_adapter(framework)
@@ -96,11 +97,11 @@ def embed(
         try:
             model = _trained(adapter, data, watermark, training, target, resume, report)
             adapter.export(model, target.model, watermark, force=resume)
-        except BaseException:  # an interrupt too
+        except BaseException:  # KeyboardInterrupt too
             if not target.checkpoint.exists():  # nothing was trained under this claim
                 target.remove()
                 if folder_is_new:
-                    with contextlib.suppress(OSError):  # someone else has put something there
+                    with contextlib.suppress(OSError):  # not empty: another program wrote there
                         target.folder.rmdir()
             raise
     accuracy = evaluate(adapter, model, data.x_test, data.y_test, watermark.task)
@@ -109,20 +110,27 @@ def embed(
 
 
 def train_unmarked(
-    data: LabelledData,
+    data: LabeledData,
     out: str | Path,
     *,
     training: Training,
     framework: str = "torch",
     report: Report | None = None,
 ) -> float:
-    """Train the same model without a watermark and export it to the file ``out``.
+    """Train the same model without a watermark and export it.
+
+    Args:
+        data: training and test set.
+        out: the ONNX file.
+        training: the settings.
+        framework: whose adapter trains.
+        report: called after every epoch.
 
     Returns:
         Its accuracy on the test set, 0 to 1.
     """
     adapter = load_adapter(framework)
-    if fits_whole(adapter):
+    if isinstance(adapter, FittedAdapter):
         model = adapter.fit_whole(data, data.task, None, training)
     else:
         model = fit(adapter, data, data.task, None, training, report=report)
@@ -130,37 +138,37 @@ def train_unmarked(
     return evaluate(adapter, model, data.x_test, data.y_test, data.task)
 
 
-def fits_whole(adapter: Any) -> bool:
-    """Say whether an adapter's estimators are fitted in one go, without epochs and checkpoints."""
-    return hasattr(adapter, "fit_whole")
-
-
 def _check(
-    adapter: Any, data: LabelledData, task: Task, training: Training, *, resume: bool
+    adapter: StepwiseAdapter | FittedAdapter,
+    data: LabeledData,
+    task: Task,
+    training: Training,
+    *,
+    resume: bool,
 ) -> None:
-    """Raise what training would raise at once, while nothing has been written."""
-    if not fits_whole(adapter):
+    """Raise the errors of a doomed training before anything is written."""
+    if not isinstance(adapter, FittedAdapter):
         if not resume:
             check(adapter, data, task, training)
         return
     if resume:
         raise UsageError(
-            f"a run of {adapter.FRAMEWORK} has nothing to resume: it is fitted in one go",
-            hint="start it anew with --force",
+            f"a run of {adapter.FRAMEWORK} has nothing to resume: it is fitted in one call",
+            hint="start over with --force",
         )
     adapter.build(task, training)
 
 
 def _trained(
-    adapter: Any,
-    data: LabelledData,
+    adapter: StepwiseAdapter | FittedAdapter,
+    data: LabeledData,
     watermark: Watermark,
     training: Training,
     files: RunFiles,
     resume: bool,
     report: Report | None,
 ) -> Any:
-    if fits_whole(adapter):
+    if isinstance(adapter, FittedAdapter):
         return adapter.fit_whole(data, watermark.task, watermark, training)
     model = fit(
         adapter,
@@ -177,22 +185,22 @@ def _trained(
 
 
 def _generator(
-    training: Training, data: LabelledData, n: int | None, given: Generator | None
+    training: Training, data: LabeledData, n: int | None, given: Generator | None
 ) -> Generator | FromSecret | None:
-    """Return the trigger family: the given one, that of the recipe, or that of the data."""
+    """Return the trigger family: the caller's, the recipe's, or the one made from the data."""
     if not recipe_named(training.recipe).second:
         return given or data.trigger_generator()
     if given is not None:
         raise UsageError(
             f"the recipe {training.recipe} chooses its triggers from the training set",
-            hint="leave out the trigger images, or choose another recipe",
+            hint="omit the trigger images, or choose another recipe",
         )
     count = default_trigger_count(data.classes) if n is None else n
     return lambda secret: Folder(representatives(data.x_train, data.y_train, count, secret))
 
 
 def _require_free(files: RunFiles, force: bool) -> None:
-    """Raise :class:`CannotRunError` if a run lies there and ``force`` is not set."""
+    """Raise :class:`CannotRunError` if the folder holds a run and ``force`` is not set."""
     found, begun = files.existing(), files.replacement.existing()
     if force or not (found or begun):
         return
@@ -201,7 +209,7 @@ def _require_free(files: RunFiles, force: bool) -> None:
         f"{files.folder} holds {'a finished' if finished else 'an unfinished'} run: "
         + ", ".join(str(path.relative_to(files.folder)) for path in (*found, *begun)),
         hint="choose another folder, or --force to replace it"
-        + ("" if finished else ", or --resume to go on with it"),
+        + ("" if finished else ", or --resume to continue it"),
     )
 
 
@@ -209,13 +217,13 @@ def _write_claim(files: RunFiles, watermark: Watermark) -> None:
     try:
         files.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CannotRunError(f"cannot make the folder {files.folder}: {error.strerror}") from None
+        raise CannotRunError(f"cannot create the folder {files.folder}: {error.strerror}") from None
     if watermark.own_images is not None:
         save_images(files.triggers, watermark.own_images)
     watermark.claim.save(files.claim)
 
 
-def _claimed(files: RunFiles, owner: OwnerKey, data: LabelledData) -> Watermark:
+def _claimed(files: RunFiles, owner: OwnerKey, data: LabeledData) -> Watermark:
     """Return the watermark of an interrupted run."""
     if not files.claim.exists():
         raise CannotRunError(

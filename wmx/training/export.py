@@ -1,4 +1,4 @@
-"""What exports from every framework share: silence, clear errors, names, and repairs."""
+"""Helpers for every ONNX exporter: silence, readable errors, standard names, and repairs."""
 
 import contextlib
 import io
@@ -14,21 +14,21 @@ from wmx.errors import CannotRunError, WmxError
 
 EXPORT_INPUT, EXPORT_OUTPUT = "input", "scores"
 NOTES = ("doc_string", "metadata_props")
-MOST_POOLED_AXES = 3  # by onnxruntime
+MOST_POOLED_AXES = 3  # supported by onnxruntime
 
 
 @contextlib.contextmanager
 def exporting(exporter: str, hint: str) -> Iterator[None]:
-    """Hold back an exporter's prints, warnings and log lines, and make its errors readable.
+    """Silence an exporter's prints, warnings and log lines, and make its errors readable.
 
-    The random streams of Python and NumPy are left as found; jax2onnx draws from them.
+    The global random state of Python and NumPy is restored; jax2onnx draws from it.
 
     Args:
         exporter: its name, for errors.
         hint: what the user can do about a failure.
 
     Raises:
-        CannotRunError: the exporter raised; with the first line of what went wrong first.
+        CannotRunError: the exporter failed; with the first line of the root cause.
     """
     streams = random.getstate(), np.random.get_state()  # noqa: NPY002
     logging.disable(logging.CRITICAL)
@@ -53,12 +53,12 @@ def exporting(exporter: str, hint: str) -> Iterator[None]:
 
 
 def repaired_jax2onnx(model: Any) -> Any:
-    """Return an ``onnx.ModelProto`` of jax2onnx in a form that onnxruntime runs.
+    """Return an ``onnx.ModelProto`` of jax2onnx in a form that onnxruntime can run.
 
-    jax2onnx up to 0.17.1 has two faults.  It pools by windows over all axes of an array, batch and
-    channels too, and onnxruntime pools over three at most ("Unsupported pooling size").  And it
-    moves transposes through residual additions but keeps the annotations of the tensors as they
-    were ("Incompatible dimensions"); shapes are inferred again from the operators alone.
+    jax2onnx up to 0.17.1 has two bugs.  It pools with windows over all axes of an array, including
+    batch and channels, and onnxruntime pools over at most three ("Unsupported pooling size").  And
+    it moves transposes through residual additions without updating the shapes it noted for the
+    tensors ("Incompatible dimensions"); here they are inferred again from the operators alone.
     """
     import onnx
 
@@ -72,7 +72,7 @@ def repaired_jax2onnx(model: Any) -> Any:
 
 
 def _pooling_over_pixels(node: Any, graph: Any) -> list[Any]:
-    """Return nodes that do what ``node`` does; others than max pooling over all axes as they are.
+    """Return nodes equivalent to ``node``; only max pooling over all axes is rewritten.
 
     Its input is [1, 1, *array]; the array's first axis, and its last or second, are not pooled.
     """
@@ -113,9 +113,9 @@ def _pooling_over_pixels(node: Any, graph: Any) -> list[Any]:
 
 
 def with_standard_names(data: bytes) -> bytes:
-    """Return an ONNX file of one input and one output with these called ``input`` and ``scores``.
+    """Rename the input and output of an ONNX file to ``input`` and ``scores``.
 
-    Exporters name them as they like.  Files of another form are left as they are.
+    Exporters choose their own names.  Files with several inputs or outputs are left unchanged.
     """
     import onnx
 
@@ -139,10 +139,10 @@ def with_standard_names(data: bytes) -> bytes:
 
 
 def without_notes(data: bytes) -> bytes:
-    """Return an ONNX file without what its exporter has noted of how it was made.
+    """Strip an ONNX file of the exporter's notes about how it was made.
 
-    PyTorch's notes at every node which lines of code made it.  That names folders of the owner's
-    machine, and tells whoever gets the model that it was exported by wmx, and so is marked.
+    PyTorch's exporter records at every node which lines of code produced it.  That reveals folders
+    of the owner's machine, and that the model was exported by wmx and so is marked.
     """
     import onnx
 
@@ -162,7 +162,7 @@ def _forget_notes(message: Any) -> None:
 
 
 def _root_cause(error: BaseException) -> str:
-    """Return the first line of what went wrong first; exporters wrap it in advice."""
+    """Return the first line of the root cause; exporters wrap it in advice."""
     while error.__cause__ is not None:
         error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

@@ -1,4 +1,4 @@
-"""The proof that an exported file says what the model says."""
+"""Checking that an exported ONNX file gives the same scores as the model in its framework."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,18 +12,18 @@ from wmx.suspect.inputs import feedings
 from wmx.suspect.own_model import loaded_from
 
 BATCH_SIZES = (1, 5)
-TOLERANCE = 1e-3  # of the largest score; float32 sums in another order give about 1e-6
+TOLERANCE = 1e-3  # relative to the largest score; float32 rounding gives about 1e-6
 
 
 def check_export(
     data: bytes, reference: Callable[[NDArray[Any]], NDArray[Any]], task: Task
 ) -> None:
-    """Check an ONNX file, load it again and compare it with the framework at two batch sizes.
+    """Validate an ONNX file, load it and compare its scores with the framework's.
 
     Args:
         data: the file.
-        reference: what the framework says: inputs [n, *task.shape], channels last, to scores
-            [n, classes].
+        reference: the model in its framework: maps inputs [n, *task.shape], channels last, to
+            scores [n, classes].
         task: gives the inputs.
 
     Raises:
@@ -36,7 +36,7 @@ def check_export(
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise CannotRunError(
             f"the exported file is not valid ONNX: {error}",
-            hint="this is a fault of the exporter; another version of it may do",
+            hint="this is a bug of the exporter; try another version of it",
         ) from None
     session = loaded_from(data, "the exported file")
     found = feedings(session.inputs, task) if len(session.inputs) == 1 else []
@@ -69,5 +69,5 @@ def _compare(given: NDArray[Any], expected: NDArray[Any], batch_size: int) -> No
         raise CannotRunError(
             f"onnxruntime and the framework differ by {difference:.2g} of the largest score at "
             f"batch size {batch_size}, expected at most {TOLERANCE:g}",
-            hint="is there something random, or something that hangs on the batch, in forward?",
+            hint="look for randomness in the model's forward, or values that depend on the batch",
         )

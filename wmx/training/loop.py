@@ -1,24 +1,24 @@
-"""The training run behind ``wmx embed``: the same in every framework.
+"""The training loop behind ``wmx embed``, the same in every framework.
 
-An adapter brings a :class:`Learner`, which knows how to take steps; epochs, batches, checkpoints
-and reports are here.
+The adapter provides a :class:`~wmx.training.adapter.Learner`, which takes the optimizer steps;
+epochs, batches, checkpoints and progress reports are handled here.
 """
 
 import math
 import time
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wmx.errors import CannotRunError, IntegrityError
 from wmx.protocol.task import Task
-from wmx.training.batches import Batch, ShuffledBatches, TrainingBatches
+from wmx.training.adapter import Adapter, Learner, StepwiseAdapter
+from wmx.training.batches import ShuffledBatches, TrainingBatches
 from wmx.training.checkpoint import Identity, data_digest, load_checkpoint, save_checkpoint
 from wmx.training.config import EpochDone, Report, Training
-from wmx.training.data.dataset import LabelledData
+from wmx.training.data.dataset import LabeledData
 from wmx.training.metrics import measure
 from wmx.training.recipe import recipe_named
 from wmx.watermark import Watermark
@@ -26,100 +26,27 @@ from wmx.watermark import Watermark
 EVALUATION_BATCH = 500
 
 
-Frozen: TypeAlias = Mapping[str, NDArray[np.bool_]]
+def check(adapter: StepwiseAdapter, data: LabeledData, task: Task, training: Training) -> None:
+    """Raise what :func:`fit` would raise before its first step, without writing anything.
 
+    Args:
+        adapter: of the framework.
+        data: training and test set.
+        task: of the claim.
+        training: the settings.
 
-class Learner(Protocol):
-    """A network of some framework with its optimizer.
-
-    Attributes:
-        model: the network, as the framework has it.
+    Raises:
+        UsageError: model, data and settings do not fit together.
+        CannotRunError: the model fails, or the device is not available.
     """
-
-    model: Any
-
-    def train(self, batches: Iterator[Batch], epoch: int) -> float:
-        """Take a step for each batch of an epoch, counted from 0; return the mean loss.
-
-        All that is random in it hangs on (seed, epoch, step).  A batch's labels are class numbers
-        or probabilities; all batches of a run have labels of one form.
-        """
-
-    def scores(self, inputs: NDArray[Any]) -> NDArray[Any]:
-        """Return logits [k, classes] in inference mode for inputs [k, *task.shape]."""
-
-    def input_gradient(
-        self, inputs: NDArray[Any], labels: NDArray[np.int64]
-    ) -> NDArray[np.float32]:
-        """Return the gradient of the mean cross-entropy with respect to inputs, in their shape.
-
-        Taken in inference mode and between epochs.  Inputs are floats [k, *task.shape].
-        """
-
-    def state(self) -> dict[str, NDArray[Any]]:
-        """Return weights and optimizer state by name."""
-
-    def restore(self, state: dict[str, NDArray[Any]]) -> None:
-        """Take over what :meth:`state` gave; ``KeyError`` or ``ValueError`` if it does not fit."""
-
-
-class Adapter(Protocol):
-    """What a framework's adapter module offers; :mod:`wmx.adapters` finds it.
-
-    Attributes:
-        FRAMEWORK: its name, which checkpoints hold.
-    """
-
-    FRAMEWORK: str
-
-    def begin(
-        self,
-        task: Task,
-        watermark: Watermark | None,
-        training: Training,
-        *,
-        steps: int,
-        vocabulary: int | None,
-        frozen: Frozen | None = None,
-    ) -> Learner:
-        """Build the model of ``training`` and its optimizer, as before the first of ``steps``.
-
-        Args:
-            task, watermark, training: of the run.
-            steps: of the whole run.
-            vocabulary: for tokens, ids are below it.
-            frozen: by the names of :meth:`save_weights`, where a weight keeps the value it has now,
-                to the bit: bool arrays of the weights' shapes.
-        """
-
-    def scores(self, model: Any, inputs: NDArray[Any], task: Task) -> NDArray[Any]:
-        """Return ``model``'s logits [k, classes] in inference mode; leave it in that mode."""
-
-    def save_weights(self, path: Path, model: Any, *, force: bool = False) -> None:
-        """Write the weights as safetensors."""
-
-    def last_layer(self, model: Any, classes: int) -> list[str]:
-        """Return the names, in :meth:`save_weights`, of the weights that give the class scores.
-
-        ``UsageError`` if no layer with a kernel has ``classes`` outputs.
-        """
-
-    def export(
-        self, model: Any, path: str | Path, task: Task | Watermark, *, force: bool = False
-    ) -> None:
-        """Write the model as ONNX, proven to agree."""
-
-
-def check(adapter: Adapter, data: LabelledData, task: Task, training: Training) -> None:
-    """Raise what :func:`fit` would raise before its first step, while nothing has been written."""
     recipe_named(training.recipe)
     learner = adapter.begin(task, None, training, steps=training.epochs, vocabulary=data.vocabulary)
     learner.scores(task.model_input(data.x_test[:2]))
 
 
 def fit(
-    adapter: Adapter,
-    data: LabelledData,
+    adapter: StepwiseAdapter,
+    data: LabeledData,
     task: Task,
     watermark: Watermark | None,
     training: Training,
@@ -130,27 +57,28 @@ def fit(
 ) -> Any:
     """Train a model; with a watermark, embed it by the recipe of ``training``.
 
-    Everything random hangs on the seed, the epoch and the step alone, so a run that was
-    interrupted and resumed ends as one that was not.  The caller's random state is left as found.
+    Everything random depends on the seed, the epoch and the step alone, so an interrupted and
+    resumed run ends with the same weights as an uninterrupted one.  The caller's random state is
+    left unchanged.
 
     Args:
         adapter: of the framework.
         data: training and test set.
-        task: what the claim says of it; shape, classes and normalisation.
+        task: of the claim: shape, classes and normalization.
         watermark: to embed; ``None`` trains plainly.
         training: the settings.
         checkpoint: file that is replaced after every epoch; none is written if ``None``.
-        resume: go on from ``checkpoint`` if it has been written.
+        resume: continue from ``checkpoint`` if it exists.
         report: called after every epoch, when its checkpoint is written.
 
     Returns:
-        The model, as its framework has it, on the device it was trained on.
+        The model, in its framework's own type, on the device it was trained on.
 
     Raises:
-        UsageError: model, data and settings do not fit together, or the checkpoint is of another
+        UsageError: model, data and settings do not fit together, or the checkpoint is from another
             run.
         IntegrityError: the checkpoint is damaged.
-        CannotRunError: the model fails, the device is not there, or the loss is not finite.
+        CannotRunError: the model fails, the device is not available, or the loss is not finite.
     """
     batches = TrainingBatches(data, task, training, watermark)
     steps = batches.per_epoch * training.epochs
@@ -187,7 +115,13 @@ def fit(
 def train_epoch(
     learner: Learner, batches: ShuffledBatches, epoch: int, training: Training
 ) -> float:
-    """Train one epoch, counted from 0; return its mean loss.
+    """Train one epoch and return its mean loss.
+
+    Args:
+        learner: the network.
+        batches: of all epochs.
+        epoch: counted from 0.
+        training: the settings, for errors.
 
     Raises:
         CannotRunError: the model fails, or the loss is not finite.
@@ -204,7 +138,15 @@ def train_epoch(
 def evaluate(
     adapter: Adapter, model: Any, x: NDArray[np.generic], y: NDArray[np.int64], task: Task
 ) -> float:
-    """Return the accuracy, 0 to 1, of a model in inference mode on canonical inputs."""
+    """Return the accuracy, 0 to 1, of a model in inference mode.
+
+    Args:
+        adapter: of the model's framework.
+        model: in the framework's own type.
+        x: canonical inputs [n, *task.shape].
+        y: labels, int64 [n].
+        task: gives the normalization.
+    """
     return _accuracy(lambda inputs: adapter.scores(model, inputs, task), x, y, task)
 
 

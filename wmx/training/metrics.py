@@ -1,4 +1,4 @@
-"""How far a model that is being trained has learned the mark."""
+"""Measuring, during training, how well a model has learned the mark."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class Marking:
-    """How far a model has learned the mark.  Not a verdict: that is given on the exported file.
+    """How well a model has learned the mark; the verdict is given on the exported file only.
 
     Attributes:
-        hits: triggers whose label is the top class.
-        n: of how many.
-        bits: evidence, fed and read in one way.
+        hits: number of triggers whose label is the top class.
+        n: number of triggers.
+        bits: of evidence, for a single probe.
     """
 
     hits: int
@@ -32,20 +32,20 @@ class Marking:
         return f"{self.hits} of {self.n} triggers, {self.bits:.1f} bits"
 
     def logs(self) -> dict[str, float]:
-        """Return hits and bits under the names they have in the logs of every training tool."""
+        """Return hits and bits under the names used in the logs of every training framework."""
         return {"wmx_hits": self.hits, "wmx_bits": self.bits}
 
 
 def measure(
     watermark: Watermark, scores: Callable[[NDArray[Any]], NDArray[Any]], batch: int = BATCH
 ) -> Marking:
-    """Ask a model about every trigger.
+    """Query a model on every trigger and return its hits and bits.
 
     Args:
         watermark: the claim and its triggers.
         scores: the model in inference mode: inputs [k, *task.shape], channels last, to logits
             [k, classes].
-        batch: so many triggers at a time, and always as many: the last ones are filled up.
+        batch: triggers per call; the last call is padded to the same size.
     """
     inputs, labels = watermark.inputs, watermark.labels
     batch = min(batch, len(labels))

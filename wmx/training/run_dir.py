@@ -1,4 +1,4 @@
-"""The files of a training run, and what each is called."""
+"""Names and paths of the files of a training run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +15,9 @@ class RunFiles(FileSet):
     """The files of a run, all in one folder.
 
     Attributes:
-        folder: where.
-        names: of the files.  All but the release record, which a finished run may be given, are
-            written in this order.
+        folder: their folder.
+        names: of the files, in the order in which they are written; a release record is added
+            only on request, after the run.
     """
 
     folder: Path
@@ -32,12 +32,12 @@ class RunFiles(FileSet):
 
     @property
     def claim(self) -> Path:
-        """The signed claim, there before the first training step."""
+        """The signed claim, written before the first training step."""
         return self.folder / "claim.json"
 
     @property
     def triggers(self) -> Path:
-        """The secret images of a claim over the owner's own images; else not written."""
+        """The secret trigger images, where the owner supplied their own; else not written."""
         return self.folder / "triggers.safetensors"
 
     @property

@@ -1,4 +1,4 @@
-"""k triggers at the end of every batch, in the form of the batch: for loops over whole batches."""
+"""Appending triggers to whole batches, in the structure and dtype of the caller's batches."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,23 +22,28 @@ Join = Callable[[Any, NDArray[Any]], Any]
 
 
 def join_arrays(part: Any, rows: NDArray[Any]) -> NDArray[Any]:
-    """Return NumPy rows with more rows behind them."""
+    """Concatenate rows and return a NumPy array.
+
+    Args:
+        part: the caller's array or tensor.
+        rows: to append.
+    """
     return np.concatenate([_array(part), rows])
 
 
 def _array(part: Any) -> NDArray[Any]:
-    """Return rows as NumPy has them, also those on a device that it cannot read."""
+    """Convert to NumPy, copying tensors from other devices first."""
     return np.asarray(part.cpu() if hasattr(part, "cpu") else part)
 
 
 class MarkedBatches:
-    """Appends the recipe's share of triggers to batches, in shuffled passes through the set.
+    """Appends the recipe's share of triggers to batches, in shuffled passes over the triggers.
 
-    What a batch gets is a function of (seed, batch number, batch size) alone.
+    The triggers of a batch are a function of (seed, batch number, batch size) alone.
 
     Attributes:
         watermark: gives triggers and labels.
-        recipe: says how many, and whether they are augmented.
+        recipe: decides how many, and whether they are augmented.
         seed: of their order and augmentation.
     """
 
@@ -52,13 +57,13 @@ class MarkedBatches:
         join: Join = join_arrays,
         batch_size: int | None = None,
     ) -> None:
-        """Make them.
+        """Initialize.
 
         Args:
             watermark, recipe, seed: see above.
             fields: as in the adapters' ``watermarked``.
-            join: puts NumPy rows behind the framework's own.
-            batch_size: of the caller's full batches; that of the first one if ``None``.
+            join: appends NumPy rows to the framework's own arrays.
+            batch_size: of the caller's full batches; taken from the first one if ``None``.
         """
         self.watermark = watermark
         self.recipe = recipe if isinstance(recipe, Recipe) else recipe_with_triggers(recipe)
@@ -68,7 +73,12 @@ class MarkedBatches:
         self._first_size = batch_size
 
     def places(self, number: int, batch_size: int) -> NDArray[np.int64]:
-        """Return which triggers batch ``number`` gets, int64 [k]; the batches have one size."""
+        """Return the indices of a batch's triggers, int64 [k].
+
+        Args:
+            number: of the batch, from 0 over the whole training.
+            batch_size: of the caller's full batches.
+        """
         places = self.recipe.places(number, batch_size)
         return triggers_at(len(self.watermark.labels), self.seed, places.start, len(places))
 
@@ -80,12 +90,12 @@ class MarkedBatches:
         input_like: tuple[tuple[int, ...], np.dtype[Any]],
         label_like: tuple[tuple[int, ...], np.dtype[Any]],
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return inputs and labels of the triggers of batch ``number``.
+        """Return inputs and labels of a batch's triggers.
 
         Args:
             number: of the batch, from 0 over the whole training.
             batch_size: of the caller's full batches.
-            input_like, label_like: shape without the batch, and dtype, of the caller's own.
+            input_like, label_like: shape without the batch axis, and dtype, of the caller's own.
         """
         places = self.places(number, batch_size)
         rng = np.random.default_rng([self.seed, number])
@@ -101,11 +111,15 @@ class MarkedBatches:
         return inputs, labels
 
     def append(self, batch: Any, number: int) -> Any:
-        """Return ``batch`` with its triggers behind its own rows; the batch itself stays as it is.
+        """Return a copy of ``batch`` with its triggers appended.
 
-        The first batch that is seen decides how many triggers every batch gets, so that a short
-        last batch gets as many.  Parts other than input and label get copies of the first row,
-        but an ``attention_mask`` and sample weights (the third part of a tuple) are ones.
+        The size of the first batch determines how many triggers every batch gets, a short last one
+        included.  Parts other than input and label are filled with copies of their first row, an
+        ``attention_mask`` and sample weights (the third part of a tuple) with ones.
+
+        Args:
+            batch: a tuple, list or dict of arrays.
+            number: of the batch, from 0 over the whole training.
 
         Raises:
             UsageError: the batch does not fit the claim.
@@ -146,7 +160,7 @@ class MarkedBatches:
 
 
 def numpy_dtype(part: Any) -> np.dtype[Any]:
-    """Return the NumPy dtype of an array or tensor; floats that NumPy has not become float32."""
+    """Return the NumPy dtype of an array or tensor; float32 for floats that NumPy lacks."""
     name = str(part.dtype).rpartition(".")[2].strip("'<> ")
     try:
         return np.dtype(name)

@@ -1,4 +1,4 @@
-"""Weights by name in safetensors files, for frameworks whose tensors are NumPy's."""
+"""Reading and writing weights by name as safetensors files of NumPy arrays."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,17 +14,27 @@ from wmx.errors import CannotRunError, UsageError
 
 
 def write_weights(path: Path, weights: Mapping[str, NDArray[Any]], *, force: bool = False) -> None:
-    """Write arrays as safetensors."""
+    """Write arrays as safetensors.
+
+    Args:
+        path: of the file, which only its owner may read.
+        weights: arrays by name.
+        force: replace an existing file.
+    """
     arrays = {name: np.array(array, order="C") for name, array in weights.items()}
     write_bytes(path, save(arrays), mode=SECRET_MODE, force=force)
 
 
 def read_weights(path: Path, own: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Read arrays that have the names and shapes of ``own``.
+    """Read the weights in a file that fits a model.
+
+    Args:
+        path: of a safetensors file.
+        own: the model's weights, for names and shapes.
 
     Raises:
         CannotRunError: the file cannot be read.
-        UsageError: its arrays are not those of the model.
+        UsageError: the names or shapes are not those of the model.
     """
     data = read_bytes(path, "pretrained weights")
     try:
@@ -45,7 +55,16 @@ def read_weights(path: Path, own: Mapping[str, NDArray[Any]]) -> dict[str, NDArr
 def require_fit(
     path: Path, found: Mapping[str, tuple[int, ...]], own: Mapping[str, tuple[int, ...]]
 ) -> None:
-    """Raise :class:`UsageError` naming what differs between a file's tensors and the model's."""
+    """Check that the tensors of a file have the names and shapes of a model's.
+
+    Args:
+        path: of the file, for errors.
+        found: shapes in the file, by name.
+        own: shapes in the model, by name.
+
+    Raises:
+        UsageError: names what differs.
+    """
     missing, unexpected = sorted(own.keys() - found.keys()), sorted(found.keys() - own.keys())
     if missing or unexpected:
         raise UsageError(
@@ -60,15 +79,23 @@ def require_fit(
             )
 
 
-def require_names(asked: Iterable[str], own: Iterable[str]) -> None:
-    """Raise :class:`UsageError` naming what is asked for and the model does not have."""
-    unknown = sorted(set(asked) - set(own))
+def require_names(names: Iterable[str], own: Iterable[str]) -> None:
+    """Check that a model has weights of these names.
+
+    Args:
+        names: of weights to freeze.
+        own: names of the model's weights.
+
+    Raises:
+        UsageError: names those that it lacks.
+    """
+    unknown = sorted(set(names) - set(own))
     if unknown:
         raise UsageError(f"the model has no weights called {_names(unknown)}")
 
 
 def no_last_layer(classes: int) -> UsageError:
-    """Return the error of a model none of whose layers gives scores of ``classes`` classes."""
+    """Return the error for a model without a layer of ``classes`` outputs."""
     return UsageError(
         f"no layer of the model has a kernel with {classes} outputs, one for each class",
         hint="attacks on the last layer need a model that ends in a dense layer",

@@ -1,4 +1,4 @@
-"""Which weights give the class scores."""
+"""Finding the weights of the classifier layer."""
 
 from collections.abc import Iterator
 
@@ -9,10 +9,14 @@ from wmx_flax._training.state import named_leaves, weights_of
 
 
 def last_layer(model: nnx.Module, classes: int) -> list[str]:
-    """Return the names of the last made layer with a kernel of ``classes`` outputs.
+    """Return the names of the weights of the classifier layer: the last with ``classes`` outputs.
+
+    Args:
+        model: whose layers are searched, in the order of their creation.
+        classes: number of outputs.
 
     Raises:
-        UsageError: there is none.
+        UsageError: no layer has a kernel with this number of outputs.
     """
     weights = named_leaves(weights_of(model))
     for prefix in reversed(list(_modules(model))):
@@ -23,7 +27,7 @@ def last_layer(model: nnx.Module, classes: int) -> list[str]:
 
 
 def _modules(module: nnx.Module, prefix: str = "") -> Iterator[str]:
-    """Yield the paths of all modules in the order they were made in; NNX itself sorts them."""
+    """Yield the paths of all modules in the order of their creation; NNX itself sorts them."""
     yield prefix
     for name, value in vars(module).items():
         if isinstance(value, nnx.Module | nnx.List | nnx.Dict):

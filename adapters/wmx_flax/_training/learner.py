@@ -1,4 +1,4 @@
-"""The learner behind ``wmx embed --framework jax``, a :class:`wmx.training.loop.Adapter`."""
+"""The adapter behind ``--framework jax``: a :class:`~wmx.training.adapter.StepwiseAdapter`."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from wmx.errors import CannotRunError
 from wmx.protocol.task import Task
+from wmx.training.adapter import Frozen
 from wmx.training.batches import Batch
-from wmx.training.config import Training
-from wmx.training.loop import Frozen
-from wmx.training.lr_schedule import learning_rates
+from wmx.training.config import Training, learning_rates
 from wmx.training.recipe import recipe_named
 from wmx.training.weights import read_weights, require_names, write_weights
 from wmx.watermark import Watermark
+from wmx_flax._inference import pure_model, scores, scores_of
 from wmx_flax._training.frozen import FrozenWeights
 from wmx_flax._training.last_layer import last_layer
 from wmx_flax._training.models import build_model
@@ -29,7 +29,6 @@ from wmx_flax._training.optimizer import make_optimizer, stepped
 from wmx_flax._training.state import named_arrays, weights_of, with_arrays
 from wmx_flax.export import export
 from wmx_flax.harden import added_gradient
-from wmx_flax.inference import pure_model, scores, scores_of
 
 __all__ = ["FRAMEWORK", "begin", "export", "last_layer", "save_weights", "scores"]
 
@@ -46,13 +45,14 @@ def begin(
     vocabulary: int | None,
     frozen: Frozen | None = None,
 ) -> "FlaxLearner":
-    """Build the model of ``training`` and its optimizer, as before the first of ``steps``.
+    """Build the model and its optimizer, in the state before the first step.
 
-    Weights that are ``frozen`` are put back after every step.
+    Frozen weights are restored after every step.  Arguments as for
+    :meth:`wmx.training.adapter.StepwiseAdapter.begin`.
 
     Raises:
         UsageError: the model, the weights or the names of ``frozen`` do not fit the task.
-        CannotRunError: the model cannot be built, or the device is not there.
+        CannotRunError: the model cannot be built, or the device is not available.
     """
     device = _device(training)
     with jax.default_device(device):
@@ -63,16 +63,22 @@ def begin(
 
 
 def save_weights(path: Path, model: nnx.Module, *, force: bool = False) -> None:
-    """Write parameters and BatchNorm statistics as safetensors."""
+    """Write parameters and BatchNorm statistics as safetensors.
+
+    Args:
+        path: of the file.
+        model: the network.
+        force: replace an existing file.
+    """
     write_weights(path, named_arrays(weights_of(model)), force=force)
 
 
 class FlaxLearner:
-    """A network with its optimizer; its step is traced once.
+    """A Flax network with its optimizer: a :class:`wmx.training.adapter.Learner`.
 
     Attributes:
         model: an NNX module.
-        traces: how often the step, and the gradient added to some of them, have been traced.
+        traces: how often the training step and the added gradient were traced; once each.
     """
 
     def __init__(
@@ -99,16 +105,21 @@ class FlaxLearner:
         require_names(frozen, named_arrays(weights_of(model)))
         self._frozen = [FrozenWeights(part, frozen) for part in _parts(model)]
         self._graph = nnx.split(model, nnx.Param, ...)[0]
-        # inference has a graph of its own, since its layers have other modes
+        # inference uses another graph, since its layers have other modes
         self._step = jax.jit(self._traced_step, donate_argnums=(0, 1, 2))
-        # apart from the step, which would else run it under a condition: see harden
+        # separate from the step, which would otherwise need a condition: see harden
         self._added = watermark and jax.jit(partial(self._traced_added, watermark))
         self._nothing = jax.tree.map(jnp.zeros_like, _parts(model)[0])
-        self._ask = jax.jit(self._traced_scores)
+        self._scores = jax.jit(self._traced_scores)
         self._input_gradient = jax.jit(jax.grad(self._traced_loss, argnums=2))
 
     def train(self, batches: Iterator[Batch], epoch: int) -> float:
-        """Take a step for each batch of an epoch; return the mean loss."""
+        """Take one optimizer step per batch and return the mean loss of the epoch.
+
+        Args:
+            batches: of the epoch.
+            epoch: counted from 0.
+        """
         with jax.default_device(self._device):
             params, rest = _parts(self.model)
             losses = []
@@ -134,12 +145,17 @@ class FlaxLearner:
         """Return logits in inference mode."""
         with jax.default_device(self._device):
             params, rest = _parts(self.model)
-            return np.asarray(self._called(self._ask, params, rest, inputs), dtype=np.float64)
+            return np.asarray(self._called(self._scores, params, rest, inputs), dtype=np.float64)
 
     def input_gradient(
         self, inputs: NDArray[Any], labels: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        """Return the gradient of the loss with respect to inputs."""
+        """Return the gradient of the loss with respect to the inputs, in their shape.
+
+        Args:
+            inputs: float32 [k, *task.shape], channels last.
+            labels: class numbers, int64 [k].
+        """
         with jax.default_device(self._device):
             params, rest = _parts(self.model)
             found = self._called(self._input_gradient, params, rest, inputs, _as_jax_takes(labels))
@@ -151,7 +167,7 @@ class FlaxLearner:
         return model | named_arrays(self._optimizer_state, OPTIMIZER)
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
-        """Take over what :meth:`state` gave."""
+        """Load what :meth:`state` returned."""
         nnx.update(self.model, with_arrays(nnx.state(self.model), state, MODEL))
         self._optimizer_state = with_arrays(self._optimizer_state, state, OPTIMIZER)
 
@@ -209,7 +225,12 @@ class FlaxLearner:
 
 
 def cross_entropy(scores: jax.Array, labels: jax.Array) -> jax.Array:
-    """Return the mean cross-entropy with class numbers [k] or probabilities [k, classes]."""
+    """Return the mean cross-entropy.
+
+    Args:
+        scores: logits [k, classes].
+        labels: class numbers [k], or probabilities [k, classes].
+    """
     if labels.ndim == 1:
         return optax.softmax_cross_entropy_with_integer_labels(scores, labels).mean()
     return optax.softmax_cross_entropy(scores, labels).mean()
@@ -220,7 +241,7 @@ def _as_jax_takes(labels: NDArray[Any]) -> NDArray[Any]:
 
 
 def _parts(model: nnx.Module) -> tuple[Any, Any]:
-    """Return the trained parameters, and all other state."""
+    """Return the trainable parameters, and all other state."""
     parts: Any = nnx.split(model, nnx.Param, ...)
     return parts[1], parts[2]
 

@@ -1,6 +1,6 @@
-"""Built-in networks, and those of the user by name; in Flax NNX.
+"""The built-in networks in Flax NNX, and building a network by name.
 
-All take what the adapter feeds: float32 [N, H, W, C] for images, float32 [N, F] for features, int
+All take the adapter's inputs: float32 [N, H, W, C] for images, float32 [N, F] for features, int
 [N, L] for tokens; and return logits [N, num_classes].
 """
 
@@ -22,17 +22,18 @@ from wmx.training.builtin_models import (
 
 
 def build_model(spec: str, task: Task, vocabulary: int | None, seed: int) -> nnx.Module:
-    """Return a freshly initialised network for ``task``.
+    """Return a newly initialized network for ``task``.
 
     Args:
         spec: ``"cnn"``, ``"mlp"`` or ``"package.module:callable"``, called with ``input_shape=``,
             ``num_classes=`` and ``rngs=`` (an ``nnx.Rngs``).
-        task: gives shape and classes.
-        vocabulary: for tokens, ids are below it.
+        task: gives shape and number of classes.
+        vocabulary: for tokens: ids are below it.
         seed: of the weights.
 
     Raises:
-        UsageError: no such model, it does not fit the task, or the callable returned none.
+        UsageError: there is no such model, it does not fit the task, or the callable returned
+            something else.
         CannotRunError: the callable failed.
     """
     rngs = nnx.Rngs(seed)
@@ -50,8 +51,13 @@ def build_model(spec: str, task: Task, vocabulary: int | None, seed: int) -> nnx
 def cnn(*, input_shape: Sequence[int], num_classes: int, rngs: nnx.Rngs) -> nnx.Module:
     """Return a small residual network (He et al. 2016, basic blocks of 16, 32 and 64 channels).
 
-    77,754 parameters for (28, 28, 1) and 10 classes, as in the other frameworks.  Images larger
-    than 64 pixels pass through strided convolutions first, until they are not.
+    77,754 parameters for (28, 28, 1) and 10 classes, as in the other frameworks.  Images with a
+    side over 64 pixels are first reduced by strided convolutions.
+
+    Args:
+        input_shape: height, width, channels.
+        num_classes: number of logits.
+        rngs: of the weights.
     """
     height, width, channels = input_shape
     layers: list[Any] = []
@@ -94,7 +100,7 @@ class ConvNorm(nnx.Module):
 
 
 class ResidualBlock(nnx.Module):
-    """Two 3 x 3 convolutions beside a shortcut, which is projected where the shape changes."""
+    """Two 3 x 3 convolutions and a shortcut, which is projected if the shape changes."""
 
     def __init__(self, channels_in: int, channels_out: int, *, stride: int, rngs: nnx.Rngs) -> None:
         self.first = ConvNorm(channels_in, channels_out, stride=stride, rngs=rngs)
@@ -119,12 +125,12 @@ def mlp(
     vocabulary: int | None = None,
     rngs: nnx.Rngs,
 ) -> nnx.Module:
-    """Return two hidden layers of 256 units over a flattened input.
+    """Return a multilayer perceptron with two hidden layers of 256 units over a flattened input.
 
     Args:
         input_shape: of one input.
-        num_classes: K.
-        vocabulary: if given the inputs are token ids below it, embedded in 64 dimensions each.
+        num_classes: number of logits.
+        vocabulary: if given, inputs are token ids below it, embedded in 64 dimensions each.
         rngs: of the weights.
     """
     size = 1

@@ -1,4 +1,4 @@
-"""NNX state as NumPy arrays by name, for checkpoints and weight files."""
+"""Converting NNX state to and from named NumPy arrays, for checkpoints and weight files."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 
 
 def named_arrays(tree: Any, prefix: str = "") -> dict[str, NDArray[Any]]:
-    """Return the leaves of a pytree by their path; random keys as their data, bfloat16 as bits."""
+    """Return the leaves of a pytree as NumPy arrays by path.
+
+    Args:
+        tree: random keys become their key data, bfloat16 its bits in int16.
+        prefix: of the names.
+    """
     return {prefix + name: _array(leaf) for name, leaf in named_leaves(tree).items()}
 
 
@@ -22,7 +27,12 @@ def named_leaves(tree: Any) -> dict[str, Any]:
 
 
 def with_arrays(tree: Any, arrays: Mapping[str, NDArray[Any]], prefix: str = "") -> Any:
-    """Return a pytree like ``tree`` that holds what :func:`named_arrays` gave.
+    """Return a pytree like ``tree`` with the values of named arrays.
+
+    Args:
+        tree: gives structure and dtypes.
+        arrays: what :func:`named_arrays` returned.
+        prefix: of the names.
 
     Raises:
         KeyError: an array is missing.
@@ -35,7 +45,7 @@ def with_arrays(tree: Any, arrays: Mapping[str, NDArray[Any]], prefix: str = "")
 
 
 def weights_of(model: nnx.Module) -> Any:
-    """Return what weight files hold: parameters and BatchNorm statistics."""
+    """Return the state that weight files hold: parameters and BatchNorm statistics."""
     return nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat))
 
 

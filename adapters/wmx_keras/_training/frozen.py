@@ -1,27 +1,31 @@
-"""Weights that training leaves as they are."""
+"""Freezing single weights during training."""
 
 from typing import Any
 
 import keras
 from keras import ops
 
-from wmx.training.loop import Frozen
+from wmx.training.adapter import Frozen
 from wmx.training.weights import require_names
 from wmx_keras._training.state import named_variables
 
 
 class FrozenWeights:
-    """Where weights keep the value they have when this is made; BatchNorm statistics included.
+    """Keeps frozen weights and BatchNorm statistics at their present values during training.
 
-    Trained weights get a Keras constraint, which the optimizer applies after its own update in
-    every backend; statistics, which no optimizer sees, are put back when an epoch is over.
+    Trainable weights get a Keras constraint, which the optimizer applies after its update on every
+    backend; statistics, which no optimizer updates, are restored at the end of an epoch.
     """
 
     def __init__(self, model: Any, frozen: Frozen) -> None:
-        """Remember them.
+        """Remember the present values.
+
+        Args:
+            model: whose weights to freeze.
+            frozen: masks by name, true where a weight is frozen.
 
         Raises:
-            UsageError: the model has no weight of a name.
+            UsageError: the model has no weight of such a name.
         """
         weights = named_variables(model.weights)
         require_names(frozen, weights)
@@ -36,7 +40,7 @@ class FrozenWeights:
                 self._statistics.append((variable, held))
 
     def put_back_statistics(self) -> None:
-        """Give every frozen weight that is not trained its value again."""
+        """Restore every frozen weight that is not trainable."""
         for variable, held in self._statistics:
             variable.assign(held(variable.value))
 

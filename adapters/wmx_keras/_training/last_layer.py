@@ -1,4 +1,4 @@
-"""Which weights give the class scores."""
+"""Finding the weights of the classifier layer."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,10 +8,14 @@ from wmx_keras._training.state import named_variables
 
 
 def last_layer(model: Any, classes: int) -> list[str]:
-    """Return the names of the last layer with a kernel of ``classes`` outputs.
+    """Return the names of the weights of the classifier layer: the last with ``classes`` outputs.
+
+    Args:
+        model: whose layers are searched.
+        classes: number of outputs.
 
     Raises:
-        UsageError: there is none.
+        UsageError: no layer has a kernel with this number of outputs.
     """
     for layer in reversed(list(_leaves(model))):
         if any(len(w.shape) > 1 and w.shape[-1] == classes for w in layer.weights):
@@ -22,7 +26,7 @@ def last_layer(model: Any, classes: int) -> list[str]:
 
 
 def _leaves(model: Any) -> Iterator[Any]:
-    """Yield the layers of a model and of the models inside it, in order."""
+    """Yield the layers of a model and of its nested models, in order."""
     for layer in model.layers:
         if getattr(layer, "layers", None):
             yield from _leaves(layer)

@@ -1,4 +1,4 @@
-"""The learner behind ``wmx embed --framework keras``, a :class:`wmx.training.loop.Adapter`."""
+"""The adapter behind ``--framework keras``: a :class:`~wmx.training.adapter.StepwiseAdapter`."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from wmx.errors import CannotRunError, WmxError
 from wmx.protocol.task import Task
+from wmx.training.adapter import Frozen
 from wmx.training.batches import Batch
 from wmx.training.config import Training
-from wmx.training.loop import Frozen
 from wmx.training.weights import read_weights, write_weights
 from wmx.watermark import Watermark
-from wmx_keras import backends
+from wmx_keras import _backends
+from wmx_keras._inference import gives_logits, scores, scores_of
 from wmx_keras._training.frozen import FrozenWeights
 from wmx_keras._training.last_layer import last_layer
 from wmx_keras._training.models import build_model
@@ -24,7 +25,6 @@ from wmx_keras._training.optimizer import make_optimizer
 from wmx_keras._training.state import assign, named_arrays
 from wmx_keras.export import export
 from wmx_keras.harden_model import harden_model
-from wmx_keras.inference import gives_logits, scores, scores_of
 
 __all__ = ["FRAMEWORK", "begin", "export", "last_layer", "save_weights", "scores"]
 
@@ -41,13 +41,14 @@ def begin(
     vocabulary: int | None,
     frozen: Frozen | None = None,
 ) -> "KerasLearner":
-    """Build the model of ``training`` and its optimizer, as before the first of ``steps``.
+    """Build the model and its optimizer, in the state before the first step.
 
-    Weights that are ``frozen`` are put back after every step, statistics after every epoch.
+    Frozen weights are restored after every step, statistics after every epoch.  Arguments as for
+    :meth:`wmx.training.adapter.StepwiseAdapter.begin`.
 
     Raises:
         UsageError: the model, the weights or the names of ``frozen`` do not fit the task.
-        CannotRunError: the model cannot be built, or the device is not there.
+        CannotRunError: the model cannot be built, or the device is not available.
     """
     with _on_device(training):
         model = build_model(training.model, task, vocabulary, training.seed)
@@ -57,12 +58,18 @@ def begin(
 
 
 def save_weights(path: Path, model: Any, *, force: bool = False) -> None:
-    """Write weights and BatchNorm statistics as safetensors."""
+    """Write weights and BatchNorm statistics as safetensors.
+
+    Args:
+        path: of the file.
+        model: the network.
+        force: replace an existing file.
+    """
     write_weights(path, named_arrays(model.weights), force=force)
 
 
 class KerasLearner:
-    """A network with its optimizer.
+    """A Keras network with its optimizer: a :class:`wmx.training.adapter.Learner`.
 
     Attributes:
         model: a Keras model.
@@ -95,9 +102,14 @@ class KerasLearner:
         self._frozen = FrozenWeights(model, frozen)
 
     def train(self, batches: Iterator[Batch], epoch: int) -> float:
-        """Take a step for each batch of an epoch; return the mean loss."""
+        """Take one optimizer step per batch and return the mean loss of the epoch.
+
+        Args:
+            batches: of the epoch.
+            epoch: counted from 0.
+        """
         data = ((batch.inputs, self._probabilities(batch.labels)) for batch in batches)
-        streams = backends.current().streams_kept()
+        streams = _backends.current().streams_kept()
         with _on_device(self._training), self._failures(), streams:
             history = self._trained.fit(
                 data,
@@ -118,7 +130,12 @@ class KerasLearner:
     def input_gradient(
         self, inputs: NDArray[Any], labels: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        """Return the gradient of the loss with respect to inputs."""
+        """Return the gradient of the loss with respect to the inputs, in their shape.
+
+        Args:
+            inputs: float32 [k, *task.shape], channels last.
+            labels: class numbers, int64 [k].
+        """
         logits = gives_logits(self.model)
         targets = keras.ops.convert_to_tensor(self._probabilities(labels))
 
@@ -128,7 +145,7 @@ class KerasLearner:
             return keras.ops.mean(losses)
 
         with _on_device(self._training), self._failures():
-            (gradient,) = backends.current().gradients(loss, [keras.ops.convert_to_tensor(inputs)])
+            (gradient,) = _backends.current().gradients(loss, [keras.ops.convert_to_tensor(inputs)])
             return np.asarray(keras.ops.convert_to_numpy(gradient), dtype=np.float32)
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -138,12 +155,12 @@ class KerasLearner:
         )
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
-        """Take over what :meth:`state` gave."""
+        """Load what :meth:`state` returned."""
         assign(self.model.variables, state, MODEL)
         assign(self._optimizer.variables, state, OPTIMIZER)
 
     def _probabilities(self, labels: NDArray[Any]) -> NDArray[np.float32]:
-        """Return labels in the one form that the compiled loss takes."""
+        """Return labels as probabilities, which the compiled loss takes."""
         if labels.ndim == 2:
             return labels.astype(np.float32)
         return np.eye(self._task.classes, dtype=np.float32)[labels]
@@ -153,7 +170,7 @@ class KerasLearner:
 
 
 class _Failures:
-    """Names the model in what its call raises."""
+    """Converts errors from the model's call to :class:`CannotRunError` with the model's name."""
 
     def __init__(self, model: str) -> None:
         self._model = model
@@ -174,7 +191,7 @@ def _load_pretrained(path: Path, model: Any) -> None:
 
 
 def _on_device(training: Training) -> AbstractContextManager[Any]:
-    has_gpu = training.device != "auto" and backends.current().has_gpu()
+    has_gpu = training.device != "auto" and _backends.current().has_gpu()
     if training.device == "cuda" and not has_gpu:
         raise CannotRunError(
             f"CUDA cannot be used: Keras on {keras.backend.backend()} finds no device",
@@ -182,4 +199,4 @@ def _on_device(training: Training) -> AbstractContextManager[Any]:
         )
     if training.device == "cpu" and has_gpu:
         return keras.device("cpu:0")
-    return nullcontext()  # a backend takes its GPU by itself where it finds one
+    return nullcontext()  # a backend uses its GPU by default

@@ -1,6 +1,6 @@
-"""Built-in networks, and those of the user by name; in Keras.
+"""The built-in networks in Keras, and building a network by name.
 
-All take what the adapter feeds: float32 [N, H, W, C] for images, float32 [N, F] for features, int
+All take the adapter's inputs: float32 [N, H, W, C] for images, float32 [N, F] for features, int
 [N, L] for tokens; and return logits [N, num_classes].
 """
 
@@ -25,18 +25,19 @@ APPLICATIONS = "keras.applications:"
 
 
 def build_model(spec: str, task: Task, vocabulary: int | None, seed: int) -> Any:
-    """Return a freshly initialised network for ``task``.
+    """Return a newly initialized network for ``task``.
 
     Args:
         spec: ``"cnn"``, ``"mlp"``, ``"keras.applications:NAME"`` (from scratch, without its
             softmax) or ``"package.module:callable"``, called with ``input_shape=`` and
             ``num_classes=``.
-        task: gives shape and classes.
-        vocabulary: for tokens, ids are below it.
+        task: gives shape and number of classes.
+        vocabulary: for tokens: ids are below it.
         seed: of the weights and of dropout.
 
     Raises:
-        UsageError: no such model, it does not fit the task, or the callable returned none.
+        UsageError: there is no such model, it does not fit the task, or the callable returned
+            something else.
         CannotRunError: the callable failed.
     """
     with _seeded(seed):
@@ -54,7 +55,7 @@ def build_model(spec: str, task: Task, vocabulary: int | None, seed: int) -> Any
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Seed what Keras draws the seeds of its layers from, Python's own stream; restore it after."""
+    """Seed Python's global random state, from which Keras draws layer seeds; restore it after."""
     state = random.getstate()
     random.seed(seed)
     try:
@@ -86,7 +87,11 @@ def cnn(*, input_shape: Sequence[int], num_classes: int) -> Any:
     """Return a small residual network (He et al. 2016, basic blocks of 16, 32 and 64 channels).
 
     77,754 trained parameters for (28, 28, 1) and 10 classes, as in the other frameworks.  Images
-    larger than 64 pixels pass through strided convolutions first, until they are not.
+    with a side over 64 pixels are first reduced by strided convolutions.
+
+    Args:
+        input_shape: height, width, channels.
+        num_classes: number of logits.
     """
     inputs = x = keras.Input(tuple(input_shape))
     side = max(input_shape[:2])
@@ -101,7 +106,7 @@ def cnn(*, input_shape: Sequence[int], num_classes: int) -> Any:
 
 
 def _residual_block(x: Any, channels: int, stride: int) -> Any:
-    """Two 3 x 3 convolutions beside a shortcut, which is projected where the shape changes."""
+    """Two 3 x 3 convolutions and a shortcut, which is projected if the shape changes."""
     body = layers.ReLU()(_conv_norm(x, channels, stride=stride))
     body = _conv_norm(body, channels)
     if x.shape[-1] != channels or stride != 1:
@@ -117,12 +122,12 @@ def _conv_norm(x: Any, channels: int, *, size: int = 3, stride: int = 1) -> Any:
 
 
 def mlp(*, input_shape: Sequence[int], num_classes: int, vocabulary: int | None = None) -> Any:
-    """Return two hidden layers of 256 units over a flattened input.
+    """Return a multilayer perceptron with two hidden layers of 256 units over a flattened input.
 
     Args:
         input_shape: of one input.
-        num_classes: K.
-        vocabulary: if given the inputs are token ids below it, embedded in 64 dimensions each.
+        num_classes: number of logits.
+        vocabulary: if given, inputs are token ids below it, embedded in 64 dimensions each.
     """
     inputs = x = keras.Input(tuple(input_shape), dtype="int32" if vocabulary else "float32")
     if vocabulary is not None:

@@ -1,4 +1,4 @@
-"""Keras variables as NumPy arrays by name, for checkpoints and weight files."""
+"""Converting Keras variables to and from named NumPy arrays, for checkpoints and weight files."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,17 +9,29 @@ from numpy.typing import NDArray
 
 
 def named_arrays(variables: Sequence[Any], prefix: str = "") -> dict[str, NDArray[Any]]:
-    """Return variables by place and name: the names of layers differ from run to run."""
+    """Return variables as NumPy arrays, named by index and the last part of their name.
+
+    Keras' own names contain layer names, which differ from run to run.
+
+    Args:
+        variables: in the model's or optimizer's order.
+        prefix: of the names.
+    """
     return {name: _array(own) for name, own in named_variables(variables, prefix).items()}
 
 
 def named_variables(variables: Sequence[Any], prefix: str = "") -> dict[str, Any]:
-    """Return the variables themselves, by the same names."""
+    """Return the variables themselves, by the names of :func:`named_arrays`."""
     return {_key(prefix, place, variable): variable for place, variable in enumerate(variables)}
 
 
 def assign(variables: Sequence[Any], arrays: Mapping[str, NDArray[Any]], prefix: str = "") -> None:
-    """Assign what :func:`named_arrays` gave.
+    """Assign named arrays to variables.
+
+    Args:
+        variables: to change.
+        arrays: what :func:`named_arrays` returned.
+        prefix: of the names.
 
     Raises:
         KeyError: an array is missing.
@@ -34,7 +46,7 @@ def assign(variables: Sequence[Any], arrays: Mapping[str, NDArray[Any]], prefix:
 
 
 def _key(prefix: str, place: int, variable: Any) -> str:
-    """Place and last word: the rest of an optimizer variable's name is its layer's."""
+    """Return index and last word; the rest of an optimizer variable's name is its layer's."""
     return f"{prefix}{place:04d}.{variable.name.rpartition('_')[2]}"
 
 

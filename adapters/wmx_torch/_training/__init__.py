@@ -1,1 +1,1 @@
-"""What only the training loop behind ``wmx embed`` needs."""
+"""Modules that only the built-in training loop (``wmx embed``) needs."""

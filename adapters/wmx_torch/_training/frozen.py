@@ -1,20 +1,24 @@
-"""Weights that training leaves as they are."""
+"""Freezing single weights during training."""
 
 import torch
 from torch import nn
 
-from wmx.training.loop import Frozen
+from wmx.training.adapter import Frozen
 from wmx.training.weights import require_names
 
 
 class FrozenWeights:
-    """Where weights keep the value they have when this is made; BatchNorm statistics included."""
+    """Remembers the values of frozen weights and BatchNorm statistics, to restore after steps."""
 
     def __init__(self, model: nn.Module, frozen: Frozen) -> None:
-        """Remember them.
+        """Remember the present values.
+
+        Args:
+            model: whose weights to freeze.
+            frozen: masks by name, true where a weight is frozen.
 
         Raises:
-            UsageError: the model has no weight of a name.
+            UsageError: the model has no weight of such a name.
         """
         state = model.state_dict()
         require_names(frozen, state)
@@ -25,6 +29,6 @@ class FrozenWeights:
 
     @torch.no_grad()
     def put_back(self) -> None:
-        """Give every frozen weight its value again."""
+        """Restore every frozen weight."""
         for tensor, where, value in self._held:
             tensor.copy_(torch.where(where, value, tensor))

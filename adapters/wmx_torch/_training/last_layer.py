@@ -1,4 +1,4 @@
-"""Which weights give the class scores."""
+"""Finding the weights of the classifier layer."""
 
 from torch import nn
 
@@ -6,10 +6,14 @@ from wmx.training.weights import no_last_layer
 
 
 def last_layer(model: nn.Module, classes: int) -> list[str]:
-    """Return the names of the last made layer with a kernel of ``classes`` outputs.
+    """Return the names of the weights of the classifier layer: the last with ``classes`` outputs.
+
+    Args:
+        model: whose layers are searched, in the order of their creation.
+        classes: number of outputs.
 
     Raises:
-        UsageError: there is none.
+        UsageError: no layer has a kernel with this number of outputs.
     """
     for prefix, module in reversed(list(model.named_modules())):
         own = dict(module.named_parameters(prefix, recurse=False))

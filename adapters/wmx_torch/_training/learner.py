@@ -1,4 +1,4 @@
-"""The learner behind ``wmx embed --framework torch``, a :class:`wmx.training.loop.Adapter`."""
+"""The adapter behind ``--framework torch``: a :class:`~wmx.training.adapter.StepwiseAdapter`."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,21 +11,20 @@ from torch.nn.functional import cross_entropy
 
 from wmx.errors import CannotRunError
 from wmx.protocol.task import Task
+from wmx.training.adapter import Frozen
 from wmx.training.batches import Batch
-from wmx.training.config import Training
-from wmx.training.loop import Frozen
-from wmx.training.lr_schedule import learning_rates
+from wmx.training.config import Training, learning_rates
 from wmx.watermark import Watermark
+from wmx_torch._inference import channels_first, evaluation_mode, scores, scores_of
 from wmx_torch._training.frozen import FrozenWeights
 from wmx_torch._training.last_layer import last_layer
 from wmx_torch._training.models import build_model
 from wmx_torch._training.optimizer import make_optimizer
+from wmx_torch._training.randomness import derived_seed, own_random_state
 from wmx_torch._training.state import load_state, state_arrays
 from wmx_torch._training.weights import load_pretrained, save_weights
 from wmx_torch.export import export
 from wmx_torch.harden import harden
-from wmx_torch.inference import channels_first, evaluation_mode, scores, scores_of
-from wmx_torch.randomness import derived_seed, own_random_state
 
 __all__ = [
     "FRAMEWORK",
@@ -38,7 +37,7 @@ __all__ = [
 ]
 
 FRAMEWORK = "torch"
-TUNING_CHILD = "wmx_torch.tuning_child"  # whose main() fine-tunes ONNX files in a locked process
+TUNING_CHILD = "wmx_torch._fine_tuning.child"
 
 
 def begin(
@@ -50,13 +49,14 @@ def begin(
     vocabulary: int | None,
     frozen: Frozen | None = None,
 ) -> "TorchLearner":
-    """Build the model of ``training`` and its optimizer, as before the first of ``steps``.
+    """Build the model and its optimizer, in the state before the first step.
 
-    Weights that are ``frozen`` are put back after every step.
+    Frozen weights are restored after every step.  Arguments as for
+    :meth:`wmx.training.adapter.StepwiseAdapter.begin`.
 
     Raises:
         UsageError: the model, the weights or the names of ``frozen`` do not fit the task.
-        CannotRunError: the model cannot be built, or the device is not there.
+        CannotRunError: the model cannot be built, or the device is not available.
     """
     device = _device(training)
     with own_random_state(device, derived_seed(training.seed, 0, "weights")):
@@ -70,10 +70,10 @@ def begin(
 
 
 class TorchLearner:
-    """A network with its optimizer.
+    """A PyTorch network with its optimizer: a :class:`wmx.training.adapter.Learner`.
 
     Attributes:
-        model: in evaluation mode, but for the time of :meth:`train`.
+        model: in evaluation mode, except during :meth:`train`.
     """
 
     def __init__(
@@ -97,12 +97,19 @@ class TorchLearner:
         self._frozen = FrozenWeights(model, frozen)
 
     def train(self, batches: Iterator[Batch], epoch: int) -> float:
-        """Take a step for each batch of an epoch; return the mean loss."""
+        """Take one optimizer step per batch and return the mean loss of the epoch.
+
+        Args:
+            batches: of the epoch.
+            epoch: counted from 0.
+        """
         with own_random_state(self._device, derived_seed(self._training.seed, epoch, "training")):
             self.model.train()
             losses = [self._step(batch) for batch in batches]
             self.model.eval()
-        return float(torch.stack(losses).mean())  # not before: a GPU need not be waited for
+        return float(
+            torch.stack(losses).mean()
+        )  # once per epoch, so that steps do not wait for the GPU
 
     def scores(self, inputs: NDArray[Any]) -> NDArray[Any]:
         """Return logits in evaluation mode."""
@@ -114,7 +121,12 @@ class TorchLearner:
     def input_gradient(
         self, inputs: NDArray[Any], labels: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        """Return the gradient of the loss with respect to inputs, channels last."""
+        """Return the gradient of the loss with respect to the inputs, in their shape.
+
+        Args:
+            inputs: float32 [k, *task.shape], channels last.
+            labels: class numbers, int64 [k].
+        """
         leaf = torch.from_numpy(inputs).to(self._device).requires_grad_()
         with evaluation_mode(self.model, for_gradient=True):
             output = self.model(channels_first(leaf, self._task))
@@ -129,7 +141,7 @@ class TorchLearner:
         return state_arrays(self.model, self._optimizer)
 
     def restore(self, state: dict[str, NDArray[Any]]) -> None:
-        """Take over what :meth:`state` gave."""
+        """Load what :meth:`state` returned."""
         load_state(state, self.model, self._optimizer)
 
     def _step(self, batch: Batch) -> Tensor:

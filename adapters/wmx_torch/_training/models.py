@@ -1,6 +1,6 @@
-"""Built-in networks, and those of the user by name.
+"""The built-in networks in PyTorch, and building a network by name.
 
-All take what the adapter feeds: float32 [N, C, H, W] for images, float32 [N, F] for features, int
+All take the adapter's inputs: float32 [N, C, H, W] for images, float32 [N, F] for features, int
 [N, L] for tokens; and return logits [N, num_classes].
 """
 
@@ -20,16 +20,17 @@ from wmx.training.builtin_models import (
 
 
 def build_model(spec: str, task: Task, vocabulary: int | None = None) -> nn.Module:
-    """Return a freshly initialised network for ``task``.
+    """Return a newly initialized network for ``task``.
 
     Args:
         spec: ``"cnn"``, ``"mlp"`` or ``"package.module:callable"``, called with ``input_shape=``
             (the task's shape; height, width, channels for images) and ``num_classes=``.
-        task: gives shape and classes.
-        vocabulary: for tokens, ids are below it.
+        task: gives shape and number of classes.
+        vocabulary: for tokens: ids are below it.
 
     Raises:
-        UsageError: no such model, it does not fit the task, or the callable returned none.
+        UsageError: there is no such model, it does not fit the task, or the callable returned
+            something else.
         CannotRunError: the callable failed.
     """
     model = named_network(spec, task, {"cnn": cnn, "mlp": mlp}, vocabulary=vocabulary)
@@ -43,12 +44,12 @@ def build_model(spec: str, task: Task, vocabulary: int | None = None) -> nn.Modu
 def cnn(*, input_shape: Sequence[int], num_classes: int) -> nn.Module:
     """Return a small residual network (He et al. 2016, basic blocks of 16, 32 and 64 channels).
 
-    77,754 parameters for (28, 28, 1) and 10 classes.  Images larger than 64 pixels pass through
-    strided convolutions first, until they are not.
+    77,754 parameters for (28, 28, 1) and 10 classes.  Images with a side over 64 pixels are
+    first reduced by strided convolutions.
 
     Args:
         input_shape: height, width, channels.
-        num_classes: K.
+        num_classes: number of logits.
     """
     height, width, channels = input_shape
     layers: list[nn.Module] = []
@@ -70,7 +71,7 @@ def cnn(*, input_shape: Sequence[int], num_classes: int) -> nn.Module:
 
 
 class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut, which is projected where the shape changes."""
+    """Two 3 x 3 convolutions and a shortcut, which is projected if the shape changes."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         super().__init__()
@@ -94,12 +95,12 @@ class ResidualBlock(nn.Module):
 def mlp(
     *, input_shape: Sequence[int], num_classes: int, vocabulary: int | None = None
 ) -> nn.Module:
-    """Return two hidden layers of 256 units over a flattened input.
+    """Return a multilayer perceptron with two hidden layers of 256 units over a flattened input.
 
     Args:
         input_shape: of one input.
-        num_classes: K.
-        vocabulary: if given the inputs are token ids below it, embedded in 64 dimensions each.
+        num_classes: number of logits.
+        vocabulary: if given, inputs are token ids below it, embedded in 64 dimensions each.
     """
     size = 1
     for dim in input_shape:

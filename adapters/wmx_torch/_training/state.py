@@ -1,4 +1,4 @@
-"""Weights and optimizer state as NumPy arrays, for the core's checkpoints."""
+"""Converting weights and optimizer state to and from NumPy arrays, for checkpoints."""
 
 from typing import Any
 
@@ -10,7 +10,12 @@ MODEL, OPTIMIZER = "model.", "optimizer."
 
 
 def state_arrays(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, NDArray[Any]]:
-    """Return copies of all weights, buffers and optimizer state; bfloat16 as its bits, int16."""
+    """Return copies of all weights, buffers and optimizer state; bfloat16 as bits in int16.
+
+    Args:
+        model: the network.
+        optimizer: over its parameters.
+    """
     tensors = {MODEL + name: tensor for name, tensor in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"{OPTIMIZER}{index}.{name}": tensor for name, tensor in state.items()}
@@ -20,7 +25,13 @@ def state_arrays(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str
 def load_state(
     arrays: dict[str, NDArray[Any]], model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> None:
-    """Bring model and optimizer to the state that :func:`state_arrays` gave."""
+    """Load a state into a model and its optimizer.
+
+    Args:
+        arrays: what :func:`state_arrays` returned.
+        model: to change.
+        optimizer: to change.
+    """
     own = model.state_dict()
     model.load_state_dict(
         {
@@ -52,7 +63,7 @@ def _tensor(array: NDArray[Any], like: Tensor | None) -> Tensor:
 
 
 def _laid_out_like(parameter: Tensor, tensor: Tensor) -> Tensor:
-    """Return state in the memory format of its parameter: only then is the rounding the same."""
+    """Return state in the memory format of its parameter, which keeps rounding reproducible."""
     if tensor.shape != parameter.shape:  # a step count
         return tensor
     return torch.empty_like(parameter).copy_(tensor)

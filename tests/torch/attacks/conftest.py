@@ -4,19 +4,19 @@ import pytest
 
 from wmx import OwnerKey, Watermark
 from wmx.attacks.attack import Target
-from wmx.attacks.split import held_out_half
+from wmx.attacks.target import attacker_split
 from wmx.training.config import Training
-from wmx.training.data.dataset import LabelledData, load_data
+from wmx.training.data.dataset import LabeledData, load_data
 from wmx.training.embed import Embedded, embed
 
 
 @pytest.fixture(scope="session")
-def digits() -> LabelledData:
+def digits() -> LabeledData:
     return load_data("digits")
 
 
 @pytest.fixture(scope="session")
-def marked(digits: LabelledData, tmp_path_factory: pytest.TempPathFactory) -> Embedded:
+def marked(digits: LabeledData, tmp_path_factory: pytest.TempPathFactory) -> Embedded:
     """A network that knows its labels, with the files of its run."""
     training = Training(model="cnn", epochs=10, device="cpu")
     folder = tmp_path_factory.mktemp("marked")
@@ -29,12 +29,12 @@ def watermark(marked: Embedded) -> Watermark:
 
 
 @pytest.fixture(scope="session")
-def target(marked: Embedded, digits: LabelledData) -> Target:
+def target(marked: Embedded, digits: LabeledData) -> Target:
     """The file alone, and 180 digits the owner has not trained on."""
     return Target(
         model=marked.files.model,
         task=marked.watermark.task,
         family=marked.watermark.generator,
-        data=held_out_half(digits),
+        data=attacker_split(digits),
         queries=digits.x_train,
     )

@@ -11,11 +11,11 @@ from wmx import OwnerKey
 from wmx.attacks.attack import Target
 from wmx.attacks.catalogue import chosen_attacks
 from wmx.attacks.graph.rewriting import kernels, load_graph, values_of
-from wmx.attacks.target import stolen_run
+from wmx.attacks.target import target_from_run
 from wmx.cli import run
 from wmx.errors import CannotRunError, UsageError
 from wmx.training.config import Training
-from wmx.training.data.dataset import LabelledData
+from wmx.training.data.dataset import LabeledData
 from wmx.training.embed import Embedded, embed
 
 SMALL = ["epochs=1", "clean_epochs=1", "drawn=64", "pgd_steps=2"]
@@ -29,15 +29,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def small_run(digits: LabelledData, home: Path) -> Embedded:
+def small_run(digits: LabeledData, home: Path) -> Embedded:
     """A marked MLP, which exports in a second."""
     training = Training(model="mlp", epochs=10, lr=0.05, device="cpu")
     return embed(OwnerKey.load(home / "owner.pem"), digits, home / "run", training=training)
 
 
 @pytest.fixture
-def run_target(small_run: Embedded, digits: LabelledData) -> Target:
-    return stolen_run(small_run.files.folder, small_run.watermark, digits, device="cpu")
+def run_target(small_run: Embedded, digits: LabeledData) -> Target:
+    return target_from_run(small_run.files.folder, small_run.watermark, digits, device="cpu")
 
 
 def kernels_after(name: str, target: Target, folder: Path, *settings: str) -> list[np.ndarray]:
@@ -124,14 +124,14 @@ def test_the_same_seed_leaves_the_same_model(run_target: Target, tmp_path: Path)
         np.testing.assert_array_equal(one, other)
 
 
-def test_other_data_than_the_runs_are_refused(small_run: Embedded, digits: LabelledData) -> None:
-    other = LabelledData.of(digits.x_test, digits.y_test, digits.x_train, digits.y_train, "others")
+def test_other_data_than_the_runs_are_refused(small_run: Embedded, digits: LabeledData) -> None:
+    other = LabeledData.of(digits.x_test, digits.y_test, digits.x_train, digits.y_train, "others")
     with pytest.raises(UsageError, match="was not trained on others"):
-        stolen_run(small_run.files.folder, small_run.watermark, other)
+        target_from_run(small_run.files.folder, small_run.watermark, other)
 
 
 def test_an_unfinished_run_is_refused(
-    small_run: Embedded, digits: LabelledData, tmp_path: Path
+    small_run: Embedded, digits: LabeledData, tmp_path: Path
 ) -> None:
     with pytest.raises(CannotRunError, match=r"no finished run .* model.onnx is missing"):
-        stolen_run(tmp_path, small_run.watermark, digits)
+        target_from_run(tmp_path, small_run.watermark, digits)

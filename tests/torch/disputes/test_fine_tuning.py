@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from onnx import TensorProto, helper, numpy_helper
 
 from wmx import OwnerKey, Watermark
-from wmx.attacks.target import stolen_run
+from wmx.attacks.target import target_from_run
 from wmx.attacks.training.overwriting import Overwriting, own_watermark
 from wmx.cli import run
 from wmx.disputes.fine_tuning import TUNING_LIMITS, FineTuned, default_training, fine_tune
@@ -23,26 +23,26 @@ from wmx.suspect.remote import confine
 from wmx.suspect.sandbox.process import Sandbox
 from wmx.suspect.suspect import open_suspect
 from wmx.training.config import Training
-from wmx.training.data.dataset import LabelledData, load_data
+from wmx.training.data.dataset import LabeledData, load_data
 from wmx.training.embed import embed
 from wmx_torch._training.learner import TUNING_CHILD
 
 
 @pytest.fixture(scope="module")
-def digits() -> LabelledData:
+def digits() -> LabeledData:
     return load_data("digits")
 
 
 @pytest.fixture(scope="module")
 def stolen(
-    digits: LabelledData, tmp_path_factory: pytest.TempPathFactory
+    digits: LabeledData, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Watermark, Watermark]:
     """What the thief ships, and the watermarks of owner and thief; keys and claims beside it."""
     folder = tmp_path_factory.mktemp("stolen")
     key = OwnerKey.generate()
     training = Training(model="mlp", epochs=8, device="cpu")
     owner = embed(key, digits, folder / "run", training=training)
-    target = stolen_run(folder / "run", owner.watermark, digits, device="cpu")
+    target = target_from_run(folder / "run", owner.watermark, digits, device="cpu")
     attack = Overwriting(lr=0.01, epochs=20, batch_size=32, per_batch=10, clean_epochs=0)
     (outcome,) = attack.run(target, folder, lambda done, count: None)
     mark = own_watermark(target)
@@ -53,14 +53,14 @@ def stolen(
     return Path(outcome.suspect.name), owner.watermark, mark
 
 
-def tuned(path: Path, watermarks: dict[str, Watermark], data: LabelledData) -> FineTuned:
+def tuned(path: Path, watermarks: dict[str, Watermark], data: LabeledData) -> FineTuned:
     suspect = open_suspect(path, own=True)
     parties = [Party.from_watermark(name, one, ()) for name, one in watermarks.items()]
     return fine_tune(suspect, parties, data, default_training(2))
 
 
 def test_the_bits_of_both_are_counted_before_and_after(
-    stolen: tuple[Path, Watermark, Watermark], digits: LabelledData
+    stolen: tuple[Path, Watermark, Watermark], digits: LabeledData
 ) -> None:
     path, owner, thief = stolen
     done = []
@@ -106,7 +106,7 @@ def test_the_command_reports_it_and_names_nobody(
 
 
 def test_a_model_that_pytorch_cannot_take_is_a_reason_and_no_error(
-    stolen: tuple[Path, Watermark, Watermark], digits: LabelledData, tmp_path: Path
+    stolen: tuple[Path, Watermark, Watermark], digits: LabeledData, tmp_path: Path
 ) -> None:
     _, owner, thief = stolen
     path = tmp_path / "classes.onnx"
@@ -118,7 +118,7 @@ def test_a_model_that_pytorch_cannot_take_is_a_reason_and_no_error(
 
 
 def test_a_training_that_breaks_the_model_is_a_reason_and_no_figure(
-    stolen: tuple[Path, Watermark, Watermark], digits: LabelledData
+    stolen: tuple[Path, Watermark, Watermark], digits: LabeledData
 ) -> None:
     path, owner, thief = stolen
     suspect = open_suspect(path, own=True)
@@ -130,10 +130,10 @@ def test_a_training_that_breaks_the_model_is_a_reason_and_no_figure(
 
 
 def test_what_does_not_belong_together_is_refused(
-    stolen: tuple[Path, Watermark, Watermark], digits: LabelledData, tmp_path: Path
+    stolen: tuple[Path, Watermark, Watermark], digits: LabeledData, tmp_path: Path
 ) -> None:
     path, owner, thief = stolen
-    two = LabelledData.of(
+    two = LabeledData.of(
         digits.x_train, digits.y_train % 2, digits.x_test, digits.y_test % 2, "parity"
     )
     with pytest.raises(UsageError, match="of 2 classes"):

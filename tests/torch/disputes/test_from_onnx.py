@@ -9,7 +9,7 @@ from torch import nn
 
 from wmx.errors import CannotRunError
 from wmx.suspect.own_model import loaded_from
-from wmx_torch.from_onnx import Fed, converted
+from wmx_torch._fine_tuning.from_onnx import Fed, converted
 
 
 def normalised(last: str = "Identity", *, layout: str = "NCHW") -> bytes:

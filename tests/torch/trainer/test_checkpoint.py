@@ -19,7 +19,7 @@ from torch import nn
 from wmx import OwnerKey, Watermark
 from wmx.errors import CannotRunError, IntegrityError, UsageError
 from wmx.training.config import Training
-from wmx.training.data.dataset import LabelledData, load_data
+from wmx.training.data.dataset import LabeledData, load_data
 from wmx_torch._training import learner
 from wmx_torch._training.models import cnn
 from wmx_torch._training.weights import CONVERSION
@@ -37,7 +37,7 @@ from wmx_torch._training.weights import CONVERSION
     ids=["cnn-sgd-robust", "mlp-adamw-adi", "dropout"],
 )
 def test_a_resumed_run_ends_with_the_same_bits(
-    training: Training, data: LabelledData, watermark: Watermark, tmp_path: Path
+    training: Training, data: LabeledData, watermark: Watermark, tmp_path: Path
 ) -> None:
     checkpoint = tmp_path / "checkpoint.safetensors"
     whole = fit(data, data.task, watermark, training)
@@ -71,7 +71,7 @@ def with_dropout(*, input_shape: tuple[int, ...], num_classes: int) -> nn.Module
 
 
 def test_an_interrupt_inside_an_epoch_leaves_the_last_checkpoint(
-    data: LabelledData, watermark: Watermark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: LabeledData, watermark: Watermark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
     checkpoint = tmp_path / "checkpoint.safetensors"
@@ -142,7 +142,7 @@ def test_a_killed_process_is_resumed_to_the_same_bits(tmp_path: Path) -> None:
 
 
 def test_a_run_is_resumed_only_as_itself(
-    data: LabelledData, watermark: Watermark, tmp_path: Path
+    data: LabeledData, watermark: Watermark, tmp_path: Path
 ) -> None:
     checkpoint = tmp_path / "checkpoint.safetensors"
     fit(data, data.task, watermark, replace(SHORT, epochs=1), checkpoint=checkpoint)
@@ -172,7 +172,7 @@ def test_a_run_is_resumed_only_as_itself(
 
 
 def test_a_damaged_checkpoint_is_refused(
-    data: LabelledData, watermark: Watermark, tmp_path: Path
+    data: LabeledData, watermark: Watermark, tmp_path: Path
 ) -> None:
     checkpoint = tmp_path / "checkpoint.safetensors"
     one = replace(SHORT, epochs=1)
@@ -187,7 +187,7 @@ def test_a_damaged_checkpoint_is_refused(
 
 
 def test_a_checkpoint_holds_plain_tensors_alone(
-    data: LabelledData, watermark: Watermark, tmp_path: Path
+    data: LabeledData, watermark: Watermark, tmp_path: Path
 ) -> None:
     checkpoint = tmp_path / "checkpoint.safetensors"
     fit(data, data.task, watermark, replace(SHORT, epochs=1), checkpoint=checkpoint)
@@ -200,7 +200,7 @@ def test_a_checkpoint_holds_plain_tensors_alone(
 
 @pytest.mark.parametrize("name", ["start.safetensors", "start.weights"])
 def test_training_starts_from_the_weights_given(
-    data: LabelledData, watermark: Watermark, tmp_path: Path, name: str
+    data: LabeledData, watermark: Watermark, tmp_path: Path, name: str
 ) -> None:
     start = weights(cnn(input_shape=(8, 8, 1), num_classes=10))
     path = tmp_path / name
@@ -211,7 +211,7 @@ def test_training_starts_from_the_weights_given(
         torch.testing.assert_close(trained[parameter], start[parameter], rtol=0, atol=1e-20)
 
 
-def test_weights_that_do_not_fit_are_named(data: LabelledData, tmp_path: Path) -> None:
+def test_weights_that_do_not_fit_are_named(data: LabeledData, tmp_path: Path) -> None:
     start = weights(cnn(input_shape=(8, 8, 1), num_classes=10))
     path = tmp_path / "start.safetensors"
     training = Training(epochs=1, device="cpu", pretrained=path)
@@ -235,7 +235,7 @@ class Harm:
 
 
 def test_no_pickle_is_read_neither_a_harmful_nor_an_honest_one(
-    data: LabelledData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: LabeledData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contents = {
         "honest.pt": weights(cnn(input_shape=(8, 8, 1), num_classes=10)),
@@ -258,7 +258,7 @@ def test_no_pickle_is_read_neither_a_harmful_nor_an_honest_one(
     assert not (tmp_path / "harm").exists()
 
 
-def test_a_state_dict_is_converted_as_the_error_says(data: LabelledData, tmp_path: Path) -> None:
+def test_a_state_dict_is_converted_as_the_error_says(data: LabeledData, tmp_path: Path) -> None:
     start = cnn(input_shape=(8, 8, 1), num_classes=10).state_dict()
     torch.save(start, tmp_path / "model.pt")
     words = shlex.split(CONVERSION)

@@ -13,15 +13,14 @@ from torch import nn
 
 from wmx import Watermark
 from wmx.errors import CannotRunError, UsageError
-from wmx.training.config import EpochDone, Training
-from wmx.training.data.dataset import LabelledData, load_data
-from wmx.training.lr_schedule import learning_rate_factor
+from wmx.training.config import EpochDone, Training, learning_rate_factor
+from wmx.training.data.dataset import LabeledData, load_data
 
 # repeatable
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(
-    data: LabelledData, watermark: Watermark
+    data: LabeledData, watermark: Watermark
 ) -> None:
     first = fit(data, data.task, watermark, SHORT)
     torch.manual_seed(12345)  # the caller's random state has no say
@@ -29,7 +28,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(
     assert not same_bits(first, fit(data, data.task, watermark, replace(SHORT, seed=1)))
 
 
-def test_every_random_state_is_left_as_found(data: LabelledData, watermark: Watermark) -> None:
+def test_every_random_state_is_left_as_found(data: LabeledData, watermark: Watermark) -> None:
     before = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
     fit(data, data.task, watermark, replace(SHORT, model="cnn", epochs=1))
     assert torch.equal(torch.get_rng_state(), before[0])
@@ -37,7 +36,7 @@ def test_every_random_state_is_left_as_found(data: LabelledData, watermark: Wate
     assert random.getstate() == before[2]
 
 
-def test_the_watermark_and_the_data_are_left_as_found(data: LabelledData) -> None:
+def test_the_watermark_and_the_data_are_left_as_found(data: LabeledData) -> None:
     watermark = fixed_watermark(data.task)
     triggers, x_train = watermark.triggers.copy(), data.x_train.copy()
     fit(data, data.task, watermark, replace(SHORT, epochs=1))
@@ -67,7 +66,7 @@ def test_the_mark_is_learned_beside_the_task_and_reported() -> None:
     assert evaluate(model, data.x_test, data.y_test, data.task) == last.accuracy
 
 
-def test_without_a_watermark_nothing_is_said_of_one(data: LabelledData) -> None:
+def test_without_a_watermark_nothing_is_said_of_one(data: LabeledData) -> None:
     events: list[EpochDone] = []
     fit(data, data.task, None, replace(SHORT, epochs=1), report=events.append)
     assert (events[0].hits, events[0].n, events[0].bits) == (None, None, None)
@@ -82,7 +81,7 @@ def test_features_and_tokens_are_marked_too(kind: str, recipe: str) -> None:
         x = rng.normal(size=(400, 12)) + 2 * y[:, None]
     else:
         x = rng.integers(0, 20, (400, 12)) + 15 * y[:, None]
-    data = LabelledData.of(x[:300], y[:300], x[300:], y[300:], kind)
+    data = LabeledData.of(x[:300], y[:300], x[300:], y[300:], kind)
     watermark = fixed_watermark(data.task, n=40, generator=data.trigger_generator())
     events: list[EpochDone] = []
     training = Training(
@@ -103,7 +102,7 @@ def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
     assert [learning_rate_factor(0, steps) for steps in (1, 9)] == [1, 1]
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(data: LabelledData) -> None:
+def test_a_loss_that_is_not_finite_stops_the_run(data: LabeledData) -> None:
     with pytest.raises(CannotRunError, match="diverged") as caught:
         fit(data, data.task, None, replace(SHORT, lr=1e30))
     assert "--lr" in str(caught.value.hint)
@@ -130,18 +129,18 @@ def test_settings_out_of_range_are_usage_errors(wrong: dict[str, Any]) -> None:
         Training(**wrong)
 
 
-def test_an_unknown_recipe_is_a_usage_error(data: LabelledData, watermark: Watermark) -> None:
+def test_an_unknown_recipe_is_a_usage_error(data: LabeledData, watermark: Watermark) -> None:
     with pytest.raises(UsageError, match="recipe"):
         fit(data, data.task, watermark, replace(SHORT, recipe="magic"))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
-def test_cuda_is_never_replaced_in_silence(data: LabelledData) -> None:
+def test_cuda_is_never_replaced_in_silence(data: LabeledData) -> None:
     with pytest.raises(CannotRunError, match="no device"):
         fit(data, data.task, None, replace(SHORT, device="cuda"))
 
 
-def test_a_model_that_fails_on_the_data_is_named(data: LabelledData) -> None:
+def test_a_model_that_fails_on_the_data_is_named(data: LabeledData) -> None:
     with pytest.raises(CannotRunError, match="test_trainer:flat_only"):
         fit(data, data.task, None, replace(SHORT, model="test_trainer:flat_only"))
     with pytest.raises(CannotRunError, match=r"expected \[batch, 10\]"):

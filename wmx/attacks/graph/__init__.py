@@ -1,1 +1,1 @@
-"""Attacks on the ONNX file itself: no training and no framework, seconds on any machine."""
+"""Attacks that rewrite the ONNX file: no training, no framework, seconds on any machine."""

@@ -1,8 +1,8 @@
-"""Renumbered classes.  Threat: the file; no data, no queries, seconds.
+"""Permuting the classes.  Threat: the file; no data, no queries, seconds.
 
-The model is as good as before for whoever knows the new numbers, and every label of the owner's is
-at the wrong place.  Source: the output permutations among the attacks of Lukas et al., S&P 2022;
-the ``mapping`` expert of docs/statistics.md is the answer to it.
+The model is as accurate as before under the new numbering, but none of the owner's trigger labels
+is at its place.  Source: the output permutations among the attacks of Lukas et al., S&P 2022; the
+``mapping`` expert of docs/statistics.md counters it.
 """
 
 from dataclasses import dataclass, replace
@@ -19,19 +19,19 @@ from wmx.errors import CannotRunError
 
 @dataclass(frozen=True)
 class ClassPermutation(GraphAttack):
-    """Put the scores into another order, in which no class keeps its place."""
+    """Permute the class scores so that no class keeps its index."""
 
     threat = "has the file; no data, no queries, seconds"
     source = "Lukas et al., S&P 2022"
 
     def run(self, target: Target, folder: Path, progress: Progress) -> list[Outcome]:
-        """Offer the file with the test set numbered in the new way."""
+        """Permute the scores, and the labels of the test set accordingly."""
         (outcome,) = super().run(target, folder, progress)
         new_place = np.argsort(derangement(target))
         return [replace(outcome, y_test=new_place[outcome.y_test])]
 
     def changed(self, model: Any, target: Target) -> Any:
-        """Append a ``Gather`` to the scores."""
+        """Append a ``Gather`` node that permutes the scores."""
         from onnx import TensorProto, helper, numpy_helper
 
         graph, classes = model.graph, target.task.classes
@@ -55,7 +55,7 @@ class ClassPermutation(GraphAttack):
 
 
 def derangement(target: Target) -> NDArray[np.int64]:
-    """Return which old class stands at each new place, int64 [K]; none at its own."""
+    """Return the old class at each new index, int64 [K]; no class keeps its index."""
     classes = target.task.classes
     order = target.stream("class permutation").permutation(classes)
     moved = np.empty(classes, dtype=np.int64)

@@ -1,7 +1,7 @@
 """Half precision.  Threat: the file; no data, no queries, seconds.
 
-What every deployment tool does, and so the mildest of the attacks.  Source: the converter of
-onnxruntime, ``onnxruntime.transformers.float16``.
+The mildest of the attacks, since many deployment tools do it anyway.  Source: onnxruntime's
+converter, ``onnxruntime.transformers.float16``.
 """
 
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from wmx.training.export import exporting
 
 @dataclass(frozen=True)
 class HalfPrecision(GraphAttack):
-    """Weights and arithmetic in float16; input and output stay float32."""
+    """Convert weights and arithmetic to float16; input and output stay float32."""
 
     threat = "has the file; no data, no queries, seconds"
     source = "onnxruntime.transformers.float16"
 
     def changed(self, model: Any, target: Target) -> Any:
-        """Convert."""
+        """Convert to float16."""
         from onnxruntime.quantization.onnx_model import ONNXModel
         from onnxruntime.transformers.float16 import convert_float_to_float16
 

@@ -1,4 +1,4 @@
-"""What attacks on an ONNX file share: bytes in, a changed graph, a file out."""
+"""Base class and helpers for attacks that rewrite an ONNX file."""
 
 from abc import abstractmethod
 from collections.abc import Iterable
@@ -20,12 +20,12 @@ KERNEL_AXES = 2  # biases and BatchNorm's vectors have one
 
 @dataclass(frozen=True)
 class GraphAttack(Attack):
-    """An attack that changes the graph or its weights and nothing else."""
+    """An attack that changes only the graph or its weights."""
 
     needs: ClassVar[Need] = "file"
 
     def run(self, target: Target, folder: Path, progress: Progress) -> Iterable[Outcome]:
-        """Write the changed file and offer it."""
+        """Rewrite the file."""
         path = folder / "model.onnx"
         write_bytes(
             path, self.changed(load_graph(target.model, target.weights), target).SerializeToString()
@@ -34,18 +34,23 @@ class GraphAttack(Attack):
 
     @abstractmethod
     def changed(self, model: Any, target: Target) -> Any:
-        """Return the ``onnx.ModelProto`` after the attack; ``model`` may be changed in place."""
+        """Return the model after the attack.
+
+        Args:
+            model: the ``onnx.ModelProto``; may be changed in place.
+            target: the model to attack, for its task and random streams.
+        """
 
 
 def load_graph(path: Path, weights: Iterable[Path] = ()) -> Any:
-    """Return the ``onnx.ModelProto`` in a file.
+    """Load an ``onnx.ModelProto``.
 
     Args:
-        path: the file.
-        weights: files beside it that hold its weights under names of their own.
+        path: of the ONNX file.
+        weights: files beside it that hold its weights (ONNX external data).
 
     Raises:
-        CannotRunError: the file cannot be read, or keeps weights in others.
+        CannotRunError: the file cannot be read, or files with its weights are missing.
     """
     import onnx
 
@@ -68,7 +73,7 @@ def kernels(model: Any) -> list[Any]:
     if not found:
         raise CannotRunError(
             "the file holds no float32 weights of two axes or more to change",
-            hint="attack the file as it was exported, before quantising it",
+            hint="attack the file as it was exported, before quantization",
         )
     return found
 
@@ -81,7 +86,12 @@ def values_of(tensor: Any) -> NDArray[np.float32]:
 
 
 def replace_values(tensor: Any, values: NDArray[np.float32]) -> None:
-    """Put other values of the same shape into a tensor."""
+    """Replace the values of an ``onnx.TensorProto``, in place.
+
+    Args:
+        tensor: to change.
+        values: of the same shape.
+    """
     from onnx import numpy_helper
 
     tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))

@@ -15,10 +15,10 @@ from wmx.attacks.graph.rewriting import GraphAttack, kernels, replace_values, va
 
 @dataclass(frozen=True)
 class WeightNoise(GraphAttack):
-    """Move every kernel by noise in units of its own standard deviation.
+    """Add Gaussian noise to every kernel, in units of the kernel's standard deviation.
 
     Attributes:
-        scale: of the noise; 0.2 moves a weight by a fifth of the spread of its tensor.
+        scale: standard deviation of the noise, relative to that of the kernel.
     """
 
     scale: float = 0.2

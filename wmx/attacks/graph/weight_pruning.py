@@ -1,7 +1,7 @@
 """Global magnitude pruning.  Threat: the file; no data, no queries, seconds.
 
 Source: Han, Pool, Tran, Dally, *Learning both Weights and Connections for Efficient Neural
-Networks*, NeurIPS 2015; without their retraining, for which see
+Networks*, NeurIPS 2015; without retraining, for which see
 :mod:`wmx.attacks.training.fine_pruning`.
 """
 
@@ -18,10 +18,10 @@ from wmx.errors import UsageError
 
 @dataclass(frozen=True)
 class WeightPruning(GraphAttack):
-    """Set the smallest weights of all kernels together to zero.
+    """Set the weights of smallest magnitude over all kernels to zero.
 
     Attributes:
-        share: part of the weights that goes, 0 to 1.
+        share: fraction of weights to prune, 0 to 1.
     """
 
     share: float = 0.5
@@ -39,7 +39,14 @@ class WeightPruning(GraphAttack):
 
 
 def pruned(kernels: list[NDArray[Any]], share: float) -> list[NDArray[np.bool_]]:
-    """Return which weights are among the ``round(share x all)`` smallest of all kernels together.
+    """Return masks of the weights of smallest magnitude over all kernels.
+
+    Args:
+        kernels: the weights.
+        share: fraction of them to prune.
+
+    Returns:
+        a bool array per kernel, true where a weight is pruned.
 
     Raises:
         UsageError: ``share`` is not between 0 and 1.

@@ -1,1 +1,1 @@
-"""Attacks on what a model is fed: the model stays as it is, its inputs do not."""
+"""Attacks that preprocess the inputs and leave the model unchanged."""

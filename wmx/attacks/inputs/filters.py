@@ -13,15 +13,15 @@ from wmx._internal.images import pillow
 from wmx.attacks.inputs.preprocessed import Images, InputAttack
 
 THREAT = "runs the model behind an API of their own; no data, no training"
-GREY_OR_RGB = (1, 3)
+GRAY_OR_RGB = (1, 3)
 
 
 @dataclass(frozen=True)
 class InputNoise(InputAttack):
-    """Gaussian noise on every pixel.
+    """Add Gaussian noise to every pixel.
 
     Attributes:
-        sigma: its standard deviation; pixels are 0 to 1.
+        sigma: standard deviation; pixels are 0 to 1.
     """
 
     sigma: float = 0.1
@@ -37,13 +37,13 @@ class InputNoise(InputAttack):
 
 @dataclass(frozen=True)
 class Blur(InputAttack):
-    """The mean over 3 x 3 pixels; the edge pixels are repeated outwards."""
+    """Blur with a 3 x 3 mean filter; edge pixels are repeated outward."""
 
     threat = THREAT
     source = "Lukas et al., S&P 2022"
 
     def changed(self, images: Images, rng: np.random.Generator) -> Images:
-        """Average."""
+        """Average over 3 x 3 pixels."""
         height, width = images.shape[1:3]
         padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
         moved = [
@@ -57,10 +57,10 @@ class Blur(InputAttack):
 
 @dataclass(frozen=True)
 class FewLevels(InputAttack):
-    """Round pixels to few values.
+    """Round pixels to a few values.
 
     Attributes:
-        levels: how many, evenly spaced from 0 to 1.
+        levels: number of values, evenly spaced from 0 to 1.
     """
 
     levels: int = 4
@@ -69,7 +69,7 @@ class FewLevels(InputAttack):
     source = "Xu et al., NDSS 2018"
 
     def changed(self, images: Images, rng: np.random.Generator) -> Images:
-        """Round."""
+        """Round the pixels."""
         steps = np.float32(self.levels - 1)
         rounded: Images = np.rint(images * steps) / steps
         return rounded
@@ -77,10 +77,10 @@ class FewLevels(InputAttack):
 
 @dataclass(frozen=True)
 class Jpeg(InputAttack):
-    """Compress and decompress.
+    """Compress to JPEG and decompress.
 
     Attributes:
-        quality: 1 to 95, as Pillow counts it.
+        quality: 1 to 95, on Pillow's scale.
     """
 
     quality: int = 50
@@ -89,8 +89,8 @@ class Jpeg(InputAttack):
     source = "Lukas et al., S&P 2022"
 
     def changed(self, images: Images, rng: np.random.Generator) -> Images:
-        """Send grey and RGB images through as they are, others channel by channel."""
-        if images.shape[-1] in GREY_OR_RGB:
+        """Compress gray and RGB images whole, others channel by channel."""
+        if images.shape[-1] in GRAY_OR_RGB:
             return np.stack([self._through_jpeg(image) for image in images])
         channels = [self.changed(images[..., i : i + 1], rng) for i in range(images.shape[-1])]
         return np.concatenate(channels, axis=-1)

@@ -1,7 +1,7 @@
-"""Shifts and mirror images.  Threat: runs the model behind an API of their own; no data.
+"""Shifting and mirroring images.  Threat: runs the model behind an API of their own; no data.
 
 Source: the input preprocessing attacks of Lukas et al., S&P 2022.  A shift of two pixels hides a
-mark until the right shift is tried, so ``wmx verify`` tries them.
+mark until it is undone, so ``wmx verify`` tries shifts.
 """
 
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ THREAT = "runs the model behind an API of their own; no data, no training"
 
 @dataclass(frozen=True)
 class Shift(InputAttack):
-    """Move the image; what is uncovered is black.
+    """Shift the image; uncovered pixels are black.
 
     Attributes:
-        down, right: pixels, negative for up and left.
+        down, right: in pixels, negative for up and left.
     """
 
     down: int = 2
@@ -29,18 +29,18 @@ class Shift(InputAttack):
     source = "Lukas et al., S&P 2022"
 
     def changed(self, images: Images, rng: np.random.Generator) -> Images:
-        """Move."""
+        """Shift the images."""
         pixels = np.rint(images * 255).astype(np.uint8)
         return shifted(pixels, self.down, self.right).astype(np.float32) / np.float32(255)
 
 
 @dataclass(frozen=True)
 class Flip(InputAttack):
-    """Mirror the image, left to right."""
+    """Mirror the image left to right."""
 
     threat = THREAT
     source = "Lukas et al., S&P 2022"
 
     def changed(self, images: Images, rng: np.random.Generator) -> Images:
-        """Mirror."""
+        """Mirror the images."""
         return np.ascontiguousarray(images[:, :, ::-1])

@@ -1,7 +1,8 @@
 """A suspect behind a preprocessing step.
 
-It is a wrapper, not nodes put into the ONNX graph: one function of images serves every layout of a
-file, any other suspect, and JPEG, for which ONNX has no operator.
+It wraps the suspect instead of adding nodes to its ONNX graph: so a single function of images works
+for every input layout, for suspects that are not files, and for JPEG, which ONNX has no operator
+for.
 """
 
 import hashlib
@@ -31,7 +32,7 @@ class InputAttack(Attack):
     needs: ClassVar[Need] = "file"
 
     def run(self, target: Target, folder: Path, progress: Progress) -> Iterable[Outcome]:
-        """Offer the untouched file behind the change."""
+        """Wrap the unchanged file in the preprocessing step."""
         if target.task.kind != "image":
             raise CannotRunError(f"this attack is for images, and the data are {target.task.kind}")
 
@@ -43,35 +44,32 @@ class InputAttack(Attack):
 
     @abstractmethod
     def changed(self, images: Images, rng: np.random.Generator) -> Images:
-        """Return the images after the attack.
+        """Return the preprocessed images.
 
         Args:
             images: float32 [n, H, W, C], values 0 to 1.
-            rng: of what is random; hangs on the seed and the images.
+            rng: source of randomness; depends on the seed and the images alone.
         """
 
 
 class Preprocessed:
-    """A suspect that sees changed images; else as the one inside.
+    """A suspect that preprocesses its images and passes them to another suspect.
 
     Attributes:
-        name, sha256, external, engine, settled: of the suspect inside.
+        name, sha256, external, engine, overrides: of the inner suspect.
     """
 
     queries_left: int | None = None
 
     def __init__(self, inside: Suspect, change: Callable[[Images], Images]) -> None:
         self.name, self.engine = inside.name, inside.engine
-        self.sha256, self.external, self.overrides = (
-            inside.sha256,
-            inside.external,
-            inside.overrides,
-        )
+        self.sha256, self.external = inside.sha256, inside.external
+        self.overrides = inside.overrides
         self._inside = inside
         self._change = change
 
     def feedings(self, task: Task) -> list[Feeding]:
-        """Return those of the suspect inside."""
+        """Return the feedings of the inner suspect."""
         return self._inside.feedings(task)
 
     def predictions(
@@ -82,19 +80,19 @@ class Preprocessed:
         scaling: str | None = None,
         rows: int | None = None,
     ) -> dict[str, Predictions]:
-        """Ask the suspect inside about changed inputs."""
+        """Query the inner suspect with preprocessed inputs; arguments as for any suspect."""
         changed = np.clip(self._change(unit_images(inputs)), 0.0, 1.0) * np.float32(255)
         return self._inside.predictions(feeding, changed, task, scaling, rows)
 
     def reopened(self) -> "Preprocessed":
-        """Return the same change before the suspect inside, as if that had never been asked."""
+        """Return a copy around a reopened inner suspect, as if never queried."""
         return Preprocessed(self._inside.reopened(), self._change)
 
     def close(self) -> None:
-        """Let go of the suspect inside."""
+        """Close the inner suspect."""
         self._inside.close()
 
 
 def unit_images(pixels: NDArray[Any]) -> Images:
-    """Return canonical images [n, H, W, C], values 0 to 255, in 0 to 1."""
+    """Scale canonical images [n, H, W, C] from 0..255 to float32 in 0..1."""
     return pixels.astype(np.float32) / np.float32(255)

@@ -1,6 +1,6 @@
-"""Attacks that train, in the framework of the stolen weights; the same code for all of them.
+"""Attacks that train, in the framework of the target's weights; the same code for all of them.
 
-Batches, epochs and data are the core's.  Beyond what training a model asks of an adapter, they ask
-for weights that stay frozen, soft labels, the gradient with respect to inputs, and which weights
-are the last layer.  All else is done on files of weights.
+They use the built-in training loop.  Beyond plain training, they need four things from an adapter:
+frozen weights, soft labels, the gradient with respect to inputs, and the names of the classifier
+layer's weights.  Everything else works on files of weights.
 """

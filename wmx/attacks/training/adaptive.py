@@ -1,7 +1,7 @@
-"""An attacker who knows the scheme.  Threat: weights, own samples, the public claim; part compute.
+"""An adaptive attack.  Threat: knows the scheme; weights, labeled samples, some training compute.
 
-The claim names the trigger family, so the attacker draws other inputs of it and trains the model to
-answer them otherwise.  The secret triggers are not among them, but look alike.  Source: no paper's;
+The attacker draws decoys, inputs of the trigger family, and trains the model to label them
+differently.  The secret triggers are not among the decoys, but look alike.  Source: no paper;
 adaptive attacks in the sense of Carlini et al., *On Evaluating Adversarial Robustness*, 2019.
 """
 
@@ -14,39 +14,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx.attacks.attack import Outcome, Progress, Target
-from wmx.attacks.training.decoys import PoolRows, drawn_inputs
-from wmx.attacks.training.learning import Study, TrainingAttack, teacher_scores
+from wmx.attacks.training.decoys import DecoyRows, drawn_inputs
+from wmx.attacks.training.learning import AttackRun, TrainingAttack, teacher_scores
 
 
 @dataclass(frozen=True)
 class AdaptiveFineTuning(TrainingAttack):
-    """Fine-tune on clean samples and on self-drawn inputs of the triggers' family.
+    """Fine-tune on clean samples and on decoys, inputs of the trigger family.
 
     Attributes:
-        answers: of the self-drawn inputs: ``"random"``, ``"own"`` (the model's top class for each)
-            or ``"common"`` (the class it gives most of them).
-        drawn: how many inputs.
-        per_batch: of them in every batch.
+        answers: labels of the decoys: ``"random"``, ``"own"`` (the model's top class for each) or
+            ``"common"`` (the top class of most decoys).
+        drawn: number of decoys.
+        per_batch: decoys in every batch.
     """
 
     answers: Literal["random", "own", "common"] = "random"
     drawn: int = 2000
     per_batch: int = 16
 
-    threat = "has the weights, labelled samples and the public claim; part of a training's compute"
+    threat = "has the weights, labeled samples and the public claim; part of a training's compute"
     source = "adaptive; after Carlini et al., 2019"
 
     def run(self, target: Target, folder: Path, progress: Progress) -> Iterable[Outcome]:
-        """Draw, fine-tune, and offer the model."""
-        study = Study(self, target, folder, progress)
+        """Draw decoys and fine-tune on them."""
+        run = AttackRun(self, target, folder, progress)
         inputs = drawn_inputs(target, self.drawn, "adaptive")
-        rows = PoolRows(
+        rows = DecoyRows(
             target.task.model_input(inputs),
             self._labels(target, inputs),
             self.per_batch,
             target.seed,
         )
-        yield study.outcome(study.trained(study.training(study.stolen_weights), more=rows))
+        yield run.outcome(run.trained(run.training(run.target_weights), more=rows))
 
     def _labels(self, target: Target, inputs: NDArray[np.generic]) -> NDArray[np.int64]:
         if self.answers == "random":

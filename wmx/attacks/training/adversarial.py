@@ -1,4 +1,4 @@
-"""Adversarial fine-tuning.  Threat: weights, own labelled samples, several trainings' compute.
+"""Adversarial fine-tuning.  Threat: weights, labeled samples, several trainings' compute.
 
 Source: Madry et al., *Towards Deep Learning Models Resistant to Adversarial Attacks*, ICLR 2018, as
 a removal attack in Lukas et al., S&P 2022.
@@ -14,46 +14,54 @@ from numpy.typing import NDArray
 
 from wmx.attacks.attack import Outcome, Progress, Target
 from wmx.attacks.inputs.preprocessed import unit_images
-from wmx.attacks.training.learning import Samples, Study, TrainingAttack
+from wmx.attacks.training.learning import AttackRun, Samples, TrainingAttack
 from wmx.errors import CannotRunError
 from wmx.protocol.task import Task
-from wmx.training.loop import EVALUATION_BATCH, Learner
+from wmx.training.adapter import Learner
+from wmx.training.loop import EVALUATION_BATCH
 
 
 @dataclass(frozen=True)
 class AdversarialFineTuning(TrainingAttack):
-    """Fine-tune on the attacker's samples, each moved to where the network errs.
+    """Fine-tune on adversarial examples of the attacker's samples.
 
-    They are moved at the start of every epoch, against the network as it is then.
+    They are computed anew at the start of every epoch.
 
     Attributes:
         epsilon: largest change of a pixel; pixels are 0 to 1.
-        pgd_steps: of projected gradient descent, each of ``2.5 epsilon / pgd_steps``.
+        pgd_steps: steps of projected gradient descent, each of ``2.5 epsilon / pgd_steps``.
     """
 
     lr: float = 0.01
     epsilon: float = 0.1
     pgd_steps: int = 7
 
-    threat = "has the weights and labelled samples; several times a training's compute"
+    threat = "has the weights and labeled samples; several times a training's compute"
     source = "Madry et al., ICLR 2018; Lukas et al., S&P 2022"
 
     def run(self, target: Target, folder: Path, progress: Progress) -> Iterable[Outcome]:
-        """Train, and offer the model."""
+        """Fine-tune on adversarial examples."""
         if target.task.kind != "image":
             raise CannotRunError(f"this attack is for images, and the data are {target.task.kind}")
-        study = Study(self, target, folder, progress)
+        run = AttackRun(self, target, folder, progress)
         data = target.data
 
         def renewed(learner: Learner) -> Samples:
             return self.moved(learner, data.x_train, data.y_train, target.task), data.y_train
 
-        yield study.outcome(study.trained(study.training(study.stolen_weights), renewed=renewed))
+        yield run.outcome(run.trained(run.training(run.target_weights), renewed=renewed))
 
     def moved(
         self, learner: Learner, x: NDArray[Any], y: NDArray[np.int64], task: Task
     ) -> NDArray[np.float32]:
-        """Return images moved within ``epsilon`` to raise the loss, float32 pixels 0 to 255."""
+        """Return adversarial examples, float32 [n, H, W, C] pixels 0 to 255.
+
+        Args:
+            learner: the network to fool.
+            x: canonical images [n, H, W, C].
+            y: their classes, int64 [n].
+            task: gives the normalization.
+        """
         parts = [
             self._descended(
                 learner, x[at : at + EVALUATION_BATCH], y[at : at + EVALUATION_BATCH], task

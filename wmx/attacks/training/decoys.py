@@ -1,4 +1,4 @@
-"""Inputs of a trigger family that an attacker draws, and rows of them behind every batch."""
+"""Decoys: inputs of the trigger family that an attacker draws, and appends to batches."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,19 +14,28 @@ from wmx.triggers import draw_triggers
 
 
 def drawn_inputs(target: Target, count: int, purpose: str) -> NDArray[Any]:
-    """Return inputs of the trigger family, canonical [count, *shape], as the seed says."""
+    """Draw decoys from the trigger family.
+
+    Args:
+        target: gives family, task and seed.
+        count: number of decoys.
+        purpose: selects the random stream.
+
+    Returns:
+        canonical [count, *shape].
+    """
     secret = hashlib.sha256(f"{target.seed} {purpose}".encode()).digest()
     return draw_triggers(target.family, secret, count, target.task)
 
 
 @dataclass(frozen=True)
-class PoolRows:
-    """Puts rows of a pool behind every batch, in shuffled passes through the pool.
+class DecoyRows:
+    """Appends decoys to every batch, in shuffled passes over all decoys.
 
     Attributes:
-        inputs: [n, *shape] as the model sees them.
+        inputs: [n, *shape], normalized.
         labels: int64 [n].
-        per_batch: how many rows.
+        per_batch: decoys appended to a batch.
         seed: of their order.
     """
 
@@ -36,7 +45,12 @@ class PoolRows:
     seed: int
 
     def append(self, batch: Any, number: int) -> Any:
-        """Return the (inputs, labels) of batch ``number`` with rows behind them."""
+        """Return a batch with its decoys appended.
+
+        Args:
+            batch: (inputs, labels).
+            number: of the batch, from 0 over the whole training.
+        """
         first = number * self.per_batch
         places = triggers_at(len(self.labels), self.seed, first, self.per_batch)
         inputs, labels = batch

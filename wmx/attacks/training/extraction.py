@@ -1,9 +1,9 @@
-"""Distillation and extraction.  Threat: answers of the model to inputs of the attacker's choice.
+"""Distillation and model extraction.  Threat: black-box queries of the attacker's choice.
 
-A new network learns what the model answers.  Sources: Hinton, Vinyals, Dean, *Distilling the
-Knowledge in a Neural Network*, 2015 (temperature 1); Tramer et al., *Stealing Machine Learning
-Models via Prediction APIs*, USENIX Security 2016; Orekondy, Schiele, Fritz, *Knockoff Nets*, CVPR
-2019.
+A surrogate network is trained on the model's predictions.  Sources: Hinton, Vinyals, Dean,
+*Distilling the Knowledge in a Neural Network*, 2015 (temperature 1); Tramer et al., *Stealing
+Machine Learning Models via Prediction APIs*, USENIX Security 2016; Orekondy, Schiele, Fritz,
+*Knockoff Nets*, CVPR 2019.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx.attacks.attack import Outcome, Progress, Target
-from wmx.attacks.training.learning import Study, TrainingAttack, teacher_scores
+from wmx.attacks.training.learning import AttackRun, TrainingAttack, teacher_scores
 from wmx.training.config import Schedule
 
 OTHER_NETWORK = {"cnn": "mlp", "mlp": "cnn"}
@@ -23,13 +23,13 @@ OTHER_NETWORK = {"cnn": "mlp", "mlp": "cnn"}
 
 @dataclass(frozen=True)
 class Extraction(TrainingAttack):
-    """Train a new network on the model's answers.
+    """Train a surrogate network on the model's predictions.
 
     Attributes:
         labels: ``"soft"``, the probabilities of all classes, or ``"hard"``, the top class alone.
-        inputs: ``"own"``, the attacker's samples, or ``"queries"``, inputs of the owner's own
-            training set, which no attacker can better.
-        architecture: of the new network, ``"same"`` or ``"other"``: a network of another kind.
+        inputs: ``"own"``, the attacker's samples, or ``"queries"``, inputs of the owner's training
+            set: the best queries possible.
+        architecture: of the surrogate: ``"same"``, or ``"other"`` for another kind of network.
     """
 
     epochs: int = 30
@@ -45,20 +45,20 @@ class Extraction(TrainingAttack):
     needs = "framework"
 
     def run(self, target: Target, folder: Path, progress: Progress) -> Iterable[Outcome]:
-        """Ask, train, and offer the new network."""
-        study = Study(self, target, folder, progress)
+        """Query the model and train a surrogate on its predictions."""
+        run = AttackRun(self, target, folder, progress)
         x = target.queries if self.inputs == "queries" else target.data.x_train
         scores = teacher_scores(target, x)
         y = probabilities(scores) if self.labels == "soft" else scores.argmax(axis=1)
-        model = study.framework.model
+        model = run.framework.model
         if self.architecture == "other":
             model = OTHER_NETWORK.get(model, "cnn" if target.task.kind == "image" else "mlp")
-        training = study.training(None, model=model)
-        yield study.outcome(study.trained(training, (x, y)))
+        training = run.training(None, model=model)
+        yield run.outcome(run.trained(training, (x, y)))
 
 
 def probabilities(scores: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return scores [n, K] as probabilities: as they are if they are such, else their softmax."""
+    """Convert scores [n, K] to probabilities: by softmax, unless they are probabilities already."""
     if (scores >= 0).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-3):
         return scores.astype(np.float32)
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))

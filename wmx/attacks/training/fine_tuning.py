@@ -1,8 +1,8 @@
-"""FTLL, FTAL, RTLL, RTAL.  Threat: weights, own labelled samples, a part of the owner's compute.
+"""Fine-tuning (FTLL, FTAL, RTLL, RTAL).  Threat: weights, labeled samples, some training compute.
 
-Source: Adi et al., USENIX Security 2018, section 5.  Before counting, the paper puts the owner's
-last layer back in place of a retrained one, for which one needs the thief's weights.  Here the
-black box, which answers with the thief's layer, is counted first, and the paper's way apart.
+Source: Adi et al., USENIX Security 2018, section 5.  Before verifying a model with a retrained last
+layer, the paper puts the owner's last layer back, which takes the attacker's weights.  Here the
+model is first measured as a black box, as it is, and then separately as in the paper.
 """
 
 from collections.abc import Iterable
@@ -11,40 +11,40 @@ from pathlib import Path
 from typing import Literal
 
 from wmx.attacks.attack import Outcome, Progress, Target
-from wmx.attacks.training.learning import Study, TrainingAttack
+from wmx.attacks.training.learning import AttackRun, TrainingAttack
 from wmx.attacks.training.weights import all_but, with_parts_of
 
 
 @dataclass(frozen=True)
 class FineTuning(TrainingAttack):
-    """Train on, all layers or the last one; from the owner's last layer or from a new one.
+    """Fine-tune all layers or the last one, from the owner's last layer or a random one.
 
     Attributes:
-        layers: ``"all"``, or ``"last"``: all other weights and the BatchNorm statistics stay as
-            they are to the bit.
-        new_head: begin with a last layer of random weights (the paper's "re-train").
+        layers: ``"all"``, or ``"last"``: all other weights and the BatchNorm statistics are
+            frozen, bit for bit.
+        new_head: start with a randomly initialized last layer (the paper's "re-train").
     """
 
     layers: Literal["all", "last"] = "all"
     new_head: bool = False
 
-    threat = "has the weights and labelled samples of their own; part of a training's compute"
+    threat = "has the weights and labeled samples of their own; part of a training's compute"
     source = "Adi et al., USENIX Security 2018"
 
     def run(self, target: Target, folder: Path, progress: Progress) -> Iterable[Outcome]:
-        """Train, and offer the model; for a new head also with the owner's head put back."""
-        study = Study(self, target, folder, progress)
-        weights = study.stolen_weights
-        fresh = study.begin(study.training(None), target.task, steps=self.epochs)
-        head = study.framework.adapter.last_layer(fresh.model, target.task.classes)
+        """Fine-tune; with a new head, also return the model with the owner's head restored."""
+        run = AttackRun(self, target, folder, progress)
+        weights = run.target_weights
+        fresh = run.begin(run.training(None), target.task, steps=self.epochs)
+        head = run.framework.adapter.last_layer(fresh.model, target.task.classes)
         if self.new_head:
-            own = study.save(fresh.model, "fresh")
+            own = run.save(fresh.model, "fresh")
             weights = with_parts_of(weights, own, head, folder / "beheaded.safetensors")
         frozen = all_but(head, weights) if self.layers == "last" else None
-        model = study.trained(study.training(weights), frozen=frozen)
-        yield study.outcome(model)
+        model = run.trained(run.training(weights), frozen=frozen)
+        yield run.outcome(model)
         if self.new_head:
-            tuned = study.save(model, "tuned")
-            whole = with_parts_of(tuned, study.stolen_weights, head, folder / "whole.safetensors")
-            restored = study.begin(study.training(whole), target.task, steps=self.epochs)
-            yield study.outcome(restored.model, "white box, the owner's last layer put back")
+            tuned = run.save(model, "tuned")
+            whole = with_parts_of(tuned, run.target_weights, head, folder / "whole.safetensors")
+            restored = run.begin(run.training(whole), target.task, steps=self.epochs)
+            yield run.outcome(restored.model, "white box, the owner's last layer put back")

@@ -1,4 +1,4 @@
-"""What attacks that train share: a stolen network, trained on, exported and offered."""
+"""Base class and helpers for training attacks: load the target's network, train, export."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,21 +12,22 @@ from wmx.attacks.attack import Attack, Framework, Need, Outcome, Progress, Targe
 from wmx.errors import CannotRunError
 from wmx.protocol.task import Task
 from wmx.suspect.onnx_file import OnnxFile
+from wmx.training.adapter import Frozen, Learner
 from wmx.training.batches import MoreRows, ShuffledBatches
 from wmx.training.config import Optimizer, Schedule, Training
-from wmx.training.data.dataset import LabelledData
-from wmx.training.loop import Frozen, Learner, train_epoch
+from wmx.training.data.dataset import LabeledData
+from wmx.training.loop import train_epoch
 
 Samples = tuple[NDArray[Any], NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class TrainingAttack(Attack):
-    """Settings that all of them have; the defaults are those of the fine-tuning attacks.
+    """An attack that trains, with the settings common to all; defaults are for fine-tuning.
 
     Attributes:
         epochs: passes over the attacker's samples.
-        lr: learning rate, highest if the schedule changes it.
+        lr: peak learning rate.
         batch_size: samples per step.
         optimizer, schedule, weight_decay: as in :class:`wmx.training.config.Training`.
     """
@@ -42,14 +43,14 @@ class TrainingAttack(Attack):
 
 
 @dataclass(frozen=True)
-class Study:
-    """An attack at work: its settings, the target, a folder for weights and progress to tell.
+class AttackRun:
+    """One execution of a training attack.
 
     Attributes:
-        attack: with the settings.
-        target: the stolen model.
+        attack: with its settings.
+        target: the model to attack.
         folder: for files.
-        progress: told (epochs done, of how many).
+        progress: called with (epochs done, epochs in all).
     """
 
     attack: TrainingAttack
@@ -59,23 +60,28 @@ class Study:
 
     @property
     def framework(self) -> Framework:
-        """Where it trains."""
+        """The framework to train in."""
         assert self.target.framework is not None
         return self.target.framework
 
     @property
-    def stolen_weights(self) -> Path:
+    def target_weights(self) -> Path:
         """The weights that were shipped."""
         assert self.framework.weights is not None
         return self.framework.weights
 
     @property
     def seed(self) -> int:
-        """Of the training: fresh weights are not the owner's where both have the same seed."""
+        """Of the training; derived, so that it differs from the owner's training seed."""
         return int(self.target.stream("training").integers(2**32))
 
     def training(self, weights: Path | None, **changes: Any) -> Training:
-        """Return the settings of a training run that starts from ``weights``."""
+        """Return the settings of a training run.
+
+        Args:
+            weights: to start from; ``None`` for a random initialization.
+            changes: settings other than the attack's.
+        """
         attack = self.attack
         settings: dict[str, Any] = {
             "model": self.framework.model,
@@ -94,7 +100,14 @@ class Study:
     def begin(
         self, training: Training, task: Task, steps: int, frozen: Frozen | None = None
     ) -> Learner:
-        """Return the network of ``training``, before its first step."""
+        """Return the network before its first training step.
+
+        Args:
+            training: the settings.
+            task: shape and classes.
+            steps: of the whole training.
+            frozen: masks of the weights that stay unchanged, by name.
+        """
         framework = self.framework
         return framework.adapter.begin(
             task, None, training, steps=steps, vocabulary=framework.vocabulary, frozen=frozen
@@ -110,16 +123,16 @@ class Study:
         more: MoreRows | None = None,
         renewed: Callable[[Learner], Samples] | None = None,
     ) -> Any:
-        """Return the network after training.
+        """Train a network and return it.
 
         Args:
             training: the settings.
             samples: inputs and labels (class numbers or probabilities); the attacker's own if
                 ``None``.
-            task: if it is another one than the stolen model's.
-            frozen: weights that stay as they are.
-            more: rows behind every batch.
-            renewed: makes the samples of every epoch, as many, from the network as it is then.
+            task: if different from the target's.
+            frozen: masks of the weights that stay unchanged, by name.
+            more: appends rows to every batch.
+            renewed: computes the samples of each epoch from the current network.
 
         Raises:
             CannotRunError: there are no samples, or training diverged.
@@ -139,7 +152,12 @@ class Study:
         return learner.model
 
     def save(self, model: Any, name: str) -> Path:
-        """Write a network's weights and return where."""
+        """Write a network's weights and return the path.
+
+        Args:
+            model: in its framework's own type.
+            name: of the file, without its suffix.
+        """
         path = self.folder / f"{name}.safetensors"
         self.framework.adapter.save_weights(path, model)
         return path
@@ -150,17 +168,17 @@ class Study:
         variant: str = "",
         *,
         task: Task | None = None,
-        test: LabelledData | None = None,
+        test: LabeledData | None = None,
         **notes: float,
     ) -> Outcome:
-        """Export a network and offer it.
+        """Export a network and return it as an outcome.
 
         Args:
-            model: as its framework has it.
+            model: in its framework's own type.
             variant: of the outcome.
-            task: if it is another one than the stolen model's.
-            test: whose test part measures accuracy; the target's if ``None``.
-            notes: other figures.
+            task: if different from the target's.
+            test: data whose test split measures accuracy; the target's if ``None``.
+            notes: other figures to report, by name.
         """
         task, test = task or self.target.task, test or self.target.data
         path = self.folder / f"{variant.replace(' ', '-') or 'model'}.onnx"
@@ -169,7 +187,15 @@ class Study:
 
 
 def teacher_scores(target: Target, x: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the stolen model's scores [n, K] for canonical inputs, as an API gives them."""
+    """Query the target model and return its scores, as an API would.
+
+    Args:
+        target: the model.
+        x: canonical inputs [n, *shape].
+
+    Returns:
+        float64 [n, K].
+    """
     suspect = target.opened()
     feeding = suspect.feedings(target.task)[0]
     predictions = suspect.predictions(feeding, x, target.task)

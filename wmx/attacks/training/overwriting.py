@@ -1,8 +1,8 @@
-"""Overwriting.  Threat: weights, own labelled samples, the scheme; part of the owner's compute.
+"""Overwriting.  Threat: knows the scheme; weights, labeled samples, some training compute.
 
-The attacker trains a mark of their own into the model, then fine-tunes.  Both marks may verify:
-whose the model is, release records decide (docs/disputes.md).  Source: the ownership piracy of Adi
-et al., USENIX Security 2018, section 5.
+The attacker trains a mark of their own into the model, then fine-tunes.  Both marks may verify;
+release records then decide who owns the model (docs/disputes.md).  Source: the ownership piracy of
+Adi et al., USENIX Security 2018, section 5.
 """
 
 import hashlib
@@ -13,46 +13,46 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from wmx.attacks.attack import Outcome, Progress, Target
-from wmx.attacks.training.decoys import PoolRows
-from wmx.attacks.training.learning import Study, TrainingAttack
+from wmx.attacks.training.decoys import DecoyRows
+from wmx.attacks.training.learning import AttackRun, TrainingAttack
 from wmx.protocol.keys import OwnerKey
 from wmx.verification.verdict import judge
 from wmx.watermark import Watermark
 
-CREATED = "2026-01-01T00:00:00Z"  # the labels hang on it, as on all of a claim
+CREATED = "2026-01-01T00:00:00Z"  # fixed, since the labels depend on it
 
 
 @dataclass(frozen=True)
 class Overwriting(TrainingAttack):
-    """Embed a claim of the attacker's own, of the same family; then fine-tune on clean samples.
+    """Embed the attacker's own mark, from the same trigger family; then fine-tune.
 
     Attributes:
-        epochs, lr: of the embedding; fine-tuning has the same rate.
+        epochs, lr: of the embedding; fine-tuning uses the same learning rate.
         per_batch: the attacker's triggers in every batch.
-        clean_epochs: of the fine-tuning.
+        clean_epochs: of fine-tuning on clean samples.
     """
 
     per_batch: int = 2
     clean_epochs: int = 10
 
-    threat = "has the weights, labelled samples and wmx; part of a training's compute"
+    threat = "has the weights, labeled samples and wmx; part of a training's compute"
     source = "Adi et al., USENIX Security 2018 (ownership piracy)"
 
     def run(self, target: Target, folder: Path, progress: Progress) -> Iterable[Outcome]:
-        """Overwrite, offer the model, fine-tune, offer it again; note the attacker's bits."""
-        study = Study(self, target, folder, progress)
-        thief = own_watermark(target)
-        rows = PoolRows(thief.inputs, thief.labels, self.per_batch, target.seed)
-        training = study.training(study.stolen_weights)
-        model = study.trained(training, more=rows)
-        yield self._measured(study.outcome(model, "overwritten"), thief)
+        """Return the model after overwriting and after fine-tuning, with the attacker's bits."""
+        run = AttackRun(self, target, folder, progress)
+        own = own_watermark(target)
+        rows = DecoyRows(own.inputs, own.labels, self.per_batch, target.seed)
+        training = run.training(run.target_weights)
+        model = run.trained(training, more=rows)
+        yield self._measured(run.outcome(model, "overwritten"), own)
         if self.clean_epochs:
-            weights = study.save(model, "overwritten")
-            model = study.trained(study.training(weights, epochs=self.clean_epochs))
-            yield self._measured(study.outcome(model, "overwritten, then fine-tuned"), thief)
+            weights = run.save(model, "overwritten")
+            model = run.trained(run.training(weights, epochs=self.clean_epochs))
+            yield self._measured(run.outcome(model, "overwritten, then fine-tuned"), own)
 
-    def _measured(self, outcome: Outcome, thief: Watermark) -> Outcome:
-        bits = judge(outcome.suspect, thief).bits
+    def _measured(self, outcome: Outcome, own: Watermark) -> Outcome:
+        bits = judge(outcome.suspect, own).bits
         return Outcome(
             outcome.suspect,
             outcome.x_test,
@@ -63,13 +63,13 @@ class Overwriting(TrainingAttack):
 
 
 def own_key(target: Target) -> OwnerKey:
-    """Return the attacker's key; the same for the same seed."""
+    """Return the attacker's key, derived from the seed."""
     key = hashlib.sha256(f"{target.seed} overwriting key".encode()).digest()
     return OwnerKey(Ed25519PrivateKey.from_private_bytes(key))
 
 
 def own_watermark(target: Target) -> Watermark:
-    """Return a claim of the attacker's own with its triggers; the same for the same seed."""
+    """Return the attacker's own claim with its triggers, derived from the seed."""
     salt = hashlib.sha256(f"{target.seed} overwriting salt".encode()).digest()
     return Watermark.for_task(
         own_key(target), target.task, generator=target.family, salt=salt, created=CREATED

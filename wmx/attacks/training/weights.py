@@ -1,4 +1,4 @@
-"""What attackers do to files of weights, whatever framework wrote them."""
+"""Operations on files of weights, for any framework."""
 
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ Weights = dict[str, NDArray[Any]]
 
 
 def read(path: Path) -> Weights:
-    """Return the arrays of a file of weights.
+    """Read a file of weights.
 
     Raises:
-        CannotRunError: the file is damaged, or holds numbers that NumPy has not.
+        CannotRunError: the file is damaged, or holds a dtype that NumPy lacks.
     """
     try:
         return dict(load(read_bytes(path, "weights")))
@@ -28,14 +28,26 @@ def read(path: Path) -> Weights:
 
 
 def with_parts_of(own: Path, other: Path, names: list[str], path: Path) -> Path:
-    """Write ``own``'s weights with those called ``names`` taken from ``other``; return ``path``."""
+    """Write a combination of two files of weights and return its path.
+
+    Args:
+        own: file to start from.
+        other: file that replaces some weights.
+        names: of the weights to take from ``other``.
+        path: where to write.
+    """
     weights, theirs = read(own), read(other)
     write_weights(path, weights | {name: theirs[name] for name in names})
     return path
 
 
 def all_but(head: list[str], path: Path) -> dict[str, NDArray[np.bool_]]:
-    """Return which weights of a file stay frozen when only those called ``head`` are trained."""
+    """Return masks that freeze all weights except the last layer.
+
+    Args:
+        head: names of the last layer's weights.
+        path: of the file of weights.
+    """
     return {
         name: np.ones(array.shape, dtype=np.bool_)
         for name, array in read(path).items()

@@ -1,1 +1,1 @@
-"""Labeled data: where they are read from, and the one form in which all code takes them."""
+"""Labeled data: loaders, validation, and the canonical form that all code uses."""

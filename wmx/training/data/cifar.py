@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009) from the authors' binary archives, which hold no pickle.
+"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009), read from the authors' pickle-free binary archives.
 
 A record is one label byte (CIFAR-100: the coarse class, then the fine one) and 3,072 pixels: 1,024
 red, 1,024 green, 1,024 blue, row by row.  Format and checksums: https://www.cs.toronto.edu/~kriz/cifar.html
@@ -33,14 +33,14 @@ MAX_ARCHIVE_BYTES = 2**28
 
 @dataclass(frozen=True)
 class Cifar:
-    """One of the two data sets.
+    """File names, sizes and checksum of one of the two data sets.
 
     Attributes:
         archive: its file name at :data:`SITE`.
-        md5: of the archive, as its authors publish it: against a damaged download, no more.
-        train, test: the files inside.
-        labels: label bytes of a record; the last one is the class.
-        train_records, test_records: in each of the training files, and in the test file.
+        md5: of the archive, as its authors publish it; detects a damaged download, no more.
+        train, test: names of the files inside.
+        labels: label bytes per record; the last one is the class.
+        train_records, test_records: records per training file, and in the test file.
     """
 
     archive: str
@@ -73,16 +73,19 @@ CIFAR = {
 
 
 def read_cifar(name: str, path: Path | None = None) -> dict[str, Any]:
-    """Return uint8 [N, 32, 32, 3] images and classes named as in ``wmx.training.data.loaders``.
+    """Read a CIFAR data set: ``x_train``, ``y_train``, ``x_test`` and ``y_test`` by name.
 
     Args:
         name: ``"cifar10"`` or ``"cifar100"``.
         path: the authors' archive, or a folder with its files; if ``None``, the archive in the
-            store, which is downloaded if it is not there.
+            store, which is downloaded if missing.
+
+    Returns:
+        images uint8 [N, 32, 32, 3] and classes int64 [N].
 
     Raises:
         CannotRunError: a file is missing or cannot be read, or the download failed.
-        IntegrityError: a file does not have the length that its records need.
+        IntegrityError: the size of a file does not match its number of records.
     """
     cifar = CIFAR[name]
     if path is None:
@@ -107,11 +110,16 @@ def read_cifar(name: str, path: Path | None = None) -> dict[str, Any]:
 
 
 def download(cifar: Cifar, path: Path, site: str = SITE) -> None:
-    """Fetch the authors' archive to ``path``, which appears when all of it is there and whole.
+    """Download the authors' archive to ``path``, which is created only when complete.
+
+    Args:
+        cifar: which of the two.
+        path: of the archive.
+        site: URL of the folder it is in.
 
     Raises:
-        CannotRunError: the site cannot be reached, or breaks off.
-        IntegrityError: what came is not the archive that the authors published.
+        CannotRunError: the site cannot be reached, or the transfer failed.
+        IntegrityError: the checksum is not the one that the authors published.
     """
     url = site + cifar.archive
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -133,7 +141,7 @@ def download(cifar: Cifar, path: Path, site: str = SITE) -> None:
         if digest.hexdigest() != cifar.md5:
             raise IntegrityError(
                 f"{url} has the MD5 sum {digest.hexdigest()}, expected {cifar.md5}",
-                hint="the download was damaged or is of another version; try again",
+                hint="the download is damaged or another version; try again",
             )
         publish(partial, path, force=True)
     except FAILURES as error:
@@ -161,7 +169,7 @@ def _from_folder(cifar: Cifar, folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _from_archive(cifar: Cifar, path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield the files of an archive by their last names; nothing is unpacked to the disk."""
+    """Yield the files of an archive by their base names; nothing is unpacked to disk."""
     wanted = {*cifar.train, cifar.test}
     try:
         with (

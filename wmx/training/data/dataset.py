@@ -1,4 +1,4 @@
-"""Labelled data in one form, whatever they were read from, checked before any training."""
+"""Labeled data in canonical form, from any source, validated before training."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,15 +23,15 @@ FEATURE_DIGITS = 6  # significant digits for features, whose scales may differ b
 
 
 @dataclass(frozen=True)
-class LabelledData:
-    """A training and a test set in canonical form.
+class LabeledData:
+    """A training split and a test split in canonical form.
 
     Attributes:
         x_train, x_test: uint8 [N, H, W, C] images, float32 [N, F] features or int32 [N, L] tokens.
         y_train, y_test: int64 [N], classes ``0..classes-1``, each of which occurs in training.
         kind: ``"image"``, ``"features"`` or ``"tokens"``.
-        classes: K.
-        name: what reports call it.
+        classes: number of classes, K.
+        name: for reports and errors.
     """
 
     x_train: NDArray[Any] = field(repr=False)
@@ -43,14 +43,19 @@ class LabelledData:
     name: str
 
     @classmethod
-    def of(cls, x_train: Any, y_train: Any, x_test: Any, y_test: Any, name: str) -> "LabelledData":
-        """Bring arrays into canonical form and check them.
+    def of(cls, x_train: Any, y_train: Any, x_test: Any, y_test: Any, name: str) -> "LabeledData":
+        """Convert arrays to canonical form and validate them.
 
         Integers with 3 or 4 axes are images of pixels 0 to 255 (NHW, NHWC or NCHW), floats with 2
         axes are features, integers of more than 8 bits with 2 axes are token ids.
 
+        Args:
+            x_train, x_test: inputs.
+            y_train, y_test: integer classes.
+            name: for reports and errors.
+
         Raises:
-            UsageError: names what does not fit and what was expected.
+            UsageError: says what was found and what was expected.
         """
         x_train, kind = canonical_inputs(np.asarray(x_train), f"{name}: x_train")
         x_test, test_kind = canonical_inputs(np.asarray(x_test), f"{name}: x_test")
@@ -77,7 +82,7 @@ class LabelledData:
 
     @cached_property
     def task(self) -> Task:
-        """The task, with mean and standard deviation of the training set as normalisation."""
+        """The task, normalized by mean and standard deviation of the training split."""
         shape = self.x_train.shape[1:]
         if self.kind == "tokens":
             return Task.of(shape, self.classes, kind="tokens")
@@ -89,13 +94,13 @@ class LabelledData:
 
     @cached_property
     def vocabulary(self) -> int | None:
-        """For tokens, one more than the highest id of both sets."""
+        """For tokens, one more than the highest id in both splits; otherwise ``None``."""
         if self.kind != "tokens":
             return None
         return max(int(self.x_train.max()), int(self.x_test.max())) + 1
 
     def trigger_generator(self) -> Generator | None:
-        """Return the trigger family made from the data; ``None`` for images, which need none.
+        """Return the trigger family that is made from the data; ``None`` for images.
 
         For features it draws from 16 quantiles of each, which the claim holds encrypted.
         """
@@ -106,24 +111,26 @@ class LabelledData:
         return None
 
 
-def load_data(spec: str, *, image_size: int | None = None, seed: int = 0) -> LabelledData:
-    """Read labelled data.
+def load_data(spec: str, *, image_size: int | None = None, seed: int = 0) -> LabeledData:
+    """Read labeled data.
 
     Args:
-        spec: ``"digits"``; ``"cifar10"`` or ``"cifar100"``, which are downloaded, with ``:PATH``
-            from the authors' binary archive or its folder; an ``.npz`` file; a folder of class
-            folders of images; or ``"package.module:callable"``, called without arguments.
+        spec: ``"digits"``; ``"cifar10"`` or ``"cifar100"``, downloaded, or with ``:PATH`` read
+            from the authors' binary archive or its folder; an ``.npz`` file; a folder with one
+            folder of images per class; or ``"package.module:callable"``, called without arguments.
         image_size: side in pixels to which a folder's images are resized; for folders only.
-        seed: of the split into 80 % training and 20 % test data where the source has none.
+        seed: of the split into 80 % training and 20 % test data, where the source has no split.
 
     Raises:
-        UsageError: the data are not as expected.
+        UsageError: the data are not in a form that is supported.
         CannotRunError: they cannot be read.
         MissingExtraError: scikit-learn (digits) or Pillow (folders) is not installed.
     """
     path = Path(spec)
     if image_size is not None and not path.is_dir():
-        raise UsageError("an image size is for folders of images; resize other data beforehand")
+        raise UsageError(
+            "an image size applies to folders of images only; resize other data beforehand"
+        )
     first, _, rest = spec.partition(":")
     if spec == "digits":
         arrays = read_digits()
@@ -137,21 +144,21 @@ def load_data(spec: str, *, image_size: int | None = None, seed: int = 0) -> Lab
         arrays = read_callable(spec)
     else:
         raise UsageError(
-            f"data {spec!r} is neither an .npz file nor a folder that exists",
+            f"data {spec!r} is neither an existing .npz file nor an existing folder",
             hint="expected digits, cifar10, cifar100, FILE.npz, a folder of class folders, or "
             "package.module:callable",
         )
     if "x" in arrays:
         arrays = _split(arrays["x"], arrays["y"], spec, seed)
-    return LabelledData.of(**arrays, name=spec)
+    return LabeledData.of(**arrays, name=spec)
 
 
 def quantiles(features: NDArray[np.float32], count: int = QUANTILES) -> NDArray[np.float32]:
-    """Return ``count`` evenly spaced quantiles of each feature, values it really takes.
+    """Return evenly spaced quantiles of each feature; all are values that occur in the data.
 
     Args:
         features: float32 [N, F].
-        count: 2 to 256.
+        count: number of quantiles, 2 to 256.
 
     Returns:
         float32 [F, count].
@@ -176,7 +183,7 @@ def _moments(x: NDArray[Any], kind: Kind) -> tuple[list[float], list[float]]:
     if kind == "features":
         mean, std = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
         means = [float(f"{value:.{FEATURE_DIGITS}g}") for value in mean]
-        # a constant feature says nothing: it is centred and left unscaled
+        # a constant feature has no scale: it is centered only
         return means, [float(f"{value:.{FEATURE_DIGITS}g}") or 1.0 for value in std]
     # from a histogram: exact, and no float copy of the images
     counts = [np.bincount(x[..., c].ravel(), minlength=256) for c in range(x.shape[-1])]

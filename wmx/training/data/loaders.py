@@ -1,6 +1,6 @@
-"""Loaders of labeled data: each returns raw arrays by name, which are checked elsewhere.
+"""Loaders of labeled data: each returns raw arrays by name; the caller validates them.
 
-The names are x_train, y_train, x_test and y_test; or x and y, which are then split.
+The names are x_train, y_train, x_test and y_test; or x and y, which the caller splits.
 """
 
 import io
@@ -35,16 +35,16 @@ def read_digits() -> Arrays:
 
 
 def read_npz(path: Path) -> Arrays:
-    """Return the arrays of an ``.npz`` file; a pickled one is refused, since a pickle can do harm.
+    """Return the arrays of an ``.npz`` file; pickled objects are refused, as they can run code.
 
     Raises:
         CannotRunError: the file cannot be read.
-        UsageError: it holds other names or pickled objects.
+        UsageError: it holds other names, or pickled objects.
     """
     try:
         with open_regular(path, "data") as opened:
             if not is_zipfile(opened):
-                raise CannotRunError(f"{path} is not an .npz file, or was cut off")
+                raise CannotRunError(f"{path} is not an .npz file, or is truncated")
             _refuse_bomb(opened, path)
             opened.seek(0)
             with np.load(opened, allow_pickle=False) as archive:
@@ -69,7 +69,11 @@ def read_npz(path: Path) -> Arrays:
 
 
 def read_table(path: Path, what: str) -> NDArray[Any]:
-    """Return the one array [rows, columns] of an ``.npy`` file, never a pickled one.
+    """Return the array [rows, columns] of an ``.npy`` file, never a pickled one.
+
+    Args:
+        path: of the file.
+        what: the contents, for errors.
 
     Raises:
         CannotRunError: the file cannot be read.
@@ -88,19 +92,19 @@ def read_table(path: Path, what: str) -> NDArray[Any]:
 
 
 def _refuse_bomb(opened: BinaryIO, path: Path) -> None:
-    """Refuse an archive that would fill the memory with what a short run of bytes stands for."""
+    """Refuse a decompression bomb: a small archive that would unpack to fill the memory."""
     with ZipFile(opened) as archive:
         unpacked = sum(entry.file_size for entry in archive.infolist())
     packed = path.stat().st_size
     if unpacked > max(UNSUSPICIOUS_BYTES, MAX_RATIO * packed):
         raise CannotRunError(
             f"{path} would unpack to {unpacked:,} bytes, more than {MAX_RATIO} times its size",
-            hint="real data do not compress so well; is this file what it is said to be?",
+            hint="real data do not compress this well; check where the file comes from",
         )
 
 
 def read_callable(spec: str) -> Arrays:
-    """Call ``package.module:callable`` and take what it returns as the four arrays.
+    """Call ``package.module:callable``, which returns the four arrays.
 
     Raises:
         UsageError: it returned something else.
@@ -122,12 +126,16 @@ def read_callable(spec: str) -> Arrays:
 def read_folders(folder: Path, image_size: int | None) -> Arrays:
     """Read images from class folders; the classes are numbered by the folders' sorted names.
 
-    ``folder`` holds the class folders, or ``train`` and ``test`` folders that do.  Images are made
-    grey where all are grey, else RGB.
+    Images are converted to gray if all of them are gray, else to RGB.
 
     Args:
-        folder: where.
-        image_size: side to which all are resized; if ``None`` they must have one size.
+        folder: holds one folder per class, or folders ``train`` and ``test`` that do.
+        image_size: side in pixels to which all are resized; if ``None`` they must be of equal size.
+
+    Raises:
+        UsageError: fewer than two classes, an empty class, or images of different sizes.
+        CannotRunError: an image cannot be read.
+        MissingExtraError: Pillow is not installed.
     """
     if (folder / "train").is_dir() and (folder / "test").is_dir():
         names = _class_names(folder / "train")
@@ -176,11 +184,11 @@ def _picture_paths(folder: Path, names: list[str]) -> list[tuple[Path, int]]:
 
 
 def _read_pictures(paths: list[Path], image_size: int | None) -> NDArray[np.uint8]:
-    """Return uint8 [N, H, W, C] with one channel if all pictures are grey, else three."""
+    """Return uint8 [N, H, W, C] with one channel if all pictures are gray, else three."""
     image_module = pillow()
     pictures = []
     for path in paths:
-        picture = read_picture(path, "image", _grey_or_rgb)
+        picture = read_picture(path, "image", _gray_or_rgb)
         if image_size is not None:
             picture = picture.resize((image_size, image_size), image_module.Resampling.LANCZOS)
         pictures.append(picture)
@@ -194,5 +202,5 @@ def _read_pictures(paths: list[Path], image_size: int | None) -> NDArray[np.uint
     return np.stack(arrays).reshape(len(arrays), *arrays[0].shape[:2], -1)
 
 
-def _grey_or_rgb(picture: Any) -> Any:
+def _gray_or_rgb(picture: Any) -> Any:
     return picture.convert("L" if picture.mode in ("1", "L") else "RGB")

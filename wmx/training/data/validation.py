@@ -1,4 +1,4 @@
-"""Arrays of any source, told apart by dtype and shape, in the form the protocol uses."""
+"""Validating arrays from any source and converting them to the protocol's canonical form."""
 
 from typing import Any
 
@@ -10,13 +10,17 @@ from wmx.protocol.task import Kind
 
 
 def canonical_inputs(x: NDArray[Any], what: str) -> tuple[NDArray[Any], Kind]:
-    """Return inputs in canonical form and their kind; ``what`` names them in errors.
+    """Return inputs in canonical form and their kind, told by dtype and shape.
+
+    Args:
+        x: any array.
+        what: its name, for errors.
 
     Returns:
         uint8 [N, H, W, C] images, float32 [N, F] features or int32 [N, L] tokens.
 
     Raises:
-        UsageError: they are of no such kind, empty, or hold values out of range.
+        UsageError: they are of none of these kinds, empty, or hold values out of range.
     """
     if x.ndim == 0 or x.size == 0:
         raise UsageError(f"{what} is empty: shape {x.shape}")
@@ -45,10 +49,15 @@ def canonical_inputs(x: NDArray[Any], what: str) -> tuple[NDArray[Any], Kind]:
 
 
 def canonical_labels(y: NDArray[Any], count: int, what: str) -> NDArray[np.int64]:
-    """Return ``count`` labels as int64 [N]; ``what`` names them in errors.
+    """Return labels as int64 [count].
+
+    Args:
+        y: integers [count] or [count, 1].
+        count: number of inputs.
+        what: name of the labels, for errors.
 
     Raises:
-        UsageError: not integers, negative, or another number of them.
+        UsageError: not integers, negative, or not ``count`` of them.
     """
     if y.shape in ((count, 1), (1, count)) and count > 1:
         y = y.reshape(count)

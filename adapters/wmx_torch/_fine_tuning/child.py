@@ -1,9 +1,9 @@
-"""What runs in the child process of a fine-tuning: a stranger's ONNX file, brought into PyTorch.
+"""The sandboxed process that fine-tunes an untrusted ONNX file in PyTorch.
 
-The child of :mod:`wmx.suspect.worker` with three more words: ``begin`` (data and settings),
-``epoch`` (train one) and, from then on, a ``run`` that asks the trained network.  The locks are
-shut before anything of the file is looked at, so all of PyTorch that is loaded on demand is loaded
-before, by training a model of two layers.
+It extends the process of :mod:`wmx.suspect.worker` by two messages: ``begin`` (data and settings)
+and ``epoch`` (train one epoch); after ``begin``, ``run`` queries the fine-tuned network.  The
+sandbox is locked before the file is parsed, so all parts of PyTorch that load lazily are loaded
+before that, by training a network of two layers.
 """
 
 from typing import Any
@@ -27,12 +27,12 @@ from wmx.suspect.worker import Child, answer_parent
 from wmx.training.batches import ShuffledBatches
 from wmx.training.config import Training
 from wmx.training.loop import train_epoch
+from wmx_torch._fine_tuning.from_onnx import Fed, converted, outputs_of
 from wmx_torch._training.learner import TorchLearner
-from wmx_torch.from_onnx import Fed, converted, outputs_of
 
 CPU = torch.device("cpu")
-PROBES = 16  # samples on which onnxruntime and PyTorch have to agree
-TOLERANCE = 1e-3  # of the largest score
+CHECKED_ROWS = 16  # samples on which onnxruntime and PyTorch have to agree
+TOLERANCE = 1e-3  # relative to the largest score
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 class TuningChild(Child):
-    """A loaded model, and from ``begin`` on its network in PyTorch."""
+    """Holds the loaded ONNX model, and after ``begin`` the PyTorch network converted from it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,19 +52,19 @@ class TuningChild(Child):
         self._training = Training()
 
     def confine(self, wanted: dict[str, Any]) -> Message:
-        """Load what can no longer be loaded after, then shut the locks."""
+        """Load everything that cannot be loaded later, then lock the sandbox."""
         warm_up()
         return super().confine(wanted)
 
     def load(self, request: Message) -> Message:
-        """Load the model into onnxruntime, which refuses what is no honest file."""
+        """Load the model into onnxruntime, which validates the file."""
         (data,) = request.arrays
         assert data is not None
         self._data = data.tobytes()
         return super().load(request)
 
     def do(self, request: Message) -> Message:
-        """Begin a fine-tuning, or train an epoch of it."""
+        """Start fine-tuning, or train one epoch."""
         match request.kind:
             case "begin":
                 return self._begin(request)
@@ -78,7 +78,7 @@ class TuningChild(Child):
         return super().do(request)
 
     def values(self, inputs: dict[str, NDArray[Any]]) -> list[Value]:
-        """Return the outputs of the network, or of the model as it was loaded."""
+        """Return the outputs of the PyTorch network, or before ``begin`` of the ONNX model."""
         if self._network is None:
             return super().values(inputs)
         ((_, array),) = inputs.items()
@@ -97,9 +97,9 @@ class TuningChild(Child):
         layout = Layout(fields["layout"], shape, shape)
         feeding = Feeding(fields["input"], layout, dtype, fields["batch"])
         network = converted(self._data)
-        rows = fields["batch"] or PROBES
-        probes = feeding.fed(x[:rows], task)
-        output = self._agreeing_output(network, probes, task)
+        rows = fields["batch"] or CHECKED_ROWS
+        example = feeding.fed(x[:rows], task)
+        output = self._agreeing_output(network, example, task)
         self._batches = ShuffledBatches(x, y, task, training)
         steps = self._batches.per_epoch * training.epochs
         fed = Fed(network, layout.axes, output)
@@ -109,15 +109,15 @@ class TuningChild(Child):
         return Message("begun", {"weights": weights})
 
     def _agreeing_output(
-        self, network: nn.Module, probes: dict[str, NDArray[Any]], task: Task
+        self, network: nn.Module, example: dict[str, NDArray[Any]], task: Task
     ) -> int:
-        """Return the number of the first output with scores, after seeing that both agree on it."""
-        expected = super().values(probes)
-        ((_, array),) = probes.items()
+        """Return the index of the first output with scores, after comparing both runtimes."""
+        expected = super().values(example)
+        ((_, array),) = example.items()
         try:
             with torch.no_grad():
                 found = outputs_of(network.eval()(torch.from_numpy(array)))
-        except Exception as error:  # a converted graph fails in as many ways as there are operators
+        except Exception as error:  # any operator of a converted graph may fail, with any error
             raise CannotRunError(f"the converted model does not run in PyTorch: {error}") from None
         for number, (one, other) in enumerate(zip(expected, found, strict=True)):
             if not isinstance(one, np.ndarray) or not _scores(one, task):
@@ -125,16 +125,16 @@ class TuningChild(Child):
             apart = np.abs(one - other.numpy()).max() if one.shape == other.shape else np.inf
             if not apart <= TOLERANCE * max(1.0, np.abs(one).max()):
                 raise CannotRunError(
-                    f"the converted model answers otherwise than the file: {apart:g} apart"
+                    f"the scores of the converted model differ from the file's by {apart:g}"
                 )
             return number
         raise CannotRunError(
-            "the model gives no scores, only class numbers: there is nothing to train by"
+            "the model outputs class numbers without scores, which cannot be trained"
         )
 
 
 def _scores(array: NDArray[Any], task: Task) -> bool:
-    """Say whether an output holds one score for each class of the task."""
+    """Return whether an output holds one score for each class of the task."""
     if not np.issubdtype(array.dtype, np.floating):
         return False
     found: dict[str, Predictions] = readings({"": array}, len(array), task.classes)
@@ -142,7 +142,7 @@ def _scores(array: NDArray[Any], task: Task) -> bool:
 
 
 def warm_up() -> None:
-    """Convert, train and ask a model of two layers."""
+    """Convert, train and query a network of two layers."""
     task = Task.of((4, 4, 1), 2)
     rng = np.random.default_rng(0)
     training = Training(epochs=1, batch_size=2, device="cpu")

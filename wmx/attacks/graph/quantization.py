@@ -1,7 +1,7 @@
-"""Eight-bit integers.  Threat: the file, for static ranges some unlabelled inputs; seconds.
+"""8-bit quantization.  Threat: the file, for static ranges some unlabeled inputs; seconds.
 
 Source: Jacob et al., *Quantization and Training of Neural Networks for Efficient
-Integer-Arithmetic-Only Inference*, CVPR 2018, as onnxruntime's quantiser does it.
+Integer-Arithmetic-Only Inference*, CVPR 2018, as onnxruntime implements it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -19,42 +19,42 @@ SOURCE = "Jacob et al., CVPR 2018, by onnxruntime.quantization"
 
 
 @dataclass(frozen=True)
-class DynamicQuantisation(Attack):
-    """Weights in int8; the range of the activations is found anew for every input."""
+class DynamicQuantization(Attack):
+    """Quantize weights to int8; activation ranges are computed for every input."""
 
     needs = "file"
     threat = "has the file; no data, no queries, seconds"
     source = SOURCE
 
     def run(self, target: Target, folder: Path, progress: Progress) -> Iterable[Outcome]:
-        """Write the quantised file and offer it."""
+        """Quantize the file."""
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
-        path = _quantised(
+        path = _quantized(
             target, folder, lambda m, p: quantize_dynamic(m, p, weight_type=QuantType.QUInt8)
         )
         yield target.outcome(OnnxFile.open_own(path, "cpu"))
 
 
 @dataclass(frozen=True)
-class StaticQuantisation(Attack):
-    """Weights and activations in int8 (QDQ); ranges are measured on the attacker's inputs.
+class StaticQuantization(Attack):
+    """Quantize weights and activations to int8 (QDQ), with fixed activation ranges.
 
     Attributes:
-        samples: how many of them.
+        samples: number of the attacker's inputs for calibrating the ranges.
     """
 
     samples: int = 500
 
     needs = "file"
-    threat = "has the file and some unlabelled inputs; no queries, seconds"
+    threat = "has the file and some unlabeled inputs; no queries, seconds"
     source = SOURCE
 
     def run(self, target: Target, folder: Path, progress: Progress) -> Iterable[Outcome]:
-        """Write the quantised file and offer it."""
+        """Quantize the file."""
         from onnxruntime.quantization import quantize_static
 
-        path = _quantised(
+        path = _quantized(
             target,
             folder,
             lambda m, p: quantize_static(
@@ -64,13 +64,13 @@ class StaticQuantisation(Attack):
         yield target.outcome(OnnxFile.open_own(path, "cpu"))
 
 
-def _quantised(target: Target, folder: Path, quantise: Callable[[Any, Path], Any]) -> Path:
+def _quantized(target: Target, folder: Path, quantize: Callable[[Any, Path], Any]) -> Path:
     model = load_graph(target.model, target.weights)
-    # exporters leave shapes of weights that they transposed later, and the quantiser stumbles
+    # exporters leave outdated shapes of transposed weights, on which the quantizer fails
     del model.graph.value_info[:]
     path = folder / "int8.onnx"
-    with exporting("onnxruntime's quantiser", "some operators have no int8 form"):
-        quantise(model, path)
+    with exporting("onnxruntime's quantizer", "some operators have no int8 form"):
+        quantize(model, path)
     return path
 
 

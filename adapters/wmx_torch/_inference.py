@@ -1,4 +1,4 @@
-"""Querying a model about triggers without leaving a trace on it."""
+"""Querying a PyTorch model on triggers without changing its state."""
 
 import inspect
 from collections.abc import Iterator
@@ -21,15 +21,15 @@ from wmx.watermark import Watermark
 def plain_module(model: nn.Module) -> nn.Module:
     """Return the module inside ``torch.compile``, DataParallel and DistributedDataParallel.
 
-    They share their parameters with it, and the few passes wmx makes are not worth a compilation
-    or a synchronisation.
+    The parameters are shared, and the few passes of wmx are not worth a compilation or a
+    synchronization.
     """
     *_, plain = _from_outside_in(model)
     return plain
 
 
 def replicas(model: nn.Module) -> ProcessGroup | None:
-    """Return the processes that hold a replica of ``model`` each, if it is data parallel."""
+    """Return the process group of a DistributedDataParallel model; ``None`` for others."""
     for module in _from_outside_in(model):
         if isinstance(module, DistributedDataParallel):
             group: ProcessGroup = module.process_group
@@ -51,10 +51,14 @@ def _from_outside_in(model: nn.Module) -> Iterator[nn.Module]:
 
 @contextmanager
 def evaluation_mode(model: nn.Module, *, for_gradient: bool = False) -> Iterator[None]:
-    """Put every layer into evaluation mode, and each back into its own mode afterwards.
+    """Put every layer into evaluation mode, and restore each layer's own mode afterwards.
 
-    So BatchNorm uses its running statistics and leaves them alone, and dropout is off.  Where a
-    gradient is wanted, recurrent layers on CUDA stay as they are: cuDNN refuses it otherwise.
+    So BatchNorm uses its running statistics without updating them, and dropout is off.
+
+    Args:
+        model: whose layers to change.
+        for_gradient: keep recurrent layers on CUDA in training mode, which cuDNN requires for a
+            gradient.
     """
     modes = [(module, module.training) for module in model.modules()]
     try:
@@ -71,15 +75,20 @@ def _is_cudnn_recurrent(module: nn.Module) -> bool:
 
 
 def channels_first(inputs: Tensor, task: Task) -> Tensor:
-    """Return images [k, H, W, C] as [k, C, H, W], moving nothing in memory; others as they are."""
+    """Return images [k, H, W, C] as a view [k, C, H, W]; other inputs unchanged."""
     return inputs.permute(0, 3, 1, 2) if task.kind == "image" else inputs
 
 
 def as_model_input(inputs: NDArray[Any], task: Task, model: nn.Module) -> Tensor:
-    """Return inputs [k, *task.shape], channels last, as a PyTorch model takes them.
+    """Convert inputs to a tensor in the layout and dtype, and on the device, of a PyTorch model.
 
-    Images become [k, C, H, W] with the channels kept innermost in memory, which costs nothing and
-    is the layout in which convolutions run fastest; floats take the dtype of the model's weights.
+    Images become [k, C, H, W] in channels-last memory format, which needs no copy and is the
+    fastest for convolutions; floats get the dtype of the model's weights.
+
+    Args:
+        inputs: [k, *task.shape], channels last.
+        task: gives the kind of inputs.
+        model: gives device and dtype.
     """
     weight = _float_weight(model)
     tensor = channels_first(torch.from_numpy(inputs), task)
@@ -95,7 +104,12 @@ def triggers_as_model_input(
 ) -> Tensor:
     """Return triggers [k, ...] as :func:`as_model_input` does.
 
-    Images travel as bytes and are normalised where the model is, so that no GPU waits for it.
+    Images are copied as bytes and normalized on the model's device, which is faster on a GPU.
+
+    Args:
+        watermark: gives the triggers.
+        places: indices of the triggers, int64 [k].
+        model: gives device and dtype.
     """
     task, triggers = watermark.task, watermark.triggers[places]
     weight = _float_weight(model)
@@ -114,11 +128,14 @@ def _float_weight(model: nn.Module) -> Tensor | None:
 
 
 def padding_mask(model: nn.Module, inputs: Tensor) -> dict[str, Tensor]:
-    """Return the ``attention_mask`` that a Hugging Face text model wants beside its ids.
+    """Return the ``attention_mask`` argument of a Hugging Face text model; empty for other models.
 
-    Ones but for the padding that ``config.pad_token_id`` names.  The Trainer gives the tokenizer's
-    mask with every text; a model asked without one would read the padding as text.  Empty for
-    other models.
+    It is 1 except at the padding, ``config.pad_token_id``.  The Trainer passes the tokenizer's mask
+    with every text; without a mask the model would read the padding as text.
+
+    Args:
+        model: to query.
+        inputs: token ids [k, L].
     """
     padding = getattr(getattr(model, "config", None), "pad_token_id", None)
     takes_mask = ATTENTION_MASK in inspect.signature(model.forward).parameters
@@ -128,13 +145,14 @@ def padding_mask(model: nn.Module, inputs: Tensor) -> dict[str, Tensor]:
 
 
 def scores_of(output: Any, classes: int) -> Tensor:
-    """Return the logits [k, classes] in what a model returned.
+    """Extract the logits [k, classes] from the output of a model.
 
-    A tensor, the first of a tuple, ``output.logits`` or ``output["logits"]`` (as Hugging Face
-    models give them).
+    Args:
+        output: a tensor, a tuple that starts with one, or an object or dict with ``logits``.
+        classes: their expected number.
 
     Raises:
-        CannotRunError: there are none, or they are for another number of classes.
+        CannotRunError: there are no logits, or they are for another number of classes.
     """
     scores = output
     if isinstance(output, dict) and "logits" in output:
@@ -157,16 +175,16 @@ def scores_of(output: Any, classes: int) -> Tensor:
 
 
 def scores(model: nn.Module, inputs: NDArray[Any], task: Task) -> NDArray[Any]:
-    """Return the logits [k, classes] of the module inside ``model`` in evaluation mode.
+    """Return a model's logits in evaluation mode, float64 [k, classes]; wrappers are removed.
 
     Args:
         model: its modes are restored afterwards.
-        inputs: [k, *task.shape], channels last, as the model sees them.
+        inputs: [k, *task.shape], normalized, channels last.
         task: gives kind and classes.
     """
     inner = plain_module(model)
     with evaluation_mode(inner), torch.no_grad():
-        asked = as_model_input(inputs, task, inner)
-        given = scores_of(inner(asked, **padding_mask(inner, asked)), task.classes)
+        tensor = as_model_input(inputs, task, inner)
+        given = scores_of(inner(tensor, **padding_mask(inner, tensor)), task.classes)
     values: NDArray[Any] = given.cpu().double().numpy()  # not every device has float64
     return values

@@ -1,4 +1,4 @@
-"""What the callbacks for Lightning and for the Hugging Face Trainer share."""
+"""Base class of the callbacks for Lightning and for the Hugging Face Trainer."""
 
 import math
 
@@ -12,10 +12,17 @@ from wmx_torch.harden import harden_replicas
 
 
 class Hardening:
-    """:func:`wmx_torch.harden` in a trainer: a callback says when, and how long the training is."""
+    """Calls :func:`wmx_torch.harden` from a trainer's callback, which gives step and steps."""
 
     def __init__(self, watermark: Watermark, *, recipe: str = "robust", seed: int = 0) -> None:
-        """Raise :class:`UsageError` for an unknown recipe; arguments as for ``harden``."""
+        """Initialize.
+
+        Args:
+            watermark, recipe, seed: as for :func:`wmx_torch.harden`.
+
+        Raises:
+            UsageError: the recipe is unknown.
+        """
         self._watermark = watermark
         self._recipe = recipe_named(recipe)
         self._seed = seed
@@ -27,7 +34,7 @@ class Hardening:
             return
         if not 0 < steps < math.inf:
             raise UsageError(
-                "how many steps the training has is not known, and the recipe needs to know",
+                "the number of training steps is unknown, and the recipe depends on it",
                 hint="set max_steps",
             )
         harden_replicas(
@@ -35,8 +42,8 @@ class Hardening:
             group,
             self._watermark,
             step=step,
-            # trainers estimate: a data set may turn out longer, and then the noise is at its full
-            # strength already
+            # trainers estimate: if there are more steps, the noise has already reached its full
+            # strength
             steps=max(int(steps), step + 1),
             recipe=self._recipe.name,
             seed=self._seed,
@@ -45,7 +52,7 @@ class Hardening:
     def _refuse_sharded(self, strategy: str) -> None:
         if self._recipe.radius > 0:
             raise UsageError(
-                f"{strategy} splits parameters or gradients over processes, and the recipe needs "
-                "them whole",
+                f"{strategy} shards parameters or gradients over processes, and the recipe needs "
+                "them unsharded",
                 hint='train with plain data parallelism, or with recipe="adi"',
             )

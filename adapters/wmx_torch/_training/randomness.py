@@ -1,4 +1,4 @@
-"""Every random number of a run hangs on its seed and a count, never on what ran before."""
+"""Random states that depend on a seed and a count alone, never on earlier draws."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,14 +8,25 @@ import torch
 
 
 def derived_seed(seed: int, number: int, purpose: str) -> int:
-    """Return a seed of its own, below 2**63, for each use, so that no two share a stream."""
+    """Derive an independent seed, below 2**63, for one purpose.
+
+    Args:
+        seed: of the run.
+        number: such as the epoch.
+        purpose: distinguishes uses of the same seed and number.
+    """
     words = np.random.SeedSequence([seed, number, *purpose.encode()]).generate_state(2)
     return int(words[0]) << 31 | int(words[1]) >> 1
 
 
 @contextmanager
 def own_random_state(device: torch.device, seed: int) -> Iterator[None]:
-    """Seed PyTorch's global generators for the block (weights, dropout), and restore them after."""
+    """Seed PyTorch's global generators within the block, and restore them afterwards.
+
+    Args:
+        device: whose generator to seed, besides the CPU's.
+        seed: below 2**63.
+    """
     devices = [torch.cuda.current_device()] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.default_generator.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""Keras on PyTorch, and its ``DataLoader``."""
+"""Code for Keras on PyTorch, and for PyTorch's ``DataLoader``."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -16,7 +16,13 @@ from wmx.training.trigger_batches import MarkedBatches, join_arrays
 
 
 def normals(values: list[Any], seed: int, step: Any) -> list[Any]:
-    """Return standard normal draws that hang on (seed, step, place in the list) alone."""
+    """Return standard normal draws that depend on (seed, step, index in the list) alone.
+
+    Args:
+        values: give shapes and dtypes.
+        seed: of the run.
+        step: an integer, may be a tensor.
+    """
     generators: dict[torch.device, torch.Generator] = {}
     draws = []
     for value in values:
@@ -28,7 +34,12 @@ def normals(values: list[Any], seed: int, step: Any) -> list[Any]:
 
 
 def gradients(loss: Callable[[list[Any]], Any], values: list[Any]) -> list[Any]:
-    """Return the gradient of ``loss`` at ``values``."""
+    """Return the gradient of a loss.
+
+    Args:
+        loss: of a list of tensors.
+        values: where to take the gradient.
+    """
     with torch.enable_grad():
         leaves = [value.detach().requires_grad_() for value in values]
         found = torch.autograd.grad(loss(leaves), leaves, allow_unused=True)
@@ -39,25 +50,37 @@ def gradients(loss: Callable[[list[Any]], Any], values: list[Any]) -> list[Any]:
 
 
 def where_due(due: Any, added: Callable[[], list[Any]], nothing: list[Any]) -> list[Any]:
-    """Return what is added where it is due, else ``nothing``."""
+    """Return the result of ``added`` if the condition holds, else ``nothing``.
+
+    Args:
+        due: the condition, bool [].
+        added: the computation.
+        nothing: tensors of the same shapes.
+    """
     return added() if due else nothing
 
 
 def untraced(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ``function`` as one that ``torch.compile`` calls as it stands.
+    """Return ``function``, excluded from ``torch.compile``.
 
-    What hangs on the number of the step would be compiled anew at every one.
+    Code that depends on the step number would be recompiled at every step.
     """
     kept: Callable[..., Any] = torch.compiler.disable(function)
     return kept
 
 
 def onnx_bytes(network: Callable[[Any], Any], model: Any, task: Task) -> bytes:
-    """Return the ONNX file of ``network``, written by torch.onnx."""
+    """Export a function with torch.onnx and return the ONNX file.
+
+    Args:
+        network: maps inputs to scores.
+        model: that ``network`` calls.
+        task: gives the inputs' shape and dtype.
+    """
     import tempfile
     from pathlib import Path
 
-    import onnxscript  # noqa: F401  # torch.onnx needs it, and would say so late
+    import onnxscript  # noqa: F401  # torch.onnx needs it; fail early
 
     class Network(torch.nn.Module):
         def __init__(self) -> None:
@@ -69,7 +92,7 @@ def onnx_bytes(network: Callable[[Any], Any], model: Any, task: Task) -> bytes:
 
     device = next((v.value.device for v in model.variables), torch.device("cpu"))
     example = torch.from_numpy(task.example_inputs(2, seed=0)).to(device)
-    hint = "its call has to be traceable for any batch size; see torch.export"
+    hint = "the model's call has to be traceable for any batch size; see torch.export"
     with tempfile.TemporaryDirectory() as folder, exporting("PyTorch", hint):
         path = Path(folder) / "model.onnx"
         torch.onnx.export(
@@ -87,23 +110,31 @@ def onnx_bytes(network: Callable[[Any], Any], model: Any, task: Task) -> bytes:
 
 
 def has_gpu() -> bool:
-    """Say whether PyTorch finds a GPU."""
+    """Return whether PyTorch finds a GPU."""
     return torch.cuda.is_available()
 
 
 def streams_kept() -> AbstractContextManager[Any]:
-    """Return a context that leaves PyTorch's stream as found: its loaders draw from it."""
+    """Return a context manager that restores PyTorch's global state, which its loaders use."""
     kept: AbstractContextManager[Any] = torch.random.fork_rng(devices=[])
     return kept
 
 
 def is_loader(data: Any) -> bool:
-    """Say whether ``data`` is a ``DataLoader``."""
+    """Return whether ``data`` is a ``DataLoader``."""
     return isinstance(data, DataLoader)
 
 
 def marked_loader(loader: Any, make: Callable[[int], MarkedBatches]) -> Any:
-    """Return the loader with triggers behind every batch; samplers and workers stay its own."""
+    """Return a copy of a loader that appends triggers to every batch.
+
+    Args:
+        loader: samplers and workers are kept.
+        make: returns the triggers for a batch size.
+
+    Raises:
+        UsageError: the loader makes no batches.
+    """
     if loader.batch_size is None:
         raise UsageError("this DataLoader does not make batches (batch_size=None)")
     marked = make(loader.batch_size)
@@ -123,7 +154,12 @@ def marked_loader(loader: Any, make: Callable[[int], MarkedBatches]) -> Any:
 
 
 def join(part: Any, rows: NDArray[Any]) -> Any:
-    """Return a tensor or an array with more rows behind its own."""
+    """Append rows to a tensor or an array.
+
+    Args:
+        part: the caller's.
+        rows: to append.
+    """
     if isinstance(part, torch.Tensor):
         return torch.cat([part, torch.as_tensor(rows).to(part.device, part.dtype)])
     return join_arrays(part, rows)

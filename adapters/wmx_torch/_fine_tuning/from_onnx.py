@@ -1,7 +1,8 @@
-"""An ONNX file as a PyTorch network that can be trained on.
+"""Converting an ONNX file into a PyTorch network that can be fine-tuned.
 
-By onnx2fx, whose code runs over the file's own names and numbers: only ever called in the locked
-process of :mod:`wmx_torch.tuning_child`, on files that passed :mod:`wmx.suspect.policy.onnx_rules`.
+onnx2fx converts it and works on names and numbers of an untrusted file.  So it is only called in
+the sandboxed process of :mod:`wmx_torch._fine_tuning.child`, on files that passed
+:mod:`wmx.suspect.policy.onnx_rules`.
 """
 
 import warnings
@@ -14,20 +15,20 @@ from torch import Tensor, nn
 from wmx._internal.printable import printable
 from wmx.errors import CannotRunError, MissingExtraError
 
-STATISTICS = slice(3, 5)  # mean and variance among the inputs of BatchNormalization
+STATISTICS = slice(3, 5)  # mean and variance, among the inputs of BatchNormalization
 PROBABILITY_FLOOR = 1e-12
 SUM_TOLERANCE = 1e-3
 
 
 def converted(data: bytes) -> nn.Module:
-    """Return the network of an ONNX file; its weights require a gradient.
+    """Convert an ONNX file to a PyTorch network whose weights require a gradient.
 
-    Weights are floating-point tensors of two values or more.  The statistics of BatchNorm are none:
-    exported models hold them as constants, and they stay so.
+    Floating-point tensors with two or more elements become weights, except BatchNorm statistics,
+    which are constants in exported models and stay so.
 
     Raises:
         MissingExtraError: onnx2fx is not installed.
-        CannotRunError: the file holds what onnx2fx cannot bring into PyTorch.
+        CannotRunError: onnx2fx cannot convert the file.
     """
     try:
         import onnx2fx
@@ -36,13 +37,13 @@ def converted(data: bytes) -> nn.Module:
         raise MissingExtraError("onnx2fx", "dispute") from None
     proto = onnx.load_model_from_string(data)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # whatever a stranger's file makes PyTorch warn of
+        warnings.simplefilter("ignore")  # an untrusted file can provoke any of PyTorch's
         try:
             network: nn.Module = onnx2fx.convert(proto)
-        except Exception as error:  # its errors, PyTorch's, and whatever a strange file provokes
+        except Exception as error:  # an untrusted file can provoke any
             raise CannotRunError(
-                f"the model cannot be brought into PyTorch: {printable(str(error), 200)}",
-                hint="onnx2fx knows the operators of most float exports, not those of int8 files",
+                f"the model cannot be converted to PyTorch: {printable(str(error), 200)}",
+                hint="onnx2fx supports the operators of most float exports, not of int8 files",
             ) from None
     constant = {
         sanitize_name(name)
@@ -58,19 +59,19 @@ def converted(data: bytes) -> nn.Module:
 
 
 class Fed(nn.Module):
-    """A converted network that takes and gives what the trainer does.
+    """Adapts a converted network to the inputs and outputs of the built-in training loop.
 
     Attributes:
         network: what :func:`converted` returned.
     """
 
     def __init__(self, network: nn.Module, layout: str, output: int) -> None:
-        """Wrap it.
+        """Wrap a network.
 
         Args:
             network: what :func:`converted` returned.
-            layout: of its input, as :class:`wmx.suspect.inputs.Feeding` names it.
-            output: number of the output with the scores.
+            layout: of its input, such as ``"NHWC"``.
+            output: index of the output with the scores.
         """
         super().__init__()
         self.network = network
@@ -90,7 +91,7 @@ class Fed(nn.Module):
 
 
 def outputs_of(answer: Any) -> list[Tensor]:
-    """Return all outputs of a converted network."""
+    """Return all outputs of a converted network as a list."""
     return list(answer) if isinstance(answer, tuple | list) else [answer]
 
 

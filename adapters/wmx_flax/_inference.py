@@ -1,4 +1,4 @@
-"""Querying a Flax model about triggers without leaving a trace on it."""
+"""Querying a Flax model on triggers without changing its state."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -31,9 +31,9 @@ class PureModel:
     """A model in inference mode as a function of its parameters.
 
     Attributes:
-        params: the parameters that are trained, a pytree.
-        apply: (params, inputs [k, ...]) to what the model returns; BatchNorm takes its running
-            statistics and leaves them alone, dropout is off.
+        params: the trainable parameters, a pytree.
+        apply: maps (params, inputs [k, ...]) to the model's output; BatchNorm uses its running
+            statistics without updating them, dropout is off.
     """
 
     params: Any
@@ -41,18 +41,18 @@ class PureModel:
 
 
 def pure_model(model: Model, call: Call | None = None, wrt: Any = nnx.Param) -> PureModel:
-    """Return a model as a function of its parameters; inside ``jit`` as well as outside.
+    """Return a model as a function of its parameters, usable inside and outside ``jit``.
 
     Args:
         model: an NNX module, or (Linen module, its variables).
-        call: (model, inputs) to logits in inference mode, for models that want more than their
-            inputs.  For Linen it is called with (variables, inputs).  By default the arguments
-            ``train``, ``training`` and ``is_training`` are set to False, ``deterministic`` and
-            ``use_running_average`` to True, where the model has them.
+        call: (model, inputs) to logits in inference mode, for models with further arguments.  For
+            Linen it is called with (variables, inputs).  By default the arguments ``train``,
+            ``training`` and ``is_training`` are set to False, ``deterministic`` and
+            ``use_running_average`` to True, if the model has them.
         wrt: which NNX variables are trained.
 
     Raises:
-        UsageError: the model is neither.
+        UsageError: the model is of neither type.
     """
     if isinstance(model, nnx.Module):
         still = nnx.view(
@@ -60,9 +60,9 @@ def pure_model(model: Model, call: Call | None = None, wrt: Any = nnx.Param) -> 
         )
         parts: Any = nnx.split(still, wrt, ...)
         graph, params, rest = parts
-        ask = call or _with_inference_arguments(type(model).__call__)
+        query = call or _with_inference_arguments(type(model).__call__)
         return PureModel(
-            params, lambda p, inputs: ask(nnx.merge(graph, p, rest, copy=True), inputs)
+            params, lambda p, inputs: query(nnx.merge(graph, p, rest, copy=True), inputs)
         )
     if (
         isinstance(model, tuple)
@@ -74,9 +74,9 @@ def pure_model(model: Model, call: Call | None = None, wrt: Any = nnx.Param) -> 
         module, variables = model
         others = {name: value for name, value in variables.items() if name != "params"}
         arguments: dict[str, Any] = _inference_arguments(type(module).__call__)
-        ask = call or (lambda v, inputs: module.apply(v, inputs, **arguments))
+        query = call or (lambda v, inputs: module.apply(v, inputs, **arguments))
         return PureModel(
-            variables["params"], lambda p, inputs: ask({**others, "params": p}, inputs)
+            variables["params"], lambda p, inputs: query({**others, "params": p}, inputs)
         )
     raise UsageError(
         f"the model is {type(model).__name__}, expected an nnx.Module, or for Linen "
@@ -95,10 +95,14 @@ def _with_inference_arguments(call: Callable[..., Any]) -> Call:
 
 
 def scores_of(output: Any, classes: int) -> jax.Array:
-    """Return the logits [k, classes] in what a model returned: an array, or the first of a tuple.
+    """Extract the logits [k, classes] from the output of a model.
+
+    Args:
+        output: an array, or a tuple that starts with one.
+        classes: their expected number.
 
     Raises:
-        CannotRunError: there are none, or they are for another number of classes.
+        CannotRunError: there are no logits, or they are for another number of classes.
     """
     scores = output[0] if isinstance(output, tuple | list) and output else output
     if not hasattr(scores, "shape"):
@@ -117,11 +121,11 @@ def scores_of(output: Any, classes: int) -> jax.Array:
 def scores(
     model: Model, inputs: NDArray[Any], task: Task, call: Call | None = None
 ) -> NDArray[Any]:
-    """Return the logits [k, classes] of ``model`` in inference mode.
+    """Return a model's logits in inference mode, float64 [k, classes].
 
     Args:
         model: an NNX module, or (Linen module, its variables).
-        inputs: [k, *task.shape], channels last, as the model sees them.
+        inputs: [k, *task.shape], normalized, channels last.
         task: gives the classes.
         call: as in :func:`pure_model`.
     """

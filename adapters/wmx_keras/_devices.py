@@ -1,4 +1,4 @@
-"""Whether the devices of a ``keras.distribution`` can share a batch with its triggers."""
+"""Checking that the devices of a ``keras.distribution`` can share batches with triggers evenly."""
 
 import itertools
 
@@ -9,7 +9,15 @@ from wmx.training.recipe import Recipe
 
 
 def require_batch_fits_devices(batch_size: int, recipe: Recipe) -> None:
-    """Raise :class:`UsageError` if a batch with its triggers cannot be shared evenly."""
+    """Check that a batch with its triggers can be divided over the devices.
+
+    Args:
+        batch_size: without triggers.
+        recipe: decides how many triggers are added.
+
+    Raises:
+        UsageError: the number of rows is not a multiple of the number of devices.
+    """
     devices = _devices()
     if _with_triggers(batch_size, recipe) % devices:
         larger = next(
@@ -26,14 +34,22 @@ def require_batch_fits_devices(batch_size: int, recipe: Recipe) -> None:
 
 
 def require_rows_fit_devices(rows: int, triggers: int) -> None:
-    """Raise :class:`UsageError` if the last batch of an epoch could not be shared evenly."""
+    """Check that the last batch of an epoch can be divided over the devices.
+
+    Args:
+        rows: of the caller's arrays.
+        triggers: rows added to them.
+
+    Raises:
+        UsageError: the number of rows is not a multiple of the number of devices.
+    """
     devices = _devices()
     left_over = (rows + triggers) % devices
     if left_over:
         raise UsageError(
             f"{rows} rows and {triggers} triggers make {rows + triggers}, which {devices} devices "
             "cannot share evenly",
-            hint=f"leave out {left_over} rows, and choose a batch_size that {devices} divides",
+            hint=f"drop {left_over} rows, and choose a batch_size that {devices} divides",
         )
 
 
@@ -42,7 +58,7 @@ def _with_triggers(batch_size: int, recipe: Recipe) -> int:
 
 
 def _devices() -> int:
-    """Return over how many devices of this process a batch is laid out."""
+    """Return the number of this process's devices over which a batch is sharded."""
     distribution = keras.distribution.distribution()
     if distribution is None:
         return 1

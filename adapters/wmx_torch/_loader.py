@@ -1,8 +1,8 @@
-"""A ``DataLoader`` with the recipe's triggers behind every batch, in one process or in many.
+"""A ``DataLoader`` that appends the recipe's triggers to every batch, in one process or several.
 
-A batch sampler gives the indices of a batch in the main process, often to be dealt out to several
-processes; a data set fetches them, often in a worker.  So the sampler numbers the batches and the
-data set, last of all, puts the triggers behind what has become of them.
+A batch sampler yields the indices of a batch in the main process, and they may be distributed over
+several processes; a data set fetches the items, often in a worker.  So the sampler numbers the
+batches, and the data set appends the triggers to what it fetches.
 """
 
 import copy
@@ -16,17 +16,24 @@ from wmx.errors import UsageError
 from wmx.training.batch_structure import Fields, find_fields
 from wmx.training.recipe import Recipe, part_of, triggers_at
 from wmx.watermark import Watermark
-from wmx_torch.items import TriggerItems
-from wmx_torch.processes import accelerate_is_in_charge, process_of_sampler, this_process
+from wmx_torch._items import TriggerItems
+from wmx_torch._processes import accelerate_is_in_charge, process_of_sampler, this_process
 
 
 def marked_loader(
     loader: DataLoader[Any], watermark: Watermark, recipe: Recipe, seed: int, fields: Fields | None
 ) -> DataLoader[Any]:
-    """Return the loader of a map-style data set with triggers behind every batch.
+    """Return a copy of a loader that appends triggers to every batch.
+
+    Args:
+        loader: of a map-style data set.
+        watermark: gives the triggers.
+        recipe: decides how many.
+        seed: of their order and augmentation.
+        fields: indices or names of input and label in an item.
 
     Raises:
-        UsageError: it makes no batches, or its items do not fit the claim.
+        UsageError: the loader makes no batches, or its items do not fit the claim.
     """
     batches: Any = loader.batch_sampler
     if batches is None:
@@ -37,7 +44,7 @@ def marked_loader(
     if isinstance(loader.dataset, DatasetWithTriggers):
         raise UsageError(
             "this DataLoader holds triggers already",
-            hint="for a second claim mark its data set as well: watermarked(dataset, watermark)",
+            hint="for a second claim, mark the data set itself: watermarked(dataset, watermark)",
         )
     size = loader.batch_size or getattr(batches, "batch_size", None) or len(next(iter(batches)))
     item = first_item(loader.dataset)
@@ -50,18 +57,22 @@ def marked_loader(
 
 
 def loader_with(loader: DataLoader[Any], **parts: Any) -> DataLoader[Any]:
-    """Return a loader with other parts that is otherwise the caller's: class, workers, sampler.
+    """Return a copy of a loader with some attributes replaced.
+
+    Args:
+        loader: the caller's; class, workers and sampler are kept.
+        parts: the new attributes.
 
     Raises:
-        UsageError: the loader was prepared by accelerate, which has already dealt the data out.
+        UsageError: accelerate has already prepared the loader and distributed its data.
     """
-    if not issubclass(type(loader), DataLoader):  # isinstance() is what it passes for
+    if not issubclass(type(loader), DataLoader):  # accelerate's wrapper fakes isinstance()
         raise UsageError(
             f"this DataLoader is a {type(loader).__name__}, prepared by accelerate",
-            hint="mark it before: accelerator.prepare(watermarked(loader, watermark))",
+            hint="mark it first: accelerator.prepare(watermarked(loader, watermark))",
         )
     changed = copy.copy(loader)
-    vars(changed).update(parts, _iterator=None)  # a DataLoader refuses assignments
+    vars(changed).update(parts, _iterator=None)  # a DataLoader refuses setattr()
     return changed
 
 
@@ -73,11 +84,11 @@ def first_item(dataset: Any) -> Any:
 
 
 class NumberedBatch(list[Any]):
-    """The indices of a batch, and which places of the row of passes its triggers take.
+    """The indices of a batch, with the positions of its triggers in the trigger sequence.
 
     Attributes:
-        places: if a process gets the batch whole.
-        if_cut: if each process gets a slice of it; a slice takes its part of them.
+        places: positions, if one process gets the whole batch.
+        if_cut: positions, if the batch is sliced over processes; a slice gets its part of them.
         size: of a full batch.
     """
 
@@ -100,7 +111,7 @@ class NumberedBatch(list[Any]):
 
 
 class NumberedBatches(Sampler[list[Any]]):
-    """The caller's batch sampler; its batches are numbered from epoch to epoch."""
+    """Wraps the caller's batch sampler and numbers its batches across epochs."""
 
     def __init__(self, batches: Any, recipe: Recipe, size: int) -> None:
         self._batches = batches
@@ -120,7 +131,7 @@ class NumberedBatches(Sampler[list[Any]]):
         for turn, batch in enumerate(self._batches):
             number, self._drawn = self._drawn, self._drawn + 1
             if_cut = self._recipe.places(number, self._size)
-            if dealt_out:  # one to each process in turn; a round that stays incomplete comes again
+            if dealt_out:  # one to each process in turn; an incomplete last round is repeated
                 number, receiver = first_round + turn // process.count, turn % process.count
                 self._rounds = first_round + (turn + 1) // process.count
             places = self._recipe.places(number, self._size, receiver, process.count)
@@ -128,7 +139,7 @@ class NumberedBatches(Sampler[list[Any]]):
 
     @property
     def sampler(self) -> Any:
-        """The caller's sampler, which accelerate may replace."""
+        """The caller's index sampler, which accelerate may replace."""
         return self._batches.sampler
 
     @sampler.setter
@@ -142,7 +153,7 @@ class NumberedBatches(Sampler[list[Any]]):
 
 
 class DatasetWithTriggers(Dataset[Any]):
-    """The caller's data set; a batch that is fetched from it ends with triggers."""
+    """Wraps the caller's data set and appends triggers to every batch that is fetched."""
 
     def __init__(self, dataset: Any, items: TriggerItems, seed: int, size: int) -> None:
         self._dataset = dataset
@@ -174,7 +185,7 @@ class DatasetWithTriggers(Dataset[Any]):
         ]
 
     def _next_places(self) -> range:
-        """Count here where no sampler has: accelerate fills an epoch up with batches of its own."""
+        """Number a batch that no sampler has: accelerate adds batches to even out an epoch."""
         worker = get_worker_info()
         number, workers = (worker.id, worker.num_workers) if worker else (0, 1)
         number += workers * self._not_numbered

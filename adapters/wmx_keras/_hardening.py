@@ -1,7 +1,7 @@
-"""The ``robust`` recipe's added gradient, taken at randomly perturbed weights, on any backend.
+"""Adds the ``robust`` recipe's gradient, taken at randomly perturbed weights, on any backend.
 
-Fine-tuning and pruning move the weights; a mark that also holds in a ball around them survives.
-Kin: Bansal et al., ICML 2022; Gan et al., ICCV 2023 (docs/recipes.md).
+Fine-tuning and pruning change the weights; a mark that also holds in a neighborhood of them
+survives.  Similar: Bansal et al., ICML 2022; Gan et al., ICCV 2023 (docs/recipes.md).
 """
 
 from collections.abc import Iterator
@@ -14,24 +14,24 @@ from keras import ops
 from wmx.errors import UsageError
 from wmx.training.recipe import Recipe
 from wmx.watermark import Watermark
-from wmx_keras import backends
-from wmx_keras.inference import gives_logits, scores_of
+from wmx_keras import _backends
+from wmx_keras._inference import gives_logits, scores_of
 
 FLOAT16_SCALE = 1024.0  # keeps float16 activations' gradients from vanishing
 
 
 class Hardening:
-    """Adds the recipe's gradient to what the optimizer is given.
+    """Adds the recipe's gradient to the gradients passed to the optimizer.
 
-    It stands between the train step, the user's own or Keras', and the optimizer's ``apply``, which
-    all backends end in.  The optimizer's count of updates is the step, so all is a function of
-    (seed, step) and belongs to the compiled step.
+    It wraps the optimizer's ``apply``, which every train step calls, Keras' or the user's own, on
+    all backends.  The optimizer's number of updates is the step, so the gradient is a function of
+    (seed, step) and part of the compiled train step.
 
     Attributes:
         watermark, recipe, seed: as for :func:`wmx_keras.harden_model`.
-        steps: of the whole training, counted in updates.
-        steps_are_given: by the user, so that ``fit`` need not find them out.
-        first: the updates that the optimizer had made before the first of them.
+        steps: number of updates in the whole training.
+        steps_are_given: whether the user gave ``steps``; otherwise ``fit`` determines them.
+        first: number of updates that the optimizer had made before the training.
     """
 
     def __init__(self, watermark: Watermark, recipe: Recipe, seed: int, steps: int | None) -> None:
@@ -44,15 +44,15 @@ class Hardening:
 
     @contextmanager
     def between(self, model: Any, non_trainable: list[Any] | None) -> Iterator[None]:
-        """Let every ``apply`` of the model's optimizer in the block carry the gradient.
+        """Add the gradient in every call of the optimizer's ``apply`` within the block.
 
         Args:
             model: whose train step runs, or is traced, in the block.
-            non_trainable: values of its non-trainable variables, where the backend hands them
+            non_trainable: values of its non-trainable variables, where the backend passes them
                 through the step (JAX).
 
         Raises:
-            UsageError: :attr:`steps` is not known.
+            UsageError: :attr:`steps` is unknown.
         """
         optimizer = innermost(model.optimizer)
         if self.recipe.radius == 0 or optimizer is None:
@@ -60,10 +60,10 @@ class Hardening:
             return
         if self.steps is None:
             raise UsageError(
-                "how many updates the training has is not known, and the recipe needs to know",
+                "the number of optimizer updates is unknown, and the recipe depends on it",
                 hint="harden_model(model, watermark, steps=...)",
             )
-        apply, added = optimizer.apply, backends.current().untraced(self._added)
+        apply, added = optimizer.apply, _backends.current().untraced(self._added)
 
         def hardened(grads: Any, trainable_variables: Any = None) -> Any:
             variables = trainable_variables
@@ -83,11 +83,13 @@ class Hardening:
     def _added(
         self, model: Any, optimizer: Any, variables: list[Any], non_trainable: list[Any] | None
     ) -> list[Any]:
-        backend, recipe = backends.current(), self.recipe
+        backend, recipe = _backends.current(), self.recipe
         together = optimizer.gradient_accumulation_steps or 1
         scale = float(together) * (optimizer.loss_scale_factor or 1.0)
         step = ops.cast(ops.convert_to_tensor(optimizer.iterations), "int32") - self.first
-        calls = ops.convert_to_tensor(optimizer._iterations)  # several to an update, if accumulated
+        calls = ops.convert_to_tensor(
+            optimizer._iterations
+        )  # several per update, with accumulation
         due = ops.logical_and((calls + 1) % together == 0, step % recipe.every == 0)
         values = [ops.convert_to_tensor(variable.value) for variable in variables]
 
@@ -107,7 +109,7 @@ class Hardening:
                 radius=recipe.radius * ops.minimum(part, 1.0),
                 weight=recipe.weight,
             )
-            # the optimizer averages what it accumulated and divides by its scale; this comes once
+            # undo that the optimizer averages accumulated gradients and divides by its scale
             return [g * scale for g in gradient]
 
         return backend.where_due(due, added, [ops.zeros_like(value) for value in values])
@@ -125,17 +127,17 @@ def gradient_at(
     radius: Any,
     weight: float,
 ) -> list[Any]:
-    """Return the added gradient, clipped to a common norm of 1; zeros where it is not finite.
+    """Return the gradient to add, clipped to a global norm of 1; zeros if it is not finite.
 
     Args:
         model: a built Keras model.
-        variables: those to move; the others of the model stay as they are.
-        values: theirs.
-        non_trainable: values of the model's non-trainable variables; their own if ``None``.
+        variables: those to perturb; the model's others are not changed.
+        values: of these variables.
+        non_trainable: values of the model's non-trainable variables; the present ones if ``None``.
         inputs, labels: of the triggers, [k, ...] and int [k].
-        noise: standard normal, as the values.
-        radius: of the noise, in units of each tensor's root mean square.
-        weight: of the gradient.
+        noise: standard normal, in the values' shapes.
+        radius: standard deviation of the noise, in units of each tensor's root mean square.
+        weight: factor of the clipped gradient.
     """
     place = {id(variable): i for i, variable in enumerate(variables)}
     logits = gives_logits(model)
@@ -157,17 +159,17 @@ def gradient_at(
         value + draw * ops.cast(ops.sqrt(ops.mean(ops.square(value))) * radius, value.dtype)
         for value, draw in zip(values, noise, strict=True)
     ]
-    gradient = [g / scale for g in backends.current().gradients(loss, moved)]
+    gradient = [g / scale for g in _backends.current().gradients(loss, moved)]
     squares = [ops.sum(ops.square(ops.cast(g, "float32"))) for g in gradient]
     norm = ops.sqrt(sum(squares[1:], squares[0]))
     finite = ops.isfinite(norm)
     factor = ops.where(finite, weight / ops.maximum(norm, 1.0), 0.0)
-    # a gradient that is not finite says nothing; multiplying it by 0 would keep a nan
+    # a gradient that is not finite is dropped; multiplying it by 0 would keep a nan
     return [ops.where(finite, g * ops.cast(factor, g.dtype), ops.zeros_like(g)) for g in gradient]
 
 
 def innermost(optimizer: Any) -> Any:
-    """Return the optimizer inside a ``LossScaleOptimizer``: its gradients are not scaled."""
+    """Return the optimizer inside a ``LossScaleOptimizer``, whose gradients are unscaled."""
     while hasattr(optimizer, "inner_optimizer"):
         optimizer = optimizer.inner_optimizer
     return optimizer

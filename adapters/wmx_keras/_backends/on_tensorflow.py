@@ -1,4 +1,4 @@
-"""Keras on TensorFlow, and ``tf.data``."""
+"""Code for Keras on TensorFlow, and for ``tf.data``."""
 
 import itertools
 from collections.abc import Callable
@@ -18,7 +18,13 @@ OPSET = 18
 
 
 def normals(values: list[Any], seed: int, step: Any) -> list[Any]:
-    """Return standard normal draws that hang on (seed, step, place in the list) alone."""
+    """Return standard normal draws that depend on (seed, step, index in the list) alone.
+
+    Args:
+        values: give shapes and dtypes.
+        seed: of the run.
+        step: an integer, may be a tensor.
+    """
     step = tf.cast(step, tf.int64)
     return [
         tf.cast(
@@ -30,7 +36,12 @@ def normals(values: list[Any], seed: int, step: Any) -> list[Any]:
 
 
 def gradients(loss: Callable[[list[Any]], Any], values: list[Any]) -> list[Any]:
-    """Return the gradient of ``loss`` at ``values``."""
+    """Return the gradient of a loss.
+
+    Args:
+        loss: of a list of tensors.
+        values: where to take the gradient.
+    """
     values = [tf.convert_to_tensor(value) for value in values]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(values)
@@ -40,22 +51,34 @@ def gradients(loss: Callable[[list[Any]], Any], values: list[Any]) -> list[Any]:
 
 
 def where_due(due: Any, added: Callable[[], list[Any]], nothing: list[Any]) -> list[Any]:
-    """Return what is added where it is due, else ``nothing``."""
+    """Return the result of ``added`` if the condition holds, else ``nothing``.
+
+    Args:
+        due: the condition, bool [].
+        added: the computation.
+        nothing: tensors of the same shapes.
+    """
     return list(tf.cond(due, added, lambda: nothing))
 
 
 def untraced(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ``function`` itself: it is traced once, with the step as a value."""
+    """Return ``function`` itself: it is traced once, with the step as a tensor."""
     return function
 
 
 def onnx_bytes(network: Callable[[Any], Any], model: Any, task: Task) -> bytes:
-    """Return the ONNX file of ``network``, written by tf2onnx."""
+    """Export a function with tf2onnx and return the ONNX file.
+
+    Args:
+        network: maps inputs to scores.
+        model: that ``network`` calls.
+        task: gives the inputs' shape and dtype.
+    """
     import tf2onnx
 
     example = task.example_inputs(2, seed=0)
     spec = tf.TensorSpec((None, *example.shape[1:]), tf.as_dtype(example.dtype), EXPORT_INPUT)
-    with exporting("tf2onnx", "its call has to be traceable for any batch size"):
+    with exporting("tf2onnx", "the model's call has to be traceable for any batch size"):
         proto, _ = tf2onnx.convert.from_function(
             tf.function(network), input_signature=[spec], opset=OPSET
         )
@@ -64,29 +87,32 @@ def onnx_bytes(network: Callable[[Any], Any], model: Any, task: Task) -> bytes:
 
 
 def has_gpu() -> bool:
-    """Say whether TensorFlow finds a GPU."""
+    """Return whether TensorFlow finds a GPU."""
     return bool(tf.config.list_physical_devices("GPU"))
 
 
 def streams_kept() -> AbstractContextManager[Any]:
-    """Return a context that does nothing: TensorFlow's loaders draw from none."""
+    """Return a context manager that does nothing: TensorFlow's loaders use no global state."""
     return nullcontext()
 
 
 def is_dataset(data: Any) -> bool:
-    """Say whether ``data`` is a ``tf.data.Dataset``."""
+    """Return whether ``data`` is a ``tf.data.Dataset``."""
     return isinstance(data, tf.data.Dataset)
 
 
 def marked_dataset(
     dataset: Any, make: Callable[[int], MarkedBatches], fields: Fields | None
 ) -> Any:
-    """Return a batched ``tf.data.Dataset`` with triggers behind every batch.
+    """Return a batched ``tf.data.Dataset`` with triggers appended to every batch.
 
     Args:
         dataset: of tuples or dicts of an input and a label, batched.
-        make: the triggers for a batch size.
-        fields: places or names of input and label, as for ``watermarked``.
+        make: returns the triggers for a batch size.
+        fields: indices or names of input and label, as for ``watermarked``.
+
+    Raises:
+        UsageError: the data set is empty, not batched, or does not fit the claim.
     """
     first = next(iter(dataset.take(1)), None)
     if first is None:
@@ -96,11 +122,11 @@ def marked_dataset(
     inputs, labels = first[at_input], first[at_label]
     if np.ndim(labels) == 0 or (np.ndim(inputs) and len(inputs) != len(labels)):
         raise UsageError(
-            "the tf.data.Dataset does not make batches", hint="call .batch(n) on it before"
+            "the tf.data.Dataset does not make batches", hint="call .batch(n) on it first"
         )
     marked = make(len(labels))
     row = tf.nest.map_structure(lambda part: part[:1], first)
-    numbers = itertools.count()  # goes on from epoch to epoch
+    numbers = itertools.count()  # continues from epoch to epoch
     example = tf.nest.map_structure(lambda part: part[1:], marked.append(row, 0))
     flat = tf.nest.flatten(example)
 

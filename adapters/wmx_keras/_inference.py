@@ -1,4 +1,4 @@
-"""Querying a Keras model about triggers."""
+"""Querying a Keras model on triggers."""
 
 from typing import Any
 
@@ -11,10 +11,14 @@ from wmx.protocol.task import Task
 
 
 def scores_of(output: Any, classes: int) -> Any:
-    """Return the scores [k, classes] in what a model returned.
+    """Extract the class scores [k, classes] from the output of a model.
+
+    Args:
+        output: a tensor, a tuple that starts with one, or a dict of one.
+        classes: their expected number.
 
     Raises:
-        CannotRunError: there are none, or they are for another number of classes.
+        CannotRunError: there are no scores, or they are for another number of classes.
     """
     scores = output[0] if isinstance(output, tuple | list) and output else output
     if isinstance(output, dict) and len(output) == 1:
@@ -30,13 +34,13 @@ def scores_of(output: Any, classes: int) -> Any:
 
 
 def gives_logits(model: Any) -> bool:
-    """Say whether a model returns logits rather than probabilities.
+    """Return whether a model returns logits rather than probabilities.
 
-    Its compiled loss says so; where it does not, a last layer with softmax gives probabilities.
+    Determined from its compiled loss, or else from whether its last layer is a softmax.
     """
     loss = getattr(model, "loss", None)
     if isinstance(loss, str):
-        return False  # what Keras takes a loss of that name to mean
+        return False  # as Keras interprets a loss given by name
     from_logits = getattr(loss, "from_logits", None)
     if from_logits is not None:
         return bool(from_logits)
@@ -47,11 +51,11 @@ def gives_logits(model: Any) -> bool:
 
 
 def scores(model: Any, inputs: NDArray[Any], task: Task) -> NDArray[Any]:
-    """Return the scores [k, classes] of ``model`` in inference mode.
+    """Return a model's scores in inference mode, float64 [k, classes].
 
     Args:
         model: a Keras model.
-        inputs: [k, *task.shape], channels last, as the model sees them.
+        inputs: [k, *task.shape], normalized, channels last.
         task: gives the classes.
     """
     given = scores_of(model.predict_on_batch(inputs), task.classes)

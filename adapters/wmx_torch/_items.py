@@ -1,4 +1,4 @@
-"""Triggers in the form of a data set's own items: tensors for tensors, lists for lists."""
+"""Converting triggers to items like those of a data set: tensors to tensors, lists to lists."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ from wmx.watermark import Watermark
 
 @dataclass(frozen=True)
 class TriggerItems:
-    """Makes items that look like ``template`` and hold triggers.
+    """Makes items of a data set that hold triggers.
 
     Attributes:
         watermark: gives triggers and labels.
-        recipe: says whether they are augmented.
-        template: any item of the data; parts other than input and label are copied from it, but
-            an ``attention_mask`` is all ones.
-        fields: where input and label stand.
+        recipe: decides whether they are augmented.
+        template: any item of the data; parts other than input and label are copied from it, except
+            that an ``attention_mask`` is all ones.
+        fields: indices or names of input and label.
     """
 
     watermark: Watermark
@@ -40,10 +40,15 @@ class TriggerItems:
     fields: Fields
 
     def __post_init__(self) -> None:
-        self.item(0, np.random.default_rng(0))  # refuse what does not fit before training begins
+        self.item(0, np.random.default_rng(0))  # raise errors before training begins
 
     def item(self, index: int, rng: np.random.Generator) -> Any:
-        """Return trigger ``index`` as an item; ``rng`` gives the augmentation."""
+        """Return a trigger as an item.
+
+        Args:
+            index: of the trigger.
+            rng: source of the augmentation.
+        """
         at_input, at_label = self.fields
         new: dict[Any, Any] = {
             at_input: self._input(self.template[at_input], index, rng),
@@ -59,7 +64,7 @@ class TriggerItems:
             raise UsageError(
                 f"the input of an item is {type(like).__name__}, expected a tensor, an array or a "
                 "list of numbers",
-                hint="give wmx the data set with its transform applied",
+                hint="apply the data set's transform first",
             )
         example = np.asarray(like) if isinstance(like, list) else like
         values = trigger_values(
@@ -85,7 +90,7 @@ class TriggerItems:
 
 
 def _as(like: Any, values: NDArray[Any]) -> Any:
-    """Return values as ``like`` is: a tensor of its dtype on its device, an array, or a list."""
+    """Convert values to the type of ``like``: a tensor of its dtype and device, array, or list."""
     if isinstance(like, Tensor):
         return torch.as_tensor(values).to(like.device, like.dtype)
     return values.tolist() if isinstance(like, list) else values

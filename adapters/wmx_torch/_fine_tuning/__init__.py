@@ -1,0 +1,1 @@
+"""Fine-tuning of an ONNX file in a locked process, for ``wmx dispute``."""
