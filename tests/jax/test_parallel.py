@@ -66,6 +66,6 @@ def test_batches_that_are_sharded_already_stay_so(
     inputs, labels = next(iter(watermarked([larger], watermark)))
     assert inputs.shape == (208, 8, 8, 1)
     assert inputs.sharding == labels.sharding == over_devices
-    with pytest.raises(UsageError, match="cannot be laid out over the devices"):
+    with pytest.raises(UsageError, match="cannot be sharded over the devices"):
         next(iter(watermarked([batch], watermark, recipe="adi")))
     assert np.asarray(batch[0]).shape == (96, 8, 8, 1)

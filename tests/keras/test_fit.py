@@ -177,7 +177,7 @@ def test_what_cannot_be_protected_is_refused(digits: Digits, watermark: Watermar
     with pytest.raises(UsageError, match="expected one of adi, robust"):
         harden_model(sequential(), watermark, recipe="strong")
     endless = (batch for batch in batches(digits))
-    with pytest.raises(UsageError, match="how many batches an epoch has") as caught:
+    with pytest.raises(UsageError, match="number of batches per epoch") as caught:
         compiled(harden_model(sequential(), watermark)).fit(endless, verbose=0, shuffle=False)
     assert "steps_per_epoch" in str(caught.value.hint)
 

@@ -8,10 +8,7 @@ import numpy as np
 import optax
 from flax import nnx
 
-from wmx_flax import (
-    Monitor,  # noqa: F401
-    harden,
-)
+from wmx_flax import Monitor, export, harden, watermarked  # noqa: F401
 from wmx_flax._inference import pure_model
 from wmx_flax._training import learner
 from wmx_flax._training.models import cnn

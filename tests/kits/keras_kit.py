@@ -9,10 +9,7 @@ from keras import ops
 from keras.src.random.seed_generator import global_seed_generator
 
 from wmx.protocol.task import Task
-from wmx_keras import (
-    Monitor,  # noqa: F401
-    harden_model,
-)
+from wmx_keras import Monitor, export, harden_model, watermarked  # noqa: F401
 from wmx_keras._hardening import gradient_at
 from wmx_keras._training import learner
 from wmx_keras._training.models import build_model

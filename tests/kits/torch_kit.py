@@ -6,10 +6,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from wmx_torch import (
-    Monitor,  # noqa: F401
-    harden,
-)
+from wmx_torch import Monitor, export, harden, watermarked  # noqa: F401
 from wmx_torch._training import learner
 from wmx_torch._training.models import cnn
 from wmx_torch.harden import gradient_at

@@ -76,6 +76,6 @@ def test_a_training_without_an_end_is_refused_where_the_recipe_needs_one(
     model: nn.Module, watermark: Watermark, steps: float
 ) -> None:
     Hardening(watermark, recipe="adi")._harden(model, 0, steps)
-    with pytest.raises(UsageError, match="how many steps the training has"):
+    with pytest.raises(UsageError, match="number of training steps"):
         Hardening(watermark)._harden(model, 0, steps)
     assert all(p.grad is None for p in model.parameters())

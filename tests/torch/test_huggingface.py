@@ -224,5 +224,5 @@ def test_sharded_training_is_refused_unless_nothing_is_added(
     trainer(tmp_path, data, [HardenCallback(watermark)], max_steps=1).train()
     monkeypatch.setattr(huggingface, "AcceleratorState", lambda: state)
     trainer(tmp_path, data, [HardenCallback(watermark, recipe="adi")], max_steps=1).train()
-    with pytest.raises(UsageError, match="FSDP splits parameters"):
+    with pytest.raises(UsageError, match="FSDP shards parameters"):
         trainer(tmp_path, data, [HardenCallback(watermark)], max_steps=1).train()

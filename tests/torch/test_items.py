@@ -88,7 +88,7 @@ def test_fields_say_where_input_and_label_stand(
         (lambda x, y: (x,), "an item has no 1"),
         (lambda x, y: ("an image", y), "the input of an item is str"),
         (lambda x, y: (torch.zeros(3, 8, 8), y), r"has shape \(3, 8, 8\)"),
-        (lambda x, y: (x.long(), y), "int64, and the claim is over 'image'"),
+        (lambda x, y: (x.long(), y), "int64, and the claim is for inputs of kind 'image'"),
         (lambda x, y: (x, "seven"), "the label of an item is 'seven'"),
         (lambda x, y: (x, y.float()), "the label of an item is float32"),
         (lambda x, y: (x, True), "the label of an item is True"),

@@ -112,7 +112,7 @@ def test_a_model_that_pytorch_cannot_take_is_a_reason_and_no_error(
     path = tmp_path / "classes.onnx"
     path.write_bytes(class_numbers_only())
     found = tuned(path, {"o": owner, "t": thief}, digits)
-    assert "nothing to train by" in str(found.failure)
+    assert "without scores, which cannot be trained" in str(found.failure)
     assert found.kept == {}
     assert found.kept_most is None
 

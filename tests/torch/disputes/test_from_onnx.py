@@ -78,5 +78,5 @@ def test_weights_are_trained_and_statistics_are_not() -> None:
 def test_an_operator_that_pytorch_has_not_is_a_clear_cannot() -> None:
     proto = onnx.load_from_string(normalised())
     proto.graph.node[-1].op_type = "NoSuchOperator"
-    with pytest.raises(CannotRunError, match="cannot be brought into PyTorch"):
+    with pytest.raises(CannotRunError, match="cannot be converted to PyTorch"):
         converted(proto.SerializeToString())

@@ -249,7 +249,7 @@ def test_no_pickle_is_read_neither_a_harmful_nor_an_honest_one(
     monkeypatch.setattr(torch, "load", None)  # its own unpickler is not even called
     for name in (*contents, "text.safetensors", "old.pt"):
         training = Training(epochs=1, device="cpu", pretrained=tmp_path / name)
-        with pytest.raises(CannotRunError, match="no safetensors file") as caught:
+        with pytest.raises(CannotRunError, match="not a safetensors file") as caught:
             fit(data, data.task, None, training)
         assert CONVERSION in str(caught.value.hint)
     missing = Training(epochs=1, device="cpu", pretrained=tmp_path / "missing.safetensors")
