@@ -18,7 +18,7 @@ from wmx.suspect.inputs import feedings
 from wmx.suspect.overrides import Overrides
 from wmx.suspect.pixels import RESAMPLINGS
 from wmx.suspect.policy.onnx_rules import MAX_PORTS
-from wmx.suspect.tensor_spec import TensorSpec
+from wmx.suspect.types import TensorSpec
 from wmx.triggers.features import Features
 from wmx.triggers.tokens import Tokens
 

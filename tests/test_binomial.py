@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wmx import OwnerKey, Watermark, verify
-from wmx._internal.odds import scientific
+from wmx._internal.text import scientific
 from wmx.cli.verify import verdict_fields
 from wmx.statistics.hits import MAX_EXACT, binomial_tail, fraction_text, log10_binomial_tail
 

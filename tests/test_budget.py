@@ -25,7 +25,7 @@ from wmx.statistics.predictions import Predictions
 from wmx.statistics.similarity import Likeness
 from wmx.suspect.endpoint.client import Client, RequestPolicy
 from wmx.suspect.inputs import feedings
-from wmx.suspect.tensor_spec import TensorSpec
+from wmx.suspect.types import TensorSpec
 
 GIB = 2**30
 linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is looked at on Linux only")

@@ -18,7 +18,7 @@ from wmx._internal.flatbuffer import Table
 from wmx._internal.work import MalformedError, Work
 from wmx.suspect.policy.onnx_rules import MAX_NODES, MAX_STEPS
 from wmx.suspect.policy.ort_rules import require_harmless_ort
-from wmx.suspect.tensor_spec import MAX_PORTS
+from wmx.suspect.types import MAX_PORTS
 
 SAMPLES = sorted(Path(onnx.__file__).parent.glob("backend/test/data/**/*.onnx"))
 

@@ -220,7 +220,7 @@ except PermissionError:
 """
     parent = f"""
 import ctypes, subprocess, sys
-from wmx.suspect.sandbox.hiding import hide_this_process
+from wmx.suspect.sandbox.seccomp import hide_this_process
 ctypes.CDLL(None).capset((ctypes.c_uint32 * 2)(0x20080522), (ctypes.c_uint32 * 6)())
 hide_this_process()
 subprocess.run([sys.executable, "-c", {child!r}], check=True)

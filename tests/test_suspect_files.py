@@ -17,7 +17,7 @@ from wmx.suspect import session as runtime
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.suspect.own_model import OwnModel, loaded_from
 from wmx.suspect.suspect import open_suspect
-from wmx.suspect.tensor_spec import shown_names
+from wmx.suspect.types import shown_names
 from wmx.triggers.features import Features
 from wmx.verification.verdict import judge
 

@@ -19,7 +19,7 @@ from wmx import OwnerKey
 from wmx._internal.der import with_certificates_in_order
 from wmx._internal.http import _parsed_proxy, checked_address, is_this_machine
 from wmx._internal.images import read_picture
-from wmx._internal.printable import is_file_name
+from wmx._internal.text import is_file_name
 from wmx.attacks.results import Results
 from wmx.errors import CannotRunError, IntegrityError, SuspectDiedError, UsageError
 from wmx.protocol import jcs

@@ -22,7 +22,7 @@ from typing import Self
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from wmx._internal.printable import printable
+from wmx._internal.text import printable
 from wmx.errors import UsageError
 
 FAILURES = (OSError, HTTPException, ValueError)

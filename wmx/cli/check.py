@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wmx._internal.odds import odds, scientific
+from wmx._internal.text import odds, scientific
 from wmx.cli.common import (
     DeviceChoice,
     DeviceOption,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wmx._internal.printable import printable
+from wmx._internal.text import printable
 from wmx.cli.claim import shown
 from wmx.cli.common import (
     JsonOption,

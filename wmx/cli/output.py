@@ -5,7 +5,7 @@ import sys
 from math import floor
 from typing import TYPE_CHECKING, Any
 
-from wmx._internal.printable import printable
+from wmx._internal.text import printable
 from wmx.errors import WmxError
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from wmx.suspect.overrides import Overrides
 from wmx.suspect.suspect import is_address
 
 if TYPE_CHECKING:
-    from wmx.suspect.device import Device
     from wmx.suspect.endpoint.client import RequestPolicy
     from wmx.suspect.sandbox.limits import Limits
     from wmx.suspect.suspect import Suspect
+    from wmx.suspect.types import Device
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from wmx.disputes.originals import opened
 from wmx.disputes.party import Party, Shown
 from wmx.errors import CannotRunError, IntegrityError, LimitError, SuspectDiedError
 from wmx.statistics.mixture import Probe
-from wmx.suspect.device import Device
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.suspect.sandbox.limits import Limits
 from wmx.suspect.suspect import Suspect
+from wmx.suspect.types import Device
 from wmx.verification.verdict import bits_to_ask, measure
 
 LACKING_PART = 0.5  # of the bits that are asked for: with fewer a model counts as without the mark

@@ -13,9 +13,9 @@ from wmx.errors import UsageError
 from wmx.protocol.release_record import Relation
 from wmx.protocol.timestamp import Dating, earliest
 from wmx.statistics.experts import required_bits
-from wmx.suspect.device import Device
 from wmx.suspect.sandbox.limits import Limits
 from wmx.suspect.suspect import Suspect
+from wmx.suspect.types import Device
 
 Outcome: TypeAlias = Literal["named", "undecided", "uncontested", "no claim verifies"]
 MAX_RECORDS = 16

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, Self
 
-from wmx._internal.printable import printable
+from wmx._internal.text import printable
 from wmx.protocol import jcs
 from wmx.protocol.claim import MAX_CLAIM_BYTES, SCHEME, Claim, checked_time, now_text
 from wmx.protocol.dsse import Envelope

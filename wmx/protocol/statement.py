@@ -7,7 +7,7 @@ of the model: its ONNX file, then those beside it that hold its weights.
 from collections.abc import Mapping
 from typing import Any
 
-from wmx._internal.printable import is_file_name, printable
+from wmx._internal.text import is_file_name, printable
 from wmx.errors import IntegrityError
 from wmx.protocol import jcs
 from wmx.protocol.claim import SCHEME, Claim

@@ -17,7 +17,7 @@ from wmx._internal.der import (
     elements,
     probe_inward,
 )
-from wmx._internal.printable import printable
+from wmx._internal.text import printable
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate

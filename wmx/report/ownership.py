@@ -15,8 +15,7 @@ import numpy as np
 
 from wmx import __version__
 from wmx._internal.files import SECRET_MODE
-from wmx._internal.odds import MANY, odds, scientific
-from wmx._internal.printable import printable
+from wmx._internal.text import MANY, odds, printable, scientific
 from wmx.protocol.claim import Claim, now_text
 from wmx.protocol.timestamp import Dating
 from wmx.report.evidence_curve import Course

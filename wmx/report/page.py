@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wmx._internal.files import PUBLIC_MODE, write_bytes
-from wmx._internal.printable import printable
+from wmx._internal.text import printable
 from wmx.errors import MissingExtraError
 
 TEMPLATES = Path(__file__).parent

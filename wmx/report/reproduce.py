@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wmx._internal.printable import printable
+from wmx._internal.text import printable
 
 Digests = Mapping[str, str]  # SHA-256 of the suspect's files, by name
 

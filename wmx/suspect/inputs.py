@@ -27,7 +27,7 @@ from wmx.suspect.layouts import (
 )
 from wmx.suspect.pixels import OPAQUE, RESAMPLINGS, bands, with_channels
 from wmx.suspect.scaling import CENTRED_PIXELS, OF_PIXELS, PIXELS, RAW, other_scalings
-from wmx.suspect.tensor_spec import TensorSpec
+from wmx.suspect.types import TensorSpec
 
 FLOATS: dict[str, np.dtype[Any]] = {
     "tensor(float16)": np.dtype(np.float16),

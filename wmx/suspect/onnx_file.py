@@ -12,7 +12,6 @@ from wmx._internal.budget import consult, held_to, require_room
 from wmx.errors import CannotRunError, SuspectDiedError, UsageError
 from wmx.protocol.task import Task
 from wmx.statistics.predictions import Predictions
-from wmx.suspect.device import Device, require_device
 from wmx.suspect.inputs import Feeding, cannot_be_fed, feedings, filled_up
 from wmx.suspect.outputs import readings
 from wmx.suspect.overrides import NO_OVERRIDES, Overrides
@@ -21,6 +20,7 @@ from wmx.suspect.policy.model_header import ModelHeader
 from wmx.suspect.remote import ConfinedSession, Session
 from wmx.suspect.sandbox.process import Sandbox
 from wmx.suspect.tables import Joined
+from wmx.suspect.types import Device, require_device
 from wmx.suspect.values import Value
 
 SCORE_BYTES = 8

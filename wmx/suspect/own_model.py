@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Self
 
 from wmx.suspect import session as runtime
-from wmx.suspect.device import Device
 from wmx.suspect.policy.external_data import parts_of
 from wmx.suspect.policy.model_files import ModelFiles, require_one_file
 from wmx.suspect.policy.onnx_rules import Outline
 from wmx.suspect.policy.rules import looked_through
+from wmx.suspect.types import Device
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,16 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from wmx._internal.budget import Budget
-from wmx._internal.printable import is_file_name, printable
+from wmx._internal.text import is_file_name, printable
 from wmx.errors import CannotRunError
-from wmx.suspect.device import Device
 from wmx.suspect.policy.external_data import MAX_EXTERNAL_FILES
 from wmx.suspect.policy.model_files import ModelFiles
 from wmx.suspect.policy.model_header import MAX_OPSETS, MAX_TEXT, ModelHeader
-from wmx.suspect.sandbox.hiding import hide_this_process
 from wmx.suspect.sandbox.locks import NETWORK, READING_FILES, tell_missing_filter
 from wmx.suspect.sandbox.process import Sandbox
+from wmx.suspect.sandbox.seccomp import hide_this_process
 from wmx.suspect.sandbox.wire import Message
-from wmx.suspect.tensor_spec import MAX_NAME, MAX_PORTS, MAX_RANK, TensorSpec
+from wmx.suspect.types import MAX_NAME, MAX_PORTS, MAX_RANK, Device, TensorSpec
 from wmx.suspect.values import Value, gathered
 
 ON_CPU = "CPUExecutionProvider"

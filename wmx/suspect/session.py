@@ -16,12 +16,11 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from wmx._internal.printable import printable
+from wmx._internal.text import printable
 from wmx.errors import CannotRunError
-from wmx.suspect.device import Device
 from wmx.suspect.policy.external_data import ONE_FILE_HINT
 from wmx.suspect.policy.onnx_rules import Outline
-from wmx.suspect.tensor_spec import TensorSpec, shown_names
+from wmx.suspect.types import Device, TensorSpec, shown_names
 from wmx.suspect.values import (
     BFLOAT16,
     UNKNOWN_TO_NUMPY,

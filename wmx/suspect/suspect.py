@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from wmx.protocol.task import Task
     from wmx.statistics.predictions import Predictions
-    from wmx.suspect.device import Device
     from wmx.suspect.endpoint.client import RequestPolicy
     from wmx.suspect.inputs import Feeding
     from wmx.suspect.overrides import Overrides
     from wmx.suspect.sandbox.process import Sandbox
+    from wmx.suspect.types import Device
 
 # from 1.31 on onnxruntime reports the machine it is imported on to its makers, in every process
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -24,7 +24,7 @@ from wmx.suspect.sandbox.locks import CHANGING_FILES, NETWORK, OTHER_PROCESSES, 
 from wmx.suspect.sandbox.seccomp import filter_this_process
 from wmx.suspect.sandbox.wire import Message
 from wmx.suspect.tables import may_be_a_table
-from wmx.suspect.tensor_spec import TensorSpec
+from wmx.suspect.types import TensorSpec
 from wmx.suspect.values import Value, flattened
 
 MAX_REQUEST_BYTES = 2**33  # more than all files of a model have together

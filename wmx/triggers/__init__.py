@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx._internal.budget import consult, require_room
-from wmx._internal.printable import printable
+from wmx._internal.text import printable
 from wmx.errors import IntegrityError
 from wmx.protocol.encoding import u32
 from wmx.protocol.task import Task

@@ -8,10 +8,10 @@ from pathlib import Path
 from wmx.errors import IntegrityError
 from wmx.protocol.claim import Claim
 from wmx.protocol.timestamp import Dating, Roots, date_claim
-from wmx.suspect.device import Device
 from wmx.suspect.sandbox.limits import Limits
 from wmx.suspect.sandbox.process import Sandbox
 from wmx.suspect.suspect import Suspect, open_suspect
+from wmx.suspect.types import Device
 from wmx.verification.evidence import Evidence
 from wmx.verification.verdict import Verdict, bits_to_ask, measure
 

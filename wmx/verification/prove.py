@@ -8,7 +8,7 @@ import hashlib
 from pathlib import Path
 
 from wmx._internal.files import SECRET_MODE, Staged, require_writable, sha256_of
-from wmx._internal.printable import is_file_name
+from wmx._internal.text import is_file_name
 from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.keys import OwnerKey
 from wmx.suspect.onnx_file import OnnxFile

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from wmx._internal.printable import is_file_name
+from wmx._internal.text import is_file_name
 from wmx.errors import UsageError
 from wmx.protocol.keys import OwnerKey
 from wmx.protocol.release_record import Relation, Release

@@ -15,9 +15,9 @@ from wmx.statistics.experts import required_bits
 from wmx.statistics.hits import log10_binomial_tail
 from wmx.statistics.mixture import EvidenceScore, Mixture, Probe, penalty_of
 from wmx.statistics.predictions import Predictions
-from wmx.suspect.device import Device
 from wmx.suspect.overrides import Overrides
 from wmx.suspect.suspect import Suspect, opened
+from wmx.suspect.types import Device
 from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.batch_query import BatchQuery
 from wmx.verification.query import Query

@@ -12,7 +12,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from wmx._internal.printable import printable
+from wmx._internal.text import printable
 from wmx.errors import CannotRunError, MissingExtraError
 
 STATISTICS = slice(3, 5)  # mean and variance, among the inputs of BatchNormalization

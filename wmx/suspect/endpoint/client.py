@@ -19,7 +19,7 @@ from wmx._internal.http import (
     failure,
     require_no_eavesdropper,
 )
-from wmx._internal.printable import printable
+from wmx._internal.text import printable
 from wmx.errors import CannotRunError, UsageError
 from wmx.suspect.endpoint.messages import ProtocolError, parsed
 

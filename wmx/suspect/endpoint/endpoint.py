@@ -26,7 +26,7 @@ from wmx.suspect.inputs import Feeding, cannot_be_fed, feedings, filled_up
 from wmx.suspect.outputs import readings
 from wmx.suspect.overrides import NO_OVERRIDES, Overrides
 from wmx.suspect.tables import Joined
-from wmx.suspect.tensor_spec import TensorSpec
+from wmx.suspect.types import TensorSpec
 from wmx.suspect.values import Texts
 
 MODEL_PATH = re.compile(r"(?P<server>.*)(?P<model>/v2/models/[^/?#]+(/versions/[^/?#]+)?)/?")

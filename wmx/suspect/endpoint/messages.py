@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from wmx._internal.budget import consult, consulted, require_room
 from wmx._internal.nesting import is_nested_too_deeply
-from wmx._internal.printable import printable
-from wmx.suspect.tensor_spec import TensorSpec
+from wmx._internal.text import printable
+from wmx.suspect.types import TensorSpec
 from wmx.suspect.values import Texts, from_bfloat16
 
 MAX_PORTS = 64

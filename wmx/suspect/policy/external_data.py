@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from wmx._internal.printable import is_file_name, printable
+from wmx._internal.text import is_file_name, printable
 from wmx.errors import CannotRunError
 
 MEMORY_MARKER = "_ORT_MEM_ADDR_"  # onnxruntime's name for "at this address of the process"

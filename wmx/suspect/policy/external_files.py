@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from wmx._internal.budget import consulted
-from wmx._internal.printable import is_file_name, printable
+from wmx._internal.text import is_file_name, printable
 from wmx.errors import CannotRunError, UsageError
 from wmx.suspect.policy.external_data import ONE_FILE_HINT
 from wmx.suspect.policy.secrets import kind_of_secret

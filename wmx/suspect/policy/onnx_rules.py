@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
 
-from wmx._internal.printable import printable
 from wmx._internal.protobuf import BYTES, VARINT, Fields, numbers, read_message, text
+from wmx._internal.text import printable
 from wmx._internal.work import MalformedError, Work
 from wmx.errors import CannotRunError
 from wmx.suspect.policy.external_data import MAX_EXTERNAL_FILES, ONE_FILE_HINT, External, Refused
 from wmx.suspect.policy.file_type import EXPORT_HINT
-from wmx.suspect.tensor_spec import MAX_PORTS, MAX_RANK
+from wmx.suspect.types import MAX_PORTS, MAX_RANK
 
 MAX_STEPS = 10_000_000  # of :class:`wmx._internal.work.Work`
 MAX_NODES = 200_000  # after the model's own functions are written out

@@ -24,7 +24,7 @@ from wmx.suspect.policy.onnx_rules import (
     require_known,
     too_large,
 )
-from wmx.suspect.tensor_spec import MAX_PORTS, MAX_RANK
+from wmx.suspect.types import MAX_PORTS, MAX_RANK
 
 NO_OFFSET = -1  # of a tensor whose data lie in the file
 

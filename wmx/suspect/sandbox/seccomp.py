@@ -23,8 +23,6 @@ import struct
 import sys
 from collections.abc import Sequence
 
-from wmx.suspect.sandbox.hiding import hide_this_process
-
 # name: (x86-64, arm64); None where the architecture has no such call
 Numbers = tuple[int | None, int | None]
 ITSELF: dict[str, Numbers] = {
@@ -164,7 +162,7 @@ ALLOW, KILL, FAIL = 0x7FFF0000, 0x80000000, 0x00050000
 REFUSE, UNKNOWN = FAIL | errno.EPERM, FAIL | errno.ENOSYS
 NUMBER_AT, ARCHITECTURE_AT, ARGUMENTS_AT = 0, 4, 16
 
-PR_SET_NO_NEW_PRIVS = 38
+PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 4, 38
 SET_MODE_FILTER, ALL_THREADS = 1, 1
 
 # PR_SET_NAME, PR_GET_NAME, PR_SET_VMA, PR_SVE_GET_VL, PR_SME_GET_VL
@@ -218,6 +216,15 @@ def filter_this_process(*, may_open_files: bool) -> bool:
     number = SECCOMP[ARCHITECTURES[machine][0]]
     done: int = libc.syscall(number, SET_MODE_FILTER, ALL_THREADS, ctypes.byref(header))
     return done == 0
+
+
+def hide_this_process() -> None:
+    """Keep this process's memory, for good, from all but root; on Linux only.
+
+    No debugger can be attached to it any more, and it leaves no core dump.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _of_this_architecture(architecture: int) -> list[bytes]:

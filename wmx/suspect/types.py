@@ -1,8 +1,13 @@
-"""An input or output of a model as its file declares it."""
+"""Types that the ways of running a suspect share: its inputs and outputs, and its device."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
+from wmx.errors import UsageError
+
+Device = Literal["auto", "cpu", "cuda", "tensorrt"]
+DEVICES: tuple[Device, ...] = get_args(Device)
 MAX_PORTS = 64  # inputs or outputs of a model
 MAX_NAME = 256  # characters of the name of one
 MAX_RANK = 16  # axes of one, or of a tensor
@@ -45,3 +50,13 @@ def shown_names(names: Sequence[str], role: str) -> list[str]:
                 number += "'"
             shown[place] = number
     return shown
+
+
+def require_device(device: str) -> None:
+    """Check the name of a device.
+
+    Raises:
+        UsageError: it is none of :data:`DEVICES`.
+    """
+    if device not in DEVICES:
+        raise UsageError(f"device is {device!r}, expected one of {', '.join(DEVICES)}")
