@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 STEP_MS = 400  # between two grabs; when they are equal and not blank the page is painted
 LIMIT_MS = 120_000
 MEASURE = """[document.documentElement.scrollWidth - document.documentElement.clientWidth,
-    Math.ceil(document.documentElement.getBoundingClientRect().height)]"""
+    Math.ceil(document.documentElement.getBoundingClientRect().height),
+    Math.max(0, ...Array.from(document.querySelectorAll(".scroll"),
+        (part) => part.scrollWidth - part.clientWidth))]"""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Look:
         console: messages of the page and of the browser about it.
         requests: what the page asked for, apart from itself; all of it was refused.
         overhang: pixels by which its content is wider than the window.
+        cut: pixels by which the widest plot or table has to be scrolled sideways.
         pixels: uint8 [H, W, 3], all of it.
         pdf: as printed.
     """
@@ -38,12 +41,13 @@ class Look:
     console: list[str]
     requests: list[str]
     overhang: int
+    cut: int
     pixels: NDArray[np.uint8]
     pdf: bytes
 
 
 def look(page: Path, *, width: int = 1024, dark: bool = False) -> Look:
-    """Open a page in a window of ``width`` pixels, by somebody who likes his pages dark or not."""
+    """Open a page in a window of ``width`` pixels, by somebody who likes pages dark or not."""
     from PIL import Image
 
     stem = page.with_name(f"{page.stem}-{width}-{'dark' if dark else 'light'}")
@@ -56,6 +60,7 @@ def look(page: Path, *, width: int = 1024, dark: bool = False) -> Look:
         console=seen["console"],
         requests=seen["requests"],
         overhang=seen["overhang"],
+        cut=seen["cut"],
         pixels=np.asarray(Image.open(png).convert("RGB")),
         pdf=pdf.read_bytes(),
     )
@@ -115,7 +120,7 @@ def main(page: Path, png: Path, pdf: Path, *, width: int, dark: bool) -> int:
         view.show()
 
     def measured(size: list[float]) -> None:
-        seen["overhang"] = int(size[0])
+        seen["overhang"], seen["cut"] = int(size[0]), int(size[2])
         opened(int(size[1]), lambda view: grabbed(view, None))
 
     def grabbed(view: Any, before: Any) -> None:

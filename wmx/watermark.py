@@ -78,8 +78,8 @@ class Watermark:
             shape: of one input: (height, width, channels), (features,) or (length,).
             classes: K.
             kind: ``"image"``, ``"features"`` or ``"tokens"``.
-            value_range: what pixels 0 and 255 become before normalisation.
-            mean, std: of the normalisation ``(value - mean) / std``; one number, or one per
+            value_range: what pixels 0 and 255 become before normalization.
+            mean, std: of the normalization ``(value - mean) / std``; one number, or one per
                 channel or feature.
             n: number of triggers; ``max(100, ceil(256 / log2 K))`` if not given.
             generator: trigger family, or a function that is given the claim's 32-byte trigger
@@ -181,5 +181,5 @@ class Watermark:
 
     @property
     def inputs(self) -> NDArray[Any]:
-        """The triggers as the model sees them: normalised, channels last, [n, *task.shape]."""
+        """The triggers as the model sees them: normalized, channels last, [n, *task.shape]."""
         return self.task.model_input(self.triggers)

@@ -27,14 +27,14 @@ def test_it_ends_at_the_bits_and_hits_of_the_verdict(case: Case) -> None:
     assert not found.hits[::10].any()
 
 
-def test_a_check_pays_for_the_start_of_its_window(case: Case) -> None:
+def test_a_check_subtracts_the_penalty_for_its_start(case: Case) -> None:
     found = case.third_partys(case.checked).course
     assert found.start == case.proof.trigger_slice.start
     assert found.bits[-1] == pytest.approx(case.checked.bits, abs=1e-9)
 
 
 def test_nulls_know_nothing_of_the_labels(case: Case) -> None:
-    """They are the same whatever the labels are, and hang on the stream alone."""
+    """They are the same whatever the labels are, and depend on the stream alone."""
     other = np.zeros_like(case.watermark.labels)
     np.testing.assert_array_equal(nulls(case), nulls(case, labels=other))
     np.testing.assert_array_equal(nulls(case), nulls(case))
@@ -67,7 +67,7 @@ def test_the_plot_says_in_words_what_it_shows(case: Case) -> None:
     drawn = str(found.svg("mine"))
     assert f"{found.bits[-1]:.1f}" in drawn
     assert f"The highest of {len(found.nulls)} simulated models" in drawn
-    assert "asked for: 128 bits" in drawn
+    assert "required: 128 bits" in drawn
     assert 'id="mine-title"' in drawn
     assert "var(--accent)" in drawn
 

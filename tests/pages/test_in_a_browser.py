@@ -14,7 +14,7 @@ from wmx.attacks.catalogue import ATTACKS
 from wmx.attacks.report import write_report
 from wmx.attacks.results import AttackResult, Measurement, Results
 
-TELEPHONE = 360  # pixels across
+TELEPHONE, NARROW = 360, 500  # pixels across
 Writer = Callable[[Path], None]
 
 
@@ -80,11 +80,24 @@ def test_dark_on_a_telephone(write: Writer, page: Path) -> None:
     assert seen.pixels.shape[1] == TELEPHONE
 
 
+@pytest.mark.parametrize("kind", ["owner", "check"])
+def test_nothing_of_a_report_is_cut_off_in_a_narrow_window(
+    case: Case, page: Path, kind: str
+) -> None:
+    report = case.owners() if kind == "owner" else case.third_partys(case.checked)
+    report.write(page)
+    seen = look(page, width=NARROW)
+    check_looks(seen, dark=False)
+    assert seen.cut == 0
+
+
 def test_the_browser_sees_what_is_wrong(page: Path) -> None:
     """The tests above can fail: an error, a request and a wide line are noticed."""
     page.write_text(
         "<!doctype html><meta charset=utf-8><body style='background: #fff'>"
         "<div style='width: 900px; background: #888'>wide</div>"
+        "<div class='scroll' style='width: 200px; overflow-x: auto'>"
+        "<div style='width: 300px'>cut</div></div>"
         "<script>console.error('wrong'); fetch('http://wmx.invalid/script')</script>"
         "<img src='http://wmx.invalid/picture.png'>"
     )
@@ -92,3 +105,4 @@ def test_the_browser_sees_what_is_wrong(page: Path) -> None:
     assert "wrong" in seen.console
     assert {"http://wmx.invalid/script", "http://wmx.invalid/picture.png"} <= set(seen.requests)
     assert seen.overhang > 500
+    assert seen.cut == 100

@@ -10,9 +10,11 @@ from findings import FILES, NOTE, Case
 from page_parts import check_stands_alone
 
 from wmx import CannotRunError, OwnerKey, Watermark
-from wmx.report.ownership import OwnershipReport, report_of_check
+from wmx.protocol.keys import fingerprint
+from wmx.report.ownership import MEANINGS, OwnershipReport, report_of_check
 from wmx.report.reproduce import Files, owner_steps, third_party_steps
 from wmx.report.thumbnails import MAX_SIDE, first_values, thumbnail
+from wmx.statistics.experts import EXPERTS
 from wmx.statistics.mixture import Probe
 from wmx.statistics.predictions import Predictions
 from wmx.triggers.tokens import Tokens
@@ -35,9 +37,14 @@ def test_a_yes_in_words_with_its_odds_claim_and_date(case: Case, page: Path) -> 
     text = " ".join(check_stands_alone(written(case.owners(), page)).text.split())
     verdict = case.verdict
     for words in (
-        'VERIFIED The model "model.onnx" was given 100 inputs',
-        "answered 90 of them with that label",
-        f"The evidence is {verdict.bits:.1f} bits, and 128 are asked for",
+        'The model "model.onnx" was queried with 100 secret inputs',
+        "VERIFIED Owner: ",
+        f"key fingerprint {fingerprint(verdict.owner)[:16]}",
+        "Report of 2026-11-25 01:02:03 UTC",
+        "The curve starts below zero",
+        "guesses reach this with probability",
+        "predicted that label for 90 of them",
+        f"The evidence is {verdict.bits:.1f} bits, and 128 are required",
         f"once in 2^{int(verdict.bits)} cases or less",
         verdict.claim,
         verdict.owner.hex(),
@@ -51,6 +58,36 @@ def test_a_yes_in_words_with_its_odds_claim_and_date(case: Case, page: Path) -> 
         "2026-11-25 01:02:03 UTC",
     ):
         assert words in text, words
+
+
+def test_one_figure_counts(case: Case) -> None:
+    """The odds of the bits stand alone; the tail of the hit count is a detail."""
+    summary = " ".join(case.owners().summary)
+    assert "probability" not in summary
+    assert "digits" not in summary
+    assert "probability" in case.owners().count["hits"]
+
+
+def test_what_was_not_checked_comes_first_and_terms_are_explained(case: Case, page: Path) -> None:
+    text = check_stands_alone(written(case.owners(), page)).text
+    assert text.index("What was not checked") < text.index("Evidence curve")
+    terms = text[text.index("Terms\n") :]
+    for term in ("bits", "claim", "commitment", "curve", "expert", "timestamp", "trigger"):
+        assert term in terms
+
+
+def test_every_expert_is_explained_where_its_bits_stand(case: Case, page: Path) -> None:
+    text = written(case.third_partys(case.checked), page)
+    assert list(MEANINGS) == list(EXPERTS)
+    for name, meaning in MEANINGS.items():
+        assert name in text
+        assert meaning.partition("'")[0] in text
+
+
+def test_a_note_is_quoted_beside_the_key(case: Case) -> None:
+    words = case.owners().owner
+    assert words.startswith('"</style>')
+    assert "\u202e" not in words
 
 
 def test_a_no_is_no_proof_of_innocence(case: Case, page: Path) -> None:
@@ -78,7 +115,7 @@ def test_the_page_shows_the_count_that_decides(case: Case) -> None:
     more = replace(case.checked, repeated=replace(again, bits=again.bits + 1, hits=again.hits + 1))
     report = case.third_partys(more)
     stated = case.proof.score
-    assert f"answered {stated.hits} of them" in report.summary[0]
+    assert f"for {stated.hits} of them" in report.summary[0]
     assert f"The evidence is {stated.bits:.1f} bits" in report.summary[1]
     assert report.course.bits[-1] == pytest.approx(stated.bits)
     assert report.count["repeated here"].startswith(f"{again.bits + 1:.2f} bits, {again.hits + 1}")
@@ -89,7 +126,7 @@ def test_a_name_is_quoted_and_cut(case: Case) -> None:
     name = 'model.onnx" was seized, and the court says VERIFIED; the model ' + "x" * 100
     proof = replace(case.proof, suspect=name)
     report = case.third_partys(replace(case.unrepeated, evidence=proof))
-    assert f'"{name[:60].replace(chr(34), chr(39))}..." was given' in report.summary[0]
+    assert f'"{name[:60].replace(chr(34), chr(39))}..." was queried' in report.summary[0]
 
 
 def test_an_evidence_that_does_not_suffice(case: Case) -> None:
@@ -110,14 +147,14 @@ def test_hits_stand_in_groups_that_add_up(case: Case) -> None:
 # what it never shows
 
 
-def test_without_an_evidence_the_page_hangs_on_no_trigger(case: Case, tmp_path: Path) -> None:
+def test_without_evidence_the_page_depends_on_no_trigger(case: Case, tmp_path: Path) -> None:
     """Were the triggers others, and the hits the same, the page would be the same byte for byte."""
     page = written(case.owners(), tmp_path / "a.html")
     blank = replace(case.watermark, triggers=np.zeros_like(case.watermark.triggers))
     assert written(replace(case, watermark=blank).owners(), tmp_path / "b.html") == page
     assert case.owners().disclosed == []
-    for words in ("<img", "data:image", "expected", "given "):
-        assert words not in page.split("<main>")[1].replace("were given", ""), words
+    for words in ("<img", "data:image", "expected", "<br>predicted"):
+        assert words not in page.split("<main>")[1], words
 
 
 def test_an_evidence_shows_its_own_triggers_and_no_others(case: Case, page: Path) -> None:
@@ -138,7 +175,7 @@ def test_the_owners_page_and_the_third_partys_show_the_same_triggers(case: Case)
 
 
 def test_a_page_with_an_evidence_says_nothing_of_other_triggers(case: Case, tmp_path: Path) -> None:
-    """Whoever made the model knows what it answers to them: a hit would tell him a label."""
+    """Whoever made the model knows what it answers to them: a hit would tell them a label."""
     page = written(case.owners(proof=case.proof), tmp_path / "a.html")
     other = replace(case.verdict, bits=999.0, hits=1, n=77, best_probe="another", experts={})
     blank = replace(case.watermark, labels=case.watermark.labels * 0)
@@ -148,7 +185,7 @@ def test_a_page_with_an_evidence_says_nothing_of_other_triggers(case: Case, tmp_
     assert (groups[0].first, groups[-1].last) == (0, len(case.proof.trigger_slice) - 1)
 
 
-def test_a_page_is_for_its_owners_eyes_until_he_hands_it_on(case: Case, tmp_path: Path) -> None:
+def test_a_page_can_be_read_by_its_owner_alone(case: Case, tmp_path: Path) -> None:
     for name, report in (
         ("no evidence", case.owners()),
         ("evidence", case.owners(proof=case.proof)),
@@ -207,8 +244,8 @@ def test_strangers_words_stay_words(hostile: Evidence, case: Case, tmp_path: Pat
     assert "<script>alert(1)</script>" in parts.text
     assert "{{ 7 * 7 }}" in parts.text
     assert not {"\x1b", "\u202e"} & set(text)
-    assert parts.text.count("given none") == 1, "a class beyond the task's keeps its number"
-    assert "given 5000" in parts.text
+    assert parts.text.count("predicted none") == 1, "a class beyond the task's keeps its number"
+    assert "predicted 5000" in parts.text
 
 
 def test_commands_take_names_as_they_are() -> None:

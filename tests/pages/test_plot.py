@@ -1,18 +1,18 @@
-"""Plots fit into a page: its colours, ids of their own, and texts that cannot become markup."""
+"""Plots fit into a page: its colors, ids of their own, and texts that cannot become markup."""
 
 import re
 from typing import Any
 
 import pytest
 
-from wmx.report.plot import NAMES, colour, inline_svg
+from wmx.report.plot import NAMES, color, inline_svg
 
 LABEL = "a < b & $c$ <script>"
 
 
 def draw(axes: Any) -> None:
-    axes.plot([0, 1], [0, 1], color=colour("accent"), marker="o", label=LABEL)
-    axes.fill_between([0, 1], [0, 0], [1, 1], color=colour("band"))
+    axes.plot([0, 1], [0, 1], color=color("accent"), marker="o", label=LABEL)
+    axes.fill_between([0, 1], [0, 0], [1, 1], color=color("band"))
     axes.legend()
 
 
@@ -20,11 +20,11 @@ def drawn(name: str = "plot") -> str:
     return str(inline_svg(draw, name=name, title="<T>", description="<D>"))
 
 
-def test_every_colour_is_one_of_the_page() -> None:
-    colours = re.findall(r"(?:fill|stroke): ([^;\"]+)", drawn())
+def test_every_color_is_one_of_the_page() -> None:
+    colors = re.findall(r"(?:fill|stroke): ([^;\"]+)", drawn())
     names = {f"var(--{name})" for name in NAMES}
-    assert "var(--accent)" in colours
-    assert set(colours) <= names | {"none"}
+    assert "var(--accent)" in colors
+    assert set(colors) <= names | {"none"}
 
 
 def test_two_plots_of_one_page_share_no_id() -> None:

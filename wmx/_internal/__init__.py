@@ -1,1 +1,1 @@
-"""What the rooms share and no user imports: files, HTTP, parsers of bounded cost, text."""
+"""Internal helpers, not for users: files, HTTP, text, budgets, parsers of bounded cost."""

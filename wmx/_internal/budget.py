@@ -1,10 +1,10 @@
-"""What all that hangs on a stranger's files may take: one budget of time and memory.
+"""Limits in seconds and bytes on work with untrusted files, wherever in this process it happens.
 
-A model, a claim, an evidence may each be made so that reading or asking it takes hours, or all of a
-machine's memory, in the process that holds the key as well as in the model's own.  Whoever works on
-them holds that work to a budget; the loops that a stranger can make long consult it, and memory
-that a stranger can make large is asked for before it is taken.  Where no budget is held, as with
-one's own files, nothing is limited.
+A model, claim or evidence file may be made so that reading or querying it takes hours or all of a
+machine's memory, in the process that holds the key as well as in the model's own.  So such work is
+held to a budget: loops whose length depends on an untrusted file consult it, and memory whose size
+depends on one is reserved before it is taken.  Without a budget, as with the user's own files,
+nothing is limited.
 """
 
 import os
@@ -17,8 +17,10 @@ from typing import TypeVar
 
 from wmx.errors import LimitError
 
-OWN_BYTES = 2**28  # for Python, its libraries and one's own triggers; no stranger makes them larger
-ITEMS_AT_ONCE = 256  # of :func:`consulted`
+OWN_BYTES = (
+    2**28
+)  # for Python, its libraries and the user's triggers, none of which an untrusted file enlarges
+ITEMS_AT_ONCE = 256  # between looks of :func:`consulted`
 LOOK_SECONDS = 0.02  # between looks at processor time and memory, which cost more than the clock
 T = TypeVar("T")
 FLOAT_BYTES = 8
@@ -27,16 +29,16 @@ ROOM_HINT = "--seconds and --memory give it more, in Python wmx.Limits; see docs
 
 
 class Budget:
-    """Time and memory that may be spent.
+    """Time in seconds and memory in bytes that may be spent.
 
-    Both count while the budget is held (:func:`held_to`), so that a suspect may stay open for days
-    in a program that does other things.  Memory is that by which this process grows meanwhile, less
+    Both count only while the budget is held (:func:`held_to`), so that a suspect may stay open for
+    days in a program that does other things.  Memory is the growth of this process meanwhile, minus
     :data:`OWN_BYTES`.
 
     Attributes:
-        seconds: of wall time, in this process and waiting for others.
-        cpu_seconds: of all threads of this process together.
-        memory_bytes: by which this process may grow; looked at on Linux alone.
+        seconds: of wall time, including waiting for other processes.
+        cpu_seconds: of processor time, all threads of this process together.
+        memory_bytes: by which this process may grow; checked on Linux only.
     """
 
     def __init__(self, seconds: float, cpu_seconds: float, memory_bytes: int) -> None:
@@ -51,17 +53,17 @@ class Budget:
 
     @property
     def seconds_left(self) -> float:
-        """Seconds of wall time that are left; none below 0."""
+        """Seconds of wall time that are left, at least 0."""
         return max(0.0, self.seconds - self._clock.seconds)
 
     @property
     def wait_left(self) -> float:
-        """Seconds of wall time that others may still be waited for."""
+        """Seconds of wall time for which this process may still wait for others."""
         return min(self.seconds_left, max(0.0, self._wait_ends - self._clock.seconds))
 
     @contextmanager
     def waiting_for(self, part: float) -> Iterator[None]:
-        """Let nobody within be waited for longer than a part of the time that is left."""
+        """Limit waiting within the block to a fraction (0 to 1) of the time that is left."""
         before = self._wait_ends
         self._wait_ends = self._clock.seconds + self.seconds_left * part
         try:
@@ -71,7 +73,7 @@ class Budget:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Let time and memory within count; within another such block they do already."""
+        """Count time and memory within the block; nested blocks count once."""
         if self._clock.runs:
             yield
             return
@@ -83,7 +85,7 @@ class Budget:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Let time and memory within not count: they are the user's own."""
+        """Do not count time and memory within the block, such as those of the user's own code."""
         if not self._clock.runs:
             yield
             return
@@ -94,10 +96,10 @@ class Budget:
             self._start()
 
     def consult(self) -> None:
-        """Say that work goes on.
+        """Check the limits; long loops call this often.
 
         Raises:
-            LimitError: it must not: the time is up, or too much memory was taken.
+            LimitError: the time is up, or too much memory was taken.
         """
         now = time.monotonic()
         if self._clock.seconds_at(now) > self.seconds:
@@ -116,14 +118,14 @@ class Budget:
             )
 
     def require_room(self, count: int, what: str) -> None:
-        """Refuse memory that is more than what is left, before it is taken.
+        """Check that memory is left, before it is taken.
 
         Args:
-            count: of bytes, at most.
-            what: would take them; the subject of an error.
+            count: number of bytes, at most.
+            what: takes them; the subject of the error message.
 
         Raises:
-            LimitError: it would be too much.
+            LimitError: it is more than what is left.
         """
         if count + self._grown_bytes() > self.memory_bytes:
             raise LimitError(
@@ -145,7 +147,7 @@ class Budget:
 
 
 class _Clock:
-    """A stopwatch of wall and processor time."""
+    """A stopwatch of wall and processor time in seconds."""
 
     def __init__(self) -> None:
         self.runs = False
@@ -177,9 +179,9 @@ _held: ContextVar[Budget | None] = ContextVar("budget", default=None)
 
 @contextmanager
 def held_to(budget: Budget | None) -> Iterator[None]:
-    """Hold what is done within to a budget, and let its time run; ``None`` changes nothing.
+    """Hold the work within the block to a budget and count its time; ``None`` changes nothing.
 
-    Another budget that was held before is not drawn on meanwhile: each stranger's file has its own.
+    A budget that was held before does not count meanwhile: each untrusted file has its own.
     """
     if budget is None or budget is _held.get():
         yield
@@ -193,19 +195,27 @@ def held_to(budget: Budget | None) -> Iterator[None]:
 
 
 def held() -> Budget | None:
-    """Return the budget that is held, if there is one."""
+    """Return the budget that is held now, ``None`` if there is none."""
     return _held.get()
 
 
 def consult() -> None:
-    """Say that work goes on.  Raises as :meth:`Budget.consult`."""
+    """Check the limits of the budget that is held.  Raises as :meth:`Budget.consult`."""
     budget = _held.get()
     if budget is not None:
         budget.consult()
 
 
 def consulted(items: Iterable[T], every: int = ITEMS_AT_ONCE) -> Iterator[T]:
-    """Yield all items, and say after so many that work goes on.  Raises as :func:`consult`."""
+    """Yield all items and check the limits before each ``every`` of them.
+
+    Args:
+        items: to yield.
+        every: number of items between two checks.
+
+    Raises:
+        LimitError: as :meth:`Budget.consult`.
+    """
     for number, item in enumerate(items):
         if number % every == 0:
             consult()
@@ -213,23 +223,23 @@ def consulted(items: Iterable[T], every: int = ITEMS_AT_ONCE) -> Iterator[T]:
 
 
 def require_room(count: int, what: str) -> None:
-    """Refuse memory that is more than what is left.  As :meth:`Budget.require_room`."""
+    """Check that memory is left in the budget that is held.  As :meth:`Budget.require_room`."""
     budget = _held.get()
     if budget is not None:
         budget.require_room(count, what)
 
 
 def require_room_for_floats(count: int, what: str) -> None:
-    """Refuse so many float64 where they are more than what is left, before they are taken.
+    """Check that memory is left for float64 numbers, before it is taken.
 
-    A few are not asked about: whoever takes them often would wait for the answers.
+    A few are not checked, since the check costs more than they do.
 
     Args:
-        count: of numbers, at most.
-        what: would take them; the subject of an error.
+        count: how many numbers, at most.
+        what: takes them; the subject of the error message.
 
     Raises:
-        LimitError: it would be too much.
+        LimitError: it is more than what is left.
     """
     if count > FEW_FLOATS:
         require_room(FLOAT_BYTES * count, what)
@@ -237,7 +247,7 @@ def require_room_for_floats(count: int, what: str) -> None:
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """Let time and memory within not count, as while a passphrase is typed."""
+    """Do not count time and memory within the block, as while a passphrase is typed."""
     budget = _held.get()
     if budget is None:
         yield
@@ -247,7 +257,11 @@ def paused() -> Iterator[None]:
 
 
 def resident_bytes(process: int | None = None) -> int:
-    """Return the memory that a process has in use, this one if ``None``; 0 if that is unknown."""
+    """Return the resident memory of a process in bytes, 0 if it is unknown.
+
+    Args:
+        process: its id; this process if ``None``.
+    """
     if sys.platform != "linux":
         return 0
     try:

@@ -1,4 +1,4 @@
-"""The certificates of a timestamp, in the order that DER asks for.
+"""Parsing the DER of an RFC 3161 timestamp, and putting its certificates into the required order.
 
 DER sorts a SET OF by the encodings of its elements (X.690, section 11.6), and a strict parser
 refuses any other order.  ``openssl ts -reply -chain`` writes the signer first and then the others
@@ -15,7 +15,7 @@ LONG_TAG = 0x1F  # these bits all set: the tag goes on in further bytes
 LONG_LENGTH = 0x80  # and the lower bits count the bytes of the length; none: it has no length
 
 # the tags of each level, from the response inward; the last element of each holds the next level
-WAY_TO_CERTIFICATES = (
+PATH_TO_CERTIFICATES = (
     (SEQUENCE,),  # TimeStampResp
     (SEQUENCE, SEQUENCE),  # status, timeStampToken
     (OBJECT, TAGGED_0),  # contentType, content
@@ -27,14 +27,14 @@ WAY_TO_CERTIFICATES = (
 def with_certificates_in_order(response: bytes) -> bytes:
     """Return an RFC 3161 response with the certificates of its token in DER's order.
 
-    Nothing else is changed, nor looked at.  A response in which they are not found comes back as it
-    is: to refuse it is the parser's part.
+    Nothing else is changed or checked.  A response in which they are not found is returned as it
+    is, for the parser to refuse.
 
     Args:
-        response: a stranger's, of any content.
+        response: DER bytes, untrusted.
     """
     try:
-        *_, bag = probe_inward(response, WAY_TO_CERTIFICATES)
+        *_, bag = path_inward(response, PATH_TO_CERTIFICATES)
         certificates = _contents(response, bag)
     except MalformedError:
         return response
@@ -51,17 +51,17 @@ def certificates_in(response: bytes) -> list[bytes]:
         response: a stranger's, of any content.
     """
     try:
-        return _contents(response, probe_inward(response, WAY_TO_CERTIFICATES)[-1])
+        return _contents(response, path_inward(response, PATH_TO_CERTIFICATES)[-1])
     except MalformedError:
         return []
 
 
 class MalformedError(ValueError):
-    """The bytes are not built as RFC 3161 and DER say."""
+    """The bytes are not in the form that RFC 3161 and DER require."""
 
 
 class Element(NamedTuple):
-    """Where an element stands: all of it from ``begin``, what it holds from ``content``."""
+    """Offsets of a DER element: its header begins at ``begin``, its content at ``content``."""
 
     tag: int
     begin: int
@@ -69,19 +69,19 @@ class Element(NamedTuple):
     end: int
 
 
-def probe_inward(response: bytes, probe: Sequence[tuple[int, ...]]) -> list[Element]:
+def path_inward(response: bytes, path: Sequence[tuple[int, ...]]) -> list[Element]:
     """Return the elements of a response that hold one another, the outermost first.
 
     Args:
-        response: a stranger's, of any content.
-        way: the tags that each level begins with; the last of them is that of the next element.
+        response: DER bytes, untrusted.
+        path: the tags that each level begins with; the last one is that of the next element.
 
     Raises:
         MalformedError: an element is not where it should be.
     """
     found: list[Element] = []
     begin, end = 0, len(response)
-    for tags in probe:
+    for tags in path:
         level = list(islice(elements(response, begin, end), len(tags)))
         if tuple(element.tag for element in level) != tags:
             raise MalformedError("an element is missing or of another kind")
@@ -91,7 +91,12 @@ def probe_inward(response: bytes, probe: Sequence[tuple[int, ...]]) -> list[Elem
 
 
 def elements(data: bytes, begin: int, end: int) -> Iterator[Element]:
-    """Give the elements that fill a place one behind the other, without looking into them.
+    """Yield the elements between two offsets, one after the other, without parsing their content.
+
+    Args:
+        data: DER bytes, untrusted.
+        begin: offset of the first element.
+        end: offset behind the last.
 
     Raises:
         MalformedError: one reaches beyond the end, or has a long tag or no length.

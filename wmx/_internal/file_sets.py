@@ -1,4 +1,4 @@
-"""Files that belong together, and replacing them by others: never a new one beside an old one.
+"""Replacing a set of files as a whole: a killed process never leaves new files beside old ones.
 
 No system can rename several files in one step.  So a new set is made in a folder below the old
 one, :data:`REPLACEMENT`, and takes its place only when it is whole: the old files go, and then the
@@ -22,8 +22,8 @@ class FileSet:
     """Files of one folder that were made together.
 
     Attributes:
-        folder: where.
-        names: of the files.  The last one is written last: where it is, the set is whole.  The
+        folder: that holds the files.
+        names: of the files.  The last one is written last: where it exists, the set is whole.  The
             first one is in every set.
     """
 
@@ -32,11 +32,11 @@ class FileSet:
 
     @property
     def replacement(self) -> Self:
-        """The set that may be in the making to replace this one."""
+        """The set in the folder below, which replaces this one when it is whole."""
         return replace(self, folder=self.folder / REPLACEMENT)
 
     def existing(self) -> list[Path]:
-        """Return those files that are there."""
+        """Return the paths of those files that exist."""
         return [path for path in map(self.folder.joinpath, self.names) if path.exists()]
 
     def remove(self) -> None:
@@ -57,9 +57,9 @@ class FileSet:
             self.folder.rmdir()
 
     def settle(self) -> None:
-        """Put a replacement that is whole in the place of this set; another stays where it is.
+        """Move a whole replacement into the place of this set; an unfinished one stays where it is.
 
-        Goes on where a process was killed that had begun with it.
+        Completes a move that was begun by a process that was killed.
         """
         new = self.replacement
         first, last = self.names[0], self.names[-1]
@@ -75,13 +75,13 @@ class FileSet:
 
     @contextlib.contextmanager
     def written(self, *, resume: bool = False) -> Iterator[Self]:
-        """Give the set to write to: this one if none is here, else one that replaces it at the end.
+        """Yield the set to write to: this one if it is empty, else one that replaces it at the end.
 
-        What an error leaves unfinished stays where it is, to be resumed.
+        Files that an error leaves unfinished stay where they are, to be resumed.
 
         Args:
-            resume: go on with the replacement that was begun, or with this set if none was; else
-                a replacement that was begun is removed.
+            resume: continue the replacement that was begun, or this set if none was; otherwise a
+                replacement that was begun is removed.
         """
         self.settle()
         if not resume:

@@ -1,6 +1,6 @@
-"""Reading FlatBuffers in pure Python, with a bound on the work.
+"""Reading FlatBuffers of untrusted files in pure Python, with a bound on the work.
 
-Only what is asked for is looked at.  The format is that of
+Only the fields that a caller requests are parsed.  The format is that of
 https://flatbuffers.dev/internals/: a table points back to its vtable, which says where each field
 of the table begins; strings, vectors and other tables lie behind the field that points to them.
 Several fields may point to one thing, so a reader that must not repeat itself remembers positions.
@@ -19,7 +19,7 @@ class Table:
     """A table of a buffer.  Fields are named by the order in which the schema declares them.
 
     Attributes:
-        position: of its first byte; tells it from every other table.
+        position: offset of its first byte, which identifies the table.
     """
 
     __slots__ = ("_data", "_vtable", "_vtable_bytes", "_work", "position")

@@ -1,9 +1,9 @@
-"""HTTP with strangers: bounded in time and size, followed nowhere else, and by a known way.
+"""HTTP requests to untrusted servers, bounded in seconds and bytes, without redirects.
 
-What is for this machine stays on it: never through a proxy, and never to an address elsewhere that
-somebody gave the name ``localhost``.  Everything else takes the proxy that the environment or the
-system names, if it names one; under TLS that is a tunnel, and the proxy is told host and port, and
-no header of the request.  Nothing is read from ``.netrc``, no cookie is kept, no redirect followed.
+Requests to this machine stay on it: never through a proxy, and never to another machine that was
+given the name ``localhost``.  All others take the proxy of the environment or the system, if there
+is one; with TLS that is a tunnel, and the proxy learns host and port but no header.  ``.netrc`` is
+not read and no cookie is kept.
 """
 
 import base64
@@ -33,11 +33,11 @@ DEFAULT_PROXY_PORT = 80
 
 @dataclass(frozen=True)
 class Response:
-    """What was answered.
+    """A server's response.
 
     Attributes:
-        status: of HTTP.
-        headers: of HTTP.
+        status: HTTP status code.
+        headers: HTTP headers.
         body: all of it, or one byte more than was allowed.
     """
 
@@ -47,15 +47,15 @@ class Response:
 
 
 def checked_address(url: str, what: str) -> SplitResult:
-    """Return the parts of an http:// or https:// address that can be read in one way only.
+    """Split an http:// or https:// address, refusing any that parsers could read differently.
 
     Args:
         url: the address.
-        what: its role in errors, e.g. ``"--tsa"``.
+        what: its role in error messages, e.g. ``"--tsa"``.
 
     Raises:
-        UsageError: it is no such address, or holds a user's name or password, which is not
-            repeated.
+        UsageError: it is no such address, or holds a user name or password, which the message does
+            not repeat.
     """
     shown = printable(repr(url)) if "@" not in url else "one with a user's name or password"
     if not url.isascii() or not url.isprintable() or " " in url:
@@ -78,7 +78,11 @@ def checked_address(url: str, what: str) -> SplitResult:
 
 
 def require_no_eavesdropper(address: SplitResult, what: str) -> None:
-    """Refuse to send something secret in the clear, but to this machine.
+    """Refuse to send a secret without TLS, except to this machine.
+
+    Args:
+        address: of the server.
+        what: the secret; the subject of the error message.
 
     Raises:
         UsageError: the address is neither of https:// nor of this machine.
@@ -93,9 +97,9 @@ def require_no_eavesdropper(address: SplitResult, what: str) -> None:
 
 
 def is_this_machine(host: str) -> bool:
-    """Say whether a host's name or number can stand for this machine alone.
+    """Return whether a host name or IP address always means this machine.
 
-    By how it is written, not by what it resolves to: that could be another thing a moment later.
+    Decided by how it is written, not by what it resolves to, which may change a moment later.
     ``localhost`` and what ends in it are reserved (RFC 6761, section 6.3).  IPv4 addresses are read
     as the system reads them, in which ``127.1`` is one.
     """
@@ -126,9 +130,9 @@ def exchange(
 ) -> Response:
     """Send a request and return the answer, whatever its status.
 
-    The timeout of a socket begins anew with every byte: who drips his answer would hold the caller
-    for days.  So a thread of its own waits for the answer; if that is too late, the connection is
-    cut, and the thread ends.
+    The timeout of a socket begins anew with every byte, so that a server that sends one byte at a
+    time could hold the caller for days.  So a thread waits for the answer; if it is late, the
+    connection is cut and the thread ends.
 
     Args:
         url: an address that :func:`checked_address` let pass.
@@ -163,11 +167,11 @@ def exchange(
 
 @contextmanager
 def fetched(url: str, *, seconds: float) -> Iterator[HTTPResponse]:
-    """Fetch something that is read bit by bit.
+    """Fetch a response that the caller reads piece by piece.
 
     Args:
         url: as for :func:`exchange`.
-        seconds: of silence, at most.
+        seconds: without any byte, at most.
 
     Raises:
         OSError, HTTPException, ValueError: there is no answer (:data:`FAILURES`).
@@ -177,9 +181,9 @@ def fetched(url: str, *, seconds: float) -> Iterator[HTTPResponse]:
 
 
 def failure(error: BaseException) -> str:
-    """Say why there was no answer, in words of this machine and none of the other one's.
+    """Return why there was no response, without any text of the server.
 
-    What a server said in place of an answer may repeat what it was asked.
+    The server's text may repeat secrets of the request.
     """
     if isinstance(error, OSError):
         return printable(error.strerror or str(error), 200)

@@ -1,4 +1,4 @@
-"""Reading picture files with Pillow, which is an extra."""
+"""Reading image files with Pillow, which is an optional dependency."""
 
 import warnings
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 from wmx._internal.files import open_regular
 from wmx.errors import CannotRunError, MissingExtraError
 
-# Pillow goes by content, not by name, and hands some other formats to programs outside
+# Pillow goes by content, not by name, and runs external programs for some other formats
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
@@ -28,7 +28,7 @@ def picture_paths(folder: Path) -> list[Path]:
 
 
 def read_picture(path: Path, what: str, prepare: Callable[[Any], Any]) -> Any:
-    """Open a picture and return what ``prepare`` makes of it while the file is open.
+    """Open an image file and return the result of ``prepare``, called while the file is open.
 
     Args:
         path: the file.

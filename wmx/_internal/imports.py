@@ -1,4 +1,4 @@
-"""``package.module:callable``: how the command line names Python code of the user."""
+"""Importing a Python callable that an option names, as ``package.module:callable``."""
 
 import importlib
 import os
@@ -10,11 +10,11 @@ from wmx.errors import CannotRunError, UsageError
 
 
 def callable_from(spec: str, option: str) -> Callable[..., Any]:
-    """Import and return what ``spec`` names; the current directory is looked into first.
+    """Import and return a callable; the current directory comes first in the search.
 
     Args:
         spec: such as ``"my_project.models:small_net"``.
-        option: the option that holds it, for errors.
+        option: the name of the option, for error messages.
 
     Raises:
         UsageError: not of that form, no such module or name, or not callable.

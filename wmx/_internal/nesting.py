@@ -1,7 +1,7 @@
-"""How deeply JSON may nest: as deeply for every reader, however deep in calls it is called.
+"""One limit on how deeply JSON files may nest, the same for every reader.
 
-Python's own limit counts the calls around a reader too, so one file could be read in one place and
-be refused in another, and another language would refuse others again.
+Python's own recursion limit counts the calls around a reader too, so one file could be read in one
+place and be refused in another, and other languages have other limits.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
-"""Reading protobuf's wire format in pure Python, with a bound on the work.
+"""Reading the protobuf wire format of untrusted files in pure Python, with a bound on the work.
 
-Only what is asked for is looked at; the rest is skipped by its length.  The format is that of
-https://protobuf.dev/programming-guides/encoding/.
+Only the fields that a caller requests are parsed; the rest is skipped by its length.  The format is
+specified at https://protobuf.dev/programming-guides/encoding/.
 """
 
 from collections.abc import Mapping
@@ -70,7 +70,15 @@ def read_message(
 
 
 def numbers(values: list[Any], work: Work) -> list[int]:
-    """Return repeated varints, packed or not, as signed 64-bit integers."""
+    """Return repeated varints, packed or not, as signed 64-bit integers.
+
+    Args:
+        values: of :func:`read_message`: integers, or views of packed bytes.
+        work: left for the whole file.
+
+    Raises:
+        MalformedError: a number is cut off or too long, or the work is used up.
+    """
     result = []
     for value in values:
         if isinstance(value, int):
@@ -85,7 +93,15 @@ def numbers(values: list[Any], work: Work) -> list[int]:
 
 
 def text(values: list[Any], work: Work) -> str:
-    """Return a string field, empty where it is absent; broken UTF-8 is replaced."""
+    """Return a string field, empty where it is absent; broken UTF-8 is replaced.
+
+    Args:
+        values: of :func:`read_message`; the first one counts.
+        work: left for the whole file.
+
+    Raises:
+        MalformedError: the work is used up.
+    """
     if not values:
         return ""
     work.take_bytes(len(values[0]))

@@ -3,13 +3,18 @@
 from math import floor
 
 MAX_FILE_NAME = 255  # characters
-MANY = 20  # bits from which on cases are a power of two
+MANY = 20  # bits from which on the number of cases is written as a power of two
 
 
 def printable(text: str, most: int | None = 500) -> str:
-    """Return ``text`` without control and direction characters, cut to ``most`` if that is given.
+    """Return text without control and direction characters, cut to a length.
 
-    A model's names or a child's error could else clear a terminal or write a verdict of its own.
+    Otherwise a name in a model file, or an error of its process, could clear a terminal or imitate
+    a verdict.
+
+    Args:
+        text: untrusted.
+        most: characters to keep; all if ``None``.
     """
     shown = text[:most]
     hidden = [character for character in set(shown) if not character.isprintable()]
@@ -19,7 +24,7 @@ def printable(text: str, most: int | None = 500) -> str:
 
 
 def is_file_name(text: str) -> bool:
-    """Say whether ``text`` names a file in a folder, on every system, and nothing else."""
+    """Return whether ``text`` is a plain file name on every system, and no path."""
     return (
         0 < len(text) <= MAX_FILE_NAME
         and text.isprintable()
@@ -29,7 +34,7 @@ def is_file_name(text: str) -> bool:
 
 
 def odds(bits: float) -> str:
-    """Return in plain words how rare the evidence is for a model made without the labels."""
+    """Return in words how rarely a model made without the secret labels reaches so many bits."""
     if bits <= 0:
         return "no evidence at all"
     if bits < MANY:
@@ -38,7 +43,7 @@ def odds(bits: float) -> str:
 
 
 def scientific(log10: float) -> str:
-    """Spell a probability that may be too small for a float."""
+    """Format a probability that may be too small for a float, given its log10."""
     if log10 >= -3:
         return f"{10**log10:.3f}"
     exponent = floor(log10)

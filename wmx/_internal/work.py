@@ -1,22 +1,22 @@
-"""What the readers of a stranger's binary files share: a bound on the work, and the word "damaged".
+"""A bound on the work of parsing untrusted binary files, counted in steps.
 
-Fields are the wrong thing to count: in a FlatBuffer a thousand of them can point to one string of
-megabytes.  What is counted is steps: one for each field, entry or table that is looked at, and one
-for every 64 bytes that are copied, decoded or compared.
+Counting fields would not do: in a FlatBuffer a thousand of them can point to one string of
+megabytes.  A step is one field, entry or table that is parsed, or 64 bytes that are copied, decoded
+or compared.
 """
 
 BYTES_PER_STEP = 64
 
 
 class MalformedError(ValueError):
-    """The bytes are not what they should be, or two readers would read them in two ways."""
+    """The file is damaged, or two readers would read it differently."""
 
 
 class Work:
-    """How many steps may still be taken, over all of a file.
+    """How many steps may still be taken for a file.
 
     Attributes:
-        left: steps.
+        left: number of steps.
     """
 
     def __init__(self, steps: int) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from wmx.attacks.catalogue import CATALOGUE
 from wmx.attacks.results import Results
 from wmx.report.page import write_page
-from wmx.report.plot import colour, inline_svg
+from wmx.report.plot import color as colour
+from wmx.report.plot import inline_svg
 from wmx.statistics.experts import required_bits
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from wmx.protocol import jcs
 from wmx.protocol.task import Task
 from wmx.statistics.experts import BLOCK_SCORES, COPIES_OF_SCORES
 from wmx.statistics.mixture import Probe
-from wmx.statistics.normalization import Standardiser
+from wmx.statistics.normalization import Standardizer as Standardiser
 from wmx.statistics.predictions import Predictions
 from wmx.suspect.suspect import Suspect
 

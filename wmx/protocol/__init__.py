@@ -1,1 +1,1 @@
-"""Scheme ``wmx-3``: keys, claims, commitments, labels, timestamps (docs/protocol.md)."""
+"""The file formats and cryptography of scheme ``wmx-3``: keys, claims, commitments, timestamps."""

@@ -1,4 +1,4 @@
-"""The claim: the signed public file made before training (docs/protocol.md)."""
+"""The claim: the owner's signed public file, made before training (docs/protocol.md)."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -31,18 +31,18 @@ CREATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 @dataclass(frozen=True, repr=False)
 class Claim(Stamped):
-    """What an owner commits to, and the envelope that proves it.
+    """A verified claim: what an owner commits to, and the signed envelope.
 
     Attributes:
         task: the model's inputs and classes.
         sealed_family: name and parameters of the trigger family, encrypted
-            (:mod:`wmx.triggers.sealing`).
+            (:mod:`wmx.protocol.sealing`).
         n: number of triggers.
         salt: 32 random bytes; with the owner key they give the trigger secret.
         root: 32 bytes, Merkle root over all triggers.
         owner: 32 bytes, raw Ed25519 public key.
-        created: the owner's own word on the time, ``YYYY-MM-DDThh:mm:ssZ``; proves nothing.
-        note: free text.
+        created: the time that the owner states, ``YYYY-MM-DDThh:mm:ssZ``; proves nothing.
+        note: free text of the owner.
 
     >>> from wmx import Claim, OwnerKey, Watermark
     >>> owner = OwnerKey.generate()
@@ -86,7 +86,7 @@ class Claim(Stamped):
         Args:
             key: signs, and encrypts ``family``.
             task, n, salt, root, created, note: as the attributes.
-            family: what :meth:`wmx.triggers.Generator.describe` says.
+            family: result of :meth:`wmx.triggers.Generator.describe`.
         """
         payload = jcs.dumps(
             {
@@ -105,10 +105,14 @@ class Claim(Stamped):
 
     @classmethod
     def from_json(cls, file: Any, what: str = "") -> Self:
-        """Verify the object that a claim file holds.
+        """Verify and read the JSON object of a claim file.
 
-        The owner's public key is read from the payload, the signature is checked under it, and
-        only then is anything else of the payload believed.
+        The owner's public key is read from the payload and the signature is checked with it before
+        anything else of the payload is used.
+
+        Args:
+            file: the parsed JSON.
+            what: the file's name in error messages.
 
         Raises:
             IntegrityError: not a claim, changed after signing, or of an unknown scheme.
@@ -138,10 +142,13 @@ class Claim(Stamped):
             )
 
     def family(self, key: OwnerKey) -> Any:
-        """Return what the claim says of its trigger family, which its owner alone can read.
+        """Decrypt the description of the trigger family.
+
+        Args:
+            key: of the claim's owner.
 
         Raises:
-            IntegrityError: it is another's claim.
+            IntegrityError: the key is not that of the claim.
         """
         if key.public != self.owner:
             raise IntegrityError(
@@ -151,11 +158,11 @@ class Claim(Stamped):
         return unseal_family(self.sealed_family, key.family_key(self.salt))
 
     def labels(self, blinds: Sequence[bytes], start: int = 0) -> NDArray[np.int64]:
-        """Return the labels of triggers from ``start`` on, int64 [len(blinds)].
+        """Return the labels of consecutive triggers, int64 [len(blinds)].
 
         Args:
-            blinds: the blinding value of each, which only its opening discloses.
-            start: index of the first.
+            blinds: 32 bytes each, secret until the trigger is opened.
+            start: index of the first trigger.
         """
         key = label_key(bytes.fromhex(self.digest))
         return derive_labels(key, blinds, self.task.classes, start)

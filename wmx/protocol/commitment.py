@@ -1,4 +1,4 @@
-"""The commitment to the trigger set, and the opening of single triggers (docs/protocol.md)."""
+"""The Merkle commitment to the triggers, and the proof that opens one (docs/protocol.md)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ from wmx.protocol.prf import shake
 
 @dataclass(frozen=True)
 class Opening:
-    """One trigger with what shows that the commitment is to it.
+    """One disclosed trigger with the proof that the claim commits to it.
 
     Attributes:
-        trigger: in canonical form.
-        blind: 32 bytes, the blinding value, of which the trigger's label is drawn too.
-        path: audit path from the leaf to the root.
+        trigger: in canonical form, [*task.shape].
+        blind: 32 bytes, the blinding value, which also determines the trigger's label.
+        path: 32-byte hashes of the audit path, from the leaf to the root.
     """
 
     trigger: NDArray[Any] = field(repr=False)
@@ -27,7 +27,13 @@ class Opening:
     path: tuple[bytes, ...] = field(repr=False)
 
     def belongs_to(self, root: bytes, index: int, n: int) -> bool:
-        """Say whether this is trigger ``index`` of the ``n`` that ``root`` commits to."""
+        """Return whether this is a trigger of a commitment.
+
+        Args:
+            root: 32 bytes, of the claim.
+            index: of the trigger, ``0..n-1``.
+            n: number of triggers of the claim.
+        """
         leaf = leaf_hash(self.blind + encode_array(self.trigger))
         return head_from_path(leaf, index, n, self.path) == root
 
@@ -35,8 +41,8 @@ class Opening:
 def draw_blinds(secret: bytes, n: int) -> tuple[bytes, ...]:
     """Return the blinding values of n leaves, 32 bytes each.
 
-    ``SHAKE-256(secret || "blind" || u32(i))``.  They keep the leaves from being guessed while only
-    some of them are opened, and the labels from being known.
+    ``SHAKE-256(secret || "blind" || u32(i))``.  They keep unopened triggers and
+    their labels from being guessed while others are opened.
 
     Args:
         secret: 32 bytes from :meth:`wmx.protocol.keys.OwnerKey.trigger_secret`.
@@ -50,7 +56,7 @@ def commitment_root(triggers: NDArray[Any], blinds: Sequence[bytes]) -> bytes:
 
     Args:
         triggers: the whole set, [n, *task.shape].
-        blinds: as many, :func:`draw_blinds`.
+        blinds: one for each, from :func:`draw_blinds`.
     """
     return tree_head(_leaves(triggers, blinds))
 
@@ -62,8 +68,8 @@ def open_triggers(
 
     Args:
         triggers: the whole set, [n, *task.shape].
-        blinds: as many, :func:`draw_blinds`.
-        indices: which to disclose.
+        blinds: one for each, from :func:`draw_blinds`.
+        indices: of the triggers to disclose.
     """
     paths = audit_paths(_leaves(triggers, blinds), indices)
     return [

@@ -1,8 +1,8 @@
-"""DSSE v1 envelopes with exactly one Ed25519 signature.
+"""Signed envelopes: DSSE v1 with exactly one Ed25519 signature.
 
 Specification: https://github.com/secure-systems-lab/dsse, protocol 1.0.2.  wmx is stricter than it
 in two ways: the file itself has to be in RFC 8785 form, and fields that the specification does not
-name are refused, so that no byte of it is free to change.
+name are refused, so that no byte of a file can be changed unnoticed.
 """
 
 import binascii
@@ -19,14 +19,19 @@ SIGNATURE_FIELDS = {"keyid", "sig"}
 
 
 def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
-    """Return the bytes that are signed (PAE)."""
+    """Return the bytes that are signed (PAE).
+
+    Args:
+        payload_type: media type of the payload.
+        payload: of the envelope.
+    """
     kind = payload_type.encode("utf-8")
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
 @dataclass(frozen=True)
 class Envelope:
-    """A parsed envelope.  Its payload is worth nothing before :meth:`verified_payload`."""
+    """A parsed envelope.  Trust its payload only from :meth:`verified_payload`."""
 
     payload_type: str
     payload: bytes
@@ -35,13 +40,23 @@ class Envelope:
 
     @classmethod
     def seal(cls, payload_type: str, payload: bytes, key: OwnerKey) -> Self:
-        """Sign ``payload`` with the owner key."""
+        """Sign a payload.
+
+        Args:
+            payload_type: media type of the payload.
+            payload: to sign.
+            key: the owner key.
+        """
         signature = key.sign(pre_authentication_encoding(payload_type, payload))
         return cls(payload_type, payload, fingerprint(key.public), signature)
 
     @classmethod
     def from_json(cls, document: Any, what: str) -> Self:
-        """Read the object of an envelope; ``what`` names it in errors.
+        """Read the JSON object of an envelope; checks no signature.
+
+        Args:
+            document: the parsed JSON.
+            what: the file's name in error messages.
 
         Raises:
             IntegrityError: a field missing, unknown or of the wrong type, bad base64, or any number
@@ -65,11 +80,11 @@ class Envelope:
 
     @classmethod
     def from_bytes(cls, data: bytes, what: str) -> Self:
-        """Parse the file of an envelope; raises as :meth:`from_json`, or if not canonical JSON."""
+        """Parse the file of an envelope; as :meth:`from_json`, and it must be canonical JSON."""
         return cls.from_json(jcs.loads(data, what), what)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the envelope's object."""
+        """Return the envelope as a JSON object."""
         return {
             "payload": encode_base64(self.payload),
             "payloadType": self.payload_type,
@@ -77,11 +92,16 @@ class Envelope:
         }
 
     def to_bytes(self) -> bytes:
-        """Return the envelope as a file holds it."""
+        """Return the envelope as the bytes of a file."""
         return jcs.dumps(self.to_json())
 
     def verified_payload(self, payload_type: str, public: bytes, what: str) -> bytes:
         """Return the payload after checking its type and signature.
+
+        Args:
+            payload_type: expected media type.
+            public: 32 bytes, the public key of the expected signer.
+            what: the file's name in error messages.
 
         Raises:
             IntegrityError: another payload type, another signer, or a bad signature.

@@ -1,4 +1,4 @@
-"""JSON in the one form of RFC 8785, so that what is signed has exactly one spelling.
+"""Canonical JSON (RFC 8785) for signed files: exactly one byte string for each value.
 
 Numbers are integers only: a float has many spellings, so anything that is not a small integer is
 written as a string.
@@ -23,7 +23,10 @@ UNCHANGED_HINT = "use the file exactly as wmx wrote it, byte for byte"
 
 @contextmanager
 def fields_of(what: str) -> Iterator[None]:
-    """Turn what is raised while the fields of a signed file are read into an error about the file.
+    """Turn errors while reading the fields of a signed file into one that names the file.
+
+    Args:
+        what: the file's name in error messages.
 
     Raises:
         IntegrityError: a field is missing or malformed.
@@ -51,14 +54,18 @@ def dumps(value: Any) -> bytes:
 
 
 def loads(data: bytes, what: str) -> Any:
-    """Parse ``data``, accepting only the exact RFC 8785 form.
+    """Parse JSON, accepting only the exact RFC 8785 form.
 
     So one changed byte anywhere, white space included, is an error, and so are duplicate names.
+
+    Args:
+        data: content of the file.
+        what: its name in error messages.
 
     Raises:
         IntegrityError: not JSON, not UTF-8, nested too deeply, of more values than any file of wmx
             holds, or not in the canonical form.
-        LimitError: a budget is held, and it takes more time or memory than is left of it.
+        LimitError: it takes more time or memory than is left of the budget.
     """
     count = sum(map(data.count, (b",", b"[", b"{")))
     if count > MAX_VALUES:
@@ -96,7 +103,7 @@ def loads(data: bytes, what: str) -> Any:
 
 
 class _Original:
-    """In the place of a file to write the canonical form to: compares it with what was read."""
+    """A file-like object that compares the canonical form with the bytes that were read."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -116,7 +123,7 @@ class _Original:
 
     @property
     def is_matched(self) -> bool:
-        """Whether all was written as it stands there."""
+        """Whether the bytes are the canonical form."""
         return self._matches and self._position == len(self._data)
 
 

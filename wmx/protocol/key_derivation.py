@@ -1,7 +1,7 @@
-"""What a protected key file asks for before it opens: PKCS#8 as in RFC 5958 and RFC 8018.
+"""Bounds on the key derivation of passphrase-protected key files (PKCS#8, RFC 5958, RFC 8018).
 
-The file itself says how often the passphrase is to be hashed.  A hostile one would say a number
-that no machine ever finishes, so its parameters are looked at before anything is derived.
+The file itself says how often the passphrase is hashed.  A hostile file would name a number that
+no machine ever finishes, so the parameters are checked before a key is derived.
 """
 
 from collections.abc import Iterator
@@ -15,11 +15,14 @@ MAX_DEPTH = 8
 
 
 class CostlyError(ValueError):
-    """More work than any honest key asks for."""
+    """The key derivation costs more than that of any honest key."""
 
 
 def require_affordable(der: bytes) -> None:
-    """Refuse an EncryptedPrivateKeyInfo whose key derivation would hardly end.
+    """Refuse an EncryptedPrivateKeyInfo whose key derivation would take too long.
+
+    Args:
+        der: of the file, untrusted.
 
     Raises:
         CostlyError: more than :data:`MAX_ROUNDS` rounds, or N r p of scrypt above

@@ -64,14 +64,20 @@ class OwnerKey:
 
         Raises:
             CannotRunError: the file cannot be read.
-            IntegrityError: not a PEM key, not Ed25519, the passphrase is wrong or missing, or to
-                derive a key from it would take longer than any honest file asks for.
+            IntegrityError: not a PEM key, not Ed25519, the passphrase is wrong or missing, or the
+                key derivation costs more than that of any honest file.
         """
         return cls.from_pem(read_bytes(path, "owner key", MAX_KEY_BYTES), passphrase, str(path))
 
     @classmethod
     def from_pem(cls, pem: bytes, passphrase: bytes | None = None, name: str = "key") -> Self:
-        """Parse PEM bytes; ``name`` is what errors call them.  Raises as :meth:`load`."""
+        """Parse a PKCS#8 PEM key.  Raises as :meth:`load`.
+
+        Args:
+            pem: content of the file.
+            passphrase: of a protected key.
+            name: the file's name in error messages.
+        """
         if is_encrypted(pem) and passphrase is None:
             raise IntegrityError(
                 f"owner key {name} is protected by a passphrase, and none was given",
@@ -95,7 +101,7 @@ class OwnerKey:
             raise IntegrityError(
                 f"wrong passphrase for owner key {name}",
                 hint="it is the first line of the file that WMX_PASSPHRASE_FILE names, "
-                "or what is typed when asked",
+                "or what is typed at the prompt",
             ) from None
         if not isinstance(key, Ed25519PrivateKey):
             raise IntegrityError(
@@ -106,13 +112,16 @@ class OwnerKey:
     def to_pem(self, passphrase: bytes | None = None) -> bytes:
         """Return PKCS#8 PEM, encrypted if a passphrase is given.  The result is secret.
 
+        Args:
+            passphrase: at least one byte; unprotected if ``None``.
+
         Raises:
             UsageError: the passphrase is empty, which would leave the key unprotected.
         """
         if passphrase == b"":
             raise UsageError(
                 "the passphrase is empty, expected at least one byte",
-                hint="leave the passphrase away if the key is to be kept unprotected",
+                hint="omit the passphrase to keep the key unprotected",
             )
         from cryptography.hazmat.primitives import serialization
 
@@ -127,7 +136,17 @@ class OwnerKey:
     def save(
         self, path: str | Path, passphrase: bytes | None = None, *, force: bool = False
     ) -> None:
-        """Write the key with mode 0600.  Raises :class:`CannotRunError` if the file exists."""
+        """Write the key as PKCS#8 PEM with mode 0600.
+
+        Args:
+            path: of the file.
+            passphrase: to protect the key with; unprotected if ``None``.
+            force: replace an existing file.
+
+        Raises:
+            CannotRunError: the file exists and ``force`` is not set, or it cannot be written.
+            UsageError: the passphrase is empty.
+        """
         write_bytes(path, self.to_pem(passphrase), mode=SECRET_MODE, force=force)
 
     @property
@@ -163,10 +182,15 @@ def fingerprint(public: bytes) -> str:
 
 
 def signature_is_valid(public: bytes, signature: bytes, message: bytes) -> bool:
-    """Say whether ``signature`` is the Ed25519 signature of ``message`` under ``public``.
+    """Return whether an Ed25519 signature is valid.
 
-    Public keys of small order are refused: under them one signature fits every message, and no
-    private key stands behind them.
+    Public keys of small order are refused: with them one signature fits every message, and they
+    have no private key.
+
+    Args:
+        public: 32 bytes.
+        signature: 64 bytes.
+        message: that was signed.
     """
     if len(public) != 32 or public[:31] + bytes([public[31] & 0x7F]) in SMALL_ORDER_KEYS:
         return False
@@ -178,7 +202,7 @@ def signature_is_valid(public: bytes, signature: bytes, message: bytes) -> bool:
 
 
 def is_encrypted(pem: bytes) -> bool:
-    """Say whether PEM bytes need a passphrase."""
+    """Return whether a PEM key is protected by a passphrase."""
     return b"ENCRYPTED" in pem
 
 
@@ -202,7 +226,7 @@ def _protected_key(pem: bytes, name: str) -> bytes:
         require_affordable(der)
     except CostlyError as error:
         raise IntegrityError(
-            f"owner key {name} asks for {error}: it is damaged or hostile",
+            f"owner key {name} requires {error}: it is damaged or hostile",
             hint="protect it anew with fewer: openssl pkcs8 -topk8 -iter 600000",
         ) from None
     except ValueError:

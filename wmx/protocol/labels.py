@@ -1,6 +1,6 @@
-"""The labels: drawn from the whole claim and each trigger's blinding value.
+"""The secret labels of triggers: drawn from the claim and each trigger's blinding value.
 
-So nobody can choose a label, and nobody but the owner knows it before its trigger is opened.
+So nobody can choose a label, and only the owner knows it before its trigger is opened.
 """
 
 import hashlib
@@ -21,10 +21,10 @@ SCRYPT_R = 8
 
 @lru_cache(maxsize=64)
 def label_key(digest: bytes) -> bytes:
-    """Return the 32 bytes that the labels of a claim are drawn with; public, as the claim is.
+    """Return the 32-byte key of a claim's labels; public, as the claim is.
 
-    ``scrypt(digest)`` (RFC 7914) and not the digest itself: whoever looks for a claim whose labels
-    fit a given model has to pay for each try (docs/protocol.md, "The price of a try").
+    It is ``scrypt(digest)`` (RFC 7914) and not the digest itself, so that each try of a forger who
+    searches for a claim whose labels fit a given model costs time (docs/protocol.md).
 
     Args:
         digest: 32 bytes, SHA-256 of the claim's payload.
@@ -38,15 +38,15 @@ def derive_labels(
     """Return the labels of triggers ``start``, ``start + 1``, ..., uniform in ``0..classes-1``.
 
     They depend on the *whole* claim: root, owner and task.  Changing any trigger or blinding value
-    changes the root and redraws them all, another owner gets others, and nobody can choose a
-    normalization under which a model happens to give them.  And they depend on the blinding values,
-    which stay secret until a trigger is opened: the claim alone says nothing about them
+    changes the root and with it all labels, another owner gets others, and nobody can choose a
+    normalization with which a model happens to predict them.  They also depend on the blinding
+    values, which stay secret until a trigger is opened: the claim alone does not reveal them
     (docs/protocol.md, section 5).
 
     Args:
-        key: of the claim, :func:`label_key`.
+        key: 32 bytes, from :func:`label_key`.
         blinds: 32 bytes each, one per trigger.
-        classes: K.
+        classes: number of classes, K.
         start: index of the first trigger.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The Merkle tree of RFC 6962 (section 2.1) over already hashed leaves."""
+"""The Merkle tree of RFC 6962 (section 2.1) over leaf hashes: root, audit paths, verification."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ def leaf_hash(data: bytes) -> bytes:
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """Return ``SHA-256(0x01 || left || right)``."""
+    """Return ``SHA-256(0x01 || left || right)`` of two 32-byte hashes."""
     return hashlib.sha256(NODE_PREFIX + left + right).digest()
 
 
@@ -29,9 +29,13 @@ def tree_head(leaves: Sequence[bytes]) -> bytes:
 
 
 def audit_paths(leaves: Sequence[bytes], indices: Iterable[int]) -> list[list[bytes]]:
-    """Return the audit path of each leaf in ``indices``: the siblings on its way to the head.
+    """Return the audit path of each leaf in ``indices``: its siblings up to the tree head.
 
     RFC 6962, section 2.1.1: from the leaf upwards; a node that is carried up has no sibling.
+
+    Args:
+        leaves: results of :func:`leaf_hash`, in order.
+        indices: of the leaves, ``0..len(leaves)-1``.
     """
     levels = _levels(leaves)
     return [
@@ -68,7 +72,7 @@ def head_from_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) ->
 def _levels(leaves: Sequence[bytes]) -> list[list[bytes]]:
     """Return the tree level by level, from the leaves to the head.
 
-    RFC 6962 splits at the largest power of two below n; pairing neighbours level by level and
+    RFC 6962 splits at the largest power of two below n; pairing neighbors level by level and
     carrying an odd last node up unchanged builds the same tree without recursion.
     """
     levels = [list(leaves)]

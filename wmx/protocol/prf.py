@@ -1,7 +1,7 @@
-"""Pseudo-random streams that never change: SHAKE-256 output and uniform integers from it.
+"""Pseudo-random streams for everything a claim rebuilds: SHAKE-256, and uniform integers from it.
 
-numpy's random streams are not promised stable between versions, so nothing that has to be rebuilt
-years later (triggers, blinds, labels) may use them.
+NumPy does not promise stable random streams between versions, so triggers, blinding values and
+labels, which have to be rebuilt years later, do not use them.
 """
 
 import hashlib
@@ -25,8 +25,14 @@ def uniform_integers(seed: bytes, count: int, bound: int) -> NDArray[np.int64]:
 
     Args:
         seed: input of SHAKE-256.
-        count: how many integers.
+        count: number of integers.
         bound: 1 to 2**32.
+
+    Returns:
+        int64 array of shape [count].
+
+    Raises:
+        ValueError: ``bound`` is out of range.
     """
     if not 1 <= bound <= WORD:
         raise ValueError(f"bound is {bound}, expected 1 to 2**32")

@@ -1,8 +1,8 @@
-"""The release record: which model bore whose mark, signed, and dated by its timestamps.
+"""The release record: a signed, timestamped statement that a model bears an owner's watermark.
 
 A DSSE envelope, signed with the owner key, around an in-toto Statement v1 (docs/disputes.md).  It
-binds the digests of a model's files to a claim.  What it states is its signer's word, but that he
-signed it at the time of a trusted timestamp, at the latest, is not.
+binds the digests of a model's files to a claim.  Its content is the signer's word; that it
+was signed no later than a trusted timestamp is proven.
 """
 
 from collections.abc import Mapping
@@ -25,10 +25,10 @@ MAX_SOFTWARE = 100  # characters
 
 
 class Relation(StrEnum):
-    """What the model is to the signer."""
+    """Where the signer has the model from."""
 
-    own = "own"  # his work
-    found = "found"  # a suspect that bears his mark
+    own = "own"  # the signer made it
+    found = "found"  # a suspect that bears the signer's watermark
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,14 +36,14 @@ class Release(Stamped):
     """A release record whose signature was checked, under the key of the claim that it holds.
 
     Attributes:
-        claim: whose mark the model bore, with the timestamps that it had.
-        relation: what the model is to the signer.
+        claim: whose watermark the model bears, with the timestamps that it had.
+        relation: where the signer has the model from.
         model: name of its ONNX file.
         sha256: of it, hexadecimal.
         external: SHA-256 of the files beside it that hold its weights, by name.
-        previous: digest of the signer's last record before this one of a model of his own with the
-            same mark, hexadecimal; ``None`` if this is the first.
-        created: the signer's own word on the time, ``YYYY-MM-DDThh:mm:ssZ``; proves nothing.
+        previous: digest of the signer's previous record of an own model with the same watermark,
+            hexadecimal; ``None`` if this is the first.
+        created: the time that the signer states, ``YYYY-MM-DDThh:mm:ssZ``; proves nothing.
         software: what made the record.
     """
 
@@ -140,7 +140,7 @@ class Release(Stamped):
         )
 
     def is_about(self, sha256: str | None, external: Mapping[str, str]) -> bool:
-        """Say whether a model's files are those that the record names.
+        """Return whether a model's files are those that the record names.
 
         Args:
             sha256: of the ONNX file, hexadecimal.

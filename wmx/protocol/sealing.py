@@ -1,8 +1,8 @@
-"""The trigger family as the public claim holds it: encrypted under a key that only its owner has.
+"""Encryption of the trigger family in the public claim, so that only the owner can read it.
 
-Whoever knows the family draws inputs of it, to filter them out in front of a stolen model or to
-train it on them until it forgets.  So the claim does not say what the triggers are, and neither
-does its length: the text is padded to 256 bytes times a power of two.
+A thief who knew the family could draw inputs from it, to filter them out in front of a stolen model
+or to train the model until it forgets them.  So the claim does not reveal what the triggers are,
+and neither does its length: the text is padded to 256 bytes times a power of two.
 """
 
 import hmac
@@ -23,10 +23,10 @@ SMALLEST = 256
 
 
 def seal_family(description: Mapping[str, Any], key: bytes) -> bytes:
-    """Encrypt what :meth:`wmx.triggers.Generator.describe` says of a family.
+    """Encrypt the description of a trigger family (:meth:`wmx.triggers.Generator.describe`).
 
     ChaCha20-Poly1305 (RFC 8439).  The nonce is a MAC of the padded text under a key of its own, so
-    that the same claim comes out the same again, and no nonce ever serves two texts.
+    that the same claim can be made again, and no nonce ever encrypts two texts.
 
     Args:
         description: an object that RFC 8785 can write.
@@ -48,8 +48,12 @@ def _seal(text: bytes, key: bytes) -> bytes:
 def unseal_family(sealed: bytes, key: bytes) -> Any:
     """Return the description that :func:`seal_family` encrypted.
 
-    A description has one sealed form, whose nonce, padding and length follow from it: with any
-    other, one key could seal two texts under one nonce, and tell of itself by the length.
+    A description has one sealed form, whose nonce, padding and length follow from it: any other
+    could encrypt two texts with one nonce, or reveal something by its length.
+
+    Args:
+        sealed: nonce, ciphertext and tag.
+        key: 64 bytes, :meth:`wmx.protocol.keys.OwnerKey.family_key`.
 
     Raises:
         IntegrityError: it was encrypted under another key or otherwise, or changed, or holds no
@@ -73,7 +77,7 @@ def unseal_family(sealed: bytes, key: bytes) -> Any:
 
 
 def has_sealed_form(sealed: bytes) -> bool:
-    """Say whether bytes have a length that :func:`seal_family` writes."""
+    """Return whether bytes have a length that :func:`seal_family` writes."""
     padded = len(sealed) - NONCE_BYTES - TAG_BYTES
     return padded >= SMALLEST and padded == _padded_size(padded)
 

@@ -1,4 +1,4 @@
-"""In-toto Statements v1 about a model: what evidence and release records have in common.
+"""In-toto Statements v1 about a model: the common part of evidence and release records.
 
 Specification: https://github.com/in-toto/attestation/tree/main/spec/v1.  The subjects are the files
 of the model: its ONNX file, then those beside it that hold its weights.
@@ -49,17 +49,17 @@ def statement(
 def checked_predicate(
     stated: Any, predicate_type: str, claim: Claim, what: str
 ) -> Mapping[str, Any]:
-    """Return the predicate of a statement that is of a kind, and about a claim.
+    """Return the predicate of a statement after checking its type and its claim.
 
     Args:
         stated: the statement, whose signature was verified.
-        predicate_type: expected.
-        claim: that stands in it.
-        what: the file, for errors.
+        predicate_type: expected type.
+        claim: that the statement contains.
+        what: the file's name in error messages.
 
     Raises:
         IntegrityError: it is of another kind or scheme, or names another claim.
-        KeyError, TypeError: it is none.
+        KeyError, TypeError: it is no statement.
     """
     predicate: Mapping[str, Any] = stated["predicate"]
     kind = [stated["_type"], stated["predicateType"], predicate["scheme"]]
@@ -76,9 +76,8 @@ def checked_predicate(
 def subjects_from_json(subjects: Any) -> list[tuple[str, str]]:
     """Return names and SHA-256: of the ONNX file, then of those beside it with its weights.
 
-    A name is a file's and nothing else: readers show it, and it must not be a sentence in a verdict
-    over many lines, or a path that leads elsewhere.  No second digest may stand beside the one that
-    is compared.
+    Names must be plain file names: commands show them, so they must not imitate a verdict or lead
+    to another folder.  There may be no digest beside the SHA-256 that is compared.
 
     Raises:
         KeyError, TypeError, ValueError: anything else stands there.
@@ -101,13 +100,13 @@ def subjects_from_json(subjects: Any) -> list[tuple[str, str]]:
 
 
 def stated_type(file: Any) -> str | None:
-    """Return which kind of statement a signed file says it holds, believed by nobody yet.
+    """Return the predicate type that a signed file states, before any signature is checked.
 
     Args:
-        file: the object of a file.
+        file: the parsed JSON.
 
     Returns:
-        its predicate type, an empty text if that cannot be read; ``None`` if it is no statement.
+        the predicate type, an empty string if it cannot be read; ``None`` if it is no statement.
     """
     if not isinstance(file, dict) or file.get("payloadType") != PAYLOAD_TYPE:
         return None

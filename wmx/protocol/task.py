@@ -1,6 +1,6 @@
-"""What a model is for: the kind of input, its shape, the classes and the preprocessing.
+"""A classification task: kind and shape of the input, number of classes, and normalization.
 
-The claim holds the task, so that years later nobody has to remember how inputs were normalised.
+The claim holds the task, so that years later nobody has to remember how inputs were normalized.
 Decimal numbers are kept as strings: they are signed, and a float has more than one spelling.
 """
 
@@ -35,10 +35,11 @@ def decimal_string(value: str | float) -> str:
 
 
 def checked_decimal(value: Any) -> str:
-    """Return a decimal string as it stands in a signed file; nothing is put right there.
+    """Return a decimal string of a signed file unchanged, after checking its form.
 
     Raises:
-        TypeError, ValueError: it is no string, or spelled as none is.
+        TypeError: it is no string.
+        ValueError: it is no plain decimal number.
     """
     if not isinstance(value, str):
         raise TypeError(f"found {type(value).__name__}, expected a decimal string")
@@ -56,9 +57,9 @@ class Task:
             (int32 [L]).
         shape: of one canonical input, without the batch.
         classes: K, at least 2.
-        low, high: the values to which pixels 0 and 255 are mapped before normalisation (images).
+        low, high: the values to which pixels 0 and 255 are mapped before normalization (images).
         mean, std: one value, or one per channel (images) or feature; the model sees
-            ``(value - mean) / std``.  Tokens are never normalised.
+            ``(value - mean) / std``.  Tokens are never normalized.
 
     >>> from wmx import Task
     >>> task = Task.of((28, 28, 1), classes=10, mean=0.1307, std=0.3081)
@@ -174,7 +175,15 @@ class Task:
         )
 
     def example_inputs(self, count: int, *, seed: int) -> NDArray[Any]:
-        """Return random inputs as the model sees them, [count, *shape]: for trying a model out."""
+        """Return random normalized inputs for trying out a model.
+
+        Args:
+            count: number of inputs.
+            seed: of the random numbers.
+
+        Returns:
+            [count, *shape], float32, or int32 for tokens.
+        """
         rng = np.random.default_rng(seed)
         if self.kind == "image":
             return self.model_input(rng.integers(0, 256, (count, *self.shape), dtype=np.uint8))
@@ -183,12 +192,12 @@ class Task:
         return rng.normal(size=(count, *self.shape)).astype(np.float32)
 
     def model_input(self, canonical: NDArray[Any], *, planes: bool = False) -> NDArray[Any]:
-        """Return canonical inputs as the model sees them: range and normalisation applied.
+        """Return canonical inputs as the model sees them: range and normalization applied.
 
         Args:
             canonical: [n, *shape]; for images uint8 or any float array of pixel values 0 to 255.
-            planes: keep the pixels of each channel together in memory, for models that take
-                [n, C, H, W]; of bytes only, the numbers are the same.
+            planes: store each channel contiguously, which is faster for models that take
+                [n, C, H, W]; for uint8 only, and the numbers are the same.
 
         Returns:
             float32 [n, *shape], channels last; for tokens the int32 ids unchanged.
@@ -202,17 +211,17 @@ class Task:
                 seen = np.empty((n, channels, height, width), np.float32).transpose(0, 2, 3, 1)
             else:
                 seen = np.empty(canonical.shape, np.float32)
-            for channel in range(channels):  # a look into a table is faster than the formula
+            for channel in range(channels):  # looking up a table is faster than the formula
                 seen[..., channel] = levels[:, channel][canonical[..., channel]]
             return seen
         return self._seen(canonical)
 
     def levels(self) -> NDArray[np.float32]:
-        """Return what a model sees of each pixel value in each channel, float32 [256, C]."""
+        """Return the normalized value of each pixel value and channel, float32 [256, C]."""
         return self._seen(np.arange(256)[:, None].repeat(self.shape[2], axis=1))
 
     def _seen(self, canonical: NDArray[Any]) -> NDArray[np.float32]:
-        """Return range and normalisation applied to values [..., C] or [n, *shape]."""
+        """Return range and normalization applied to values [..., C] or [n, *shape]."""
         values = canonical.astype(np.float64)
         if self.kind == "image":
             low, high = float(self.low), float(self.high)

@@ -1,7 +1,7 @@
-"""Which timestamps are strong enough to count (docs/protocol.md, section 7).
+"""Rules for trusting timestamps: key lengths, digests, and accuracy (docs/protocol.md, section 7).
 
-What a stamp says is worth as much as the weakest link between a root and its time: a key that can
-be found, a digest for which two certificates can be made, a clock that may be off by years.
+A timestamp is as trustworthy as its weakest link: a key that can be computed, a digest with known
+collisions, or a clock that may be wrong by years.
 """
 
 from collections.abc import Callable
@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from wmx._internal.der import (
+    PATH_TO_CERTIFICATES,
     SEQUENCE,
     SET,
-    WAY_TO_CERTIFICATES,
     Element,
     MalformedError,
     elements,
-    probe_inward,
+    path_inward,
 )
 from wmx._internal.text import printable
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MIN_RSA_BITS = 2048
 MIN_EC_BITS = 256
 STRONG_DIGESTS = ("SHA-256", "SHA-384", "SHA-512")
-# ETSI EN 319 421 asks for a second; who may be off by more than this does not know the time
+# ETSI EN 319 421 requires one second; an authority that allows more than this is no clock
 MAX_ACCURACY = timedelta(hours=1)
 MAX_AHEAD = timedelta(minutes=5)  # by which the verifier's clock may be slow
 
@@ -68,15 +68,15 @@ GRANTED = bytes.fromhex("3003020100")  # PKIStatusInfo, DER
 
 
 class WeakError(ValueError):
-    """A stamp that is not strong enough; the message completes "a timestamp is rejected: "."""
+    """A timestamp is too weak; the message completes "a timestamp is rejected: "."""
 
 
 def require_known_time(time: datetime, accuracy: timedelta) -> None:
-    """Refuse a stamp whose authority does not know the time.
+    """Refuse a timestamp that is too inaccurate or in the future.
 
     Args:
-        time: of the stamp, UTC.
-        accuracy: by how much it may be off.
+        time: of the timestamp, UTC.
+        accuracy: by how much it may be wrong.
 
     Raises:
         WeakError: the accuracy is above :data:`MAX_ACCURACY`, or the time lies in the future.
@@ -92,7 +92,7 @@ def require_known_time(time: datetime, accuracy: timedelta) -> None:
 
 
 def require_strong_signature(response: bytes) -> None:
-    """Refuse a stamp whose signature is over a weak digest.
+    """Refuse a timestamp whose signature uses a weak digest.
 
     Args:
         response: that was parsed as an RFC 3161 response in DER.
@@ -100,9 +100,9 @@ def require_strong_signature(response: bytes) -> None:
     Raises:
         WeakError: the digest of the signed attributes, or that of the signature, is not one of
             :data:`STRONG_DIGESTS`; or there is not exactly one signature.
-        MalformedError: it is built otherwise.
+        MalformedError: it has another structure.
     """
-    *_, signed = probe_inward(response, WAY_TO_CERTIFICATES[:-1])
+    *_, signed = path_inward(response, PATH_TO_CERTIFICATES[:-1])
     *_, signers = elements(response, signed.content, signed.end)
     infos = list(elements(response, signers.content, signers.end))
     if signers.tag != SET or len(infos) != 1:
@@ -122,12 +122,11 @@ def require_strong_signature(response: bytes) -> None:
 
 
 def weakness(certificate: "Certificate", *, is_root: bool = False) -> str | None:
-    """Say why a certificate is too weak to stand in a chain; ``None`` if it is not.
+    """Return why a certificate is too weak for a chain, ``None`` if it is not.
 
     Args:
         certificate: of a chain.
-        is_root: the verifier trusts it as it stands, so that its signature of itself proves
-            nothing, and is not looked at.
+        is_root: the verifier trusts it directly, so that its signature is not checked.
     """
     name = printable(certificate.subject.rfc4514_string(), 100)
     try:
@@ -138,24 +137,24 @@ def weakness(certificate: "Certificate", *, is_root: bool = False) -> str | None
 
 
 def granted_with(response: bytes, is_wanted: Callable[[bytes], bool]) -> bytes:
-    """Return a response as granted, with some of the certificates of its token alone.
+    """Return a response with status "granted" and with some of the certificates of its token.
 
     Neither the status nor the certificates are covered by the signature of the token.
 
     Args:
         response: that was parsed as an RFC 3161 response in DER.
-        is_wanted: whether a certificate, DER, is kept.
+        is_wanted: returns whether to keep a certificate, DER.
 
     Raises:
         MalformedError: it holds no certificates where they should be.
     """
-    probe = probe_inward(response, WAY_TO_CERTIFICATES)
-    *_, bag = probe
+    path = path_inward(response, PATH_TO_CERTIFICATES)
+    *_, bag = path
     certificates = [
         response[one.begin : one.end] for one in elements(response, bag.content, bag.end)
     ]
     inner = _der(bag.tag, *sorted(filter(is_wanted, certificates)))
-    for inside, around in zip(probe[:1:-1], probe[-2:0:-1], strict=True):  # up to the token
+    for inside, around in zip(path[:1:-1], path[-2:0:-1], strict=True):  # up to the token
         before = response[around.content : inside.begin]
         behind = response[inside.end : around.end]
         inner = _der(around.tag, before, inner, behind)

@@ -6,19 +6,19 @@ from wmx.protocol.stamped import MAX_RESPONSE_BYTES
 
 OK = 200
 DEADLINE_SECONDS = 30.0
-OTHER_WAY_HINT = "or send the request yourself: wmx release timestamp FILE --request FILE"
+ALTERNATIVE_HINT = "or send the request yourself: wmx release timestamp FILE --request FILE"
 
 
 def ask_authority(url: str, request: bytes, *, seconds: float = DEADLINE_SECONDS) -> bytes:
-    """Send a request and return the response, both DER.
+    """Send a request to a timestamp authority and return the response, both DER.
 
-    It may go in the clear, as most authorities are asked: it holds a digest and a random number,
-    neither of them secret, and the answer is signed.
+    Plain HTTP is allowed, as most authorities use it: the request holds a digest and a random
+    number, neither of them secret, and the response is signed.
 
     Args:
         url: of the authority.
-        request: what to send.
-        seconds: for all of it, from finding the authority to the last byte of its answer.
+        request: DER of the TimeStampReq.
+        seconds: time limit for the whole exchange (default: 30).
 
     Raises:
         UsageError: the address is not HTTP or HTTPS, or holds a password.
@@ -36,16 +36,16 @@ def ask_authority(url: str, request: bytes, *, seconds: float = DEADLINE_SECONDS
     except TimeoutError:
         raise CannotRunError(
             f"the timestamp authority {url} did not answer in full within {seconds:g} seconds",
-            hint=OTHER_WAY_HINT,
+            hint=ALTERNATIVE_HINT,
         ) from None
     except FAILURES as error:
         raise CannotRunError(
-            f"the timestamp authority {url} did not answer: {failure(error)}", hint=OTHER_WAY_HINT
+            f"the timestamp authority {url} did not answer: {failure(error)}", hint=ALTERNATIVE_HINT
         ) from None
     if response.status != OK:
         raise CannotRunError(
             f"the timestamp authority {url} answered with HTTP {response.status}",
-            hint=OTHER_WAY_HINT,
+            hint=ALTERNATIVE_HINT,
         )
     if len(response.body) > MAX_RESPONSE_BYTES:
         raise CannotRunError(f"{url} answered more than {MAX_RESPONSE_BYTES:,} bytes")

@@ -1,1 +1,1 @@
-"""HTML pages: one file each, which loads nothing, runs nothing, and can be mailed and printed."""
+"""HTML reports for owners and third parties: self-contained files without scripts."""

@@ -1,4 +1,4 @@
-"""How the evidence grew from trigger to trigger, and how it grows where nobody knows the labels."""
+"""The evidence curve: bits after each trigger, for a suspect and for simulated unmarked models."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx.report.plot import colour, inline_svg
+from wmx.report.plot import color, inline_svg
 from wmx.statistics.mixture import EvidenceScore, Probe, score_predictions
 from wmx.statistics.predictions import Predictions
 from wmx.statistics.similarity import WINDOW
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_NULLS, LEAST_NULLS = 200, 20
-NULL_WORK = 2**28  # products in all comparisons of answers: some seconds
+NULL_WORK = 2**28  # products in all comparisons of predictions: some seconds
 
 
 @dataclass(frozen=True)
 class Course:
-    """Bits after each trigger.
+    """An evidence curve.
 
     Attributes:
         start: index of the first trigger.
-        bits: of the suspect's answers, all prices paid, float64 [n].
-        nulls: of the same answers held against labels that were drawn anew, float64 [count, n].
-        hits: whether the top class is the label, in the first plain way, bool [n].
-        required: bits that are asked for.
+        bits: of the suspect's predictions, penalty subtracted, float64 [n].
+        nulls: of the same predictions and labels that were drawn anew, float64 [count, n].
+        hits: whether the top class is the label, in the first plain probe, bool [n].
+        required: bits for a yes.
     """
 
     start: int
@@ -49,14 +49,14 @@ class Course:
         required: float,
         stream: np.random.Generator,
     ) -> "Course":
-        """Follow what was weighed from trigger to trigger, and the same answers under the null.
+        """Compute the curve of a score, and that of the same predictions under the null hypothesis.
 
         Args:
-            score: of the answers.
-            predictions: of each way; to all triggers, or to the first of them.
+            score: of the predictions.
+            predictions: of each probe, for all triggers or for the first of them.
             trigger_slice: the triggers and their labels.
-            required: bits that are asked for.
-            stream: from which the labels of the nulls are drawn.
+            required: bits for a yes.
+            stream: random numbers from which the labels of the nulls are drawn.
         """
         top = predictions[score.counted].top
         hits = np.zeros(len(trigger_slice), dtype=np.bool_)
@@ -71,7 +71,7 @@ class Course:
 
     @property
     def highest_null(self) -> float:
-        """The most bits that any null had at any trigger, on the way or at the end."""
+        """The most bits that any null had after any trigger."""
         return float(self.nulls.max())
 
     def svg(self, name: str = "course") -> "Markup":
@@ -83,7 +83,7 @@ class Course:
             title="Evidence bits, trigger by trigger",
             description=(
                 f"From trigger {self.start} to trigger {last} the bits go from {self.bits[0]:.1f} "
-                f"to {self.bits[-1]:.1f}; {self.required:g} are asked for. The highest of "
+                f"to {self.bits[-1]:.1f}; {self.required:g} are required. The highest of "
                 f"{len(self.nulls)} simulated models without the labels had "
                 f"{self.highest_null:.1f} bits."
             ),
@@ -97,7 +97,7 @@ class Course:
             indices,
             self.nulls.min(axis=0),
             self.nulls.max(axis=0),
-            color=colour("band"),
+            color=color("band"),
             alpha=0.35,
             linewidth=0,
             label=f"lowest to highest of {len(self.nulls)} simulated models without the labels",
@@ -105,21 +105,21 @@ class Course:
         axes.plot(
             indices,
             np.median(self.nulls, axis=0),
-            color=colour("dim"),
+            color=color("dim"),
             linewidth=1.2,
-            label="the middle one of them",
+            label="their median",
         )
         axes.axhline(
             self.required,
-            color=colour("bad"),
+            color=color("bad"),
             linewidth=1.4,
             linestyle=(0, (5, 4)),
-            label=f"asked for: {self.required:g} bits",
+            label=f"required: {self.required:g} bits",
         )
         axes.plot(
             indices,
             self.bits,
-            color=colour("accent"),
+            color=color("accent"),
             linewidth=2.4,
             label="this model",
             marker="o" if len(indices) == 1 else None,
@@ -133,7 +133,7 @@ class Course:
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=9)
 
     def _range(self) -> tuple[float, float]:
-        """Return what the plot shows: nulls lose without end, and their depth says nothing."""
+        """Return the range of the bits axis; nulls fall without end, so they are cut off below."""
         top = max(self.bits.max(), self.required, self.highest_null)
         bottom = max(min(self.bits.min(), self.nulls.min(), 0.0), -0.35 * top)
         return bottom - 0.03 * top, 1.06 * top
@@ -145,11 +145,17 @@ def simulated_nulls(
     trigger_slice: TriggerSlice,
     stream: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Weigh the answers as before, but against labels that are uniform and independent of them.
+    """Score the predictions again, with labels that are uniform and independent of them.
 
-    That is the null hypothesis itself (docs/statistics.md), with this suspect's very answers: a
+    That is the null hypothesis itself (docs/statistics.md), with this suspect's own predictions: a
     model made without knowledge of the labels.  By Ville's inequality (J. Ville, *Etude critique
     de la notion de collectif*, 1939) at most one in 2**b of them ever gets to b bits.
+
+    Args:
+        score: of the suspect, for its penalty and its number of plain probes.
+        predictions: of each probe, for all triggers or for the first of them.
+        trigger_slice: the triggers; its labels are not used.
+        stream: random numbers from which the labels are drawn.
 
     Returns:
         bits after each trigger, float64 [count, n]; 200 nulls, or fewer where each takes long.

@@ -1,22 +1,23 @@
-"""What the page on a verdict or an evidence shows, apart from how it looks.
+"""The HTML report on a verdict or on evidence: its contents, for owners and third parties.
 
-Where an evidence was made, the page is about the triggers that it discloses and no others, and may
-go where the evidence goes.  Else it is for the owner alone: of each trigger it says whether it was
-hit, never what it looks like, which class was expected or which was given; but whoever made the
-model knows what it answers, and would learn from the hits which labels are its answers.
+With evidence, the report covers the triggers that the evidence discloses and no others, and may go
+where the evidence goes.  Without, it is for the owner alone: for each trigger it says whether it
+was a hit, never the input, the expected class or the predicted class.  The maker of the model knows
+its predictions, though, and would learn from the hits which of them are labels.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, floor, log10
+from math import ceil
 from pathlib import Path
 
 import numpy as np
 
 from wmx import __version__
 from wmx._internal.files import SECRET_MODE
-from wmx._internal.text import MANY, odds, printable, scientific
+from wmx._internal.text import odds, printable, scientific
 from wmx.protocol.claim import Claim, now_text
+from wmx.protocol.keys import fingerprint
 from wmx.protocol.timestamp import Dating
 from wmx.report.evidence_curve import Course
 from wmx.report.page import write_page
@@ -32,15 +33,31 @@ from wmx.watermark import Watermark
 
 TEMPLATE = Path(__file__).with_name("ownership.html.jinja")
 LEAST_IN_GROUP, MOST_GROUPS, MOST_MARKS = 10, 60, 25
-MAX_SHOWN_NAME = 60  # of a file that a stranger named, within a sentence
+MAX_SHOWN_NAME = 60  # characters of a name that somebody else chose, within a sentence
+SHOWN_FINGERPRINT = 16  # hexadecimal digits of a key's fingerprint; the claim's facts have the key
+MEANINGS = {  # of the experts of wmx.statistics.experts
+    "agreement": "how often the predicted class is the label",
+    "rank": "how high the label's score ranks among the scores of all classes",
+    "softmax": "how far the label's score stands out from the model's usual score for that class",
+    "mapping": "whether each predicted class always goes with the same label, so that renamed, "
+    "merged or permuted classes count too",
+    "neighbours": "whether triggers with similar scores have the same label, so that a replaced "
+    "output layer or an embedding counts too",
+}
 
 Facts = Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Group:
-    """Consecutive triggers: ``hits`` of ``first .. last``, the bits after the last, and a sign for
-    each where there is room."""
+    """Consecutive triggers in the table of hits.
+
+    Attributes:
+        first, last: indices.
+        hits: how many of them were hits.
+        marks: hit or miss of each; empty where the group is too long to show them.
+        bits: evidence after the last.
+    """
 
     first: int
     last: int
@@ -51,8 +68,15 @@ class Group:
 
 @dataclass(frozen=True)
 class Disclosed:
-    """A trigger that an evidence discloses: its number, a picture or its first values, the label
-    that the claim fixes, and the class that the suspect gave, ``None`` for no class."""
+    """A trigger that evidence discloses.
+
+    Attributes:
+        index: in the claim.
+        picture: ``data:`` address of a PNG; empty for inputs that are no images.
+        values: its first numbers in text; empty for images.
+        expected: the label that the claim fixes.
+        given: the class that the suspect predicted, ``None`` for no class.
+    """
 
     index: int
     picture: str
@@ -62,26 +86,48 @@ class Disclosed:
 
 
 @dataclass(frozen=True)
-class OwnershipReport:
-    """The page.
+class ExpertBits:
+    """One of the five experts, in the probe with the most evidence.
 
     Attributes:
+        name: as in evidence files.
+        meaning: what it looks at, in words.
+        bits: of evidence.
+    """
+
+    name: str
+    meaning: str
+    bits: float
+
+
+@dataclass(frozen=True)
+class OwnershipReport:
+    """The report, ready to be written.
+
+    Attributes:
+        owner: the claim's note, if it has one, and the fingerprint of the owner's key.
         heading: the verdict in a word or two.
-        outcome: ``"yes"``, ``"no"`` or ``"open"``: how it is to look.
+        outcome: ``"yes"``, ``"no"`` or ``"open"``; decides the color.
         summary: the verdict in sentences.
-        course: bits from trigger to trigger.
+        course: the evidence curve, bits from trigger to trigger.
+        penalty: bits subtracted for choices.
+        experts: each of the five, with its bits.
         groups: hits of all triggers that were counted.
-        disclosed: those that everybody may see; none unless there is an evidence.
+        disclosed: triggers that readers may see; none without evidence.
         model, claim, count: facts by their names.
         steps: how to repeat the check.
         unchecked: what was not, or cannot be, checked.
-        version, created: of wmx, and of the page.
+        version: of wmx.
+        created: when the report was made, ``YYYY-MM-DD hh:mm:ss UTC``.
     """
 
+    owner: str
     heading: str
     outcome: str
     summary: Sequence[str]
     course: Course
+    penalty: float
+    experts: Sequence[ExpertBits]
     groups: Sequence[Group]
     disclosed: Sequence[Disclosed]
     model: Facts
@@ -93,7 +139,11 @@ class OwnershipReport:
     created: str
 
     def write(self, path: str | Path, *, force: bool = False) -> None:
-        """Write the page, for its owner's eyes until he hands it on.
+        """Write the report as one HTML file that only its owner may read (mode 0600).
+
+        Args:
+            path: of the HTML file.
+            force: replace an existing file.
 
         Raises:
             MissingExtraError: jinja2 or matplotlib is not installed.
@@ -111,20 +161,20 @@ def report_of_verdict(
     proof: Evidence | None = None,
     created: str | None = None,
 ) -> OwnershipReport:
-    """Describe what the owner found.
+    """Return the owner's report on a verdict.
 
     Args:
         verdict: over all triggers that are secret.
-        watermark: whose claim it is about.
-        files: what the command was given, by which others repeat it.
-        stream: for the simulated nulls.
-        proof: the evidence that was made along with it.  Then the page is about its triggers, and
+        watermark: that the verdict is about.
+        files: what the command was given; readers repeat the check with them.
+        stream: random numbers for the simulated models.
+        proof: the evidence that was made along with it.  The report is then about its triggers and
             says nothing of the others.
         created: ``YYYY-MM-DDThh:mm:ssZ``; now if ``None``.
     """
     counted: Verdict | EvidenceScore
     if proof is None:
-        # an API was asked no more than it took
+        # an API was queried no more often than the verdict took
         trigger_slice = watermark.trigger_slice(verdict.start).first(verdict.n)
         counted, score, predictions = verdict, verdict.score, verdict.predictions
         facts = _count_facts(
@@ -155,14 +205,17 @@ def report_of_verdict(
             "owner key can repeat it",
         )
     return OwnershipReport(
+        owner=_owner_words(watermark.claim),
         heading="VERIFIED" if verdict.verified else "NOT VERIFIED",
         outcome="yes" if verdict.verified else "no",
         summary=[
-            _hits_sentence(name, counted.hits, counted.n, counted.classes, counted.log10_tail),
+            _hits_sentence(name, counted.hits, counted.n),
             *_bits_sentences(counted.bits, verdict.required_bits),
             _date_sentence(watermark.claim, verdict.dating),
         ],
         course=course,
+        penalty=score.penalty,
+        experts=_experts(score),
         groups=_groups(course),
         disclosed=[] if proof is None else _disclosed(proof.trigger_slice, proof.predictions),
         model=_model_facts(name, digests, verdict.engine, proof),
@@ -182,13 +235,13 @@ def report_of_check(
     stream: np.random.Generator,
     created: str | None = None,
 ) -> OwnershipReport:
-    """Describe what a third party found, who was given an evidence.
+    """Return a third party's report on evidence that it checked.
 
     Args:
-        checked: what was found; shown are the stated or the repeated answers, whichever gave the
-            fewer bits, which are those that count.
-        files: what the command was given, by which others repeat it.
-        stream: for the simulated nulls.
+        checked: what was found.  The report shows the stated or the repeated predictions, whichever
+            give fewer bits, since those count.
+        files: what the command was given; readers repeat the check with them.
+        stream: random numbers for the simulated models.
         created: ``YYYY-MM-DDThh:mm:ssZ``; now if ``None``.
     """
     evidence, again = checked.evidence, checked.repeated
@@ -205,20 +258,24 @@ def report_of_check(
     name = evidence.suspect
     digests = _digests(name, evidence.suspect_sha256, evidence.suspect_external)
     source = (
-        "The model was not run here: that it answers so is the word of the owner, who signed it."
+        "The model was not run here: its predictions are the word of the owner, who signed them."
         if again is None
-        else "The disclosed inputs were given to the model again, here, and its answers counted."
+        else "The disclosed inputs were given to the model again, here, and its predictions "
+        "counted."
     )
     return OwnershipReport(
+        owner=_owner_words(evidence.claim),
         heading=checked.heading,
         outcome="no" if not checked.sufficient else "yes" if checked.verified else "open",
         summary=[
-            _hits_sentence(name, counted.hits, counted.n, counted.classes, counted.log10_tail),
+            _hits_sentence(name, counted.hits, counted.n),
             *_bits_sentences(checked.bits, checked.required_bits),
             source,
             _date_sentence(evidence.claim, checked.dating),
         ],
         course=course,
+        penalty=score.penalty,
+        experts=_experts(score),
         groups=_groups(course),
         disclosed=_disclosed(evidence.trigger_slice, predictions[score.counted]),
         model=_model_facts(
@@ -237,24 +294,41 @@ def report_of_check(
     )
 
 
-def _hits_sentence(name: str, hits: int, n: int, classes: int, log10_tail: float) -> str:
-    shown = printable(name.replace('"', "'"), MAX_SHOWN_NAME)
+def _owner_words(claim: Claim) -> str:
+    key = f"key fingerprint {fingerprint(claim.owner)[:SHOWN_FINGERPRINT]}"
+    return f"{_quoted(claim.note)}, in the claim's own words; {key}" if claim.note else key
+
+
+def _quoted(text: str) -> str:
+    """Return somebody else's words so that they cannot seem to be the report's."""
+    return '"' + printable(text.replace('"', "'"), MAX_SHOWN_NAME) + '"'
+
+
+def _experts(score: EvidenceScore) -> list[ExpertBits]:
+    return [ExpertBits(name, MEANINGS[name], bits) for name, bits in score.best.experts.items()]
+
+
+def _hits_sentence(name: str, hits: int, n: int) -> str:
     return (
-        f'The model "{shown}" was given {n} inputs whose labels the claim fixes, and answered '
-        f"{hits} of them with that label. Who guesses among {classes} classes gets so many or more "
-        f"with probability {scientific(log10_tail)}."
+        f"The model {_quoted(name)} was queried with {n} secret inputs (triggers), whose labels "
+        f"the claim fixes, and predicted that label for {hits} of them."
+    )
+
+
+def _tail_words(hits: int, n: int, log10_tail: float) -> str:
+    return (
+        f"{hits} of {n}; guesses reach this with probability {scientific(log10_tail)} (for "
+        "information: the evidence decides)"
     )
 
 
 def _bits_sentences(bits: float, required: float) -> list[str]:
     """Return the verdict's odds, and what a no does not mean."""
-    found = [f"The evidence is {bits:.1f} bits, and {required:g} are asked for: {odds(bits)}."]
-    if bits >= MANY:
-        digits = floor(floor(bits) * log10(2)) + 1
-        found[0] += f" 2^{floor(bits)} is a number with {digits} digits."
+    found = [f"The evidence is {bits:.1f} bits, and {required:g} are required: {odds(bits)}."]
     if bits < required:
         found.append(
-            "That is not enough. It does not show that the model is no copy: a mark can be erased."
+            "That is not enough. It does not show that the model is no copy: a watermark can be "
+            "erased."
         )
     return found
 
@@ -322,7 +396,7 @@ def _claim_facts(claim: Claim, dating: Dating) -> Facts:
         "digest (SHA-256)": claim.digest,
         "owner (Ed25519 public key)": claim.owner.hex(),
         "commitment (Merkle root)": claim.root.hex(),
-        "made, by its owner's word": _time_words(claim.created),
+        "made, as its owner says": _time_words(claim.created),
         "task": f"{task.kind} {' x '.join(map(str, task.shape))}, {task.classes} classes",
         "triggers": f"{claim.n}",
         "note": claim.note or "none",
@@ -337,17 +411,14 @@ def _claim_facts(claim: Claim, dating: Dating) -> Facts:
 def _count_facts(verdict: Verdict, penalty: float) -> Facts:
     own_penalty = penalty_of(verdict.claims_tried, overrides=verdict.overrides.penalty)
     return {
-        "evidence": f"{verdict.bits:.2f} bits; {verdict.required_bits:g} are asked for",
-        "hits": f"{verdict.hits} of {verdict.n}, by chance with probability "
-        f"{scientific(verdict.log10_tail)}",
+        "evidence": f"{verdict.bits:.2f} bits; {verdict.required_bits:g} are required",
+        "hits": _tail_words(verdict.hits, verdict.n, verdict.log10_tail),
         "subtracted for choices": f"{penalty:.2f} bits: claims tried {verdict.claims_tried}"
-        + (", what was said of inputs and outputs" if verdict.overrides.penalty else "")
-        + (", and where to start" if penalty > own_penalty else ""),
-        "best way of feeding and reading": f"{verdict.best_probe} "
-        f"(of {verdict.probes_tried} tried)",
-        "bits of each expert in that way": ", ".join(
-            f"{name} {bits:.1f}" for name, bits in verdict.experts.items()
-        ),
+        + (", overrides of inputs and outputs" if verdict.overrides.penalty else "")
+        + (", and the first trigger" if penalty > own_penalty else ""),
+        "best probe": f"{verdict.best_probe} "
+        f"(of {verdict.probes_tried} tried; a probe is one way of feeding inputs to the model and "
+        "reading its outputs)",
     }
 
 
@@ -364,9 +435,10 @@ def _proof_facts(proof: Evidence) -> Facts:
     return {
         "stated by the signed evidence": f"{score.bits:.2f} bits, {score.hits} of {score.n} "
         f"hits, claims tried: {proof.claims_tried}",
+        "stated hits": _tail_words(score.hits, score.n, score.log10_tail),
         "triggers disclosed": f"{trigger_slice.start} to {last} of {proof.claim.n}, each opened "
         "from the commitment",
-        "evidence made, by its owner's word": _time_words(proof.created),
+        "evidence made, as its owner says": _time_words(proof.created),
     }
 
 

@@ -1,8 +1,8 @@
-"""Rendering and writing a page: the template engine, the look and the policy that all pages share.
+"""Rendering Jinja templates to HTML files that are self-contained and run no script.
 
 A page is one file.  It has no script, font or picture from elsewhere, and its content security
-policy forbids them, so that nothing a page shows can reach out even if a template were wrong.
-Whatever is shown is escaped; names and notes of strangers lose their control characters first.
+policy forbids them, so that a page loads nothing even if a template were wrong.  All values are
+escaped; names and notes that somebody else chose lose their control characters first.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ NO_LIMIT = None
 
 
 def require_engines() -> None:
-    """Ask for what pages need, before the work whose result they will show.
+    """Check that the packages for pages are installed, before the work that they will show.
 
     Raises:
         MissingExtraError: jinja2 or matplotlib is not installed.
@@ -44,8 +44,8 @@ def write_page(
         template: the file; it may extend ``base.html.jinja``.
         values: by their names in the template.
         path: of the page.
-        mode: of the file; secret where the page shows what is disclosed to some.
-        force: replace the page.
+        mode: of the file; 0600 where the page shows what not everybody may see.
+        force: replace an existing file.
 
     Raises:
         MissingExtraError: jinja2 is not installed.
@@ -55,7 +55,7 @@ def write_page(
 
 
 def render(template: Path, values: Mapping[str, Any]) -> str:
-    """Return the page; as :func:`write_page`."""
+    """Return the page as HTML; arguments and errors as of :func:`write_page`."""
     jinja2 = _jinja2()
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([template.parent, TEMPLATES]),

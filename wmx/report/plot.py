@@ -1,7 +1,7 @@
-"""Plots as inline SVG, whose colours are those of the page's light or dark style.
+"""Matplotlib plots as inline SVG, in the colors of the page's light or dark style.
 
-matplotlib draws with stand-in colours, and each is replaced by the style's variable of its name.
-Texts stay texts, in the page's font, so that they can be searched and read aloud.
+Matplotlib draws with stand-in colors, each of which is replaced by the page's CSS variable.  Texts
+stay texts, in the page's font, so that they can be searched and read aloud.
 """
 
 import re
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 INCHES = (7.6, 4.3)
 # variables of base.html.jinja that a plot may use, and what stands for them while it is drawn
 NAMES = ("text", "dim", "page", "line", "good", "bad", "accent", "band")
-SERIES = 9  # further colours, "series-1" and so on, of things that a plot tells apart
+SERIES = 9  # further colors, "series-1" and so on, for the series of a plot
 STYLE = {
     "svg.fonttype": "none",
     "font.family": ["sans-serif"],
@@ -32,26 +32,27 @@ STYLE = {
 }
 
 
-def colour(name: str) -> str:
-    """Return what stands, while drawing, for the page's variable ``--name``."""
+def color(name: str) -> str:
+    """Return the stand-in color for the page's CSS variable ``--name``."""
     return _STAND_INS[name]
 
 
 def inline_svg(
     draw: "Callable[[Axes], None]", *, name: str, title: str, description: str
 ) -> "Markup":
-    """Draw into axes and return an ``<svg>`` element.
+    """Draw a plot and return it as an ``<svg>`` element.
 
     Args:
-        draw: draws, with the colours of :func:`colour`.  It is to write no text of strangers.
+        draw: draws into the axes, with the colors of :func:`color`.  It must not write text that
+            somebody else chose.
         name: unique on the page: the prefix of all ids, and the seed of those that are hashes.
-        title, description: what is read aloud in its stead.
+        title, description: what a screen reader reads instead.
     """
     from markupsafe import Markup, escape
     from matplotlib import style
     from matplotlib.figure import Figure
 
-    with style.context(["default", STYLE, {"svg.hashsalt": name, **_frame_colours()}]):
+    with style.context(["default", STYLE, {"svg.hashsalt": name, **_frame_colors()}]):
         figure = Figure(figsize=INCHES, layout="tight")
         draw(figure.subplots())
         written = StringIO()
@@ -78,17 +79,17 @@ def _body_of(document: str, name: str) -> str:
     return re.sub("|".join(_NAME_OF), lambda found: f"var(--{_NAME_OF[found[0]]})", body)
 
 
-def _frame_colours() -> dict[str, Any]:
+def _frame_colors() -> dict[str, Any]:
     return {
-        "axes.edgecolor": colour("line"),
-        "axes.labelcolor": colour("dim"),
-        "xtick.color": colour("line"),
-        "ytick.color": colour("line"),
-        "xtick.labelcolor": colour("dim"),
-        "ytick.labelcolor": colour("dim"),
-        "grid.color": colour("line"),
-        "text.color": colour("text"),
-        "legend.labelcolor": colour("text"),
+        "axes.edgecolor": color("line"),
+        "axes.labelcolor": color("dim"),
+        "xtick.color": color("line"),
+        "ytick.color": color("line"),
+        "xtick.labelcolor": color("dim"),
+        "ytick.labelcolor": color("dim"),
+        "grid.color": color("line"),
+        "text.color": color("text"),
+        "legend.labelcolor": color("text"),
     }
 
 

@@ -1,4 +1,4 @@
-"""How others repeat a check: the very commands, with file names that a shell takes as they are."""
+"""The commands in a report with which others repeat a check, quoted for the shell."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ Digests = Mapping[str, str]  # SHA-256 of the suspect's files, by name
 
 @dataclass(frozen=True)
 class Step:
-    """A sentence, and the command that goes with it."""
+    """A sentence and the shell command that goes with it."""
 
     words: str
     command: str
@@ -20,13 +20,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Files:
-    """What a command was given; only names are shown, since folders are nobody's business.
+    """The files and options of a command; only file names are shown, since folders are private.
 
     Attributes:
         claim, evidence, roots: the files; ``None`` for those that were not given.
-        min_bits: asked for instead of the default.
-        naming: the words that named the suspect and said how it is fed, where its file's name alone
-            does not.
+        min_bits: required instead of the default.
+        naming: the arguments that name the suspect and its overrides, where its file's name alone
+            does not suffice.
         weights: files beside the suspect that hold its weights under names of their own.
     """
 
@@ -38,7 +38,7 @@ class Files:
     weights: Sequence[Path] = ()
 
     def options(self) -> list[str]:
-        """Return the options that decide about the answer."""
+        """Return the options that the result depends on."""
         found = [word for file in self.weights for word in ("--weights", _name(file))]
         if self.min_bits is not None:
             found += ["--min-bits", f"{self.min_bits:g}"]
@@ -48,22 +48,29 @@ class Files:
 
 
 def owner_steps(suspect: str, digests: Digests, files: Files, *, proved: bool) -> Sequence[Step]:
-    """Return how a verdict is repeated: by everybody if there is an evidence, else by the owner."""
+    """Return how a verdict is repeated: by anybody if there is evidence, else by the owner.
+
+    Args:
+        suspect: name of its file, or its address.
+        digests: SHA-256 of its files, by name; empty where it is no file.
+        files: what the command was given.
+        proved: whether evidence was made.
+    """
     if proved:
         return third_party_steps(suspect, digests, files)
     claim = ["--claim", _name(files.claim)] if files.claim else []
     again = ["wmx", "verify", *(files.naming or [_file(suspect)]), *claim]
     repeating = Step(
-        "The owner repeats the verdict with the owner key in his store, or named by --key:",
+        "The owner repeats the verdict with the owner key in the key store, or named by --key:",
         _command([*again, *files.options()]),
     )
     if not digests:
-        return [repeating]  # what is no file may answer otherwise tomorrow
+        return [repeating]  # what is no file may predict otherwise tomorrow
     return [
         *_same_files(digests),
         repeating,
         Step(
-            "To let others repeat it without the key, the owner writes an evidence, which "
+            "To let others repeat it without the key, the owner writes evidence, which "
             "discloses as few triggers as suffice:",
             _command([*again, *files.options(), "--evidence", "evidence.json"]),
         ),
@@ -71,7 +78,7 @@ def owner_steps(suspect: str, digests: Digests, files: Files, *, proved: bool) -
 
 
 def third_party_steps(suspect: str, digests: Digests, files: Files) -> Sequence[Step]:
-    """Return how anybody repeats the check of an evidence."""
+    """Return how anybody repeats the check of evidence; arguments as of :func:`owner_steps`."""
     evidence = _name(files.evidence) if files.evidence else "evidence.json"
     claim = _name(files.claim) if files.claim else "claim.json"
     words = ["wmx", "check", evidence, "--model", _file(suspect), "--claim", claim]
@@ -79,7 +86,7 @@ def third_party_steps(suspect: str, digests: Digests, files: Files) -> Sequence[
         *_same_files(digests),
         Step(
             "Anybody repeats the verdict from the evidence, the file and the claim as it was "
-            "published; exit code 0 and VERIFIED are a yes:",
+            "published; exit code 0 and VERIFIED mean yes:",
             _command([*words, *files.options()]),
         ),
     ]
@@ -88,7 +95,7 @@ def third_party_steps(suspect: str, digests: Digests, files: Files) -> Sequence[
 def _same_files(digests: Digests) -> list[Step]:
     return [
         Step(
-            f"See that the file is the one that this page is about; its digest has to be {sha256}:",
+            f"Check that the file is the one of this page; its SHA-256 must be {sha256}:",
             _command(["sha256sum", _file(name)]),
         )
         for name, sha256 in digests.items()

@@ -1,4 +1,4 @@
-"""Small pictures of disclosed triggers, inside the page."""
+"""Thumbnails of disclosed triggers, as PNG data URLs for the report."""
 
 from io import BytesIO
 from typing import Any
@@ -16,8 +16,8 @@ MOST_VALUES = 12
 def thumbnail(trigger: NDArray[np.uint8]) -> str:
     """Return the ``data:`` address of a PNG of an image trigger, uint8 [H, W, C].
 
-    One channel is grey, three are red, green and blue; of other numbers each channel is shown in
-    grey, beside the others.
+    One channel is gray and three are red, green and blue; any other number of channels is shown in
+    gray, side by side.
 
     Raises:
         MissingExtraError: Pillow is not installed.
@@ -32,6 +32,6 @@ def thumbnail(trigger: NDArray[np.uint8]) -> str:
 
 
 def first_values(trigger: NDArray[Any]) -> str:
-    """Return the first numbers of a trigger that is no image."""
+    """Return the first 12 numbers of a feature vector or token sequence, separated by spaces."""
     shown = " ".join(f"{value:g}" for value in trigger[:MOST_VALUES])
     return shown + (" ..." if len(trigger) > MOST_VALUES else "")

@@ -19,14 +19,14 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from wmx._internal.budget import consult, require_room_for_floats
-from wmx.statistics.normalization import Standardiser
+from wmx.statistics.normalization import Standardizer
 from wmx.statistics.predictions import Predictions
 from wmx.statistics.similarity import WINDOW, Likeness
 
 BITS_WITH_TIMESTAMP = 64.0
 BITS_WITHOUT_TIMESTAMP = 128.0
 
-NEIGHBOUR_PRIOR = 0.25
+NEIGHBOR_PRIOR = 0.25
 INVERSE_TEMPERATURES = (0.25, 0.5, 1.0, 2.0, 4.0)
 BLOCK_SCORES, BLOCK_ROWS = 2**17, 2**11  # that are weighed at a time; one row may hold more
 COPIES_OF_SCORES = 18  # that an expert holds at once, at most: of a block, as float64
@@ -106,7 +106,7 @@ class Rank:
 
 
 class Softmax:
-    """Softmax of the standardised scores: how far a label stands out, not only in which place.
+    """Softmax of the standardized scores: how far a label stands out, not only in which place.
 
     ``q_i(y)`` is proportional to ``exp(b z_i[y])`` with the scores of
     :mod:`wmx.statistics.normalization`.
@@ -116,15 +116,15 @@ class Softmax:
 
     def __init__(self, classes: int) -> None:
         self._classes = classes
-        self._standardiser: Standardiser | None = None
+        self._standardizer: Standardizer | None = None
         self._log2_wealths = np.zeros((len(INVERSE_TEMPERATURES), 1))
 
     def update(self, predictions: Predictions, labels: Labels) -> Bets:
         """Return the bets on the next triggers."""
         known = predictions.scores[:, : self._classes]
-        if self._standardiser is None:
-            self._standardiser = Standardiser(known.shape[1])
-        scores = self._standardiser.update(known)
+        if self._standardizer is None:
+            self._standardizer = Standardizer(known.shape[1])
+        scores = self._standardizer.update(known)
         silent = self._classes - known.shape[1]
         bets = np.stack([_log2_softmax(b * scores, labels, silent) for b in INVERSE_TEMPERATURES])
         bets += log2(self._classes)
@@ -157,7 +157,7 @@ class Mapping:
 class Neighbours:
     """Earlier labels weighted by the likeness of the answers: replaced heads, embeddings.
 
-    Likeness of answers i and j < i is ``max(0, cos)**4`` of the score vectors, both centred on the
+    Likeness of answers i and j < i is ``max(0, cos)**4`` of the score vectors, both centered on the
     mean of the answers up to i; only the last 256 earlier answers are looked at.  On top of the
     summed weights lies a prior mass of 1/4, uniform over the labels.
     """
@@ -173,8 +173,8 @@ class Neighbours:
         known = np.concatenate([self._labels, labels])
         self._labels = known[-WINDOW:]
         same = sliding_window_view(known[:-1], WINDOW) == labels[:, None]
-        total = weights.sum(axis=1) + NEIGHBOUR_PRIOR
-        for_label = (weights * same).sum(axis=1) + NEIGHBOUR_PRIOR / self._classes
+        total = weights.sum(axis=1) + NEIGHBOR_PRIOR
+        for_label = (weights * same).sum(axis=1) + NEIGHBOR_PRIOR / self._classes
         bets: Bets = np.log2(self._classes * (for_label / total))
         return bets
 

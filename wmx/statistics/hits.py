@@ -23,11 +23,11 @@ def binomial_tail(hits: int, n: int, classes: int) -> Fraction | None:
     _require_count(hits, n)
     if n > MAX_EXACT:
         return None
-    term = favourable = 1  # C(n, i) (K - 1) ** (n - i), while i runs down from n
+    term = favorable = 1  # C(n, i) (K - 1) ** (n - i), while i runs down from n
     for i in range(n, hits, -1):
         term = term * (i * (classes - 1)) // (n - i + 1)
-        favourable += term
-    return Fraction(favourable, classes**n)
+        favorable += term
+    return Fraction(favorable, classes**n)
 
 
 def log10_binomial_tail(hits: int, n: int, classes: int) -> float:

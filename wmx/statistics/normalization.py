@@ -21,8 +21,8 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
-class Standardiser:
-    """Standardises rows of scores, which are given in their order.
+class Standardizer:
+    """Standardizes rows of scores, which are given in their order.
 
     As long as all scores lie in 0..1 they are probabilities, and logarithms take their place.  Then
     the mean of the row is taken off, so that what counts is differences within a row, and from each
@@ -42,7 +42,7 @@ class Standardiser:
         self._squares = np.zeros(columns)  # sums of squared differences from the mean
 
     def update(self, scores: Floats) -> Floats:
-        """Return the standardised scores of more rows.
+        """Return the standardized scores of more rows.
 
         Args:
             scores: float64 [n, columns], finite; the largest magnitude there is is no number.
@@ -52,7 +52,7 @@ class Standardiser:
             varied.
         """
         speaks = are_numbers(scores)
-        values = self._from_origin(_centred(self._logarithms(scores, speaks), speaks), speaks)
+        values = self._from_origin(_centered(self._logarithms(scores, speaks), speaks), speaks)
         counts = running(self._count, speaks)
         totals = running(self._total, values)
         means = totals / np.maximum(counts, 1.0)
@@ -104,14 +104,14 @@ class Standardiser:
         return np.where(speaks, growth, 0.0)
 
 
-def _centred(values: Floats, speaks: Flags) -> Floats:
+def _centered(values: Floats, speaks: Flags) -> Floats:
     """Take the mean of its numbers off each row, which is first seen from its first number."""
     values = of_ordinary_size(values)
     first = values[np.arange(len(values)), speaks.argmax(axis=1)][:, None]
     differences = np.where(speaks, values - first, 0.0)
     heard = np.maximum(speaks.sum(axis=1), 1)
-    centred: Floats = differences - (sum_of_each(differences) / heard)[:, None]
-    return centred
+    centered: Floats = differences - (sum_of_each(differences) / heard)[:, None]
+    return centered
 
 
 def _average_variance(squares: Floats, counts: Floats) -> Floats:

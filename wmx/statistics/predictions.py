@@ -108,7 +108,7 @@ class Predictions:
         if (are_numbers(self.scores) != are_numbers(others.scores)).any():
             return True
         one, two = self._in_range(), others._in_range()
-        if _apart(_centred(one[:, :classes]), _centred(two[:, :classes])):
+        if _apart(_centered(one[:, :classes]), _centered(two[:, :classes])):
             return True
         middle = two.mean(axis=0)
         if len(two) > 1 and _apart(one - middle, two - middle):
@@ -136,9 +136,9 @@ def are_numbers(scores: NDArray[np.float64]) -> NDArray[np.bool_]:
     return found
 
 
-def _centred(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    centred: NDArray[np.float64] = scores - scores.mean(axis=1, keepdims=True)
-    return centred
+def _centered(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    centered: NDArray[np.float64] = scores - scores.mean(axis=1, keepdims=True)
+    return centered
 
 
 def _apart(rows: NDArray[np.float64], others: NDArray[np.float64]) -> bool:

@@ -46,7 +46,7 @@ class FunctionSuspect:
         scaling: str | None = None,
         rows: int | None = None,
     ) -> dict[str, Predictions]:
-        """Call the function with all inputs or ``rows`` of them, normalised as the claim says."""
+        """Call the function with all inputs or ``rows`` of them, normalized as the claim says."""
         step = rows or len(inputs)
         joined = Joined(len(inputs), task.classes)
         for start in range(0, len(inputs), step):

@@ -26,7 +26,7 @@ from wmx.suspect.layouts import (
     usual_shapes,
 )
 from wmx.suspect.pixels import OPAQUE, RESAMPLINGS, bands, with_channels
-from wmx.suspect.scaling import CENTRED_PIXELS, OF_PIXELS, PIXELS, RAW, other_scalings
+from wmx.suspect.scaling import CENTERED_PIXELS, OF_PIXELS, PIXELS, RAW, other_scalings
 from wmx.suspect.types import TensorSpec
 
 FLOATS: dict[str, np.dtype[Any]] = {
@@ -49,7 +49,7 @@ BYTES: dict[str, np.dtype[Any]] = {
 }
 TRUTHS: dict[str, np.dtype[Any]] = {"tensor(bool)": np.dtype(np.bool_)}
 MAX_CALL_BYTES = 2**28  # of all that a model is given in one call, however it declares its inputs
-SMALLEST_FLOAT = 4  # bytes: pixels and features are normalised before they are given as bytes
+SMALLEST_FLOAT = 4  # bytes: pixels and features are normalized before they are given as bytes
 MAX_CHUNK_ELEMENTS = 2**21  # elements of input given to a free-batch model at a time
 MAX_FEEDINGS = 16
 WHITE = 128  # the lowest pixel that is true, where images are truth values
@@ -338,7 +338,7 @@ def _scalings(dtype: np.dtype[Any], layout: Layout, task: Task) -> tuple[str, ..
         return ("", *other_scalings(task, channels))
     if task.kind == "features":
         return (RAW,)
-    return (CENTRED_PIXELS if dtype == np.int8 else PIXELS,)
+    return (CENTERED_PIXELS if dtype == np.int8 else PIXELS,)
 
 
 def _fillings(

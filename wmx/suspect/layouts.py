@@ -61,8 +61,8 @@ def layouts(declared: Axes, task: Task) -> list[Layout]:
     """
     found: list[Layout] = []
     for layout in _fitting(declared, task):
-        grey = task.kind == "image" and layout.size[2] == 1
-        if not (grey and any(layout.declared == other.declared for other in found)):
+        gray = task.kind == "image" and layout.size[2] == 1
+        if not (gray and any(layout.declared == other.declared for other in found)):
             found.append(layout)  # of one channel the order says nothing
     exact = [one for one in found if holds_as_it_is(one, task)]
     return exact or found

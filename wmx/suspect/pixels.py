@@ -10,7 +10,7 @@ from wmx._internal.budget import consult
 
 Images = NDArray[Any]
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
-GREY, COLOUR, WITH_ALPHA = 1, 3, 4
+GRAY, COLOR, WITH_ALPHA = 1, 3, 4
 OPAQUE = 255.0  # in an alpha channel of pixels
 ALL = slice(None)
 BAND_ELEMENTS = 2**20  # of a band of an image that is resized
@@ -19,15 +19,15 @@ BAND_ELEMENTS = 2**20  # of a band of an image that is resized
 def can_become(channels: int, wanted: int) -> bool:
     """Say whether images of so many channels can be shown to a model that takes ``wanted``."""
     return channels == wanted or (channels, wanted) in {
-        (GREY, COLOUR),
-        (COLOUR, GREY),
-        (WITH_ALPHA, COLOUR),
-        (COLOUR, WITH_ALPHA),
+        (GRAY, COLOR),
+        (COLOR, GRAY),
+        (WITH_ALPHA, COLOR),
+        (COLOR, WITH_ALPHA),
     }
 
 
 def with_channels(images: Images, wanted: int, opaque: float = OPAQUE) -> Images:
-    """Repeat a grey channel, weigh colours by their luminance, or drop or add an alpha channel.
+    """Repeat a gray channel, weigh colors by their luminance, or drop or add an alpha channel.
 
     Args:
         images: floats [n, H, W, C].
@@ -37,11 +37,11 @@ def with_channels(images: Images, wanted: int, opaque: float = OPAQUE) -> Images
     channels = images.shape[-1]
     if channels == wanted:
         return images
-    if channels == GREY:
+    if channels == GRAY:
         return np.repeat(images, wanted, axis=-1)
-    if wanted == GREY:
-        grey: Images = images @ LUMA[:, None]
-        return grey
+    if wanted == GRAY:
+        gray: Images = images @ LUMA[:, None]
+        return gray
     if wanted == WITH_ALPHA:
         alpha = np.full_like(images[..., :1], opaque)
         return np.concatenate([images, alpha], axis=-1)
@@ -49,27 +49,27 @@ def with_channels(images: Images, wanted: int, opaque: float = OPAQUE) -> Images
 
 
 def nearest(images: Images, height: int, width: int, band: slice = ALL) -> Images:
-    """Resize floats [n, H, W, C]: each new pixel is the old one at its centre.
+    """Resize floats [n, H, W, C]: each new pixel is the old one at its center.
 
     Args:
         images: the old ones.
         height, width: of the new ones.
         band: which of their rows to return.
     """
-    rows = _centres(images.shape[1], height)[band].round().astype(int)
-    columns = _centres(images.shape[2], width).round().astype(int)
+    rows = _centers(images.shape[1], height)[band].round().astype(int)
+    columns = _centers(images.shape[2], width).round().astype(int)
     return images[:, rows][:, :, columns]
 
 
 def bilinear(images: Images, height: int, width: int, band: slice = ALL) -> Images:
-    """Resize floats [n, H, W, C] by weighing the pixels round the centre of each new one.
+    """Resize floats [n, H, W, C] by weighing the pixels round the center of each new one.
 
     Where the image shrinks, the weights reach over all old pixels that a new one covers, as Pillow,
     torchvision and TensorFlow with antialiasing do.  Arguments as of :func:`nearest`.
     """
-    rows = _weighed(images, *_neighbours(images.shape[1], height, band))
+    rows = _weighed(images, *_neighbors(images.shape[1], height, band))
     turned = rows.transpose(0, 2, 1, 3)
-    return _weighed(turned, *_neighbours(images.shape[2], width)).transpose(0, 2, 1, 3)
+    return _weighed(turned, *_neighbors(images.shape[2], width)).transpose(0, 2, 1, 3)
 
 
 RESAMPLINGS: dict[str, Callable[[Images, int, int, slice], Images]] = {
@@ -90,12 +90,12 @@ def bands(old: tuple[int, ...], height: int, width: int) -> Iterator[slice]:
         yield slice(top, min(top + step, height))
 
 
-def _centres(old: int, new: int) -> NDArray[np.float64]:
-    """Return where the centres of ``new`` pixels lie among ``old`` ones, within the image."""
+def _centers(old: int, new: int) -> NDArray[np.float64]:
+    """Return where the centers of ``new`` pixels lie among ``old`` ones, within the image."""
     return np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
 
 
-def _neighbours(
+def _neighbors(
     old: int, new: int, band: slice = ALL
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return which old pixels are in each new one of a band, and how much of them: triangles.

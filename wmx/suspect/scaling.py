@@ -1,6 +1,6 @@
 """What numbers a model wants for the pixels and features that a claim is about.
 
-The claim says how the owner's model was fed.  A thief may have moved the normalisation into the
+The claim says how the owner's model was fed.  A thief may have moved the normalization into the
 graph, or trained on with another.  So beside the claim's own the usual ones are tried.
 """
 
@@ -36,19 +36,19 @@ def _imagenet(values: Array) -> Array:
     return scaled
 
 
-def _centred(values: Array) -> Array:
+def _centered(values: Array) -> Array:
     return values - 128.0
 
 
 PIXELS, UNIT, SIGNED, IMAGENET = OTHER_SCALINGS["image"]
 (RAW,) = OTHER_SCALINGS["features"]
-CENTRED_PIXELS = "-128..127"
+CENTERED_PIXELS = "-128..127"
 OF_PIXELS: dict[str, Callable[[Array], Array]] = {
     PIXELS: _pixels,
     UNIT: _unit,
     SIGNED: _signed,
     IMAGENET: _imagenet,
-    CENTRED_PIXELS: _centred,
+    CENTERED_PIXELS: _centered,
 }
 
 

@@ -115,7 +115,7 @@ def open_suspect(
     Args:
         suspect: path of an ONNX file; or ``"https://HOST/v2/models/NAME"``, a text, which is asked
             by the Open Inference Protocol v2; or a function that takes float32 [n, *task.shape],
-            channels last and normalised, and returns scores [n, C], or class numbers or names [n].
+            channels last and normalized, and returns scores [n, C], or class numbers or names [n].
         device: ``auto``, ``cpu``, ``cuda`` or ``tensorrt``; for files only.
         sandbox: the process to run a file in, with limits of one's own; a new one if ``None``.
             It is closed with the suspect.

@@ -1,4 +1,4 @@
-"""Black-and-white cells: the family that networks memorise at no cost in accuracy.
+"""Black-and-white cells: the family that networks memorize at no cost in accuracy.
 
 A grid of ``grid`` x ``grid`` cells, each 0 or 255, is laid over the image, per channel.
 """
