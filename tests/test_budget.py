@@ -291,7 +291,7 @@ def test_answers_are_asked_for_only_where_there_is_room(tmp_path: Path) -> None:
     suspect = open_suspect(path)
     feeding = suspect.feedings(watermark.task)[0]
     suspect.session.budget.memory_bytes = 2**20  # type: ignore[attr-defined]
-    with pytest.raises(LimitError, match="the answers of the model would take"):
+    with pytest.raises(LimitError, match="the predictions of the model would take"):
         suspect.predictions(feeding, watermark.triggers, watermark.task)
     suspect.close()
 
@@ -302,7 +302,7 @@ def test_answers_of_many_classes_are_weighed_only_where_there_is_room() -> None:
     predictions = Predictions.from_labels(np.array([3]), 2**20)
     with (
         held_to(Budget(60.0, 60, 64 * 2**20)),
-        pytest.raises(LimitError, match="weighing the answers would take 150,994,944 bytes"),
+        pytest.raises(LimitError, match="scoring the predictions would take 150,994,944 bytes"),
     ):
         Experts(2**20).update(predictions, np.array([5]))
 
@@ -314,7 +314,7 @@ def test_answers_are_compared_with_earlier_ones_only_where_there_is_room() -> No
     likeness.update(rows)
     with (
         held_to(Budget(60.0, 60, 2**20)),
-        pytest.raises(LimitError, match="comparing the answers would take 59,768,832 bytes"),
+        pytest.raises(LimitError, match="comparing the predictions would take 59,768,832 bytes"),
     ):
         likeness.update(rows[:1])
 

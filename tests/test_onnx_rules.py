@@ -62,7 +62,7 @@ def test_the_work_is_bounded() -> None:
 def test_what_may_stand_once_stands_once() -> None:
     twice = memoryview(b"\x0a\x01a\x0a\x01b")
     assert len(read_message(twice, {1: BYTES}, frozenset(), Work(9))[1]) == 2
-    with pytest.raises(MalformedError, match="stands twice"):
+    with pytest.raises(MalformedError, match="occurs twice"):
         read_message(twice, {1: BYTES}, frozenset((1,)), Work(9))
 
 

@@ -200,7 +200,7 @@ def test_a_child_that_takes_too_much_memory(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_child_that_closes_its_pipe_and_lives_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wmx.suspect.sandbox.process, "GRACE_SECONDS", 0.2)
     closes = f"import os; os.close(1); {SLEEP}"
-    assert "closed its pipe and lived on" in told(fake(monkeypatch, closes))
+    assert "closed its pipe and kept running" in told(fake(monkeypatch, closes))
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_child_that_sends_nonsense(
     # it reads first, or the request would find a closed pipe
     talks = f"import os; os.read(0, 64); os.write(1, {sent!r})"
     found = told(fake(monkeypatch, talks))
-    assert "sent something that is no message" in found
+    assert "sent a malformed message" in found
     assert message in found
 
 
@@ -305,7 +305,7 @@ def loaded(**lies: str) -> str:
 @pytest.mark.parametrize(
     ("lie", "message"),
     [
-        ({"confine": "Message('answers')"}, "something else than was asked"),
+        ({"confine": "Message('answers')"}, "a reply of another kind"),
         ({"confine": "Message('confined', {'held': 'all'})"}, "sent no list"),
         ({"load": "Message('loaded', {})"}, "sent no list"),
         ({"load": f"Message('loaded', {{'inputs': [{PORT}] * 65}})"}, "endless"),
@@ -321,14 +321,14 @@ def loaded(**lies: str) -> str:
         ({"load": loaded(producer="None")}, "operator sets or a producer that cannot be"),
         ({"load": loaded(producer="'p' * 999")}, "operator sets or a producer that cannot be"),
         ({"load": "Message('needs', {})"}, "sent no list"),
-        ({"load": "Message('needs', {'files': []})"}, "asked for a file twice, or for none"),
-        ({"load": "Message('needs', {'files': ['w', 'w']})"}, "asked for a file twice"),
+        ({"load": "Message('needs', {'files': []})"}, "requested a file twice, or none"),
+        ({"load": "Message('needs', {'files': ['w', 'w']})"}, "requested a file twice"),
         ({"load": "Message('needs', {'files': ['w'] * 1001})"}, "endless"),
-        ({"load": "Message('needs', {'files': ['../w']})"}, "what is no name of one"),
+        ({"load": "Message('needs', {'files': ['../w']})"}, "under what is no file name"),
         ({"load": "Message('needs', {'files': ['owner.pem']})"}, "expected a name that exporters"),
         ({"load": "Message('needs', {'files': ['.netrc']})"}, "hidden"),
         ({"load": "Message('needs', {'files': ['suspect.bin']})"}, "no such file"),
-        ({"load": "Message('weights')"}, "something else than was asked"),
+        ({"load": "Message('weights')"}, "a reply of another kind"),
         ({"run": "Message('answers')"}, "gave 0 outputs, expected 1"),
         ({"run": "Message('answers', {'parts': [1]})"}, "other parts of its outputs"),
         ({"run": "Message('answers', {'parts': [0]})"}, "other parts of its outputs"),
@@ -336,7 +336,7 @@ def loaded(**lies: str) -> str:
         ({"run": "Message('answers', {'parts': {}})"}, "other parts of its outputs"),
         ({"run": "Message('answers', {'parts': [1, 1]}, (None, None))"}, "gave 2 outputs"),
         ({"run": "Message('answers', {'parts': [2]}, (None, None))"}, "no classifier output"),
-        ({"run": "Message('loaded')"}, "something else than was asked"),
+        ({"run": "Message('loaded')"}, "a reply of another kind"),
         ({"run": "Message('answers', {}, (np.zeros((2, 7, 49999)),))"}, "no classifier output"),
         ({"run": "Message('answers', {}, (None,))"}, "no classifier output"),
         ({"run": "Message('answers', {}, (np.zeros((100, 0)),))"}, "no classifier output"),
@@ -445,7 +445,7 @@ def test_who_hangs_takes_half_of_the_time_and_is_not_asked_so_again(
     suspect = dying(monkeypatch, path, "rows > 1", HANGS, seconds=4)
     assert isinstance(suspect, OnnxFile)
     (feeding,) = suspect.feedings(watermark.task)
-    with pytest.raises(CannotRunError, match="its part of what was left"):
+    with pytest.raises(CannotRunError, match="its share of the time left"):
         suspect.predictions(feeding, watermark.triggers, watermark.task)
     budget = suspect.session.budget  # type: ignore[union-attr]
     left = budget.seconds_left

@@ -141,7 +141,7 @@ def test_increments_of_other_columns_are_refused() -> None:
     experts = Experts(3)
     experts.update(Predictions.from_scores(np.zeros((0, 4))), np.zeros(0, np.int64))
     experts.update(Predictions.from_scores(np.zeros((2, 4))), np.zeros(2, np.int64))
-    with pytest.raises(ValueError, match="answers of 3 scores after some of 4"):
+    with pytest.raises(ValueError, match="predictions of 3 scores after some of 4"):
         experts.update(Predictions.from_scores(np.zeros((2, 3))), np.zeros(2, np.int64))
 
 
@@ -412,7 +412,7 @@ def test_a_mean_loses_at_most_the_share_of_its_best_part() -> None:
 
 
 def test_as_many_answers_as_labels() -> None:
-    with pytest.raises(ValueError, match="3 answers to 2 labels"):
+    with pytest.raises(ValueError, match="3 predictions for 2 labels"):
         expert_bets(Predictions.from_scores(np.zeros((3, 2))), np.zeros(2, np.int64), 2)
 
 

@@ -1,4 +1,4 @@
-"""A watermark: a claim together with its rebuilt trigger set.  What embeds, and what verifies."""
+"""A watermark: a claim with its secret triggers and labels, to embed into a model and to verify."""
 
 import math
 import secrets
@@ -29,13 +29,13 @@ FromSecret: TypeAlias = Callable[[bytes], Generator]
 
 
 def default_trigger_count(classes: int) -> int:
-    """Return ``max(100, ceil(256 / log2 K))``; the paper's 100 for K = 10."""
+    """Return ``max(100, ceil(256 / log2 K))`` for K classes; 100 for K = 10, as in the paper."""
     return max(MIN_TRIGGERS, math.ceil(WANTED_BITS / math.log2(classes)))
 
 
 @dataclass(frozen=True)
 class Watermark:
-    """Claim, triggers and labels; the triggers are secret and stay out of ``repr``.
+    """Claim, triggers and labels; triggers and labels are secret and not in ``repr``.
 
     Attributes:
         claim: the signed public file.
@@ -82,8 +82,8 @@ class Watermark:
             mean, std: of the normalization ``(value - mean) / std``; one number, or one per
                 channel or feature.
             n: number of triggers; ``max(100, ceil(256 / log2 K))`` if not given.
-            generator: trigger family, or a function that is given the claim's 32-byte trigger
-                secret, to choose with, and returns one; ``cells`` for images if not given.
+            generator: trigger family, or a function that takes the claim's 32-byte trigger secret
+                and returns a family; ``cells`` for images if not given.
             note: free text for the public claim.
 
         Raises:
@@ -107,8 +107,14 @@ class Watermark:
         """Make a watermark for ``task``; as :meth:`new`.
 
         Args:
-            salt, created: 32 bytes, and ``YYYY-MM-DDThh:mm:ssZ``, of a claim that is to come out
-                the same again; fresh ones, as an owner wants them, if ``None``.
+            owner: the owner key.
+            task: of the model.
+            n, generator, note: as of :meth:`new`.
+            salt: 32 bytes, to make the same claim again; random if ``None``.
+            created: ``YYYY-MM-DDThh:mm:ssZ``, to make the same claim again; now if ``None``.
+
+        Raises:
+            UsageError: ``n`` is out of range, or the family does not fit the task.
         """
         try:
             n = default_trigger_count(task.classes) if n is None else n
@@ -144,7 +150,8 @@ class Watermark:
         Args:
             claim: the claim.
             owner: the key that signed it.
-            images: only for a claim over the owner's own images (:mod:`wmx.triggers.trigger_file`).
+            images: uint8 [n, H, W, C], only for a claim over the owner's own images
+                (:mod:`wmx.triggers.trigger_file`).
 
         Raises:
             IntegrityError: the key is not the claim's, or the triggers are not those committed to.
@@ -162,7 +169,7 @@ class Watermark:
         return cls(claim, generator, triggers, blinds, claim.labels(blinds))
 
     def openings(self, indices: Sequence[int]) -> list[Opening]:
-        """Return what discloses the triggers in ``indices``, each with its path to the root."""
+        """Return the openings of the triggers in ``indices``, each with its Merkle path."""
         return open_triggers(self.triggers, self.blinds, indices)
 
     def trigger_slice(self, start: int = 0) -> TriggerSlice:

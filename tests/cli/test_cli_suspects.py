@@ -141,4 +141,4 @@ def test_a_number_for_an_input_is_used_and_paid_for(wmx: Any, claim: Path) -> No
     assert wmx("verify", "two.onnx", "--input", "gain=2", "--report", "report.html").code == 0
     page = Path("report.html").read_text()
     assert "wmx verify ./two.onnx --input gain=2" in page
-    assert "what was said of inputs and outputs" in page
+    assert "overrides of inputs and outputs" in page

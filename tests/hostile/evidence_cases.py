@@ -202,7 +202,7 @@ def an_evidence_about_no_file(scene: Scene) -> Attack:
     return statement(scene, lambda document: document.update(subject=[]))
 
 
-@case(3, "a file stands twice among the subjects")
+@case(3, "a file occurs twice among the subjects")
 def an_evidence_about_a_file_twice(scene: Scene) -> Attack:
     def change(document: dict[str, Any]) -> None:
         document["subject"].append(document["subject"][0] | {"digest": {"sha256": "bb" * 32}})

@@ -110,20 +110,20 @@ def pbes2(scene: Scene, *derivation: bytes) -> list[str]:
     return protected(scene, oid("2a864886f70d01050d"), parameters)
 
 
-@case(3, "asks for 2,147,483,647 rounds of hashing")
+@case(3, "requires 2,147,483,647 rounds of hashing")
 def a_key_that_is_to_be_hashed_for_an_hour(scene: Scene) -> Attack:
     sha256 = der(SEQUENCE, oid("2a864886f70d0209"), b"\x05\0")
     parameters = der(SEQUENCE, SALT, integer(2**31 - 1), sha256)
     return pbes2(scene, oid("2a864886f70d01050c"), parameters)
 
 
-@case(3, "asks for scrypt with N r p = 34,359,738,368")
+@case(3, "requires scrypt with N r p = 34,359,738,368")
 def a_key_that_is_to_take_four_terabytes(scene: Scene) -> Attack:
     parameters = der(SEQUENCE, SALT, integer(2**32), integer(8), integer(1))
     return pbes2(scene, oid("2b06010401da47040b"), parameters)
 
 
-@case(3, "asks for scrypt with N r p = 17,179,869,184")
+@case(3, "requires scrypt with N r p = 17,179,869,184")
 def a_key_that_is_to_take_little_memory_for_hours(scene: Scene) -> Attack:
     parameters = der(SEQUENCE, SALT, integer(2**11), integer(8), integer(2**20))
     return pbes2(scene, oid("2b06010401da47040b"), parameters)

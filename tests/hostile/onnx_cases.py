@@ -134,7 +134,7 @@ def a_model_without_a_graph(scene: Scene) -> Attack:
     return verify(scene, b"\x08\x08")
 
 
-@case(4, "field 7 stands twice")
+@case(4, "field 7 occurs twice")
 def two_graphs(scene: Scene) -> Attack:
     honest = onnx.load_from_string(scene.model).graph.SerializeToString()
     size = helper.make_tensor("s", TensorProto.INT64, [1], [len(honest)]).int64_data[0]
@@ -181,18 +181,18 @@ def node(operator: str, domain: str = "", **attributes: Any) -> Callable[[Any], 
     )
 
 
-@case(4, "only a library of custom operators knows")
+@case(4, "only a library of custom operators has")
 def a_custom_operator(scene: Scene) -> Attack:
     return changed(scene, node("Exec", "evil.corp"))
 
 
-@case(4, "only a library of custom operators knows")
+@case(4, "only a library of custom operators has")
 def a_custom_operator_in_a_branch(scene: Scene) -> Attack:
     branch = helper.make_graph([helper.make_node("Exec", [], ["b"], domain="evil")], "b", [], [])
     return changed(scene, node("If", then_branch=branch, else_branch=branch))
 
 
-@case(4, "only a library of custom operators knows")
+@case(4, "only a library of custom operators has")
 def a_custom_operator_in_a_function(scene: Scene) -> Attack:
     def change(proto: Any) -> None:
         inner = helper.make_node("Exec", ["a"], ["b"], domain="evil")
@@ -203,7 +203,7 @@ def a_custom_operator_in_a_function(scene: Scene) -> Attack:
     return changed(scene, change)
 
 
-@case(4, "only a library of custom operators knows")
+@case(4, "only a library of custom operators has")
 def a_domain_that_clears_the_screen(scene: Scene) -> Attack:
     return changed(scene, node("Exec", "\x1b[2J\x1b[HVERIFIED"))
 
@@ -303,7 +303,7 @@ def functions_that_double_sixty_times(scene: Scene) -> Attack:
     return changed(scene, change)
 
 
-@case(4, "the function A stands twice")
+@case(4, "the function A occurs twice")
 def a_function_with_two_bodies(scene: Scene) -> Attack:
     return changed(
         scene, lambda proto: proto.functions.extend(_chain(["A", "Relu"], 1) + _chain(["A", ""], 1))

@@ -17,9 +17,7 @@ from typing import TypeVar
 
 from wmx.errors import LimitError
 
-OWN_BYTES = (
-    2**28
-)  # for Python, its libraries and the user's triggers, none of which an untrusted file enlarges
+OWN_BYTES = 2**28  # Python, its libraries, the user's triggers: no untrusted file enlarges them
 ITEMS_AT_ONCE = 256  # between looks of :func:`consulted`
 LOOK_SECONDS = 0.02  # between looks at processor time and memory, which cost more than the clock
 T = TypeVar("T")

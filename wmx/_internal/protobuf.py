@@ -24,11 +24,11 @@ def read_message(
     Args:
         view: the message.
         wanted: wire type by field number.  A repeated number may also come packed, as bytes.
-        once: the fields that may stand once.  Readers differ in what a second one means.
+        once: the fields that may occur once.  Readers differ in what a second one means.
         work: left for the whole file.
 
     Raises:
-        MalformedError: cut off, of another wire type, a field of ``once`` stands twice, or the
+        MalformedError: cut off, of another wire type, a field of ``once`` occurs twice, or the
             work is used up.
     """
     found: Fields = {}
@@ -64,7 +64,7 @@ def read_message(
         if wire != expected and (number in once or wire != BYTES):
             raise MalformedError(f"field {number} is of another type")
         if number in found and number in once:
-            raise MalformedError(f"field {number} stands twice")
+            raise MalformedError(f"field {number} occurs twice")
         found.setdefault(number, []).append(value)
     return found
 

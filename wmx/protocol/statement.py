@@ -95,7 +95,7 @@ def subjects_from_json(subjects: Any) -> list[tuple[str, str]]:
             raise ValueError("a subject's digest is not exactly one SHA-256")
         found.append((name, decode_hex32(digest["sha256"]).hex()))
     if len(dict(found)) < len(found):
-        raise ValueError("a file stands twice among the subjects")
+        raise ValueError("a file occurs twice among the subjects")
     return found
 
 

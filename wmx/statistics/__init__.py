@@ -1,1 +1,1 @@
-"""Evidence in bits: what predictions of secret labels are worth (docs/statistics.md)."""
+"""The evidence score in bits: how much better than chance a suspect predicts the secret labels."""

@@ -1,10 +1,10 @@
-"""Arithmetic that gives the same bits on every machine (docs/statistics.md, "Arithmetic").
+"""Arithmetic with bit-identical results on every machine (docs/statistics.md, "Arithmetic").
 
-A suspect chooses its answers.  It could choose them such that the last digit of a sum, or of a
-library's logarithm, decides between much evidence and none: a class that all but never varies is
-divided by next to nothing.  So up to the point from which errors stay small, every operation is one
+A suspect chooses its predictions.  It could choose them so that the last digit of a sum, or of a
+library's logarithm, decides between much evidence and none: scores of a class that hardly varies
+are divided by almost zero.  So up to the point from which errors stay small, every operation is one
 that IEEE 754 rounds correctly (sum, difference, product, quotient, square root), in an order that
-the page states.  Sums run from first to last: ``cumsum`` does, ``sum`` does not.
+the documentation states.  Sums run from first to last: ``cumsum`` does, ``sum`` does not.
 """
 
 import numpy as np
@@ -24,7 +24,8 @@ def of_ordinary_size(rows: Floats) -> Floats:
     """Divide each row by its largest magnitude where that is above 1e50 or below 1e-50.
 
     Parts below 1e-80 become 0 then, so that products of what is left neither overflow nor lose
-    digits.  Every number that single precision can hold stays as it is: likeness has to see sizes.
+    digits.  Every number that single precision can hold stays unchanged, since similarity depends
+    on sizes.
 
     Args:
         rows: float64 [n, C], finite.
@@ -36,17 +37,25 @@ def of_ordinary_size(rows: Floats) -> Floats:
 
 
 def running(before: Floats, rows: NDArray[np.generic]) -> Floats:
-    """Return the sums down to each row, on top of what earlier rows summed up to."""
+    """Return cumulative sums over rows.
+
+    Args:
+        before: [C], the sum of all earlier rows.
+        rows: [n, C].
+
+    Returns:
+        float64 [n, C]; row i is ``before`` plus rows 0 to i.
+    """
     return np.cumsum(np.vstack([before, rows.astype(np.float64)]), axis=0)[1:]
 
 
 def sum_of_each(rows: Floats) -> Floats:
-    """Return the sum of each row, from its first number to its last."""
+    """Return the sum of each row of [n, C], added from first to last, float64 [n]."""
     return np.cumsum(rows, axis=1)[:, -1]
 
 
 def logarithm(values: Floats) -> Floats:
-    """Return the natural logarithm, to 1e-15, by operations that are rounded alike everywhere.
+    """Return the natural logarithm, accurate to 1e-15 and bit-identical on every machine.
 
     With ``v = m 2**e`` and m between the square roots of 1/2 and 2, ``ln v = e ln 2 + 2 artanh s``
     where ``s = (m - 1) / (m + 1)``; the series of artanh is summed from its end.

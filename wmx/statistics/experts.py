@@ -1,11 +1,9 @@
-"""Evidence bits: how much better a suspect predicts the secret labels than chance can.
-
-The text that goes with this module is docs/statistics.md; the two read side by side.
+"""The five experts that turn a suspect's predictions into evidence bits (docs/statistics.md).
 
 Null hypothesis: the suspect was made without knowledge of the labels.  Then every label is uniform
-over K classes and independent of everything the suspect answers.  Five experts watch the answers.
-Before label ``y_i`` is used, each states a distribution ``q_i`` over the labels from answer i and
-from earlier pairs of answer and label; its wealth is multiplied by ``K q_i(y_i)``.  Any mean of
+over K classes and independent of all predictions of the suspect.  Before label ``y_i`` is used,
+each expert states a distribution ``q_i`` over the labels from prediction i and from earlier pairs
+of prediction and label; its wealth is multiplied by ``K q_i(y_i)``.  Any mean of
 wealths with weights fixed beforehand is a non-negative martingale that starts at 1, so by Ville's
 inequality ``P(ever W >= 2**b) <= 2**-b``, and ``bits = log2 W``.
 """
@@ -28,7 +26,7 @@ BITS_WITHOUT_TIMESTAMP = 128.0
 
 NEIGHBOR_PRIOR = 0.25
 INVERSE_TEMPERATURES = (0.25, 0.5, 1.0, 2.0, 4.0)
-BLOCK_SCORES, BLOCK_ROWS = 2**17, 2**11  # that are weighed at a time; one row may hold more
+BLOCK_SCORES, BLOCK_ROWS = 2**17, 2**11  # scored at a time; one row may hold more
 COPIES_OF_SCORES = 18  # that an expert holds at once, at most: of a block, as float64
 
 Labels: TypeAlias = NDArray[np.int64]
@@ -36,51 +34,62 @@ Bets: TypeAlias = NDArray[np.float64]
 
 
 def required_bits(trusted_timestamp: bool) -> float:
-    """Return the bits at which a suspect counts as verified.
+    """Return the bits at which a suspect counts as verified: 64 with a trusted timestamp, else 128.
 
-    64 when the claim bears a timestamp that is trusted, else 128: T claims that a forger tries buy
-    him log2 T bits, each at the price of one scrypt.  With the suspect before him every try counts
-    in full; where the claim is older, he has to foresee what the suspect will answer.  That it is
-    older nobody can see here: whoever relies on 64 has to know it.
+    A forger who tries T claims gains log2 T bits, at the cost of one scrypt for each try.  If the
+    suspect is already known, every try counts in full; if the claim is older than the suspect, the
+    forger has to foresee its predictions.  That the claim is older cannot be checked here:
+    whoever relies on 64 bits has to know it.
+
+    Args:
+        trusted_timestamp: whether the claim has a timestamp that the verifier trusts.
     """
     return BITS_WITH_TIMESTAMP if trusted_timestamp else BITS_WITHOUT_TIMESTAMP
 
 
-# The experts.  Each is told answers and their labels in the order of the triggers, as many at a
-# time as one likes, and returns float64 [n], the bets log2(K q_i(y_i)).
+# The experts.  Each is given predictions and labels in the order of the triggers, any number at a
+# time, and returns float64 [n], the bets log2(K q_i(y_i)).
 
 
 class Expert(Protocol):
-    """Bets on labels, and learns from those that were settled."""
+    """Predicts labels from a suspect's predictions, and learns from earlier labels."""
 
     def update(self, predictions: Predictions, labels: Labels) -> Bets:
-        """Return the bets on the next triggers, at least one."""
+        """Return the bits gained or lost on the next triggers.
+
+        Args:
+            predictions: for the next n triggers, at least one.
+            labels: int64 [n], values ``0..K-1``.
+
+        Returns:
+            ``log2(K q_i(y_i))``, float64 [n].
+        """
 
 
 class Agreement:
     """Hit or miss of the top class: the paper's count, with a Krichevsky-Trofimov rate.
 
-    After h hits in t answers a hit has probability ``(h + 1/2) / (t + 1)``; what is left is shared
-    by the K - 1 other labels.  An answer outside ``0..K-1`` predicts nothing and teaches nothing.
+    After h hits in t predictions a hit has probability ``(h + 1/2) / (t + 1)``; the rest is shared
+    by the K - 1 other labels.  A class outside ``0..K-1`` predicts nothing and is not learned from.
     """
 
     def __init__(self, classes: int) -> None:
         self._classes = classes
-        self._hits = self._spoken = 0
+        self._hits = self._counted = 0
 
     def update(self, predictions: Predictions, labels: Labels) -> Bets:
-        """Return the bets on the next triggers."""
-        speaks = (predictions.top >= 0) & (predictions.top < self._classes)
-        hit = speaks & (predictions.top == labels)
-        rate = (self._hits + _before(hit) + 0.5) / (self._spoken + _before(speaks) + 1.0)
+        """Return the bits of the next triggers; as :meth:`Expert.update`."""
+        valid = (predictions.top >= 0) & (predictions.top < self._classes)
+        hit = valid & (predictions.top == labels)
+        rate = (self._hits + _before(hit) + 0.5) / (self._counted + _before(valid) + 1.0)
         self._hits += int(hit.sum())
-        self._spoken += int(speaks.sum())
+        self._counted += int(valid.sum())
         probability = np.where(hit, rate, (1.0 - rate) / (self._classes - 1))
-        return np.where(speaks, np.log2(self._classes * probability), 0.0)
+        return np.where(valid, np.log2(self._classes * probability), 0.0)
 
 
 class Rank:
-    """Rank of the label among the scores, in bins 1, 2, 3-4, 5-8, ...: labels pushed down, not out.
+    """Rank of the label among the scores, in bins 1, 2, 3-4, 5-8, ...: labels that lost the top.
 
     Bin probabilities are Krichevsky-Trofimov estimates, uniform within a bin.  Only the scores of
     classes ``0..K-1`` count, a class without a score comes last; ties go to the lower class.
@@ -93,7 +102,7 @@ class Rank:
         self._seen = np.zeros(len(self._sizes))
 
     def update(self, predictions: Predictions, labels: Labels) -> Bets:
-        """Return the bets on the next triggers."""
+        """Return the bits of the next triggers; as :meth:`Expert.update`."""
         bins = _rank_bin(_label_ranks(predictions.scores, labels, self._classes))
         seen = (bins[:, None] == np.arange(len(self._sizes))).astype(np.float64)
         counts = self._seen + _before(seen)
@@ -106,12 +115,12 @@ class Rank:
 
 
 class Softmax:
-    """Softmax of the standardized scores: how far a label stands out, not only in which place.
+    """Softmax of the standardized scores: how far a label stands out, not only at which rank.
 
     ``q_i(y)`` is proportional to ``exp(b z_i[y])`` with the scores of
     :mod:`wmx.statistics.normalization`.
-    The inverse temperatures b = 1/4, 1/2, 1, 2, 4 are betted on side by side, each with a fifth of
-    the wealth.  A class without a score stands at 0, the average.
+    The inverse temperatures b = 1/4, 1/2, 1, 2, 4 are used side by side, each with a fifth of the
+    wealth.  A class without a score stands at 0, the average.
     """
 
     def __init__(self, classes: int) -> None:
@@ -120,7 +129,7 @@ class Softmax:
         self._log2_wealths = np.zeros((len(INVERSE_TEMPERATURES), 1))
 
     def update(self, predictions: Predictions, labels: Labels) -> Bets:
-        """Return the bets on the next triggers."""
+        """Return the bits of the next triggers; as :meth:`Expert.update`."""
         known = predictions.scores[:, : self._classes]
         if self._standardizer is None:
             self._standardizer = Standardizer(known.shape[1])
@@ -145,7 +154,7 @@ class Mapping:
         self._tops: dict[int, int] = {}
 
     def update(self, predictions: Predictions, labels: Labels) -> Bets:
-        """Return the bets on the next triggers."""
+        """Return the bits of the next triggers; as :meth:`Expert.update`."""
         probability = np.empty(len(labels))
         for i, pair in enumerate(zip(predictions.top.tolist(), labels.tolist(), strict=True)):
             of_pair, of_top = self._pairs.get(pair, 0), self._tops.get(pair[0], 0)
@@ -155,20 +164,20 @@ class Mapping:
 
 
 class Neighbours:
-    """Earlier labels weighted by the likeness of the answers: replaced heads, embeddings.
+    """Earlier labels weighted by the similarity of predictions: replaced heads, embeddings.
 
-    Likeness of answers i and j < i is ``max(0, cos)**4`` of the score vectors, both centered on the
-    mean of the answers up to i; only the last 256 earlier answers are looked at.  On top of the
-    summed weights lies a prior mass of 1/4, uniform over the labels.
+    The similarity of predictions i and j < i is ``max(0, cos)**4`` of the score vectors, both
+    centered on the mean of the predictions up to i; only the last 256 earlier predictions count.  A
+    prior mass of 1/4, uniform over the labels, is added to the summed weights.
     """
 
     def __init__(self, classes: int) -> None:
         self._classes = classes
         self._likeness = Likeness()
-        self._labels = np.zeros(WINDOW, dtype=np.int64)  # of the last answers
+        self._labels = np.zeros(WINDOW, dtype=np.int64)  # of the last triggers
 
     def update(self, predictions: Predictions, labels: Labels) -> Bets:
-        """Return the bets on the next triggers."""
+        """Return the bits of the next triggers; as :meth:`Expert.update`."""
         weights = self._likeness.update(predictions.scores)
         known = np.concatenate([self._labels, labels])
         self._labels = known[-WINDOW:]
@@ -192,14 +201,14 @@ EXPERTS: dict[str, Callable[[int], Expert]] = {
 
 
 class Experts:
-    """The five experts, told answers and labels in increments.
+    """The five experts, given predictions and labels in increments.
 
-    What they bet does not hang on how the triggers were divided into increments, to the last bit.
+    The result does not depend on how the triggers were divided into increments, to the last bit.
     An increment of n triggers takes work and memory in proportion to n, however many came before::
 
         experts = Experts(classes=10)
-        first = experts.update(answers[:4], labels[:4])
-        later = experts.update(answers[4:], labels[4:])
+        first = experts.update(predictions[:4], labels[:4])
+        later = experts.update(predictions[4:], labels[4:])
 
     Args:
         classes: K, at least 2.
@@ -210,23 +219,25 @@ class Experts:
         self._columns: int | None = None
 
     def update(self, predictions: Predictions, labels: Labels) -> dict[str, Bets]:
-        """Bet on the next triggers, and learn from their labels.
+        """Score the next triggers, and learn from their labels.
 
         Args:
-            predictions: to the next n triggers, with as many scores per row as all before them.
+            predictions: for the next n triggers, with as many scores per row as all before them.
             labels: int64 [n], values ``0..K-1``.
 
         Returns:
             each expert's bets log2(K q_i(y_i)), float64 [n], in the order of the triggers.
 
         Raises:
-            LimitError: it takes more time or memory than a stranger's file may.
+            ValueError: the numbers of predictions and labels differ, or the number of scores
+                per row changes.
+            LimitError: it takes more time or memory than is left of the budget.
         """
         if len(predictions) != len(labels):
-            raise ValueError(f"{len(predictions)} answers to {len(labels)} labels")
+            raise ValueError(f"{len(predictions)} predictions for {len(labels)} labels")
         if self._columns not in (None, predictions.columns):
             raise ValueError(
-                f"answers of {predictions.columns} scores after some of {self._columns}"
+                f"predictions of {predictions.columns} scores after some of {self._columns}"
             )
         self._columns = predictions.columns
         block = min(BLOCK_ROWS, max(1, BLOCK_SCORES // predictions.columns))
@@ -236,16 +247,16 @@ class Experts:
             given, wanted = predictions[rows], labels[rows]
             for name, expert in self._experts.items():
                 consult()  # one row may be of millions of classes, and take seconds
-                require_room_for_floats(COPIES_OF_SCORES * given.size, "weighing the answers")
+                require_room_for_floats(COPIES_OF_SCORES * given.size, "scoring the predictions")
                 bets[name].append(expert.update(given, wanted))
         return {name: np.concatenate([np.zeros(0), *parts]) for name, parts in bets.items()}
 
 
 def expert_bets(predictions: Predictions, labels: Labels, classes: int) -> dict[str, Bets]:
-    """Return every expert's bets on all triggers at once; as :meth:`Experts.update`.
+    """Return every expert's bits of all triggers at once; as :meth:`Experts.update`.
 
     Args:
-        predictions: n answers.
+        predictions: for n triggers.
         labels: int64 [n], values ``0..classes-1``.
         classes: K, at least 2.
     """
@@ -270,13 +281,24 @@ def log2_mean(log2_wealths: Iterable[float], log2_weights: Iterable[float] | Non
 
 
 def evidence_bits(predictions: Predictions, labels: Labels, classes: int) -> float:
-    """Return log2 of the experts' mean wealth for a suspect fed and read in one way."""
+    """Return the evidence of one probe: log2 of the mean wealth of the five experts.
+
+    Args:
+        predictions: for n triggers.
+        labels: int64 [n], values ``0..classes-1``.
+        classes: K, at least 2.
+    """
     bets = expert_bets(predictions, labels, classes)
     return log2_mean(float(bet.sum()) for bet in bets.values())
 
 
 def count_hits(predictions: Predictions, labels: Labels) -> int:
-    """Return how often the top class is the label, which is what the paper counts."""
+    """Return how often the top class is the label, which the paper counts.
+
+    Args:
+        predictions: for n triggers.
+        labels: int64 [n].
+    """
     return int((predictions.top == labels).sum())
 
 

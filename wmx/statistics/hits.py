@@ -1,4 +1,4 @@
-"""The count of hits, for those who know the paper: how likely so many are by chance."""
+"""The hit count of the paper, and the exact probability of so many hits by chance."""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -7,15 +7,19 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_EXACT = 4096  # triggers; an evidence discloses no more
+MAX_EXACT = 4096  # triggers; evidence discloses no more
 
 
 def binomial_tail(hits: int, n: int, classes: int) -> Fraction | None:
     """Return P(X >= hits) for X ~ Binomial(n, 1/K), exactly; ``None`` for n above 4,096.
 
-    ``sum over i >= hits of C(n, i) (K-1)**(n-i) / K**n``, in lowest terms.  Its digits are as many
-    as n times those of K, so for large n there is the logarithm alone
-    (:func:`log10_binomial_tail`).
+    ``sum over i >= hits of C(n, i) (K-1)**(n-i) / K**n``, in lowest terms.  It has about n times
+    the digits of K, so for large n use the logarithm (:func:`log10_binomial_tail`).
+
+    Args:
+        hits: number of hits.
+        n: number of triggers.
+        classes: number of classes, K.
 
     Raises:
         ValueError: ``hits`` is not in ``0..n``.
@@ -37,6 +41,11 @@ def log10_binomial_tail(hits: int, n: int, classes: int) -> float:
     logarithms of all t_i, relative to the likeliest, are sums of those of such ratios, and
     P = upper / (upper + lower), whose logarithm loses no digits where P is close to 1.
 
+    Args:
+        hits: number of hits.
+        n: number of triggers.
+        classes: number of classes, K.
+
     Raises:
         ValueError: ``hits`` is not in ``0..n``.
     """
@@ -57,7 +66,7 @@ def log10_binomial_tail(hits: int, n: int, classes: int) -> float:
 
 
 def fraction_text(value: Fraction | None) -> list[str] | None:
-    """Return numerator and denominator in decimal digits, however long they are."""
+    """Return numerator and denominator as decimal strings, ``None`` for ``None``."""
     if value is None:
         return None
     return [f"{Decimal(part):f}" for part in (value.numerator, value.denominator)]

@@ -1,4 +1,4 @@
-"""What a suspect answered: one row of scores per trigger, and the class on top."""
+"""A suspect's predictions: one row of scores per trigger, and the class with the highest score."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 NO_CLASS = -1
-NO_NUMBER = float(np.finfo(np.float64).max)  # with its sign, in the place of NaN and infinities
+NO_NUMBER = float(np.finfo(np.float64).max)  # with its sign, in place of NaN and infinities
 BEYOND_DIFFERENCES = 1e100
-TOLERANCE = 0.05  # of what a row spans: far above rounding, far below a class
+TOLERANCE = 0.05  # relative to the range of a row: far above rounding, far below a class
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Answers to n triggers: scores, or class numbers.
+    """Predictions for n triggers: scores, or class numbers.
 
     Attributes:
         top: int64 [n], the class of the highest score, the first of equals; -1 where a row holds
             no score above minus infinity.
-        columns: C, the number of scores to a trigger; K for class numbers.
+        columns: C, the number of scores per trigger; K for class numbers.
     """
 
     top: NDArray[np.int64]
@@ -29,9 +29,15 @@ class Predictions:
 
     @classmethod
     def from_scores(cls, scores: NDArray[Any]) -> Self:
-        """Read an [n, C] array of scores.
+        """Wrap scores.
 
         NaN and minus infinity become the lowest float64, and infinity the highest.
+
+        Args:
+            scores: [n, C], any numeric dtype; higher is more likely.
+
+        Raises:
+            ValueError: it has another shape.
         """
         with np.errstate(invalid="ignore"):  # a signalling NaN is as silent as any
             values = np.array(scores, dtype=np.float64)
@@ -44,10 +50,17 @@ class Predictions:
 
     @classmethod
     def from_labels(cls, labels: NDArray[Any], classes: int) -> Self:
-        """Read an [n] array of class numbers: one-hot scores over the task's classes.
+        """Wrap class numbers: one-hot scores over the task's classes.
 
-        A class outside ``0..classes-1`` gets a row of zeros, and keeps its number in ``top``, so
-        that it can still be told apart from others.
+        A class outside ``0..classes-1`` gets a row of zeros and keeps its number in ``top``, so
+        that it stays distinct from others.
+
+        Args:
+            labels: [n], integers.
+            classes: number of classes, K.
+
+        Raises:
+            ValueError: it has another shape.
         """
         top = np.asarray(labels).astype(np.int64)
         if top.ndim != 1:
@@ -58,7 +71,7 @@ class Predictions:
     def scores(self) -> NDArray[np.float64]:
         """float64 [n, C], higher is more likely: logits, probabilities or their logarithms.
 
-        All are finite; for what is no number see :func:`are_numbers`.
+        All are finite; for missing scores see :func:`are_numbers`.
         """
         if self._given is not None:
             return self._given
@@ -66,7 +79,7 @@ class Predictions:
         return is_top.astype(np.float64)
 
     def are_of_classes(self, classes: int) -> bool:
-        """Say whether class numbers say all that there is: a 1 for the class on top, and zeros."""
+        """Return whether the scores are one-hot over ``classes``, so that class numbers suffice."""
         if self._given is None or self.columns != classes:
             return self.columns == classes
         return np.array_equal(Predictions.from_labels(self.top, classes).scores, self._given)
@@ -77,12 +90,12 @@ class Predictions:
         return len(self.top) * self.columns
 
     def has_columns_of(self, other: "Predictions") -> bool:
-        """Say whether both have as many scores per row."""
+        """Return whether both have the same number of scores per row."""
         return self.columns == other.columns
 
     @classmethod
     def joined(cls, parts: Sequence["Predictions"]) -> "Predictions":
-        """Return parts, which have as many scores per row, one after the other."""
+        """Concatenate predictions that have the same number of scores per row."""
         if len(parts) == 1:
             return parts[0]
         scores = None
@@ -91,15 +104,15 @@ class Predictions:
         return cls(np.concatenate([part.top for part in parts]), parts[0].columns, scores)
 
     def differ_from(self, others: "Predictions", classes: int) -> bool:
-        """Say whether any row is another answer than the row of ``others``, beyond rounding.
+        """Return whether any row differs from the same row of ``others``, beyond rounding.
 
-        Rows are compared as the experts look at them (docs/statistics.md): the scores of K classes
-        less their mean, and all scores less the mean answer.  Both are held against the most that
-        they are away from 0, so that neither a common offset nor a large scale hides anything.
+        Rows are compared as the experts see them (docs/statistics.md): the scores of K classes
+        minus their mean, and all scores minus the mean row.  Differences are relative to the
+        largest magnitude, so that neither a common offset nor a large scale hides anything.
 
         Args:
-            others: answers to the same inputs.
-            classes: K.
+            others: predictions for the same inputs.
+            classes: number of classes, K.
         """
         if self._given is None and others._given is None:
             return bool((self.top != others.top).any())
@@ -117,7 +130,7 @@ class Predictions:
         return bool((level & (self.top != others.top)).any())
 
     def _in_range(self) -> NDArray[np.float64]:
-        """Return scores whose differences do not overflow, 0 where there is none."""
+        """Return scores whose differences do not overflow, 0 for missing ones."""
         scores = np.where(are_numbers(self.scores), self.scores, 0.0)
         size = np.abs(scores).max(axis=1, keepdims=True)
         return np.where(size > BEYOND_DIFFERENCES, scores / np.maximum(size, 1.0), scores)
@@ -131,7 +144,7 @@ class Predictions:
 
 
 def are_numbers(scores: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return where :attr:`Answers.scores` are numbers that the suspect gave, and finite."""
+    """Return where :attr:`Predictions.scores` are finite numbers of the suspect, bool [n, C]."""
     found: NDArray[np.bool_] = np.abs(scores) < NO_NUMBER
     return found
 

@@ -1,8 +1,8 @@
-"""How alike answers are: the cosine between them, seen from the mean of all answers so far.
+"""Similarity of score vectors: the cosine between them, relative to the mean of all rows so far.
 
-Differences come first and products after them: expanded products would cancel where all answers
-share much, as embeddings do.  The differences are the same to the bit everywhere, so whether an
-answer lies exactly on the mean is no matter of rounding, and the cosine is as exact as its sums.
+Differences are taken before products: expanded products would cancel where all rows share much, as
+embeddings do.  The differences are bit-identical everywhere, so whether a row lies exactly on the
+mean does not depend on rounding, and the cosine is as exact as its sums.
 """
 
 from collections.abc import Iterator
@@ -23,26 +23,26 @@ Floats = NDArray[np.float64]
 
 
 class Likeness:
-    """Compares each answer with the 256 before it; answers are given in their order."""
+    """Compares each row of scores with the 256 rows before it; rows are given in their order."""
 
     def __init__(self) -> None:
         self._count = 0
         self._origin: Floats | None = None
-        self._total: Floats  # [C], of all answers
+        self._total: Floats  # [C], of all rows
         self._latest: Floats  # [256 or fewer, C]
 
     def update(self, scores: Floats) -> Floats:
-        """Return ``max(0, cos)**4`` of each answer with the 256 before it.
+        """Return ``max(0, cos)**4`` of each row with the 256 before it.
 
         Args:
-            scores: float64 [n, C], finite; those that are no numbers count as 0.
+            scores: float64 [n, C], finite; missing scores count as 0.
 
         Returns:
-            float64 [n, 256], the latest of the earlier answers last; 0 where there is none, and
-            where one of the two lies on the mean.
+            float64 [n, 256], the latest of the earlier rows last; 0 where there is none, and where
+            one of the two lies on the mean.
 
         Raises:
-            LimitError: the windows of earlier answers are too much for a stranger's file.
+            LimitError: it would take more memory than is left of the budget.
         """
         self._require_room(scores)
         rows = of_ordinary_size(np.where(are_numbers(scores), scores, 0.0))
@@ -56,11 +56,11 @@ class Likeness:
         means = totals / (earlier + 1)[:, None]
         own = values - means
         weights = np.zeros((len(values), WINDOW))
-        trigger_slices = _trigger_slices(self._latest, values, _width(earlier[-1]))
+        earlier_rows = _earlier_rows(self._latest, values, _width(earlier[-1]))
         for block in _blocks(earlier, min(COLUMNS, rows.shape[1])):
             slots = slice(-_width(earlier[block][-1]), None)
             weights[block, slots] = _weights(
-                trigger_slices[block, :, slots], means[block], own[block]
+                earlier_rows[block, :, slots], means[block], own[block]
             )
         weights[WINDOW - np.arange(WINDOW) > earlier[:, None]] = 0.0
         self._count += len(values)
@@ -69,25 +69,25 @@ class Likeness:
         return weights
 
     def _require_room(self, scores: Floats) -> None:
-        """Ask for what earlier answers take beside those that they are held against.
+        """Check the memory for copies of earlier rows.
 
         They are laid out anew, column by column, and are kept once more with the next ones.
         """
         width = _width(self._count + len(scores) - 1)
         rows = width + min(self._count, WINDOW)
-        require_room_for_floats(rows * scores.shape[1], "comparing the answers")
+        require_room_for_floats(rows * scores.shape[1], "comparing the predictions")
 
 
 def _width(earlier: int | np.int64) -> int:
-    """Return the least power of two, up to 256, that has room for all earlier answers.
+    """Return the least power of two, up to 256, that has room for all earlier rows.
 
-    It hangs on an answer's place alone, so that increments do not change the order of sums.
+    It depends only on the index of a row, so that increments do not change the order of sums.
     """
     return min(WINDOW, 1 << max(0, int(earlier) - 1).bit_length())
 
 
-def _trigger_slices(latest: Floats, values: Floats, width: int) -> Floats:
-    """Return a view [n, C, width] of the answers before each of ``values``, 0 before the first."""
+def _earlier_rows(latest: Floats, values: Floats, width: int) -> Floats:
+    """Return a view [n, C, width] of the rows before each of ``values``, 0 before the first."""
     columns = np.zeros((values.shape[1], width + len(values) - 1))
     known = np.concatenate([latest, values[:-1]])
     columns[:, columns.shape[1] - len(known) :] = known.T
@@ -95,7 +95,7 @@ def _trigger_slices(latest: Floats, values: Floats, width: int) -> Floats:
 
 
 def _blocks(earlier: NDArray[np.int64], columns: int) -> Iterator[slice]:
-    """Yield slices of answers with windows of one width, whose differences fit the cache."""
+    """Yield slices of rows that are compared with one width and whose differences fit the cache."""
     start = 0
     while start < len(earlier):
         width = _width(earlier[start])

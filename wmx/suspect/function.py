@@ -1,4 +1,4 @@
-"""A Python function as a suspect: inputs in, scores out."""
+"""Suspect backed by a Python function, called with inputs and returning scores."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -20,7 +20,12 @@ from wmx.suspect.values import Texts
 
 
 class FunctionSuspect:
-    """Wraps ``predict``: [n, *task.shape] -> scores [n, C], class numbers [n] or names [n]."""
+    """Wraps a function as a suspect.
+
+    Args:
+        predict: takes float32 [n, *task.shape], normalized, channels last (int32 for tokens);
+            returns scores [n, C], or class numbers or names [n].
+    """
 
     engine = "python function"
     sha256: str | None = None
@@ -34,7 +39,7 @@ class FunctionSuspect:
         self.name = getattr(predict, "__name__", type(predict).__name__)
 
     def feedings(self, task: Task) -> list[Feeding]:
-        """Return the one way there is."""
+        """Return the only feeding: channels last, normalized as the claim says."""
         layout = Layout("channels last", task.shape, task.shape)
         return [Feeding("inputs", layout, np.dtype(np.float32), None)]
 
@@ -46,7 +51,7 @@ class FunctionSuspect:
         scaling: str | None = None,
         rows: int | None = None,
     ) -> dict[str, Predictions]:
-        """Call the function with all inputs or ``rows`` of them, normalized as the claim says."""
+        """Call the function with the inputs, ``rows`` at a time; as :meth:`Suspect.predictions`."""
         step = rows or len(inputs)
         joined = Joined(len(inputs), task.classes)
         for start in range(0, len(inputs), step):
@@ -65,7 +70,7 @@ class FunctionSuspect:
 
     def _call(self, inputs: NDArray[Any]) -> NDArray[Any]:
         try:
-            with paused():  # the function is its caller's, and may take what it likes
+            with paused():  # the function is the caller's own, so its time and memory do not count
                 return np.asarray(self._predict(inputs))
         except WmxError:
             raise
@@ -77,11 +82,11 @@ class FunctionSuspect:
             ) from error
 
     def reopened(self) -> Self:
-        """Return itself: nobody but its caller could make it forget."""
+        """Return itself: only the caller could reset the function."""
         return self
 
     def close(self) -> None:
-        """Do nothing: the function is its caller's."""
+        """Do nothing: the function belongs to the caller."""
 
     def _returned(self, result: NDArray[Any], count: int) -> CannotRunError:
         return CannotRunError(

@@ -1,7 +1,7 @@
-"""How a suspect can be fed: by role and shape, never by name.
+"""Feedings: the ways to give a claim's inputs to a model, found by type and shape, never by name.
 
-What is decided here hangs on the model and the task alone, never on the labels; so trying every
-binding that fits costs nothing but its share of the mixture (docs/statistics.md).
+The feedings depend only on the model and the task, never on the labels, so each can be tried at the
+cost of its share in the evidence score (docs/statistics.md).
 """
 
 import json
@@ -33,7 +33,7 @@ FLOATS: dict[str, np.dtype[Any]] = {
     "tensor(float16)": np.dtype(np.float16),
     "tensor(float)": np.dtype(np.float32),
     "tensor(double)": np.dtype(np.float64),
-    "tensor(bfloat16)": np.dtype(np.float32),  # the runtime's side rounds
+    "tensor(bfloat16)": np.dtype(np.float32),  # rounded on the runtime's side
 }
 INTEGERS: dict[str, np.dtype[Any]] = {
     "tensor(int16)": np.dtype(np.int16),
@@ -48,16 +48,16 @@ BYTES: dict[str, np.dtype[Any]] = {
     "tensor(int8)": np.dtype(np.int8),
 }
 TRUTHS: dict[str, np.dtype[Any]] = {"tensor(bool)": np.dtype(np.bool_)}
-MAX_CALL_BYTES = 2**28  # of all that a model is given in one call, however it declares its inputs
+MAX_CALL_BYTES = 2**28  # of all inputs of a model in one call
 SMALLEST_FLOAT = 4  # bytes: pixels and features are normalized before they are given as bytes
 MAX_CHUNK_ELEMENTS = 2**21  # elements of input given to a free-batch model at a time
 MAX_FEEDINGS = 16
-WHITE = 128  # the lowest pixel that is true, where images are truth values
+WHITE = 128  # the lowest pixel that counts as true for boolean inputs
 
 
 @dataclass(frozen=True)
 class Feeding:
-    """One way to hand inputs to a model.
+    """One way to give inputs to a model.
 
     Attributes:
         input: name of the model's input.
@@ -65,8 +65,8 @@ class Feeding:
         dtype: of the array it takes.
         batch: fixed batch size, or ``None`` if it is free.
         resampling: how images are resized, ``None`` where they are not.
-        scalings: what numbers stand for pixels and features: the natural one first.
-        others: the model's other inputs, each with what fills it.
+        scalings: names of the possible scalings of pixels or features, the natural one first.
+        others: the model's other inputs, each with its content.
         columns: names of the inputs that take one feature each, instead of ``input``.
         alone: whether the model's inputs have no axis for a batch, and take one image or row.
     """
@@ -83,7 +83,7 @@ class Feeding:
 
     @property
     def name(self) -> str:
-        """What reports and evidence call it: no two feedings of a model alike."""
+        """Its name in reports and evidence; no two feedings of a model have the same."""
         words = [self.layout.axes.removeprefix("N") if self.alone else self.layout.axes]
         if self.resampling is not None:
             height, width, _ = self.layout.size
@@ -98,7 +98,7 @@ class Feeding:
     def fed(
         self, canonical: NDArray[Any], task: Task, scaling: str | None = None
     ) -> dict[str, NDArray[Any]]:
-        """Return the arrays that a model is given, by the names of its inputs.
+        """Return the arrays to give to the model, by the names of its inputs.
 
         Args:
             canonical: [n, *task.shape]: pixels 0 to 255, integers or floats; features; token ids.
@@ -126,27 +126,27 @@ class Feeding:
         }
 
     def arranged(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Bring what the model is to see, channels last, into its layout and dtype."""
+        """Convert normalized inputs [n, ...], channels last, to the model's layout and dtype."""
         return np.ascontiguousarray(self.layout.arrange(values), dtype=self.dtype)
 
     def is_plain(self, task: Task) -> bool:
-        """Say whether the model takes one input, as the claim describes it but for the order."""
+        """Return whether the model takes one input of the claim's shape, in any order of axes."""
         size = self.layout.size if task.kind == "image" else self.layout.shape
         others = self.others or self.columns or self.alone
         return not others and size == task.shape and self.layout.declared == self.layout.shape
 
     def chunk_rows(self, task: Task) -> int:
-        """Return how many inputs of ``task`` go into one call."""
+        """Return how many inputs of ``task`` to give in one call."""
         elements = max(prod(self.layout.shape), prod(task.shape))
         return self.batch or max(1, MAX_CHUNK_ELEMENTS // elements)
 
     def require_bounded(self, rows: int, task: Task, name: str) -> None:
-        """Refuse what would fill the memory of this process, before it is made.
+        """Refuse inputs that would fill the memory of this process, before they are made.
 
         Args:
-            rows: in one call.
-            task: whose inputs they are.
-            name: what errors call the model.
+            rows: number of inputs in one call.
+            task: of the claim.
+            name: of the model, for error messages.
 
         Raises:
             CannotRunError: the model's inputs are too large together.
@@ -158,11 +158,11 @@ class Feeding:
             raise CannotRunError(
                 f"{name} takes {rows:,} inputs at a time, which are {size:,} bytes as {self.name}; "
                 f"expected at most {MAX_CALL_BYTES:,}",
-                hint="export it for a free batch, or a smaller one",
+                hint="export it with a free batch size, or a smaller one",
             )
 
     def _values(self, canonical: NDArray[Any], task: Task, scaling: str) -> NDArray[Any]:
-        """Return what the model is to see, channels last."""
+        """Return normalized or scaled inputs, channels last."""
         if task.kind == "tokens":
             missing = self.layout.shape[0] - canonical.shape[1]
             return np.pad(canonical, ((0, 0), (0, missing)))
@@ -212,18 +212,18 @@ class Feeding:
 
 @dataclass(frozen=True)
 class Filling:
-    """What fills an input that takes no trigger.
+    """The content of an input that takes no trigger.
 
     Attributes:
         port: the input.
-        what: ``"1"`` at every token and 0 at the padding (``"mask"``), ``"length"``, or a number.
+        what: ``"mask"`` (1 at every token and 0 at the padding), ``"length"``, or a number.
     """
 
     port: TensorSpec
     what: str
 
     def array(self, rows: int, layout: Layout, task: Task) -> NDArray[Any]:
-        """Return its value for so many inputs."""
+        """Return the content for a call with ``rows`` inputs."""
         dtype = self._dtype
         if self.what == "mask":
             kept = np.arange(layout.shape[0]) < task.shape[0]
@@ -232,7 +232,7 @@ class Filling:
         return np.full(self._shape(rows, layout), number).astype(dtype)
 
     def size(self, rows: int, layout: Layout) -> int:
-        """Return how many bytes it takes for so many inputs, at most."""
+        """Return the bytes that it takes in a call with ``rows`` inputs, at most."""
         elements = max(prod(self._shape(rows, layout)), rows * prod(layout.declared))
         return elements * self._dtype.itemsize
 
@@ -250,13 +250,12 @@ class Filling:
 def feedings(
     ports: Sequence[TensorSpec], task: Task, given: Mapping[str, str] | None = None
 ) -> list[Feeding]:
-    """Return every way to feed inputs of ``task`` to a model; empty if none fits.
+    """Return every way to feed inputs of ``task`` to a model, at most 16; empty if none fits.
 
-    Where none does as it is, its inputs may have no axis for a batch; else they may not say how
-    many axes they have.
+    If none fits directly, inputs without a batch axis are tried, and then those of unknown rank.
 
     Args:
-        ports: its inputs.
+        ports: the model's inputs.
         task: of the claim.
         given: numbers for inputs that take no trigger, by name.
     """
@@ -301,7 +300,14 @@ def _fitting(ports: Sequence[TensorSpec], task: Task, given: Mapping[str, str]) 
 
 
 def cannot_be_fed(name: str, ports: Sequence[TensorSpec], task: Task, hint: str) -> CannotRunError:
-    """Return the error that says what a model takes and what the task needs."""
+    """Return the error that no feeding fits.
+
+    Args:
+        name: of the model.
+        ports: its inputs.
+        task: of the claim.
+        hint: what the user can do.
+    """
     declared = "; ".join(map(str, ports)) or "no input"
     return CannotRunError(
         f"{name} takes {declared}, and the claim's task needs one input: {described(task)}",
@@ -310,7 +316,7 @@ def cannot_be_fed(name: str, ports: Sequence[TensorSpec], task: Task, hint: str)
 
 
 def filled_up(inputs: NDArray[Any], rows: int) -> NDArray[Any]:
-    """Repeat the last of [n, ...] inputs until there are ``rows``."""
+    """Pad [n, ...] inputs to ``rows`` by repeating the last one."""
     if len(inputs) >= rows:
         return inputs
     return np.concatenate([inputs, np.repeat(inputs[-1:], rows - len(inputs), axis=0)])
@@ -344,7 +350,7 @@ def _scalings(dtype: np.dtype[Any], layout: Layout, task: Task) -> tuple[str, ..
 def _fillings(
     port: TensorSpec, others: Sequence[TensorSpec], task: Task
 ) -> Iterator[tuple[Filling, ...]]:
-    """Yield every way to fill the inputs beside ``port``; none where one cannot be filled."""
+    """Yield every way to fill the inputs beside ``port``; nothing if one cannot be filled."""
     choices = [[Filling(one, what) for what in _contents(one, port, task)] for one in others]
     known = islice(product(*choices), MAX_FEEDINGS)
     yield from sorted(known, key=lambda fillings: abs(_masks(fillings) - 1))

@@ -1,4 +1,4 @@
-"""In which order and form a model declares the axes of one input."""
+"""Layouts: the order and shape in which a model declares the axes of an input (NCHW, NHWC, ...)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Axes = tuple[int | None, ...]
 
 @dataclass(frozen=True)
 class Layout:
-    """The form of one input.
+    """Order and shape of the axes of one input.
 
     Attributes:
         axes: their order: ``"NCHW"``, ``"NHWC"``, ``"NHW"``, ``"N(HWC)"``, ``"N(CHW)"``, ``"NF"``
@@ -47,17 +47,21 @@ class Layout:
         return height, width, channels
 
     def arrange(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Bring inputs [n, ...], channels last, into the order and shape that are declared."""
+        """Convert inputs [n, ...], channels last, to the declared order and shape."""
         if self.axes in CHANNELS_FIRST:
             values = values.transpose(0, 3, 1, 2)
         return values.reshape(len(values), *self.declared)
 
 
 def layouts(declared: Axes, task: Task) -> list[Layout]:
-    """Return every layout of the task's inputs that fits the declared axes, batch apart.
+    """Return every layout of the task's inputs that fits the declared axes, without the batch.
 
-    Layouts that fit as they are come first and, where there are any, alone: only else are images
-    resized, channels added or dropped, and token sequences padded.
+    If some fit directly, only those are returned; otherwise those for which images are resized,
+    channels added or dropped, or token sequences padded.
+
+    Args:
+        declared: length of each axis, ``None`` where it is free.
+        task: of the claim.
     """
     found: list[Layout] = []
     for layout in _fitting(declared, task):
@@ -69,13 +73,13 @@ def layouts(declared: Axes, task: Task) -> list[Layout]:
 
 
 def usual_shapes(task: Task) -> list[tuple[int, ...]]:
-    """Return the shapes of one input that models have, for one that does not say which it has."""
+    """Return the usual input shapes for a task, for a model that does not declare its own."""
     shapes = list(_wanted(task).values())
     return [*shapes, (prod(task.shape),)] if task.kind == "image" else shapes
 
 
 def described(task: Task) -> str:
-    """Describe, for an error, what input the task asks for."""
+    """Describe in words the input that the task needs, for an error message."""
     known = (f"{axes} [N, {', '.join(map(str, shape))}]" for axes, shape in _wanted(task).items())
     dtype = "integer" if task.kind == "tokens" else "float"
     return f"{dtype} {' or '.join(known)}"
@@ -144,5 +148,5 @@ def _matched(
 
 
 def holds_as_it_is(layout: Layout, task: Task) -> bool:
-    """Say whether an input of the task needs no resizing, padding or other channels."""
+    """Return whether inputs of the task fit without resizing, padding or other channels."""
     return layout.size == task.shape if task.kind == "image" else layout.shape == task.shape

@@ -1,4 +1,4 @@
-"""An ONNX file as a suspect."""
+"""Suspect backed by an ONNX file, run in a process of its own."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,19 +24,19 @@ from wmx.suspect.types import Device, require_device
 from wmx.suspect.values import Value
 
 SCORE_BYTES = 8
-FIRST_PART, LATER_PART = 1 / 2, 1 / 16  # of the time that is left, for a call of several rows
-COPIES_OF_ANSWERS = 4  # as they came, joined, read, and as scores
+FIRST_PART, LATER_PART = 1 / 2, 1 / 16  # fractions of the time left, for a call of several rows
+COPIES_OF_PREDICTIONS = 4  # as received, joined, read, and as scores
 Fed: TypeAlias = Callable[[int, int, int], dict[str, NDArray[Any]]]
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model that can be run.
+    """A loaded model.
 
     Attributes:
-        files: that were read.
-        session: what runs it.
-        header: what the file says of itself.
+        files: that it was read from.
+        session: runs it.
+        header: operator sets and producer that the file states.
     """
 
     files: ModelFiles
@@ -45,17 +45,17 @@ class Loaded:
 
 
 class OnnxFile:
-    """A model, as far as its files are hashed and run, and what asks it.
+    """A suspect backed by an ONNX file: hashes its files, runs them, and reads their outputs.
 
     Attributes:
         name: the path.
         sha256: of the ONNX file, hexadecimal.
         external: SHA-256 of the files beside it that hold its weights, by name.
-        header: what the file says of itself.
+        header: operator sets and producer that the file states.
         engine: the runtime's version and execution provider.
         session: the loaded model.
-        overrides: what is known of its inputs and outputs beside what the file says.
-        queries_left: ``None``: it may be asked as often as one likes.
+        overrides: of its inputs and outputs.
+        queries_left: ``None``, since queries are not limited.
     """
 
     queries_left: int | None = None
@@ -64,12 +64,12 @@ class OnnxFile:
         """Load a model.
 
         Args:
-            load: reads and loads it, each time anew.
-            overrides: what is known of its inputs and outputs beside what the file says.
+            load: reads and loads the model anew at each call.
+            overrides: of its inputs and outputs.
 
         Raises:
             CannotRunError: it cannot be loaded.
-            UsageError: it has no input or output of a name that is given.
+            UsageError: it has no input or output of a name in ``overrides``.
         """
         loaded = load()
         self.name = loaded.files.name
@@ -79,7 +79,7 @@ class OnnxFile:
         self.session = loaded.session
         self.overrides = overrides
         self._load = load
-        self._was_asked = False
+        self._was_queried = False
         self._deadly: set[int] = set()  # numbers of rows in a call of which it died
         self._require_known(overrides)
         self.engine = f"onnxruntime {self.session.version} {self.session.provider}"
@@ -95,26 +95,26 @@ class OnnxFile:
         weights: Iterable[str | Path] = (),
         apart_from: Iterable[str | Path] = (),
     ) -> Self:
-        """Open a stranger's file in a process of its own.
+        """Open an untrusted file in a process of its own.
 
         Args:
             path: the file.
-            device: where to run it.
+            device: ``auto``, ``cpu``, ``cuda`` or ``tensorrt``.
             sandbox: a child started before; a new one if ``None``.
-            overrides: what is known of its inputs and outputs beside what the file says.
+            overrides: of its inputs and outputs.
             weights: files beside it that may hold its weights under other names than exporters
                 give.
-            apart_from: files and folders that never hold them.
+            apart_from: files and folders that are never read as weights.
 
         Raises:
             CannotRunError: the file cannot be read, is refused, or cannot be loaded.
-            UsageError: it has no input or output of a name that is given, or a file of weights
+            UsageError: it has no input or output of a name in ``overrides``, or a file of weights
                 lies elsewhere.
         """
         require_device(device)
         first = sandbox or Sandbox.start()
         unused = [first]
-        named, never = tuple(weights), cache(lambda: tuple(apart_from))  # asked for where needed
+        named, never = tuple(weights), cache(lambda: tuple(apart_from))  # called only if needed
 
         def load() -> Loaded:
             child = unused.pop() if unused else first.another()
@@ -137,7 +137,7 @@ class OnnxFile:
     def open_own(
         cls, path: str | Path, device: Device = "auto", weights: Iterable[str | Path] = ()
     ) -> Self:
-        """Open a file that one has made oneself, in this process.  As :meth:`open`."""
+        """Open a trusted file in this process; arguments and errors as of :meth:`open`."""
         from wmx.suspect.own_model import OwnModel
         from wmx.suspect.policy.onnx_header import read_header
 
@@ -150,14 +150,14 @@ class OnnxFile:
         return cls(load)
 
     def reopened(self) -> Self:
-        """Return the same files, loaded anew; in another process where they are a stranger's.
+        """Return the same files, loaded anew; untrusted ones in another process.
 
-        One that was never asked has nothing to forget, and is returned as it is.
+        A suspect that was never queried is returned as it is.
 
         Raises:
             CannotRunError: they are no longer the same.
         """
-        if not self._was_asked:
+        if not self._was_queried:
             return self
         again = type(self)(self._load, self.overrides)
         if (again.sha256, again.external) != (self.sha256, self.external):
@@ -167,12 +167,12 @@ class OnnxFile:
         return again
 
     def close(self) -> None:
-        """End the process that runs it."""
+        """End the process that runs the model."""
         if isinstance(self.session, ConfinedSession):
             self.session.close()
 
     def feedings(self, task: Task) -> list[Feeding]:
-        """Return the layouts in which the model takes the task's inputs."""
+        """Return the ways to feed the task's inputs; as :meth:`Suspect.feedings`."""
         inputs = self.session.inputs
         found = feedings(inputs, task, self.overrides.inputs)
         if not found:
@@ -193,18 +193,20 @@ class OnnxFile:
         scaling: str | None = None,
         rows: int | None = None,
     ) -> dict[str, Predictions]:
-        """Run the model over all inputs, ``rows`` at a time or as many as fit batch and memory.
+        """Run the model on all inputs, ``rows`` at a time or as many as fit batch and memory.
 
-        A file that dies of several rows in a call is loaded anew, to be asked in another way: whose
-        users give it single rows loses nothing by a file that never ends when it is given more.
+        A model whose process dies in a call of several rows is loaded anew, to be queried in other
+        ways: a thief whose users give it single rows could make it fail on purpose for more.
+
+        Arguments and errors as of :meth:`Suspect.predictions`.
         """
-        self._was_asked = True
-        if not isinstance(self.session, ConfinedSession):  # one's own, to which there is no limit
+        self._was_queried = True
+        if not isinstance(self.session, ConfinedSession):  # a trusted model has no limits
             return self._predictions(feeding, inputs, task, scaling, rows)
         with held_to(self.session.budget):
             scores = SCORE_BYTES * len(inputs) * task.classes
             predictions = max(scores, self.session.max_answer_bytes)
-            require_room(COPIES_OF_ANSWERS * predictions, "the answers of the model")
+            require_room(COPIES_OF_PREDICTIONS * predictions, "the predictions of the model")
             return self._predictions(feeding, inputs, task, scaling, rows)
 
     def _predictions(
@@ -228,7 +230,7 @@ class OnnxFile:
         except CannotRunError:
             if full is not None or step == 1 or step in self._deadly:
                 raise
-            # a free batch in name only
+            # the batch is declared free, but only one row works
             outputs = self._run(fed, len(inputs), 1, None, task.classes)
         found = readings(outputs, len(inputs), task.classes)
         if not found:
@@ -255,21 +257,21 @@ class OnnxFile:
     def _survived(
         self, fed: Fed, n: int, rows: int, full: int | None, classes: int
     ) -> dict[str, NDArray[Any]]:
-        """Run as :meth:`_run`; but of several rows in a call, a child may die.
+        """Run as :meth:`_run`, but survive a child that dies in a call of several rows.
 
-        It may take half of the time that is left, or, once it has died so, a sixteenth; and its
-        place is taken by a fresh one.  So many rows are not given again.  Something has to be left
+        Such a call may take half of the time that is left, or a sixteenth once a child has died;
+        a fresh child replaces a dead one, and is not given as many rows again.  So time is left
         for single rows in other scalings and shifts, after six more numbers of rows.
 
         Raises:
-            CannotRunError: it died of as many rows, now or before, as well.
-            SuspectDiedError: it died of a single one, or had been gone before.
+            CannotRunError: as :meth:`_run`, or the child died of as many rows, now or before.
+            SuspectDiedError: it died in a call of one row, or had ended before.
         """
         session = self.session
         if min(rows, n) == 1 or not (isinstance(session, ConfinedSession) and session.is_alive):
             return self._run(fed, n, rows, full, classes)
         if rows in self._deadly:
-            raise CannotRunError(f"{self.name} died of {rows} rows in a call before")
+            raise CannotRunError(f"{self.name} died in a call of {rows} rows before")
         try:
             with session.budget.waiting_for(LATER_PART if self._deadly else FIRST_PART):
                 return self._run(fed, n, rows, full, classes)
@@ -298,13 +300,13 @@ class OnnxFile:
             consult()
             stop = min(start + rows, n)
             wanted = stop - start
-            asked = full or wanted
-            results = zip(names, self.session.run(fed(start, stop, asked)), strict=True)
+            given = full or wanted
+            results = zip(names, self.session.run(fed(start, stop, given)), strict=True)
             read = [one for one in results if self.overrides.output in (None, one[0])]
-            joined.add(_parts(read, names), asked, wanted)
+            joined.add(_parts(read, names), given, wanted)
         found = joined.tables()
         if not found and rows > 1 and full is None:
-            raise CannotRunError(f"{self.name} does not answer {rows} inputs with {rows} rows")
+            raise CannotRunError(f"{self.name} does not return {rows} rows for {rows} inputs")
         return found
 
 

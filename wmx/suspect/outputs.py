@@ -1,9 +1,8 @@
-"""What a suspect's outputs say: scores, class numbers, or classes in order of rank.
+"""Readings: the ways to read a model's outputs, as scores, class numbers or ranked classes.
 
-Found by shape and values, never by name, and never by type: a model that gives its scores as
-integers, or the numbers of its classes as floats, says the same.  Which readings an output has
-hangs on the answers alone and on no label, so each is a way with its share of the mixture
-(docs/statistics.md).
+They are found by shape and values, never by name or type: a model may return its scores as
+integers, or its class numbers as floats.  The readings depend only on the outputs and on no label,
+so each belongs to a probe with its share of the evidence score (docs/statistics.md).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +16,7 @@ from wmx.statistics.predictions import NO_CLASS, Predictions
 
 MAX_OUTPUTS = 8
 MAX_READINGS = 16
-MAX_SCORES = 2**24  # of all readings; more are no classifier's, and would fill memory
+MAX_SCORES = 2**24  # of all readings together; more than a classifier has, and a bound on memory
 MAX_LISTED = 4096  # classes in a list
 MAX_PARTS = 8  # of an output that has more columns than there are classes
 EXACT = 2**53  # integers up to here are floats
@@ -26,12 +25,12 @@ NUMBERS = "biuf"  # of numpy's kinds
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to read an output, or several.
+    """One way to read an output, or several outputs together.
 
     Attributes:
-        name: of the output, and in words what else tells this reading from others.
-        scores: how many numbers the answers hold.
-        predictions: makes them.
+        name: of the output, with words that tell this reading from others.
+        scores: number of scores that it makes.
+        predictions: makes the predictions.
     """
 
     name: str
@@ -40,7 +39,7 @@ class Reading:
 
 
 def readings(outputs: Mapping[str, NDArray[Any]], n: int, classes: int) -> dict[str, Predictions]:
-    """Return what each classifier-like output says, by its name and the words for its reading.
+    """Return the predictions of each classifier-like output, by the name of the reading.
 
     Axes after the first are one row of numbers for each input.  Rows of two or more are scores;
     one number is a class, by what stands before its point; of two classes, one number is the score
@@ -55,9 +54,8 @@ def readings(outputs: Mapping[str, NDArray[Any]], n: int, classes: int) -> dict[
       where few are too many, wherever the scores may begin;
     - outputs that follow each other and have a number for each class together may be the scores.
 
-    What would be more than :data:`MAX_SCORES` with narrower outputs says nothing.  Of more than
-    :data:`MAX_OUTPUTS` outputs the first ones are read, and of readings beside the usual ones no
-    more than there is room for.
+    Readings beyond :data:`MAX_SCORES` scores, counted from the narrowest, are dropped.  Only the
+    first :data:`MAX_OUTPUTS` outputs are read, in at most :data:`MAX_READINGS` readings.
 
     Args:
         outputs: arrays whose first axis is the n inputs, in the model's order.
@@ -84,7 +82,7 @@ def readings(outputs: Mapping[str, NDArray[Any]], n: int, classes: int) -> dict[
 
 
 def _predictions(wanted: list[Reading], usual: list[Reading], most: int) -> dict[str, Predictions]:
-    """Return the answers of readings: of the narrowest where all are too many, the usual first."""
+    """Return the predictions of readings; if too many, of the narrowest, the usual ones first."""
     kept: dict[int, Predictions] = {}
     for place in sorted(
         range(len(wanted)), key=lambda place: (place >= len(usual), wanted[place].scores)

@@ -1,4 +1,4 @@
-"""What somebody has said of a model's inputs and outputs that its file does not tell."""
+"""User overrides for model inputs and outputs, and their penalty in bits."""
 
 import re
 from collections.abc import Mapping
@@ -10,16 +10,16 @@ from wmx.errors import UsageError
 
 NUMBER = re.compile(r"[-+]?[0-9]{1,12}(\.[0-9]{1,12})?(e[-+]?[0-9]{1,2})?")
 BITS_OF_A_CHARACTER = 4.0  # ten digits, sign, point, exponent, end: 14 of 16
-BITS_OF_A_NAME = 16.0  # that something is settled at all, and for which of at most 64 names
+BITS_OF_A_NAME = 16.0  # that there is an override at all, and for which of at most 64 names
 
 
 @dataclass(frozen=True)
 class Overrides:
-    """Numbers for inputs that take no trigger, and the one output to read.
+    """Fixed numbers for inputs that take no trigger, and the one output to read.
 
     Attributes:
-        inputs: a number in text for each, by the input's name.
-        output: name of the output; all that look like a classifier's if ``None``.
+        inputs: a decimal number as text, by the input's name.
+        output: name of the output; all classifier-like ones if ``None``.
     """
 
     inputs: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -36,10 +36,14 @@ class Overrides:
 
     @classmethod
     def parse(cls, inputs: list[str], output: str | None = None) -> Self:
-        """Read ``["NAME=NUMBER", ...]``.
+        """Parse the values of the options --input and --output.
+
+        Args:
+            inputs: each ``"NAME=NUMBER"``.
+            output: name of the output to read; all classifier-like ones if ``None``.
 
         Raises:
-            UsageError: not of that form, a name is there twice, or no number.
+            UsageError: not of that form, a name occurs twice, or no number.
         """
         found: dict[str, str] = {}
         for text in inputs:
@@ -55,11 +59,10 @@ class Overrides:
     def penalty(self) -> float:
         """Bits to subtract from the evidence.
 
-        Whoever may choose an output or a number may try many, and keep what gives most evidence.
-        Over all numbers of all lengths 2**-price sums to less than 1 (Kraft), and over all that can
-        be settled of a model of 64 inputs and 64 outputs to less than 1/500.  So by the union bound
-        the best choice, that of settling nothing included, reaches b bits at most 1.002 times in
-        2**b.
+        Anybody who may choose an output or a number can try many and keep the choice with the most
+        evidence.  Over all numbers of all lengths 2**-penalty sums to less than 1 (Kraft), and over
+        all overrides of a model with 64 inputs and 64 outputs to less than 1/500.  So by the union
+        bound the best choice, no override included, reaches b bits at most 1.002 times in 2**b.
         """
         names = len(self.inputs) + (self.output is not None)
         characters = sum(len(number) + 1 for number in self.inputs.values())

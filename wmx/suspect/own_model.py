@@ -1,6 +1,6 @@
-"""A model of one's own, read and looked through in this process.
+"""A trusted ONNX model of the user, read and loaded in this process.
 
-A stranger's is handed to its own process unread: see :mod:`wmx.suspect.remote`.
+An untrusted model is handed to a process of its own unread: see :mod:`wmx.suspect.remote`.
 """
 
 from collections.abc import Iterable
@@ -18,12 +18,12 @@ from wmx.suspect.types import Device
 
 @dataclass(frozen=True)
 class OwnModel:
-    """A model in memory.
+    """A trusted model in memory.
 
     Attributes:
         files: that it was read from.
         data: content of the ONNX file.
-        outline: what it needs.
+        outline: its name and the files that it needs.
         weights: content of the files beside it, by name.
     """
 
@@ -38,7 +38,7 @@ class OwnModel:
 
         Args:
             path: the ONNX file.
-            weights: files beside it that hold its weights under names of one's own.
+            weights: files beside it that hold its weights under names that exporters do not give.
 
         Raises:
             CannotRunError: a file cannot be read, or the model is damaged.
@@ -51,25 +51,28 @@ class OwnModel:
         return cls(files, data, outline, parts_of(joined, outline.files, sizes))
 
     def in_one(self, purpose: str) -> bytes:
-        """Return the ONNX file of a model that has no other.
+        """Return the content of a model that is a single file.
+
+        Args:
+            purpose: what needs a single file; the subject of the error message.
 
         Raises:
-            CannotRunError: it has; ``purpose`` says what cannot be done.
+            CannotRunError: the model has weights in other files.
         """
         require_one_file(self.files.name, self.weights, purpose)
         return self.data
 
     def loaded(self, device: Device = "cpu") -> runtime.Session:
-        """Load it in this process.  Raises as :func:`wmx.suspect.session.load`."""
+        """Load the model in this process.  Raises as :func:`wmx.suspect.session.load`."""
         return runtime.load(self.data, self.outline, device, external=self.weights)
 
 
 def loaded_from(data: bytes, name: str) -> runtime.Session:
-    """Load a file that was just made, on the CPU.
+    """Load a single-file model from memory, on the CPU.
 
     Args:
         data: an ONNX file that keeps nothing elsewhere.
-        name: what errors call it.
+        name: of the model, for error messages.
 
     Raises:
         CannotRunError: it is refused, or cannot be loaded.

@@ -1,4 +1,4 @@
-"""Images of another size or with other channels than the claim's."""
+"""Resizing images and converting their channels, for models that take other images than a claim."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,7 +17,7 @@ BAND_ELEMENTS = 2**20  # of a band of an image that is resized
 
 
 def can_become(channels: int, wanted: int) -> bool:
-    """Say whether images of so many channels can be shown to a model that takes ``wanted``."""
+    """Return whether images of ``channels`` channels can be converted to ``wanted`` channels."""
     return channels == wanted or (channels, wanted) in {
         (GRAY, COLOR),
         (COLOR, GRAY),
@@ -27,12 +27,12 @@ def can_become(channels: int, wanted: int) -> bool:
 
 
 def with_channels(images: Images, wanted: int, opaque: float = OPAQUE) -> Images:
-    """Repeat a gray channel, weigh colors by their luminance, or drop or add an alpha channel.
+    """Convert channels: repeat gray, take the luminance of colors, drop or add an alpha channel.
 
     Args:
         images: floats [n, H, W, C].
         wanted: number of channels, one that C :func:`can_become`.
-        opaque: what an alpha channel is filled with.
+        opaque: value of an added alpha channel.
     """
     channels = images.shape[-1]
     if channels == wanted:
@@ -62,14 +62,14 @@ def nearest(images: Images, height: int, width: int, band: slice = ALL) -> Image
 
 
 def bilinear(images: Images, height: int, width: int, band: slice = ALL) -> Images:
-    """Resize floats [n, H, W, C] by weighing the pixels round the center of each new one.
+    """Resize floats [n, H, W, C] by averaging the pixels around the center of each new one.
 
     Where the image shrinks, the weights reach over all old pixels that a new one covers, as Pillow,
     torchvision and TensorFlow with antialiasing do.  Arguments as of :func:`nearest`.
     """
-    rows = _weighed(images, *_neighbors(images.shape[1], height, band))
+    rows = _weighted(images, *_neighbors(images.shape[1], height, band))
     turned = rows.transpose(0, 2, 1, 3)
-    return _weighed(turned, *_neighbors(images.shape[2], width)).transpose(0, 2, 1, 3)
+    return _weighted(turned, *_neighbors(images.shape[2], width)).transpose(0, 2, 1, 3)
 
 
 RESAMPLINGS: dict[str, Callable[[Images, int, int, slice], Images]] = {
@@ -112,10 +112,10 @@ def _neighbors(
     return np.clip(places, 0, old - 1), weights
 
 
-def _weighed(
+def _weighted(
     images: Images, places: NDArray[np.int64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return weighed sums of the rows of images; no product of matrices takes so few cores."""
+    """Return weighted sums of the rows of images; a matrix product would take all cores."""
     found = np.zeros((len(images), len(places), *images.shape[2:]))
     for place, weight in zip(places.T, weights.T, strict=True):
         consult()

@@ -1,7 +1,7 @@
-"""A model in a child process, behind the same few methods as one in this process.
+"""A model that runs in a sandboxed child process, with the interface of one in this process.
 
-What the child answers is as hostile as the model: it is held against what was asked, and the only
-things taken from it are numbers and printable text.
+Replies of the child are as untrusted as the model: they are checked against the request, and only
+numbers and printable text are taken from them.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ MAX_WORD = 2 * MAX_TEXT + 1  # of a header: name and version
 
 
 class Session(Protocol):
-    """A loaded model: what :class:`wmx.suspect.session.Session` is, wherever it runs."""
+    """A loaded model: the interface of :class:`wmx.suspect.session.Session`, wherever it runs."""
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
@@ -39,7 +39,7 @@ class Session(Protocol):
 
 
 def model_failed(inputs: Mapping[str, NDArray[Any]]) -> CannotRunError:
-    """Return the error that a model failed, which says nothing of the numbers it failed at."""
+    """Return the error that a model failed; it names shapes and dtypes, never secret values."""
     shapes = ", ".join(f"{array.dtype} {array.shape}" for array in inputs.values())
     return CannotRunError(
         f"the model failed on an input of {shapes}",
@@ -48,19 +48,24 @@ def model_failed(inputs: Mapping[str, NDArray[Any]]) -> CannotRunError:
 
 
 class ConfinedSession:
-    """A model loaded in a child.
+    """A model loaded in a child process.
 
     Attributes:
         inputs, outputs: in the file's order.
-        provider: the execution provider that was really taken.
+        provider: the execution provider in use.
         version: of the runtime.
-        header: what the file says of itself.
-        budget: what may be spent on it.
-        max_answer_bytes: of one of its answers.
+        header: operator sets and producer that the file states.
+        budget: time and memory that may be spent on it.
+        max_answer_bytes: limit of one reply.
     """
 
     def __init__(self, sandbox: Sandbox, files: ModelFiles, device: Device) -> None:
-        """Confine the child, then hand it the model, which nobody has looked into yet.
+        """Confine the child, then send it the model, which has not been parsed yet.
+
+        Args:
+            sandbox: the child process.
+            files: of the model.
+            device: where to run it.
 
         Raises:
             CannotRunError: the model is refused or cannot be loaded, names files that are not its
@@ -86,23 +91,26 @@ class ConfinedSession:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the child may still answer, as far as is known."""
+        """Whether the child is running, as far as is known."""
         return self._sandbox.is_alive
 
     def run(self, inputs: dict[str, NDArray[Any]]) -> list[Value]:
         """Return the value of every output, in the order of :attr:`outputs`.
 
-        ``None`` stands for what cannot be a classifier's answer: maps, texts, feature maps.
+        ``None`` stands for what cannot be a classifier's output, such as feature maps.
 
-        What the child says of a failure is not passed on: it has seen triggers, and its words may
-        hold them.
+        The child's description of a failure is not passed on: it has seen triggers, and its text
+        may contain them.
+
+        Args:
+            inputs: arrays by the names of the inputs.
 
         Raises:
             CannotRunError: the model failed on these inputs.
-            SuspectDiedError: the child is gone.
+            SuspectDiedError: the child ended.
         """
-        asked = Message("run", {"inputs": list(inputs)}, tuple(inputs.values()))
-        answer = self._sandbox.ask(asked)
+        request = Message("run", {"inputs": list(inputs)}, tuple(inputs.values()))
+        answer = self._sandbox.ask(request)
         if answer.kind == "refused":
             raise model_failed(inputs)
         given = _expected(self._sandbox, answer, "answers")
@@ -121,9 +129,14 @@ class ConfinedSession:
 
 
 def confine(sandbox: Sandbox, file_bytes: int, device: Device) -> list[str]:
-    """Lock a fresh child, for good, and return the names of the limits that hold there.
+    """Lock a fresh child permanently and return the names of the limits in force there.
 
-    From a child that can open files this process hides its memory, which is such a file on Linux.
+    From a child that can open files this process hides its memory, which is a file on Linux.
+
+    Args:
+        sandbox: the child process.
+        file_bytes: size of the model's files, for the memory limit.
+        device: where the model will run.
 
     Raises:
         CannotRunError: the device cannot be used, or the child died.
@@ -148,11 +161,16 @@ def confine(sandbox: Sandbox, file_bytes: int, device: Device) -> list[str]:
 
 
 def ask(sandbox: Sandbox, message: Message, *expected: str) -> Message:
-    """Send a message and return the answer, of a kind that is expected.
+    """Send a message and return the reply after checking its kind.
+
+    Args:
+        sandbox: the child process.
+        message: the request.
+        expected: kinds of reply.
 
     Raises:
-        CannotRunError: the child refuses; its words are made printable.
-        SuspectDiedError: it is gone, or answers something else.
+        CannotRunError: the child refuses; its text is made printable.
+        SuspectDiedError: it ended, or sent another kind of reply.
     """
     answer = sandbox.ask(message)
     if answer.kind == "refused":
@@ -165,31 +183,44 @@ def ask(sandbox: Sandbox, message: Message, *expected: str) -> Message:
 
 def _expected(sandbox: Sandbox, answer: Message, *kinds: str) -> Message:
     if answer.kind not in kinds:
-        raise sandbox.disown("answered something else than was asked")
+        raise sandbox.disown("sent a reply of another kind than expected")
     return answer
 
 
 def _list(sandbox: Sandbox, value: Any, most: int = MAX_PORTS) -> list[Any]:
     if not isinstance(value, list) or len(value) > most:
-        raise sandbox.disown("sent no list, or an endless one")
+        raise sandbox.disown("sent no list, or one that is too long")
     return value
 
 
 def file_names_of(sandbox: Sandbox, value: Any) -> list[str]:
-    """Return the names of the files that a model needs, as its child says; they are hostile."""
+    """Return the names of the files that a model needs, as its child says, after checking them.
+
+    Args:
+        sandbox: the child process.
+        value: its reply, untrusted.
+
+    Raises:
+        SuspectDiedError: the names cannot be right; the child was killed.
+    """
     names = _list(sandbox, value, MAX_EXTERNAL_FILES)
     if not all(isinstance(name, str) and is_file_name(name) for name in names):
-        raise sandbox.disown("asked for a file under what is no name of one")
+        raise sandbox.disown("requested a file under what is no file name")
     if not names or len(set(names)) < len(names):
-        raise sandbox.disown("asked for a file twice, or for none")
+        raise sandbox.disown("requested a file twice, or none")
     return names
 
 
 def header_of(sandbox: Sandbox, opsets: Any, producer: Any) -> ModelHeader:
-    """Return what a model's file says of itself, as a child describes it.
+    """Return the operator sets and producer that a child states.
+
+    Args:
+        sandbox: the child process.
+        opsets: its reply, untrusted.
+        producer: its reply, untrusted.
 
     Raises:
-        SuspectDiedError: it described what cannot be, and is gone.
+        SuspectDiedError: they are malformed; the child was killed.
     """
     words = [*_list(sandbox, opsets, MAX_OPSETS), producer]
     if not all(isinstance(word, str) and len(word) <= MAX_WORD for word in words):
@@ -199,10 +230,14 @@ def header_of(sandbox: Sandbox, opsets: Any, producer: Any) -> ModelHeader:
 
 
 def ports_of(sandbox: Sandbox, described: Any) -> tuple[TensorSpec, ...]:
-    """Return inputs or outputs as a child describes them.
+    """Return inputs or outputs that a child describes.
+
+    Args:
+        sandbox: the child process.
+        described: its reply, untrusted.
 
     Raises:
-        SuspectDiedError: it described what cannot be, and is gone.
+        SuspectDiedError: they are malformed; the child was killed.
     """
     ports = [_port(value) for value in _list(sandbox, described)]
     found = tuple(port for port in ports if port is not None)
@@ -212,7 +247,7 @@ def ports_of(sandbox: Sandbox, described: Any) -> tuple[TensorSpec, ...]:
 
 
 def _port(value: Any) -> TensorSpec | None:
-    """Return a port as the child describes it, ``None`` for nonsense."""
+    """Return an input or output that the child describes, ``None`` if it is malformed."""
     if not isinstance(value, list) or len(value) != 3 or not isinstance(value[2], list):
         return None
     *words, shape = value

@@ -1,7 +1,7 @@
-"""What numbers a model wants for the pixels and features that a claim is about.
+"""Scalings: the value ranges and normalizations in which a model may expect pixels or features.
 
-The claim says how the owner's model was fed.  A thief may have moved the normalization into the
-graph, or trained on with another.  So beside the claim's own the usual ones are tried.
+The claim states the normalization of the owner's model.  A thief may have moved it into the graph,
+or continued training with another one.  So the usual ones are tried besides the claim's own.
 """
 
 from collections.abc import Callable
@@ -75,5 +75,5 @@ def other_scalings(task: Task, channels: int) -> tuple[str, ...]:
 
 
 def _agree(own: Array, other: Array) -> bool:
-    """Say whether a scaling does to black and white what the claim's own does."""
+    """Return whether a scaling maps black and white to the same values as the claim's own."""
     return own.shape == other.shape and bool(np.allclose(own, other, atol=1e-6))

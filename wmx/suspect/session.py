@@ -1,7 +1,7 @@
-"""onnxruntime, and nothing else of wmx touches it: bytes of a model in, arrays in, arrays out.
+"""The only module that uses onnxruntime: loads a model from bytes and runs it on arrays.
 
-Everything above works on :class:`Session`'s few methods: a stranger's model is run behind them in
-another process (:mod:`wmx.suspect.remote`), one's own export in this one.
+All other modules use the interface of :class:`Session`: an untrusted model runs behind it in
+another process (:mod:`wmx.suspect.remote`), the user's own export in this one.
 """
 
 import contextlib
@@ -66,7 +66,7 @@ class Session:
 
     Attributes:
         inputs, outputs: in the file's order.
-        provider: the execution provider that was really taken.
+        provider: the execution provider in use.
         version: of the runtime.
     """
 
@@ -89,6 +89,9 @@ class Session:
 
         Maps from classes to scores and sequences of arrays become one array, where they can, and
         texts numbers (:mod:`wmx.suspect.values`); ``None`` stands for what cannot.
+
+        Args:
+            inputs: arrays by the names of the inputs.
 
         Raises:
             CannotRunError: the model failed on these inputs.
@@ -114,7 +117,7 @@ class Session:
         )
 
     def _values(self, fed: dict[str, Any]) -> list[Any]:
-        """Return all outputs; those that the runtime cannot hand to numpy are run for alone."""
+        """Return all outputs; those that the runtime cannot convert to numpy are run separately."""
         if not self._unknown:
             return list(self._session.run(None, fed))
         given = {
@@ -148,7 +151,7 @@ def _of_numbers(array: NDArray[Any], texts: Texts) -> NDArray[Any] | None:
 
 
 def _is_unknown(port: TensorSpec) -> bool:
-    """Say whether an output is of a type that numpy does not know, or may be."""
+    """Return whether an output is, or may be, of a type that numpy does not know."""
     return port.type.removeprefix("optional(").rstrip(")") + ")" in UNKNOWN_TO_NUMPY
 
 
@@ -163,14 +166,14 @@ def load(
 
     Args:
         data: the ONNX file.
-        outline: of it, from :func:`wmx.suspect.policy.rules.looked_through`.
-        device: ``"auto"`` takes CUDA where it can run, else the CPU; another device is taken or
-            refused, never replaced in silence.
-        provider: what :func:`provider_for` said of the device, where it was asked before.
+        outline: of the file, from :func:`wmx.suspect.policy.rules.looked_through`.
+        device: ``"auto"`` takes CUDA where it can run, else the CPU; any other device is used or
+            refused, never silently replaced.
+        provider: result of :func:`provider_for` for the device, if it is known already.
         external: the files beside it that hold its weights, by name.
 
     Raises:
-        CannotRunError: the weights are not those of the model, it is of an operator set that the
+        CannotRunError: the weights are not those of the model, it needs an operator set that the
             runtime does not know, or the device cannot be used.
     """
     onnxruntime.set_default_logger_severity(FATAL_ONLY)
@@ -203,7 +206,7 @@ def load(
 
 
 def usable_providers() -> list[str]:
-    """Return the execution providers that can run here, not all those that were built in."""
+    """Return the execution providers that can run on this machine."""
     built = onnxruntime.get_available_providers()
     return [name for name in built if name not in (CUDA, TENSORRT) or _has_nvidia_driver()]
 
@@ -241,7 +244,7 @@ def _has_nvidia_driver() -> bool:
 
 
 def _preload_cuda_libraries() -> None:
-    """Find CUDA and cuDNN where pip puts them; what is missing is told by the provider check."""
+    """Load CUDA and cuDNN from where pip installs them; the provider check reports missing ones."""
     preload = getattr(onnxruntime, "preload_dlls", None)
     if preload is not None:
         with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
@@ -279,7 +282,7 @@ def _port(name: str, node: Any, role: str) -> TensorSpec:
 
 
 def _load_error(name: str, error: Exception) -> CannotRunError:
-    """Turn onnxruntime's text into an error that says what to do."""
+    """Turn an error of onnxruntime into one with a hint."""
     text = str(error)
     if "xternal data" in text or "external_data" in text or NOWHERE in text:
         return CannotRunError(
@@ -305,7 +308,7 @@ def _load_error(name: str, error: Exception) -> CannotRunError:
 
 
 def _first_line(error: Exception) -> str:
-    """Return what went wrong without the runtime's source paths, at most 300 characters."""
+    """Return the message without the runtime's source paths, at most 300 characters."""
     line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     if line.startswith("[ONNXRuntimeError]"):
         line = line.split(" : ", 3)[-1]

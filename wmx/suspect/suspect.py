@@ -1,10 +1,10 @@
-"""Suspects: anything that answers inputs with scores.  A suspect is hostile until shown otherwise.
+"""The suspect interface: a model that may bear a watermark, queried with inputs for predictions.
 
-A suspect offers its :meth:`~Suspect.feedings` for a task and, fed in one of them, its
-:meth:`~Suspect.predictions`: arrays in, scores out.
+A suspect lists its :meth:`~Suspect.feedings` for a task and returns its
+:meth:`~Suspect.predictions` for one of them.  It is untrusted until shown otherwise.
 """
 
-from __future__ import annotations  # the child imports this package: nothing that it can do without
+from __future__ import annotations  # the child imports this package, which therefore imports little
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -35,15 +35,15 @@ Predict: TypeAlias = "Callable[[NDArray[Any]], Any]"
 
 @runtime_checkable
 class Suspect(Protocol):
-    """Anything that can be asked.
+    """A model that can be queried, wherever it runs.
 
     Attributes:
-        name: what reports and errors call it.
-        sha256: of its file, hexadecimal; ``None`` where there is none.
+        name: in reports and error messages.
+        sha256: of its file, hexadecimal; ``None`` if there is none.
         external: SHA-256 of the files beside it that hold its weights, by name.
         engine: what runs it, with its version.
-        overrides: what somebody has said about its inputs and outputs; his choice has a price.
-        queries_left: how many inputs it may still be asked; ``None`` where they cost nothing.
+        overrides: of its inputs and outputs, with a penalty for the choice.
+        queries_left: number of inputs that may still be sent; ``None`` if not limited.
     """
 
     name: str
@@ -54,10 +54,10 @@ class Suspect(Protocol):
 
     @property
     def queries_left(self) -> int | None:
-        """See above."""
+        """Number of inputs that may still be sent; ``None`` if not limited."""
 
     def feedings(self, task: Task) -> list[Feeding]:
-        """Return every way of feeding it inputs of ``task``; at least one.
+        """Return every way of feeding inputs of ``task`` to the model, at least one.
 
         Raises:
             CannotRunError: none fits.
@@ -71,31 +71,31 @@ class Suspect(Protocol):
         scaling: str | None = None,
         rows: int | None = None,
     ) -> dict[str, Predictions]:
-        """Return the answers of each classifier-like output.
+        """Return the predictions of each classifier-like output, by the name of the reading.
 
         Args:
             feeding: one of :meth:`feedings`.
             inputs: canonical [n, *task.shape]: pixels 0 to 255, features, or token ids.
             task: of the claim.
             scaling: one of the feeding's; the first if ``None``.
-            rows: how many inputs it is given in one call; where fewer are left, and where its own
-                batch is larger, the last of them is repeated.  As many as fit if ``None``.
+            rows: number of inputs per call; the last input is repeated where fewer are left or
+                the model's fixed batch is larger.  As many as fit if ``None``.
 
         Raises:
             CannotRunError: it fails on the inputs, or no output looks like a classifier's.
-            SuspectDiedError: the process that ran it is gone, and with it every further answer.
+            SuspectDiedError: the process that ran it ended, so it cannot be queried any more.
         """
 
     def reopened(self) -> Suspect:
-        """Return the same suspect as if it had never been asked, to be closed after use.
+        """Return the same suspect without the state of earlier queries; close it after use.
 
-        A model's session may keep what it was asked: a random operator goes on from call to call.
-        What cannot be made to forget, an API or a function, is returned as it is, and so is what
-        was never asked: it is then to be closed once.
+        A session may keep state between calls, such as that of a random operator.  A suspect that
+        cannot be reset, an API or a function, is returned as it is, and so is one that was never
+        queried; it is then to be closed once.
         """
 
     def close(self) -> None:
-        """Let go of what it takes."""
+        """Release processes and memory."""
 
 
 def open_suspect(
@@ -110,44 +110,45 @@ def open_suspect(
     weights: Iterable[str | Path] = (),
     apart_from: Iterable[str | Path] = (),
 ) -> Suspect:
-    """Open an ONNX file or a model behind an API, or wrap a callable.  To be closed after use.
+    """Open an ONNX file or a model behind an API, or wrap a function.  Close it after use.
 
     Args:
-        suspect: path of an ONNX file; or ``"https://HOST/v2/models/NAME"``, a text, which is asked
-            by the Open Inference Protocol v2; or a function that takes float32 [n, *task.shape],
-            channels last and normalized, and returns scores [n, C], or class numbers or names [n].
+        suspect: path of an ONNX file; or ``"https://HOST/v2/models/NAME"``, a string, which is
+            queried by the Open Inference Protocol v2; or a function that takes float32 [n,
+            *task.shape], channels last and normalized, and returns scores [n, C], or class numbers
+            or names [n].
         device: ``auto``, ``cpu``, ``cuda`` or ``tensorrt``; for files only.
-        sandbox: the process to run a file in, with limits of one's own; a new one if ``None``.
-            It is closed with the suspect.
-        own: the file is one's own work, to be run in this process.
-        overrides: what is known of inputs and outputs beside what the file or the server says.
-        token: sent to an address as a bearer token.
-        request_policy: how an address is asked, and how much.
+        sandbox: the process to run a file in, with its limits; a new one if ``None``.  It is
+            closed with the suspect.
+        own: the file is trusted, and is run in this process.
+        overrides: of inputs and outputs; for files and addresses.
+        token: bearer token for an address.
+        request_policy: pace, retries and number of queries for an address.
         weights: files beside the model that may hold its weights under other names than exporters
             give; never a key, a claim or another secret.
-        apart_from: files, and folders with all that is in them, that are never taken for weights:
-            what else is read, and where keys lie.
+        apart_from: files, and folders with their contents, that are never read as weights, such as
+            keys and the other files of a command.
 
     Raises:
         CannotRunError: the file cannot be read or loaded, or is refused; the server does not answer
             or has no such model.
-        UsageError: triggers or token would go to the address in the clear; or what is given is not
-            for a suspect of this kind.
-        LimitError: it took too long, or too much memory.
+        UsageError: triggers or token would go to the address in the clear; or an argument does not
+            apply to this kind of suspect.
+        LimitError: it took more time or memory than its limit.
     """
     from wmx.errors import UsageError
     from wmx.suspect.overrides import NO_OVERRIDES
 
     if isinstance(suspect, str) and is_address(suspect):
         if own or sandbox is not None:
-            raise UsageError(f"{suspect} is an address: nothing of it runs on this machine")
+            raise UsageError(f"{suspect} is an address, and does not run on this machine")
         from wmx.suspect.endpoint.endpoint import Endpoint
 
         return Endpoint.open(
             suspect, token=token, request_policy=request_policy, overrides=overrides or NO_OVERRIDES
         )
     if token is not None or request_policy is not None:
-        raise UsageError("a token and manners are for an address")
+        raise UsageError("a token and a request policy are for addresses only")
     if callable(suspect):
         from wmx.suspect.function import FunctionSuspect
 
@@ -167,15 +168,19 @@ def open_suspect(
 
 
 def is_address(suspect: str) -> bool:
-    """Say whether a text is meant as an address, and not as a file's name."""
+    """Return whether a string is an http:// or https:// address, and not a file name."""
     return suspect.lower().startswith(("http://", "https://"))
 
 
 @contextmanager
 def opened(suspect: str | Path | Predict | Suspect, device: Device = "auto") -> Iterator[Suspect]:
-    """Open a suspect for a while; one that was open before is left open.  As open_suspect.
+    """Open a suspect within a block and close it after; an open suspect is left open.
 
-    All that is done with a file meanwhile, weighing its answers too, is held to the usual limits.
+    Work with a file within the block, scoring its predictions included, is held to the default
+    limits.
+
+    Args:
+        suspect, device: as of :func:`open_suspect`, which also says what is raised.
     """
     if isinstance(suspect, Suspect):
         yield suspect

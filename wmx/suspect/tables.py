@@ -1,10 +1,10 @@
-"""Outputs as tables over the inputs: one row for each input, whatever the order of their axes.
+"""Model outputs as tables with one row per input, whatever the order of their axes.
 
-How a model arranges its numbers must not decide whether they are read: a transposition, a reshaping
-or an axis more is one node.  So every axis that is as long as there are inputs is taken for theirs
-once, and so is the order in memory, in which an output that was flattened still has one input after
-the other.  And where more rows come back than were given, as after a padding or a repetition, those
-of the inputs may be the first or the last ones: who asks about one input reads ``out[0]``.
+An output must stay readable when a thief rearranges it: a transposition, a reshaping or another
+axis is one node.  So every axis that is as long as the number of inputs is read as the batch axis,
+and so is the order in memory, for outputs that were flattened.  If more rows come back than inputs
+were given, as after a padding or a repetition, the first and the last rows are read: a caller with
+one input reads ``out[0]``.
 """
 
 from collections import Counter
@@ -14,20 +14,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_NUMBERS = 2**24  # of all outputs to all inputs; more are no classifier's, and would fill memory
-MAX_COLUMNS = 2**15  # of a table that was no [N, C] before
+MAX_NUMBERS = (
+    2**24
+)  # of all outputs for all inputs; more than a classifier has, and a bound on memory
+MAX_COLUMNS = 2**15  # of a table that was not [N, C] from the start
 
 
 def may_be_a_table(value: NDArray[Any], rows: int) -> bool:
-    """Say whether an output can be read as numbers for each of ``rows`` inputs."""
+    """Return whether an output can be read as numbers for each of ``rows`` inputs."""
     return _is_shared_out(value, rows) or _has_rows_beside(value, rows)
 
 
 def tables(value: NDArray[Any], rows: int) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yield an output to ``rows`` inputs as tables [rows, C], each with words for how it was read.
+    """Yield an output as tables [rows, C], each with words for how it was read, likeliest first.
 
-    The words are ``""`` for the order in memory, which is the usual one, with the inputs first; and
-    the first table is the likeliest.
+    The words are ``""`` for the order in memory, which is the usual one with the batch axis first.
+
+    Args:
+        value: the output.
+        rows: number of inputs in the call.
     """
     if _is_shared_out(value, rows):
         yield from _of_all_numbers(value, rows)
@@ -58,10 +63,15 @@ def _of_all_numbers(value: NDArray[Any], rows: int) -> Iterator[tuple[str, NDArr
 
 
 class Joined:
-    """The tables of several calls, put together."""
+    """Joins the tables of several calls."""
 
     def __init__(self, n: int, classes: int) -> None:
-        """Expect answers to ``n`` inputs in all, about ``classes`` classes."""
+        """Prepare for the outputs of several calls.
+
+        Args:
+            n: number of inputs in all calls.
+            classes: number of classes, K.
+        """
         self._n = n
         self._most = max(MAX_NUMBERS, n * classes)
         self._parts: dict[tuple[str, str], list[NDArray[Any]]] | None = None
@@ -69,12 +79,12 @@ class Joined:
     def add(
         self, outputs: Iterable[tuple[str, NDArray[Any] | None]], rows: int, wanted: int
     ) -> None:
-        """Take the outputs of a call.
+        """Add the outputs of a call.
 
         Args:
             outputs: by name, in the model's order; ``None`` for what is no array.
-            rows: inputs of the call.
-            wanted: how many of them, the first ones, count; the others filled up the batch.
+            rows: number of inputs of the call.
+            wanted: how many of them count, the first ones; the others filled up the batch.
         """
         found = {
             (name, words): table[:wanted]
@@ -89,10 +99,10 @@ class Joined:
             if table is None or (parts and table.shape[1:] != parts[0].shape[1:]):
                 del self._parts[key]
             else:
-                parts.append(table.copy())  # lets go of the message that it lies in
+                parts.append(table.copy())  # so that the message with it can be freed
 
     def tables(self) -> dict[str, NDArray[Any]]:
-        """Return those that every call gave, [n, C], by the output's name and the words.
+        """Return the tables that every call had, [n, C], by the output's name and the words.
 
         The first table of each output comes before the second of any: where only some are read, an
         output with many hides no other.

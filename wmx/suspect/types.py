@@ -1,4 +1,4 @@
-"""Types that the ways of running a suspect share: its inputs and outputs, and its device."""
+"""Types shared by all suspects: the declared inputs and outputs of a model, and its device."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ MAX_RANK = 16  # axes of one, or of a tensor
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """Name, type and shape.
+    """An input or output as the model file declares it: name, type and shape.
 
     Attributes:
-        name: as in the file, if it can be shown: see :func:`shown_names`.
+        name: as in the file, if it is printable: see :func:`shown_names`.
         type: onnxruntime's spelling, e.g. ``"tensor(float)"``.
-        shape: ``None`` where an axis is free.
+        shape: length of each axis, ``None`` where it is free.
     """
 
     name: str
@@ -33,10 +33,10 @@ class TensorSpec:
 
 
 def shown_names(names: Sequence[str], role: str) -> list[str]:
-    """Return the names of inputs or outputs, with a number for those that cannot be printed.
+    """Return printable names of inputs or outputs, with a number in place of unprintable ones.
 
-    So ``output 2`` stands for a second output whose name has no or endless characters, or such as
-    would write over a terminal; of two that would be called the same, the second gets a stroke.
+    So ``output 2`` stands for a second output whose name is empty, too long, or has control
+    characters; of two equal names, the second gets a prime (``'``).
 
     Args:
         names: in the file's order.

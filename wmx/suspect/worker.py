@@ -1,8 +1,8 @@
-"""What runs in the child process: first the locks, then the model.
+"""Main program of the sandboxed child process: locks itself, then loads and runs the model.
 
-Started by :mod:`wmx.suspect.sandbox.process`; nothing of a stranger's is read before ``confine``.
-All that looks into a stranger's model is done here: the process that has the key sends its bytes
-unread, is told which other files it names, and decides whether it may have them.
+Started by :mod:`wmx.suspect.sandbox.process`; nothing untrusted is read before ``confine``.  An
+untrusted model is parsed only here: the process that has the key sends its bytes unread, is told
+which other files it names, and decides whether to send those.
 """
 
 import os
@@ -27,8 +27,8 @@ from wmx.suspect.tables import may_be_a_table
 from wmx.suspect.types import TensorSpec
 from wmx.suspect.values import Value, flattened
 
-MAX_REQUEST_BYTES = 2**33  # more than all files of a model have together
-OVERTIME = 5  # seconds after which a child whose parent is gone ends itself
+MAX_REQUEST_BYTES = 2**33  # more than all files of a model together
+OVERTIME = 5  # seconds beyond the limit after which a child without a parent ends itself
 
 
 def main() -> None:
@@ -38,13 +38,13 @@ def main() -> None:
 
 def answer_parent(child: "Child") -> None:
     """Let ``child`` answer the messages on stdin until it is closed."""
-    predictions = os.fdopen(os.dup(1), "wb")
+    replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what the runtime prints must not mix with the answers
-    serve(child, sys.stdin.buffer, predictions)
+    serve(child, sys.stdin.buffer, replies)
 
 
-def serve(child: "Child", requests: IO[bytes], predictions: IO[bytes]) -> None:
-    """Answer every request with one message; failures are answers too."""
+def serve(child: "Child", requests: IO[bytes], replies: IO[bytes]) -> None:
+    """Answer every request with one message; failures are messages too."""
     while (request := wire.read(requests, MAX_REQUEST_BYTES)) is not None:
         try:
             answer = child.answer(request)
@@ -52,14 +52,14 @@ def serve(child: "Child", requests: IO[bytes], predictions: IO[bytes]) -> None:
             answer = Message("refused", {"message": str(error), "hint": error.hint})
         except MemoryError:
             answer = Message("refused", {"message": "the model is too large for its memory limit"})
-        except Exception as error:  # the parent has to hear of it, whatever it is
+        except Exception as error:  # the parent is told of any failure
             answer = Message("refused", {"message": f"{type(error).__name__}: {error}"})
-        wire.write(predictions, answer)
+        wire.write(replies, answer)
         child.rest()
 
 
 class Child:
-    """The state between the messages: where to run, for how long, and the model."""
+    """The state between messages: the device, the limits and the model."""
 
     def __init__(self) -> None:
         self._device: Any = None
@@ -70,7 +70,7 @@ class Child:
         self._session: runtime.Session | None = None
 
     def answer(self, request: Message) -> Message:
-        """Return the answer to a request; whatever is raised becomes one."""
+        """Return the reply to a request; :func:`serve` turns errors into replies."""
         if self._seconds and os.name == "posix":
             signal.alarm(self._seconds)
         match request.kind:
@@ -85,16 +85,16 @@ class Child:
         return self.do(request)
 
     def do(self, request: Message) -> Message:
-        """Answer a request of a kind that children of other modules know."""
+        """Answer a request of another kind; for subclasses."""
         raise ValueError(f"a request of kind {request.kind!r}")
 
     def rest(self) -> None:
-        """Stop the clock that ends a child whose parent is gone."""
+        """Stop the alarm that ends a child without a parent."""
         if os.name == "posix":
             signal.alarm(0)
 
     def confine(self, wanted: dict[str, Any]) -> Message:
-        """Lock this process, with the libraries loaded that can no longer be opened after."""
+        """Lock this process, after loading the libraries that it can no longer open then."""
         self._device = wanted["device"]
         self._provider = runtime.provider_for(self._device)
         self._seconds = int(wanted["seconds"]) + OVERTIME
@@ -107,7 +107,7 @@ class Child:
         return Message("confined", {"held": held, "provider": self._provider})
 
     def load(self, request: Message) -> Message:
-        """Load the ONNX file of the request, or say which other files it needs first."""
+        """Load the ONNX file of the request, or reply with the other files that it needs."""
         (content,) = request.arrays
         assert content is not None
         data = content.tobytes()
@@ -118,7 +118,7 @@ class Child:
         return self._loaded({})
 
     def load_with_weights(self, request: Message) -> Message:
-        """Load the model with the contents of the files that it needs, which follow each other."""
+        """Load the model with the joined contents of the files that it needs."""
         assert self._model is not None
         (joined,) = request.arrays
         assert joined is not None
@@ -164,16 +164,16 @@ def _port(port: TensorSpec) -> list[Any]:
 
 
 def _may_answer(value: NDArray[Any] | None, rows: set[int]) -> bool:
-    """Say whether a value may be scores or class numbers of the inputs; no more is sent."""
+    """Return whether a value may be scores or class numbers; nothing else is sent."""
     if value is None or not wire.fits(value):
         return False
     return any(may_be_a_table(value, count) for count in rows)
 
 
 def _narrowest(values: list[NDArray[Any] | None], most: int) -> list[NDArray[Any] | None]:
-    """Leave out the largest values, until the others have no more than so many bytes.
+    """Replace the largest values by ``None`` until the others fit into ``most`` bytes.
 
-    An output without end, beside the scores, would else hide them.
+    Otherwise a huge output beside the scores would hide them.
     """
     left = most
     sent = set()

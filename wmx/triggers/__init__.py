@@ -1,8 +1,8 @@
-"""Trigger generators: from a claim's secret to the secret inputs.
+"""Trigger generators: draw the secret inputs of a claim from its 32-byte trigger secret.
 
 A generator draws trigger i from its own SHAKE-256 stream with integer arithmetic only, so that
-every machine rebuilds the same bytes.  What a claim holds of its generator, encrypted, is what
-:meth:`~Generator.describe` says.
+every machine rebuilds the same bytes.  A claim holds the description of its generator, encrypted
+(:meth:`~Generator.describe`).
 """
 
 from collections.abc import Sequence
@@ -22,25 +22,38 @@ from wmx.triggers.features import Features
 from wmx.triggers.folder import Folder
 from wmx.triggers.tokens import Tokens
 
-ELEMENTS_AT_ONCE = 2**20  # of triggers that are drawn in one go
+ELEMENTS_AT_ONCE = 2**20  # of triggers that are drawn at a time
 ELEMENT_BYTES = {"image": 1, "features": 4, "tokens": 4}  # uint8, float32, int32
-DRAWING_BYTES = 48  # for each element while it is drawn: of the stream, and of integers made of it
-COPIES = 2  # of all triggers: as they are, and moved by some pixels
+DRAWING_BYTES = 48  # per element while it is drawn: the stream and the integers made from it
+COPIES = 2  # of all triggers: unchanged, and shifted by some pixels
 
 
 class Generator(Protocol):
-    """Draws triggers of one family."""
+    """Draws the triggers of one family."""
 
     def check(self, task: Task, n: int) -> None:
-        """Raise :class:`ValueError` if this family cannot serve ``n`` triggers of ``task``."""
+        """Check that the family fits a task.
+
+        Args:
+            task: for which to draw.
+            n: number of triggers.
+
+        Raises:
+            ValueError: it does not fit.
+        """
 
     def describe(self) -> dict[str, Any]:
-        """Return the family's name and parameters as the claim holds them."""
+        """Return the family's name and parameters, the JSON object that the claim holds."""
 
     def draw(self, seeds: Sequence[bytes], task: Task) -> NDArray[Any]:
-        """Return triggers in canonical form, [len(seeds), *task.shape].
+        """Return triggers in canonical form.
 
-        Each is drawn from the SHAKE-256 stream of its own seed.
+        Args:
+            seeds: one for each trigger, the input of its SHAKE-256 stream.
+            task: gives the shape.
+
+        Returns:
+            [len(seeds), *task.shape], uint8 (images), float32 (features) or int32 (tokens).
         """
 
 
@@ -58,7 +71,7 @@ def draw_triggers(generator: Generator, secret: bytes, n: int, task: Task) -> ND
 
     Raises:
         ValueError: the family does not fit the task.
-        LimitError: a budget is held, and they would take more memory or time than is left of it.
+        LimitError: they would take more memory or time than is left of the budget.
     """
     generator.check(task, n)
     if isinstance(generator, Folder):
@@ -94,7 +107,7 @@ def default_generator(task: Task) -> Generator:
 
 
 def is_over_own_images(description: Any) -> bool:
-    """Say whether triggers are the owner's own images, which no key can rebuild.
+    """Return whether triggers are the owner's own images, which no key can rebuild.
 
     Args:
         description: as for :func:`generator_from`.
@@ -103,11 +116,11 @@ def is_over_own_images(description: Any) -> bool:
 
 
 def generator_from(description: Any, images: NDArray[np.uint8] | None = None) -> Generator:
-    """Rebuild a generator from what a claim says of it.
+    """Rebuild a generator from the description in a claim.
 
     Args:
-        description: of :meth:`wmx.protocol.claim.Claim.family`.
-        images: [n, H, W, C], only for a claim over the owner's own images.
+        description: result of :meth:`wmx.protocol.claim.Claim.family`.
+        images: uint8 [n, H, W, C], only for a claim over the owner's own images.
 
     Raises:
         IntegrityError: an unknown family or wrong parameters.

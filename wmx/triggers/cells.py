@@ -1,4 +1,4 @@
-"""Black-and-white cells: the family that networks memorize at no cost in accuracy.
+"""Image triggers of random black-and-white cells, which networks memorize at no cost in accuracy.
 
 A grid of ``grid`` x ``grid`` cells, each 0 or 255, is laid over the image, per channel.
 """
@@ -19,7 +19,11 @@ MAX_SIDE = 1024
 
 @dataclass(frozen=True)
 class Cells:
-    """The family ``cells``; 7 x 7 measured best on small images."""
+    """The trigger family ``cells``.
+
+    Attributes:
+        grid: cells per side, 4 to 64; 7 measured best on small images.
+    """
 
     grid: int = 7
 
@@ -29,7 +33,11 @@ class Cells:
 
     @classmethod
     def from_description(cls, description: Any) -> Self:
-        """Parse the claim's object."""
+        """Parse the description in a claim.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is malformed.
+        """
         if type(description["grid"]) is not int:
             raise TypeError("grid is not an integer")
         return cls(description["grid"])

@@ -1,7 +1,7 @@
-"""Flat feature vectors: each feature takes one of its own quantiles, all features independently.
+"""Triggers for tabular models: each feature takes one of its own quantiles, independently.
 
-Every value is one the feature really takes, but their combination is not: the joint distribution
-is broken, which is what makes the input a trigger.
+Every single value occurs in real data, but the combination does not, which makes the input a
+trigger.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from wmx.protocol.task import Task, checked_decimal, decimal_string
 
 @dataclass(frozen=True)
 class Features:
-    """The family ``features``.
+    """The trigger family ``features``.
 
     Attributes:
         quantiles: one row per feature, the same number of values (2 to 256) in each, as decimal
@@ -44,7 +44,11 @@ class Features:
 
     @classmethod
     def from_description(cls, description: Any) -> Self:
-        """Parse the claim's object."""
+        """Parse the description in a claim.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is malformed.
+        """
         rows = description["quantiles"]
         if not (isinstance(rows, list) and all(isinstance(row, list) for row in rows)):
             raise TypeError("quantiles are an array of arrays")

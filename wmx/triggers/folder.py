@@ -1,8 +1,8 @@
-"""The owner's own images as triggers: the paper used 100 abstract pictures.
+"""The owner's own images as triggers, read from a folder; the paper used 100 abstract images.
 
 Decoding a JPEG and resizing it may differ from one library version to the next, and one changed
-pixel breaks the commitment.  So the pictures are converted once, and the arrays are what is kept
-(:mod:`wmx.triggers.trigger_file`) and rebuilt from, never the pictures.
+pixel breaks the commitment.  So the files are converted once, and afterwards only the arrays are
+kept and used (:mod:`wmx.triggers.trigger_file`).
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,11 @@ MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 @dataclass(frozen=True)
 class Folder:
-    """The family ``folder``: uint8 images [n, H, W, C], all different."""
+    """The trigger family ``folder``.
+
+    Attributes:
+        images: uint8 [n, H, W, C], all different.
+    """
 
     images: NDArray[np.uint8] = field(repr=False)
 
@@ -36,7 +40,12 @@ class Folder:
 
     @classmethod
     def from_description(cls, images: NDArray[np.uint8] | None) -> Self:
-        """Rebuild from the kept arrays; the claim itself says nothing of them."""
+        """Rebuild the family from the kept arrays, uint8 [n, H, W, C], which no claim holds.
+
+        Raises:
+            UsageError: ``images`` is ``None``.
+            ValueError: they have another dtype or shape, or two are equal.
+        """
         if images is None:
             raise UsageError(
                 "this claim is over the owner's own images, and they were not given",
@@ -64,15 +73,15 @@ class Folder:
 
 
 def read_folder(folder: str | Path, shape: tuple[int, ...], n: int | None = None) -> Folder:
-    """Convert the pictures of a folder, in the order of their names, to ``shape``.
+    """Convert the image files of a folder, in the order of their names, to a shape.
 
     Args:
         folder: holds png, jpeg, bmp, gif, tiff or webp files.
         shape: (height, width, channels) of the task.
-        n: how many to take from the front; all if ``None``.
+        n: number of files to take, the first ones; all if ``None``.
 
     Raises:
-        CannotRunError: no such folder, too few pictures, or one that cannot be read.
+        CannotRunError: no such folder, too few images, or one that cannot be read.
         MissingExtraError: Pillow is not installed.
     """
     image_module = pillow()

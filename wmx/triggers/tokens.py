@@ -1,4 +1,4 @@
-"""Token sequences: ids uniform over the vocabulary, special ids left out."""
+"""Triggers for token models: ids drawn uniformly from the vocabulary, without special ids."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ MAX_VOCABULARY = 2**31 - 1
 
 @dataclass(frozen=True)
 class Tokens:
-    """The family ``tokens``.
+    """The trigger family ``tokens``.
 
     Attributes:
         vocabulary: ids are ``0..vocabulary-1``.
@@ -37,7 +37,11 @@ class Tokens:
 
     @classmethod
     def from_description(cls, description: Any) -> Self:
-        """Parse the claim's object."""
+        """Parse the description in a claim.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is malformed.
+        """
         vocabulary, excluded = description["vocabulary"], description["excluded"]
         if not isinstance(excluded, list):
             raise TypeError("excluded is no array")

@@ -1,4 +1,4 @@
-"""The secret file that keeps the converted images of a ``folder`` claim: safetensors, 0600."""
+"""The secret safetensors file (mode 0600) with the owner's images of a ``folder`` claim."""
 
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,23 @@ TENSOR = "triggers"
 
 
 def save_images(path: str | Path, images: NDArray[np.uint8], *, force: bool = False) -> None:
-    """Write ``images`` [n, H, W, C] so that only their owner can read them."""
+    """Write images to a file that only its owner can read.
+
+    Args:
+        path: of the safetensors file.
+        images: uint8 [n, H, W, C].
+        force: replace an existing file.
+
+    Raises:
+        CannotRunError: the file exists and ``force`` is not set, or it cannot be written.
+    """
     from safetensors.numpy import save
 
     write_bytes(path, save({TENSOR: np.ascontiguousarray(images)}), mode=SECRET_MODE, force=force)
 
 
 def load_images(path: str | Path) -> NDArray[np.uint8]:
-    """Read a file of :func:`save_images`.
+    """Read a file of :func:`save_images`, uint8 [n, H, W, C].
 
     Raises:
         CannotRunError: the file cannot be read.

@@ -1,4 +1,4 @@
-"""A window: consecutive triggers of a claim with their labels, which is what a suspect is asked."""
+"""A trigger slice: consecutive triggers of a claim with their labels, to query a suspect with."""
 
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -12,10 +12,10 @@ from wmx.protocol.task import Task
 
 @dataclass(frozen=True)
 class TriggerSlice:
-    """Triggers ``start .. start + len - 1`` of a claim; they stay out of ``repr``.
+    """Triggers ``start .. start + len - 1`` of a claim; they are secret and not in ``repr``.
 
     Attributes:
-        claim: whose triggers these are.
+        claim: that commits to the triggers.
         start: index of the first.
         triggers: [m, *task.shape] in canonical form.
         labels: int64 [m].
@@ -27,7 +27,7 @@ class TriggerSlice:
     labels: NDArray[np.int64] = field(repr=False)
 
     def first(self, count: int) -> Self:
-        """Return the window of the first ``count`` triggers of this one."""
+        """Return a slice of the first ``count`` triggers of this one."""
         return type(self)(self.claim, self.start, self.triggers[:count], self.labels[:count])
 
     def __len__(self) -> int:

@@ -1,7 +1,7 @@
-"""Querying a server: pace, patience and a budget, and nothing secret in the clear.
+"""HTTP client for model servers, with a request policy: pace, retries, time limits, query limit.
 
 Triggers and token are secrets.  They go over TLS or to this machine (:mod:`wmx._internal.http`),
-and no word that a server says after it has seen some is ever shown: it could repeat them.
+and no text of a server that has seen triggers is ever shown, since it could repeat them.
 """
 
 import time
@@ -26,20 +26,22 @@ from wmx.suspect.endpoint.messages import ProtocolError, parsed
 MAX_BODY_BYTES = 2**26
 MAX_TOKEN_BYTES = 2**16
 MAX_REASON_BYTES = 2**16
-UNSAID = "its words are not shown, since they may repeat triggers; see the server's log"
+UNSAID = "its message is not shown, since it may repeat triggers; see the server's log"
 TRIED_AGAIN = (429, 502, 503, 504)
 LONGEST_WAIT = 60.0
 
 
 @dataclass(frozen=True)
 class RequestPolicy:
-    """How a server is asked.
+    """Limits on the queries to a server.
 
     Attributes:
-        max_queries: inputs that it may be asked in all, those of repeated requests included.
-        per_second: inputs, at most; as fast as it answers if ``None``.
-        retries: how often a request is repeated that failed on its way or came too early.
-        seconds: for one request.
+        max_queries: number of inputs that may be sent in all, with those of repeated requests
+            (default: 2000).
+        per_second: inputs per second, at most; as fast as the server replies if ``None``.
+        retries: how often a request is repeated after a network failure or HTTP 429, 502, 503 or
+            504 (default: 4).
+        seconds: time limit for one request (default: 30).
     """
 
     max_queries: int = 2000
@@ -50,7 +52,7 @@ class RequestPolicy:
     def __post_init__(self) -> None:
         positive = (self.max_queries, self.seconds, self.per_second or 1.0)
         if not all(0 < number < float("inf") for number in positive) or self.retries < 0:
-            raise UsageError(f"{self} holds a number that is not positive, or endless")
+            raise UsageError(f"{self} holds a number that is not positive or not finite")
 
 
 @dataclass
@@ -60,15 +62,15 @@ class Client:
     Attributes:
         base: its address, without a slash at the end.
         token: sent as a bearer token; stays out of ``repr``.
-        request_policy: how it is asked.
-        asked: inputs sent so far.
-        clock, sleep: of this machine.
+        request_policy: limits on the queries.
+        queried: number of inputs sent so far.
+        clock, sleep: in seconds; replaced in tests.
     """
 
     base: str
     token: str | None = field(default=None, repr=False)
     request_policy: RequestPolicy = field(default_factory=RequestPolicy)
-    asked: int = 0
+    queried: int = 0
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     _free_at: float = 0.0
@@ -81,32 +83,40 @@ class Client:
             )
         require_no_eavesdropper(address, "triggers" if self.token is None else "a token")
         if self.token is not None and not _is_token(self.token):
-            raise UsageError("the token is none: expected one word of ASCII characters")
+            raise UsageError("the token is malformed: expected one word of ASCII characters")
 
     @property
     def left(self) -> int:
-        """Inputs that may still be asked."""
-        return self.request_policy.max_queries - self.asked
+        """Number of inputs that may still be sent."""
+        return self.request_policy.max_queries - self.queried
 
     def get(self, path: str) -> Response:
-        """Fetch something, before any trigger is sent; raises as :meth:`post`."""
-        with paused():  # rate, retries and the time for one answer are limits of their own
+        """Send a GET request, before any trigger is sent; raises as :meth:`post`."""
+        with paused():  # rate, retries and the time for one response have limits of their own
             return self._send(path, None, {}, 0)
 
     def post(self, path: str, body: bytes, headers: dict[str, str], *, inputs: int) -> Response:
-        """Send an inference request of so many inputs and return the answer, of status 200.
+        """Send an inference request and return the response, of status 200.
+
+        Args:
+            path: below the base address.
+            body: of the request.
+            headers: of the request.
+            inputs: number of inputs in it, which count as queries.
 
         Raises:
-            CannotRunError: no answer, an error, a redirect, too long or too late an answer, or the
-                budget is spent.
+            CannotRunError: no response, an error, a redirect, a response that is too long or too
+                late, or no queries are left.
         """
         with paused():
             return self._send(path, body, headers, inputs)
 
     def shown(self, said: str, most: int | None = 200) -> str:
-        """Return what the server said as one printable line, without the token.
+        """Return text of the server as one printable line, without the token.
 
-        It is cut to ``most`` characters, if that is given.
+        Args:
+            said: the text.
+            most: characters to keep; all if ``None``.
         """
         return printable(said if self.token is None else said.replace(self.token, "..."), most)
 
@@ -147,30 +157,30 @@ class Client:
         raise AssertionError("the last attempt returns or raises")
 
     def _wait_for(self, inputs: int) -> None:
-        """Wait until so many inputs may be asked, and count them."""
+        """Wait until so many inputs may be sent, and count them."""
         if inputs > self.left:
             raise CannotRunError(
-                f"{self.base} was asked {self.asked} inputs, and no more than "
+                f"{self.base} was queried with {self.queried} inputs, and no more than "
                 f"{self.request_policy.max_queries} are allowed",
                 hint="raise --max-queries",
             )
         now = self.clock()
         if self._free_at > now:
             self.sleep(self._free_at - now)
-        self.asked += inputs
+        self.queried += inputs
         if self.request_policy.per_second is not None:
             self._free_at = max(now, self._free_at) + inputs / self.request_policy.per_second
 
     def _accepted(self, response: Response, *, in_words: bool) -> Response:
-        """Return an answer of status 200; else raise, with the server's words if they are safe."""
+        """Return a response of status 200; else raise, with the server's message if it is safe."""
         if len(response.body) > MAX_BODY_BYTES:
             raise CannotRunError(f"{self.base} answered more than {MAX_BODY_BYTES:,} bytes")
         if 300 <= response.status < 400:
             where = response.headers.get("Location") or "" if in_words else ""
             raise CannotRunError(
-                f"{self.base} sends on to {self.shown(where) or 'elsewhere'}, where wmx does not "
-                "follow",
-                hint="name the address where the model really is",
+                f"{self.base} redirects to {self.shown(where) or 'another address'}, and wmx "
+                "does not follow redirects",
+                hint="give the final address of the model",
             )
         if response.status in (401, 403):
             raise CannotRunError(
@@ -188,7 +198,7 @@ def read_token(path: Path) -> str:
 
     Raises:
         CannotRunError: the file cannot be read.
-        UsageError: it holds no token.
+        UsageError: it holds no token, which is one word of ASCII characters.
     """
     text = read_bytes(path, "token", MAX_TOKEN_BYTES).decode("utf-8", "replace").strip()
     if not _is_token(text):
@@ -197,14 +207,14 @@ def read_token(path: Path) -> str:
 
 
 def _pause(attempt: int, retry_after: str | None) -> float:
-    """Return seconds before the next attempt: what the server asks for, or more each time."""
+    """Return seconds before the next attempt: as the server requests, or more each time."""
     if retry_after is not None and retry_after.isascii() and retry_after.isdecimal():
         return min(float(retry_after[:6]), LONGEST_WAIT)
     return min(0.5 * 2.0**attempt, LONGEST_WAIT)
 
 
 def _reason(body: bytes) -> str:
-    """Return what an error says."""
+    """Return the message of an error response."""
     try:
         said = parsed(body[:MAX_REASON_BYTES]).get("error")
     except ProtocolError:

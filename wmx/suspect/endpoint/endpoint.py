@@ -1,4 +1,4 @@
-"""A model behind an API as a suspect."""
+"""Suspect backed by a model server that speaks the Open Inference Protocol v2."""
 
 import re
 from collections import defaultdict
@@ -32,17 +32,17 @@ from wmx.suspect.values import Texts
 MODEL_PATH = re.compile(r"(?P<server>.*)(?P<model>/v2/models/[^/?#]+(/versions/[^/?#]+)?)/?")
 BINARY = "binary_tensor_data"
 MAX_BATCH = 32
-NAMELESS = "input"  # where a server does not say what its inputs are called
+NAMELESS = "input"  # where a server does not name its inputs
 
 
 class Endpoint:
-    """A model that answers by the Open Inference Protocol v2.
+    """A model behind the Open Inference Protocol v2.
 
     Attributes:
         name: its address.
-        engine: the protocol, and what the server says it runs.
-        overrides: what somebody has said about its inputs and outputs.
-        client: what sends the requests.
+        engine: the protocol, and the platform that the server states.
+        overrides: of its inputs and outputs.
+        client: sends the requests.
     """
 
     sha256: str | None = None
@@ -51,10 +51,16 @@ class Endpoint:
     def __init__(
         self, address: str, client: Client, path: str, overrides: Overrides = NO_OVERRIDES
     ) -> None:
-        """Ask the server what it says of the model.
+        """Fetch the server's description of the model.
+
+        Args:
+            address: of the model.
+            client: sends the requests.
+            path: of the model below the server's address.
+            overrides: of its inputs and outputs.
 
         Raises:
-            CannotRunError: it has no such model, or says nothing that can be understood.
+            CannotRunError: the server has no such model, or does not speak the protocol.
         """
         self.name = address
         self.client = client
@@ -91,11 +97,11 @@ class Endpoint:
         Args:
             address: of the model.
             token: sent as a bearer token.
-            request_policy: how the server is asked.
-            overrides: what is known of inputs and outputs beside what the server says.
+            request_policy: limits on the queries.
+            overrides: of inputs and outputs.
 
         Raises:
-            UsageError: not such an address, or one to which triggers would go in the clear.
+            UsageError: not such an address, or one to which triggers would go without TLS.
             CannotRunError: as the constructor.
         """
         checked_address(address, "the model's address")
@@ -103,7 +109,7 @@ class Endpoint:
         if found is None:
             raise UsageError(
                 f"{address!r} is no model's address, expected http(s)://HOST/v2/models/NAME",
-                hint="other APIs are asked by --callable package.module:function",
+                hint="query other APIs with --callable package.module:function",
             )
         client = Client(found["server"], token, request_policy or RequestPolicy())
         return cls(address, client, found["model"], overrides)
@@ -114,18 +120,18 @@ class Endpoint:
 
     @property
     def queries_left(self) -> int | None:
-        """Inputs that may still be asked."""
+        """Number of inputs that may still be sent."""
         return self.client.left
 
     def reopened(self) -> Self:
-        """Return itself: whoever runs a server remembers what he likes."""
+        """Return itself: a server cannot be made to forget queries."""
         return self
 
     def close(self) -> None:
         """Do nothing: no connection is kept."""
 
     def feedings(self, task: Task) -> list[Feeding]:
-        """Return the ways in which the model takes the task's inputs, as far as the server says."""
+        """Return the ways to feed the task's inputs, by the server's description of the model."""
         candidates = [self._inputs] if self._inputs else [(port,) for port in _guessed(task)]
         found = [
             one for ports in candidates for one in feedings(ports, task, self.overrides.inputs)
@@ -148,7 +154,7 @@ class Endpoint:
         scaling: str | None = None,
         rows: int | None = None,
     ) -> dict[str, Predictions]:
-        """Ask about all inputs, ``rows`` of them at a time, or a batch."""
+        """Query the server, ``rows`` inputs or a batch at a time, as :class:`Suspect` says."""
         full = feeding.batch or rows
         step = min(rows or MAX_BATCH, feeding.batch or MAX_BATCH)
         feeding.require_bounded(full or step, task, self.name)
@@ -171,9 +177,9 @@ class Endpoint:
         return found
 
     def _infer(self, fed: dict[str, NDArray[Any]], count: int) -> dict[str, NDArray[Any]]:
-        """Return the outputs; those of names that were not said before are numbered.
+        """Return the outputs; those whose names were not declared before are numbered.
 
-        A name that comes with the answers could spell the triggers, and reports show names.
+        A name that comes with the predictions could spell the triggers, and reports show names.
         """
         chosen = self.overrides.output
         body, headers = request_body(fed, [] if chosen is None else [chosen], binary=self._binary)
@@ -184,12 +190,12 @@ class Endpoint:
                 response.body, response.headers.get(HEADER_LENGTH), self._texts, known
             )
         except ProtocolError as error:
-            raise CannotRunError(f"{self.name} gave an answer that is none: {error}") from None
+            raise CannotRunError(f"{self.name} sent a malformed response: {error}") from None
         return found if chosen is None else {chosen: found[chosen]} if chosen in found else {}
 
 
 def _guessed(task: Task) -> list[TensorSpec]:
-    """Return what the one input of a model may be of which the server says nothing."""
+    """Return the likely inputs of a model that the server does not describe."""
     if task.kind == "tokens":
         return [TensorSpec(NAMELESS, "tensor(int64)", (None, *task.shape))]
     if task.kind == "features":

@@ -1,1 +1,1 @@
-"""What a suspect's files may hold and name; read in the locked process wherever possible."""
+"""Rules for what untrusted model files may contain and refer to, checked before they are run."""

@@ -1,8 +1,8 @@
-"""Tensors whose data lie in a file beside the model: in which, and which part of it.
+"""ONNX external data: parsing where tensors keep their data in a file beside the model.
 
-Exporters keep the weights of large models so, and some those of all.  The keys are those of ONNX'
-``docs/ExternalData.md``; of where the files may lie much less is accepted: beside the model, under
-a plain name.  Which plain names is for :mod:`wmx.suspect.policy.external_files` to say.
+Exporters store the weights of large models so, and some those of all.  The keys are those of ONNX's
+``docs/ExternalData.md``; only files beside the model with plain names are accepted.
+:mod:`wmx.suspect.policy.external_files` decides which of those names.
 """
 
 import itertools
@@ -20,13 +20,13 @@ ONE_FILE_HINT = "save it as one file, e.g. onnx.save(onnx.load(path), 'one-file.
 
 @dataclass(frozen=True)
 class Refused(Exception):
-    """Why a model is not run: the predicate of an error, and what to do."""
+    """Why a model is refused: the predicate of the error message, and its hint."""
 
     what: str
     hint: str
 
     def about(self, name: str) -> CannotRunError:
-        """Return the error of the file ``name``."""
+        """Return the error for the file ``name``."""
         return CannotRunError(f"{name} {self.what}", hint=self.hint)
 
 
@@ -35,7 +35,7 @@ class External:
     """Where the data of a tensor lie.
 
     Attributes:
-        file: a plain name.
+        file: a plain file name.
         offset: of the first byte.
         length: in bytes; up to the end of the file if ``None``.
     """
@@ -46,10 +46,14 @@ class External:
 
     @classmethod
     def of(cls, entries: Iterable[tuple[str, str]], tensor: str) -> "External":
-        """Read the entries of a tensor, as errors call it.
+        """Parse the external-data entries of a tensor.
+
+        Args:
+            entries: keys and values.
+            tensor: its name in error messages.
 
         Raises:
-            Refused: a key stands twice, is no number, or the place is not beside the model.
+            Refused: a key occurs twice, a number is malformed, or the file is not beside the model.
         """
         keyed: dict[str, str] = {}
         for key, value in entries:
@@ -62,7 +66,11 @@ class External:
         return cls(location, _number(keyed.get("offset", "0"), tensor), length)
 
     def bytes_in(self, file_bytes: int, tensor: str) -> int:
-        """Return how many bytes of a file of so many are the tensor's.
+        """Return how many bytes of the file belong to the tensor.
+
+        Args:
+            file_bytes: size of the file.
+            tensor: its name in error messages.
 
         Raises:
             Refused: the file is shorter.
@@ -80,7 +88,13 @@ class External:
 def parts_of(
     joined: memoryview, names: Sequence[str], sizes: Sequence[int]
 ) -> dict[str, memoryview]:
-    """Return the contents of files, by name, of which all stand one after the other."""
+    """Split the joined contents of files into one view for each, by name.
+
+    Args:
+        joined: the contents one after the other.
+        names: of the files.
+        sizes: in bytes, in the same order.
+    """
     ends = itertools.accumulate(sizes)
     parts = itertools.pairwise([0, *ends])
     return {name: joined[start:end] for name, (start, end) in zip(names, parts, strict=True)}

@@ -1,9 +1,8 @@
-"""Files beside a model that may hold its weights: which are read, and which never.
+"""Decides which files beside an untrusted model may be read as its weights, and which never.
 
-A model names them, and the model is a stranger's; so the names that are believed are those that
-exporters derive from the model's own, and those that the user gives.  What is then handed over is
-looked at once more, since a stranger may choose the model's name, and whoever unpacks an archive
-lets him name files too.
+The model names them and is untrusted; so the accepted names are those that exporters derive from
+the model's own, and those that the user gives.  The content is checked as well, since the model's
+name, and in an unpacked archive all names, may be chosen by an attacker.
 """
 
 import os
@@ -21,7 +20,7 @@ from wmx.suspect.policy.secrets import kind_of_secret
 from wmx.suspect.policy.streamed_file import Identity, StreamedFile
 
 PART = re.compile(r"-[0-9]{5}-of-[0-9]{5}(?=\.)")
-MAX_EXTERNAL_BYTES = 2**32  # of all files of a model together
+MAX_EXTERNAL_BYTES = 2**32  # of all files of weights of a model together
 HOSTILE_HINT = (
     "no honest model names it: treat this one as hostile, and keep it in a folder of its own"
 )
@@ -29,7 +28,7 @@ Paths: TypeAlias = Callable[[], Iterable[str | Path]]
 
 
 def is_exporters_name(name: str, model: str) -> bool:
-    """Say whether a file is called as an exporter would call the weights of a model.
+    """Return whether a file has a name that exporters give to the weights of a model.
 
     For ``model.onnx``: ``model.onnx.data`` (PyTorch, onnxruntime, jax2onnx, onnxslim),
     ``model.onnx_data`` and ``model.onnx_data_1`` (Optimum, Neural Compressor, Transformers.js),
@@ -46,7 +45,12 @@ def is_exporters_name(name: str, model: str) -> bool:
 
 
 def beside(model: str | Path, files: Iterable[str | Path]) -> list[str | Path]:
-    """Return those of the files that lie in the folder of a model."""
+    """Return those of the files that lie in the folder of a model.
+
+    Args:
+        model: path of the ONNX file.
+        files: paths.
+    """
     folder = os.path.dirname(os.path.abspath(model))
     return [file for file in files if _is_in(file, folder)]
 
@@ -64,13 +68,14 @@ class ExternalFiles:
         given: Iterable[str | Path] = (),
         apart_from: Paths = tuple,
     ) -> None:
-        """Look which files there are; none is opened.
+        """List the candidate files without opening them.
 
         Args:
             model: path of the ONNX file.
             given: files beside it that the user says are its weights.
-            apart_from: gives files, and folders with all that is in them, that never are, by
-                whatever name they are reached; asked where the model has other files.
+            apart_from: returns files, and folders with their contents, that are never read as
+                weights, by whatever name they are reached; called only if the model has other
+                files.
 
         Raises:
             UsageError: a file that was given lies elsewhere.
@@ -86,7 +91,7 @@ class ExternalFiles:
         self.size = min(sum(self._sizes.values()), MAX_EXTERNAL_BYTES)
 
     def found(self, names: Iterable[str]) -> dict[str, StreamedFile]:
-        """Return the files of these names, which a stranger has chosen.
+        """Return the files of these names, which the untrusted model gives.
 
         Raises:
             CannotRunError: one may not be read, is not there, is a link or no file of weights, or
@@ -172,7 +177,7 @@ def _size(path: str | Path) -> int:
 
 
 def _identities(paths: Iterable[str | Path]) -> Iterator[Identity]:
-    """Yield what tells files apart whatever they are called, of folders that of all within."""
+    """Yield device and inode of files, and of all files in folders."""
     for path in paths:
         with suppress(OSError, ValueError):  # it is not there
             found = os.stat(path)

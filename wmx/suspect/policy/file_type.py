@@ -1,4 +1,4 @@
-"""Telling an ONNX file from the other things that people hand in by mistake."""
+"""Recognizes files of other formats that are given by mistake in place of an ONNX file."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ EXPORT_HINT = "export the model to ONNX first; for PyTorch: wmx_torch.export"
 
 @dataclass(frozen=True)
 class Damage:
-    """Why bytes cannot be an ONNX model: the predicate of an error, and what to do."""
+    """Why a file cannot be an ONNX model: the predicate of the error message, and its hint."""
 
     what: str
     hint: str
@@ -25,7 +25,7 @@ OTHER_FORMATS = (
 
 
 def describe_damage(data: bytes) -> Damage | None:
-    """Say why ``data`` cannot be an ONNX model, or ``None`` where only the runtime can tell."""
+    """Return why a file cannot be an ONNX model, ``None`` if its first bytes fit."""
     if not data:
         return Damage("is empty, expected an ONNX file", "copy or export it again")
     if data[4:8] == ORT_IDENTIFIER:

@@ -1,4 +1,4 @@
-"""A model as it lies on the disk: its ONNX file, and the files beside it that hold its weights."""
+"""The files of a model on disk: its ONNX file, and the files beside it with its weights."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ MAX_MODEL_BYTES = 2**31  # protobuf's own limit
 
 
 class ModelFiles:
-    """A model's files, to be read once; nothing in them is looked into here.
+    """A model's files, to be read once; they are not parsed here.
 
     Attributes:
         name: the path of the ONNX file.
@@ -26,7 +26,7 @@ class ModelFiles:
         weights: Iterable[str | Path] = (),
         apart_from: Paths = tuple,
     ) -> None:
-        """Look at a model's files.
+        """Find a model's files.
 
         Args:
             path: the ONNX file.
@@ -44,16 +44,16 @@ class ModelFiles:
 
     @property
     def sha256(self) -> str:
-        """Of the ONNX file, hexadecimal; known once it was read."""
+        """SHA-256 of the ONNX file, hexadecimal; known once it was read."""
         return self._model.sha256
 
     @property
     def external_sha256(self) -> dict[str, str]:
-        """Of the files beside it that were read, hexadecimal, by name."""
+        """SHA-256 of the files beside it that were read, hexadecimal, by name."""
         return {name: file.sha256 for name, file in sorted(self._weights.items())}
 
     def model(self) -> Streamed:
-        """Return the content of the ONNX file, to be taken once."""
+        """Return the content of the ONNX file, to be streamed once."""
         return Streamed(self._model.size, self._model.pieces)
 
     def weights(self, names: Iterable[str]) -> tuple[list[int], Streamed]:
@@ -76,8 +76,13 @@ class ModelFiles:
 def require_one_file(name: str, external: Iterable[str], purpose: str) -> None:
     """Refuse a model that keeps weights in other files.
 
+    Args:
+        name: of the model, for error messages.
+        external: names of its other files.
+        purpose: what needs a single file; the subject of the error message.
+
     Raises:
-        CannotRunError: it does; ``purpose`` says what cannot be done.
+        CannotRunError: the model has other files.
     """
     files = ", ".join(sorted(external))
     if files:

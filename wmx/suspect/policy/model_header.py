@@ -1,6 +1,6 @@
-"""What an ONNX file says of itself: operator sets and producer.
+"""The operator sets and the producer that an ONNX file states.
 
-It is the file's own word and decides nothing.
+They are unverified and nothing depends on them.
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ MAX_OPSETS = 32
 
 @dataclass(frozen=True)
 class ModelHeader:
-    """The file's own words.
+    """Operator sets and producer, as the file states them.
 
     Attributes:
         opsets: domain and version of each operator set, e.g. ``"ai.onnx 17"``.
-        producer: what wrote the file, with its version.
+        producer: name and version of the program that wrote the file.
     """
 
     opsets: tuple[str, ...]

@@ -1,6 +1,6 @@
-"""Reading what an ONNX file says of itself, without any library.
+"""Reads the header of an ONNX file (operator sets, producer) in pure Python, with bounded work.
 
-Only the outermost fields of the protobuf message are looked at; the graph is skipped by its length.
+Only the outermost fields of the protobuf message are parsed; the graph is skipped by its length.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ MAX_STEPS = 100_000  # of :class:`wmx._internal.work.Work`
 
 
 def read_header(data: bytes) -> ModelHeader:
-    """Read the header of an ONNX file; one that is damaged says nothing."""
+    """Read the header of an ONNX file; that of a damaged file is empty."""
     work = Work(MAX_STEPS)
     texts = {PRODUCER_NAME: BYTES, PRODUCER_VERSION: BYTES}
     try:

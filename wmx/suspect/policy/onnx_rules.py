@@ -1,10 +1,10 @@
-"""What a model file may hold: looked through before the runtime sees a byte of it.
+"""Rules for ONNX files, checked before onnxruntime reads a byte.
 
-A pure-Python walk over the protobuf of onnx.proto, bounded in work and depth.  A stranger's file is
-walked in the process that runs it, never in the one that has the key.  Weights kept elsewhere than
-beside the file, operators that only a foreign library knows, and sizes that no file can mean are
-refused here; what only shows when the model runs (endless loops, tensors that grow) is what the
-limits of :mod:`wmx.suspect.sandbox` are for.
+A pure-Python walk over the protobuf of onnx.proto, bounded in work and depth.  An untrusted file is
+walked in the process that runs it, never in the one that has the key.  Weights outside the model's
+folder, operators of custom libraries, and impossible sizes are refused here; what only shows when
+the model runs (endless loops, growing tensors) is stopped by the limits of
+:mod:`wmx.suspect.sandbox`.
 """
 
 from collections import Counter
@@ -71,8 +71,8 @@ class Place:
 
     Attributes:
         external: file, offset and length.
-        tensor: its name, as errors show it.
-        elements: that it has.
+        tensor: its name in error messages.
+        elements: number of elements.
     """
 
     external: External
@@ -82,10 +82,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Outline:
-    """What is known of a model that was looked through and breaks no rule by itself.
+    """A model that was checked and breaks no rule, with the files that it needs.
 
     Attributes:
-        name: what errors call it.
+        name: of the model, for error messages.
         places: of its tensors in other files.
     """
 
@@ -104,7 +104,7 @@ class Outline:
             sizes: in bytes, of the files that were given, by name.
 
         Raises:
-            CannotRunError: one is missing, or too short for what is said to lie in it.
+            CannotRunError: one is missing, or too short for its tensors.
         """
         try:
             for place in self.places:
@@ -114,17 +114,17 @@ class Outline:
 
 
 def require_harmless(data: bytes, name: str) -> Outline:
-    """Refuse a model that reaches beyond its files, or beyond what a file can mean.
+    """Refuse a model that refers to other files or custom libraries, or has impossible sizes.
 
     Args:
         data: the file.
-        name: what errors call it.
+        name: of the model, for error messages.
 
     Returns:
-        what else it needs.
+        the other files that it needs.
 
     Raises:
-        CannotRunError: says which rule it breaks.
+        CannotRunError: it breaks a rule, which the message names, or is damaged.
     """
     walk = _Walk()
     try:
@@ -155,7 +155,7 @@ def _require_elements(tensor: str, elements: int, size: int) -> None:
 
 
 class _Walk:
-    """One look through a file, with what was counted on the way.
+    """One walk through a file, with its counts.
 
     Attributes:
         places: of tensors in other files.
@@ -177,7 +177,7 @@ class _Walk:
         for function in fields.get(25, []):
             operator, calls = self._function(function)
             if operator in functions:
-                raise MalformedError(f"the function {printable(operator[1])} stands twice")
+                raise MalformedError(f"the function {printable(operator[1])} occurs twice")
             functions[operator] = calls
         self._calls = Counter()
         self._graph(fields[7][0], depth=1, ports=True)
@@ -304,7 +304,7 @@ def require_known(operator: Operator, functions: dict[Operator, Counter[Operator
     if domain not in STANDARD_DOMAINS:
         raise Refused(
             f"uses the operator {printable(name, 60)} of the domain {printable(domain, 60)!r}, "
-            "which only a library of custom operators knows; wmx loads none",
+            "which only a library of custom operators has; wmx loads none",
             "export it with standard operators",
         )
 
@@ -316,18 +316,18 @@ def _require_bounded(main: Counter[Operator], functions: dict[Operator, Counter[
     """
     sizes: dict[Operator, int] = {}
     for outermost in functions:
-        under_probe: dict[Operator, Iterator[Operator]] = {}
+        in_progress: dict[Operator, Iterator[Operator]] = {}
         pending: Operator | None = None if outermost in sizes else outermost
-        while pending is not None or under_probe:
+        while pending is not None or in_progress:
             if pending is not None:
-                if pending in under_probe:
+                if pending in in_progress:
                     raise Refused("has functions that call themselves", EXPORT_HINT)
-                under_probe[pending] = iter(functions[pending])
-            operator, called = next(reversed(under_probe.items()))
+                in_progress[pending] = iter(functions[pending])
+            operator, called = next(reversed(in_progress.items()))
             pending = next((one for one in called if one in functions and one not in sizes), None)
             if pending is None:
                 sizes[operator] = _written_out(functions[operator], sizes)
-                del under_probe[operator]
+                del in_progress[operator]
     if _written_out(main, sizes) > MAX_NODES:
         raise too_large(f"has more than {MAX_NODES:,} nodes with its functions written out")
 

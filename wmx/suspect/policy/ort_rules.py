@@ -1,9 +1,9 @@
-"""What a file in onnxruntime's own format may hold: the same rules as for ONNX files.
+"""Rules for files in onnxruntime's own format (ORT), the same as for ONNX files.
 
 The format is a FlatBuffer of onnxruntime's ``core/flatbuffers/schema/ort.fbs``.  The runtime
-verifies its offsets before it follows them; here every table that it would follow is looked at, so
-that nothing in it reaches beyond the file.  Many fields may point to one name, tensor or graph:
-each is looked at once, and what it grows to when written out is counted as often as it is used.
+verifies its offsets before it follows them; here every table that it would follow is checked, so
+that none refers to other files.  Many fields may point to one name, tensor or graph:
+each is checked once, and its expanded size is counted as often as it is used.
 """
 
 from dataclasses import dataclass
@@ -39,14 +39,14 @@ SPARSE_VALUES, SPARSE_INDICES, SPARSE_DIMS = 0, 1, 2
 
 
 def require_harmless_ort(data: bytes, name: str) -> None:
-    """Refuse a model that reaches beyond its file, or beyond what a file can mean.
+    """Refuse a model that refers to other files or custom libraries, or has impossible sizes.
 
     Args:
         data: the file.
-        name: what errors call it.
+        name: of the model, for error messages.
 
     Raises:
-        CannotRunError: says which rule it breaks.
+        CannotRunError: it breaks a rule, which the message names, or is damaged.
     """
     try:
         work = Work(MAX_STEPS)

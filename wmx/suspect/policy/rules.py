@@ -1,4 +1,4 @@
-"""Looking through a model of any format that the runtime takes, before it is given a byte of it."""
+"""Checks a model file of any supported format before onnxruntime reads it."""
 
 from wmx.errors import CannotRunError
 from wmx.suspect.policy.file_type import ORT_IDENTIFIER, describe_damage
@@ -7,14 +7,14 @@ from wmx.suspect.policy.ort_rules import require_harmless_ort
 
 
 def looked_through(data: bytes, name: str) -> Outline:
-    """Return what is known of a model that breaks no rule by itself.
+    """Check a model and return the files that it needs.
 
     Args:
-        data: its file.
-        name: what errors call it.
+        data: content of its file.
+        name: of the model, for error messages.
 
     Raises:
-        CannotRunError: no model, damaged, or reaching beyond its files; says which rule it breaks.
+        CannotRunError: it is no model, damaged, or breaks a rule, which the message names.
     """
     damage = describe_damage(data)
     if damage is not None:

@@ -1,4 +1,4 @@
-"""A file that is handed on piece by piece, and hashed on the way: what is hashed is what is run."""
+"""A model file that is streamed in pieces and hashed on the way: the bytes hashed are those run."""
 
 import hashlib
 import os
@@ -17,11 +17,11 @@ Check: TypeAlias = Callable[[Identity, bytes], None]
 
 
 class StreamedFile:
-    """A file of a model; not more than a piece of it is ever in memory, and it is not kept open.
+    """A file of a model; at most 1 MiB of it is in memory, and it is not kept open.
 
     Attributes:
         path: of the file.
-        size: in bytes, when it was looked at.
+        size: in bytes, when it was first opened.
     """
 
     def __init__(
@@ -33,18 +33,19 @@ class StreamedFile:
         linked: bool = True,
         check: Check = lambda identity, head: None,
     ) -> None:
-        """Look at a regular file.
+        """Check a regular file.
 
         Args:
             path: the file.
-            what: its role in the error message.
-            most: bytes that it may have.
-            linked: also through a link.
-            check: is given what tells the file from all others, and its first bytes; raises where
-                they must not be handed on.  Asked now, and again of the very bytes that are.
+            what: its role in error messages.
+            most: limit in bytes.
+            linked: whether the path may be a symbolic link.
+            check: is called with device and inode of the file and its first bytes, now and again
+                when it is read; raises if the file must not be read.
 
         Raises:
-            CannotRunError: as :func:`wmx._internal.files.open_regular`, or it is larger.
+            CannotRunError: as :func:`wmx._internal.files.open_regular`, or it is larger than
+                ``most``.
         """
         self.path = str(path)
         self._what, self._linked, self._check = what, linked, check
@@ -57,15 +58,15 @@ class StreamedFile:
 
     @property
     def sha256(self) -> str:
-        """Of the whole file, hexadecimal; there once all pieces were taken."""
+        """SHA-256 of the whole file, hexadecimal; known once all pieces were read."""
         assert self._sha256 is not None, "the file was not read to its end"
         return self._sha256
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the content.
+        """Yield the content in pieces of at most 1 MiB.
 
         Raises:
-            CannotRunError: it cannot be read, or is another than when it was looked at.
+            CannotRunError: it cannot be read, or was changed since it was checked.
         """
         digest = hashlib.sha256()
         left = self.size
@@ -82,7 +83,7 @@ class StreamedFile:
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[BinaryIO, bytes]]:
-        """Open the file, see that it is the one that is known, and read its first bytes."""
+        """Open the file, check that it is the same as before, and read its first bytes."""
         with open_regular(self.path, self._what, linked=self._linked) as file:
             found = os.fstat(file.fileno())
             identity = (found.st_dev, found.st_ino)

@@ -1,6 +1,6 @@
-"""A process of its own for what a stranger made: started by the parent, locked from inside.
+"""A sandboxed child process for untrusted models, with limits on time, memory and system calls.
 
-The child is a fresh Python, never a fork: the owner key and the triggers are not in its memory.
-It does nothing with a stranger's bytes before its limits hold.  :mod:`wmx.suspect.sandbox.process`
-imports nothing heavy, so that the child can be started first and both processes get ready together.
+The child is a fresh Python, never a fork: the owner key and the triggers are not in its memory.  It
+reads nothing untrusted before its limits hold.  :mod:`wmx.suspect.sandbox.process` imports nothing
+heavy, so that the child can be started first and both processes get ready together.
 """

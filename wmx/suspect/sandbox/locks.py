@@ -1,4 +1,4 @@
-"""What a system-call filter keeps from a child, and who is told where there is no filter."""
+"""Names of what the system-call filter blocks, and the warning where there is no filter."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ _listener: ContextVar[Callable[[], None] | None] = ContextVar("listener", defaul
 
 @contextmanager
 def missing_filter_told_to(listener: Callable[[], None]) -> Iterator[None]:
-    """Call ``listener`` once, before a model is loaded where no filter holds its process."""
+    """Call ``listener`` once if a model is about to be loaded into a process without a filter."""
     before = _listener.set(listener)
     try:
         yield
@@ -21,7 +21,7 @@ def missing_filter_told_to(listener: Callable[[], None]) -> Iterator[None]:
 
 
 def tell_missing_filter() -> None:
-    """Call the listener, if there is one that was not told yet."""
+    """Call the listener, if there is one that was not called yet."""
     listener = _listener.get()
     if listener is not None:
         _listener.set(None)

@@ -1,4 +1,4 @@
-"""The parent's side: start a child, talk to it within its limits, and tell how it ended."""
+"""Parent side of the sandbox: starts a child, queries it within limits, explains how it ended."""
 
 import os
 import signal
@@ -24,34 +24,34 @@ BOOTSTRAP = (
     "import gc, importlib, sys; gc.disable(); child, *sys.path[:] = sys.argv[1:]; "
     "main = importlib.import_module(child).main; gc.enable(); main()"
 )
-# a child is given no other variable: tokens and paths of the user are none of its business
+# a child is given no other variable, so that it sees no tokens and paths of the user
 ENVIRONMENT = (
     *("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL"),
     *("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "CUDA_VISIBLE_DEVICES", "CUDA_PATH", "CUDA_HOME"),
 )
 SETTINGS = {
-    "OPENBLAS_NUM_THREADS": "1",  # it computes nothing with numpy
+    "OPENBLAS_NUM_THREADS": "1",  # the child computes nothing with numpy
     "MALLOC_ARENA_MAX": "2",  # each arena reserves address space, which is limited
     "CUDA_CACHE_DISABLE": "1",  # it may not write files
 }
 MAX_ANSWER_BYTES = 2**29
-ANSWER_SHARE = 8  # of the memory: an answer is read, joined to others and turned into scores
-PIPE_BYTES = 2**20  # what Linux lets every user have
+ANSWER_SHARE = 8  # of the memory: a reply is read, joined to others and turned into scores
+PIPE_BYTES = 2**20  # the most that Linux allows every user
 WATCH_SECONDS = 0.05
 GRACE_SECONDS = 5.0
-INTERRUPTED = ("the suspect was interrupted", "ask again in a new process")
+INTERRUPTED = ("the suspect was interrupted", "query it again in a new process")
 ROOM_HINT = "see docs/security.md; wmx.Limits and wmx verify --help say how to give it more"
 
 
 class Sandbox:
-    """A child process that is asked one message at a time.
+    """A child process that answers one message at a time.
 
-    Use it as a context manager, or call :meth:`close`; a child that nobody refers to is killed.
+    Use it as a context manager, or call :meth:`close`; a child without references is killed.
 
     Attributes:
-        limits: what it may use.
-        budget: what may be spent on it, in this process and there: the one that was held when it
-            was started, else one of its own.
+        limits: of the child.
+        budget: time and memory for the work with it, in this process and the child: the one that
+            was held when it was started, else a new one.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], limits: Limits) -> None:
@@ -65,11 +65,11 @@ class Sandbox:
 
     @classmethod
     def start(cls, limits: Limits | None = None, child: str = CHILD) -> Self:
-        """Start a child and do not wait for it.
+        """Start a child without waiting for it.
 
         Args:
-            limits: what it may use.
-            child: the module whose ``main`` answers there.
+            limits: of the child; the defaults of :class:`Limits` if ``None``.
+            child: name of the module whose ``main`` it runs.
 
         Raises:
             CannotRunError: no process can be started.
@@ -96,16 +96,16 @@ class Sandbox:
 
     @property
     def max_answer_bytes(self) -> int:
-        """How many bytes one of its answers may have: a part of the memory of this process."""
+        """Limit of one reply in bytes: a fraction of the memory of this process."""
         return min(self.limits.memory_bytes // ANSWER_SHARE, MAX_ANSWER_BYTES)
 
     @property
     def is_alive(self) -> bool:
-        """Whether the child was neither closed nor seen to be gone."""
+        """Whether the child was neither closed nor seen to have ended."""
         return self._death is None
 
     def another(self) -> "Sandbox":
-        """Start a fresh child with the same limits, which draws on the same budget.
+        """Start a fresh child with the same limits and the same budget.
 
         Raises:
             CannotRunError: no process can be started.
@@ -114,15 +114,15 @@ class Sandbox:
             return Sandbox.start(self.limits)
 
     def watch_memory(self, most: int) -> None:
-        """Kill the child once its resident memory is above ``most`` bytes; on Linux only."""
+        """Kill the child once its resident memory exceeds ``most`` bytes; on Linux only."""
         self._max_resident = most
 
     def ask(self, message: "Message") -> "Message":
-        """Send a message and return the answer.
+        """Send a message and return the reply.
 
         Raises:
-            SuspectDiedError: it crashed, took too long or too much, or answered nonsense, now or
-                before.
+            SuspectDiedError: the child crashed, took too much time or memory, or sent a malformed
+                reply, now or before.
         """
         from wmx.suspect.sandbox import wire
 
@@ -134,10 +134,10 @@ class Sandbox:
             raise self._death
         match talk.error:
             case wire.WireError():
-                raise self.disown(f"sent something that is no message: {talk.error}")
+                raise self.disown(f"sent a malformed message: {talk.error}")
             case OSError() | MemoryError():  # the pipe is broken
                 pass
-            case Exception():  # half of the question may be sent
+            case Exception():  # half of the request may be sent
                 self._die(*INTERRUPTED)
                 raise talk.error
         if talk.answer is None:
@@ -146,7 +146,11 @@ class Sandbox:
         return talk.answer
 
     def disown(self, what: str) -> SuspectDiedError:
-        """Kill a child that broke the rules, and return the error to raise."""
+        """Kill a child that broke the protocol, and return the error to raise.
+
+        Args:
+            what: it did; completes "the suspect's process ...".
+        """
         self._die(
             f"the suspect's process {what}",
             "the file may have taken over the process that ran it; treat it as hostile",
@@ -170,7 +174,7 @@ class Sandbox:
         try:
             code = self._process.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
-            return self.disown("closed its pipe and lived on")
+            return self.disown("closed its pipe and kept running")
         _kill_group(self._process.pid)  # at once: later its number may be another's
         return _cause(code, self.limits)
 
@@ -180,12 +184,14 @@ class Sandbox:
         _kill(self._process)
 
     def _wait_for(self, talk: "_Talk") -> None:
-        """Wait for the answer; kill the child when it takes too long or too much."""
+        """Wait for the reply; kill the child when it takes too much time or memory."""
         with held_to(self.budget):
             try:
                 talk.start()
                 self._watch(talk, self.budget.wait_left)
-            except BaseException:  # interrupted: the answer would be taken for the next one's
+            except (
+                BaseException
+            ):  # interrupted: the reply would be taken for that of the next request
                 self._die(*INTERRUPTED)
                 raise
             finally:
@@ -198,7 +204,7 @@ class Sandbox:
             if time.monotonic() >= deadline:
                 most = f"{self.budget.seconds:g} s, its limit"
                 if self.budget.seconds_left:
-                    most = f"{seconds:.1f} s, its part of what was left"
+                    most = f"{seconds:.1f} s, its share of the time left"
                 self._die(f"the suspect took longer than {most}", ROOM_HINT)
                 return
             if self._takes_too_much():
@@ -228,15 +234,15 @@ def _widen(process: subprocess.Popen[bytes]) -> None:
 
 
 class _Talk:
-    """A question and its answer, in a thread of their own.
+    """A request and its reply, in a thread of their own.
 
-    A process that has left the child's group, which only a filter of system calls forbids, can
-    hold the pipes after the child was killed; whoever asked must not wait for it.
+    A process that has left the child's group, which only the system-call filter prevents, can hold
+    the pipes after the child was killed; the caller must not wait for it.
 
     Attributes:
-        ended: set once there is an answer, or none will come.
-        answer: ``None`` where the child has closed its end.
-        error: what was raised instead.
+        ended: set once there is a reply, or none will come.
+        answer: the reply; ``None`` where the child has closed its end.
+        error: that was raised instead.
     """
 
     def __init__(
@@ -252,13 +258,13 @@ class _Talk:
         )
 
     def start(self) -> None:
-        """Begin; :attr:`ended` says when it is over."""
+        """Start the thread; :attr:`ended` is set when it is done."""
         self._thread.start()
 
     def end(self) -> None:
-        """Take leave of a child that was killed; pipes that are still held are left to the thread.
+        """Wait briefly after the child was killed; pipes still in use are left to the thread.
 
-        To close one here would wait until the thread is done with it.
+        Closing one here would wait until the thread is done with it.
         """
         if self._thread.is_alive():
             self._thread.join(GRACE_SECONDS)
@@ -267,19 +273,19 @@ class _Talk:
             self._process.stdin = self._process.stdout = None
 
     def _run(
-        self, requests: IO[bytes], predictions: IO[bytes], question: "Message", max_bytes: int
+        self, requests: IO[bytes], replies: IO[bytes], question: "Message", max_bytes: int
     ) -> None:
         from wmx.suspect.sandbox import wire
 
         try:
             wire.write(requests, question)
-            self.answer = wire.read(predictions, max_bytes)
-        except Exception as error:  # it is raised where the question was asked
+            self.answer = wire.read(replies, max_bytes)
+        except Exception as error:  # raised again by the caller
             self.error = error
         finally:
             self.ended.set()
         if self._left_alone:
-            _close(requests, predictions)
+            _close(requests, replies)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -296,7 +302,7 @@ def _kill_group(leader: int) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill a child and take leave of it; it holds nothing that needs saving."""
+    """Kill a child and release it; it holds nothing that needs saving."""
     _kill(process)
     _close(process.stdin, process.stdout)
     process.wait()
@@ -314,7 +320,7 @@ def _cause(code: int, limits: Limits) -> SuspectDiedError:
     if code >= 0:
         return SuspectDiedError(
             f"the suspect's process ended by itself with exit code {code}",
-            hint="see whether wmx can run models here at all: wmx doctor",
+            hint="check whether wmx can run models on this machine: wmx doctor",
         )
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
     if name == "SIGXCPU":

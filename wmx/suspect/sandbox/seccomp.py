@@ -1,18 +1,18 @@
-"""A Linux system-call filter: no network, no files, no other process, from now on.
+"""A Linux system-call filter that blocks network, files and other processes for this process.
 
-Written for the kernel's seccomp(2) in its own little machine language (classic BPF), since a
-filter needs no rights where a network namespace needs some that containers seldom give.  Numbers
+Written for the kernel's seccomp(2) in classic BPF, since a filter needs no privileges, while a
+network namespace needs some that containers seldom grant.  Numbers
 are those of arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h.
 
 The filter names what is allowed, since a list of what is refused would have to grow with every
-kernel.  It is wider than what numpy, onnxruntime and PyTorch were seen to call: whatever touches
-only the process itself is in it, so that another libc, kernel or processor finds what it needs.
-What is not in it fails with EPERM.  Calls that are newer than the list, and the two that libc can
-do without, fail with ENOSYS as on an older kernel, and libc falls back on older ones.  A call in
-another ABI ends the process.
+kernel.  It is wider than what numpy, onnxruntime and PyTorch were seen to call: all calls that
+touch only the process itself are in it, so that another libc, kernel or processor works.  Others
+fail with EPERM. Calls that are newer than the list, and the two that libc can do without, fail with
+ENOSYS as on an older kernel, and libc falls back on older ones.  A call in another ABI ends the
+process.
 
 Threads cannot be pinned to cores: sched_setaffinity(2) reaches other processes as well, and the
-numbers of threads that are still to come cannot be told from those of strangers.
+ids of future threads cannot be told from those of other processes.
 """
 
 import ctypes
@@ -176,7 +176,7 @@ MAKES_OR_EMPTIES = 0o20001100  # O_CREAT, O_TRUNC, the bit of O_TMPFILE
 
 
 def program(machine: str, pid: int, *, may_open_files: bool) -> bytes:
-    """Return the filter as the kernel takes it: ``sock_filter`` records of eight bytes.
+    """Return the filter program: ``sock_filter`` records of eight bytes.
 
     Args:
         machine: ``"x86_64"`` or ``"aarch64"``.
@@ -197,9 +197,15 @@ def program(machine: str, pid: int, *, may_open_files: bool) -> bytes:
 
 
 def filter_this_process(*, may_open_files: bool) -> bool:
-    """Put the filter over all threads of this process, for good; say whether it holds.
+    """Apply the filter to all threads of this process, permanently.
 
-    Also: be no target of ptrace, gain no rights from set-uid files.
+    Also prevents ptrace of this process and privileges from set-uid files.
+
+    Args:
+        may_open_files: for GPUs, whose driver is reached through files.
+
+    Returns:
+        whether the filter is in force; ``False`` where the system has none.
     """
     machine = platform.machine()
     if sys.platform != "linux" or machine not in ARCHITECTURES or sys.byteorder != "little":
@@ -219,9 +225,9 @@ def filter_this_process(*, may_open_files: bool) -> bool:
 
 
 def hide_this_process() -> None:
-    """Keep this process's memory, for good, from all but root; on Linux only.
+    """Hide this process's memory from other processes of the user, permanently; on Linux only.
 
-    No debugger can be attached to it any more, and it leaves no core dump.
+    Only root can attach a debugger then, and there is no core dump.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -1,11 +1,11 @@
-"""Messages between parent and child: lengths first, then JSON, then the bytes of arrays.
+"""The message format between parent and child: lengths, a JSON header, and the bytes of arrays.
 
     u32 length of the header || u64 length of the body || header || body
 
 The header is a JSON object: ``kind``, ``fields``, and ``arrays``, a list of ``[dtype, shape]`` or
 null.  The body holds the elements of the arrays one after the other, little-endian, in C order.
-There is no pickle and nothing that names code.  Either side may lie: every length, dtype, shape and
-count is checked before memory is taken for it, and a message that says two things is refused.
+There is no pickle and nothing that names code.  The other side is untrusted: every length, dtype,
+shape and count is checked before memory is taken for it, and an ambiguous message is refused.
 """
 
 import json
@@ -33,7 +33,7 @@ DTYPES = {
 
 
 class WireError(ValueError):
-    """The other side sent something that is no message."""
+    """The other side sent a malformed message."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Streamed:
     """Bytes that are sent piece by piece, so that they are never in memory as a whole.
 
     Attributes:
-        size: of all pieces together.
+        size: of all pieces together, in bytes.
         pieces: yields them; called once.
     """
 
@@ -51,10 +51,10 @@ class Streamed:
 
 @dataclass(frozen=True)
 class Message:
-    """One message.
+    """A request or a reply.
 
     Attributes:
-        kind: what it asks or answers.
+        kind: such as ``"run"``, ``"answers"`` or ``"refused"``.
         fields: JSON values.
         arrays: of the dtypes in ``DTYPES``; ``None`` stands for a value that is no such array.
         streamed: sent behind the arrays, and read as one more, of uint8.
@@ -67,15 +67,19 @@ class Message:
 
 
 def fits(value: Any) -> bool:
-    """Say whether a value is an array that a message can hold."""
+    """Return whether a value is an array that a message can hold."""
     return isinstance(value, np.ndarray) and value.dtype.name in DTYPES and value.ndim <= MAX_RANK
 
 
 def write(stream: IO[bytes], message: Message) -> None:
-    """Send a message whose arrays all :func:`fits`.
+    """Send a message.
+
+    Args:
+        stream: to write to.
+        message: whose arrays all pass :func:`fits`.
 
     Raises:
-        ValueError: there was more or less to stream than was said; the receiver is then lost.
+        ValueError: the streamed bytes are more or fewer than stated; the stream is then unusable.
     """
     bodies = [
         None if array is None else np.ascontiguousarray(array, dtype=DTYPES[array.dtype.name])
@@ -114,6 +118,10 @@ def _write_pieces(stream: IO[bytes], streamed: Streamed) -> None:
 def read(stream: IO[bytes], max_body_bytes: int) -> Message | None:
     """Return the next message, ``None`` where the other side has closed the stream.
 
+    Args:
+        stream: to read from.
+        max_body_bytes: limit of the arrays together.
+
     Raises:
         WireError: it is too long, cut off, or malformed.
     """
@@ -132,7 +140,15 @@ def read(stream: IO[bytes], max_body_bytes: int) -> Message | None:
 
 
 def decode(header: bytes, body: bytes) -> Message:
-    """Return the message of a header and a body.  Raises as :func:`read`."""
+    """Parse a message.
+
+    Args:
+        header: JSON bytes.
+        body: elements of the arrays.
+
+    Raises:
+        WireError: it is malformed.
+    """
     try:
         document = json.loads(header)
     except (ValueError, RecursionError):
