@@ -16,7 +16,7 @@ from tsa import GRANTED, Authority
 
 from wmx import Claim, IntegrityError, OwnerKey, UsageError, Watermark
 from wmx._internal.budget import Budget, held_to
-from wmx._internal.der import WAY_TO_CERTIFICATES, certificates_in, probe_inward
+from wmx._internal.der import PATH_TO_CERTIFICATES, certificates_in, path_inward
 from wmx.errors import LimitError
 from wmx.protocol import timestamp
 from wmx.protocol.encoding import encode_base64
@@ -61,7 +61,7 @@ def junk(authority: Authority) -> Callable[[int], list[bytes]]:
 
 def padded(response: bytes, junk: list[bytes]) -> bytes:
     """Return a response as granted, with further certificates behind those that its token has."""
-    probe = probe_inward(response, WAY_TO_CERTIFICATES)
+    probe = path_inward(response, PATH_TO_CERTIFICATES)
     inner = der(probe[-1].tag, *sorted([*certificates_in(response), *junk]))
     for around, inside in reversed(list(pairwise(probe[1:]))):
         before = response[around.content : inside.begin]

@@ -17,12 +17,12 @@ from wmx._internal.files import read_bytes
 from wmx.disputes.lineage import identity
 from wmx.errors import CannotRunError, IntegrityError, LimitError, SuspectDiedError, UsageError
 from wmx.protocol.release_record import Release
-from wmx.suspect.types import Device
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.suspect.policy.external_files import beside
 from wmx.suspect.policy.model_files import MAX_MODEL_BYTES
 from wmx.suspect.sandbox.limits import Limits
 from wmx.suspect.sandbox.process import Sandbox
+from wmx.suspect.types import Device
 
 Opener: TypeAlias = Callable[[Path], AbstractContextManager[OnnxFile]]
 
