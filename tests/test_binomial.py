@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from wmx import OwnerKey, Watermark, verify
 from wmx._internal.text import scientific
-from wmx.cli.verify import verdict_fields
+from wmx.cli.verdict_words import verdict_fields
 from wmx.statistics.hits import MAX_EXACT, binomial_tail, fraction_text, log10_binomial_tail
 
 WIDE = Context(prec=60, Emin=-(10**8), Emax=10**8)

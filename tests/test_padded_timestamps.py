@@ -61,9 +61,9 @@ def junk(authority: Authority) -> Callable[[int], list[bytes]]:
 
 def padded(response: bytes, junk: list[bytes]) -> bytes:
     """Return a response as granted, with further certificates behind those that its token has."""
-    probe = path_inward(response, PATH_TO_CERTIFICATES)
-    inner = der(probe[-1].tag, *sorted([*certificates_in(response), *junk]))
-    for around, inside in reversed(list(pairwise(probe[1:]))):
+    path = path_inward(response, PATH_TO_CERTIFICATES)
+    inner = der(path[-1].tag, *sorted([*certificates_in(response), *junk]))
+    for around, inside in reversed(list(pairwise(path[1:]))):
         before = response[around.content : inside.begin]
         inner = der(around.tag, before, inner, response[inside.end : around.end])
     return der(SEQUENCE, GRANTED, inner)

@@ -10,7 +10,7 @@ from wmx import CannotRunError, OwnerKey, UsageError, Watermark, verify
 from wmx.protocol.task import Task
 from wmx.statistics.mixture import SHIFTS, shifted
 from wmx.triggers.tokens import Tokens
-from wmx.verification.verdict import verify_any
+from wmx.verification.scan import verify_any
 
 
 @pytest.fixture(scope="module")

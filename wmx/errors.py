@@ -3,6 +3,11 @@
 Every error says what was found and what was expected; ``hint`` says what to do.
 """
 
+MORE_QUERIES_HINT = (
+    "allow more with --max-queries, in Python RequestPolicy(max_queries=...); or name the one "
+    "claim that is meant"
+)
+
 
 class WmxError(Exception):
     """Base of every error a user of wmx may see."""
@@ -36,6 +41,10 @@ class CannotRunError(WmxError):
     """The work could not be done: a file is missing or unreadable, a model cannot be run."""
 
     exit_code = 4
+
+
+class QueryBudgetError(CannotRunError):
+    """An API may be asked no more inputs, and was asked too few: nothing is known of its model."""
 
 
 class SuspectDiedError(WmxError):

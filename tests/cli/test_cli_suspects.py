@@ -6,6 +6,7 @@ from typing import Any
 
 import onnx
 import pytest
+from commands import CLAIM_NEW
 from oip_server import Server, serving
 from onnx import TensorProto, helper
 
@@ -47,8 +48,43 @@ def test_an_address_is_verified(wmx: Any, address: Server) -> None:
 
 def test_the_budget_of_an_address_is_the_callers(wmx: Any, address: Server) -> None:
     result = wmx("verify", address.url, "--max-queries", 16)
-    assert result.code == 1
+    assert result.code == 4  # neither yes nor no
     assert address.asked <= 16
+    assert result.out.startswith("NOT VERIFIED, and no answer yet: the budget ended before every")
+    assert "--max-queries" in result.out
+    assert "16 inputs asked; 16 of this claim's 100 triggers were given" in result.out
+
+
+def test_programs_are_told_of_the_budget_of_an_address(wmx: Any, address: Server) -> None:
+    cut = wmx("verify", address.url, "--max-queries", 16, "--json")
+    assert cut.code == cut.json["exit_code"] == 4
+    assert (cut.json["queries"], cut.json["budget_ended"]) == (16, True)
+    assert cut.json["claims_not_asked_in_full"] == [cut.json["claim"]]
+    assert "budget ended" in cut.json["error"]["message"]
+    whole = wmx("verify", address.url, "--json").json
+    assert whole["queries"] == whole["n"]
+    assert not whole["budget_ended"]
+    assert whole["triggers_left"] == 100
+    assert "error" not in whole
+
+
+def test_other_claims_that_were_not_asked_in_full_are_named(wmx: Any, address: Server) -> None:
+    for number in range(2):
+        assert wmx(*CLAIM_NEW, "-o", f"later{number}.json").code == 0
+    result = wmx("verify", address.url, "--max-queries", 30)
+    assert result.code == 4
+    assert "of 3 of 3 claims" in result.out
+    assert "not asked in full" in result.out
+    assert wmx("verify", address.url, "--json").json["verified"]
+
+
+def test_triggers_that_are_left_are_counted_not_those_that_were_asked(
+    wmx: Any, address: Server
+) -> None:
+    evidence = ("--evidence", "e.json", "--reveal", 43)
+    assert wmx("verify", "model.onnx", *evidence).code == 0
+    result = wmx("verify", address.url, "--min-bits", 64)
+    assert "The 57 others are worth 189 bits at most" in result.out
 
 
 def test_a_token_goes_along(wmx: Any, address: Server) -> None:

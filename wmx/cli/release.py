@@ -96,12 +96,13 @@ def new(
     json: JsonOption = False,
 ) -> None:
     """Sign that a model bears your mark, and have that dated.  Exit 1 if it does not."""
-    from wmx.cli.verify import verdict_fields, verdict_text, watermarks_to_hold
+    from wmx.cli.verdict_words import verdict_fields, verdict_text
+    from wmx.cli.verify import watermarks_to_hold
     from wmx.protocol.release_record import Relation
     from wmx.suspect.sandbox.process import Sandbox
     from wmx.suspect.suspect import open_suspect
     from wmx.verification.ledger import Ledger
-    from wmx.verification.verdict import best_match
+    from wmx.verification.scan import best_match
 
     path = out or record_path(model)
     read = (model, claim, triggers, roots, *(weights or []))

@@ -1,12 +1,10 @@
 """``wmx verify``: is this model mine?"""
 
-from math import log2
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wmx._internal.text import odds, scientific
 from wmx.cli.common import (
     DeviceChoice,
     DeviceOption,
@@ -30,10 +28,11 @@ from wmx.cli.common import (
     table,
     trusted_roots,
 )
-from wmx.cli.output import NOT_VERIFIED, decision_fields, tenths, warn
+from wmx.cli.output import warn
 from wmx.cli.outputs import prepare_output, prepare_report
 from wmx.cli.suspects import Named, getting_ready
-from wmx.cli.words import command_line, dating_fields, dating_rows, digest_rows, trigger_slice_text
+from wmx.cli.verdict_words import exit_code_of, verdict_fields, verdict_text
+from wmx.cli.words import command_line, trigger_slice_text
 from wmx.errors import UsageError, WmxError
 from wmx.suspect.overrides import Overrides
 
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from wmx.suspect.endpoint.client import RequestPolicy
     from wmx.verification.evidence import Evidence
     from wmx.verification.reveal import Reveal
-    from wmx.verification.verdict import Verdict
     from wmx.watermark import Watermark
 
 
@@ -127,7 +125,11 @@ def verify(
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Say whether a model carries your watermark.  Exit 0 if it does, 1 if not."""
+    """Say whether a model carries your watermark.  Exit 0 if it does, 1 if not.
+
+    An address is asked for the newest claim first, until one verifies; the claims share
+    --max-queries.  Exit 4 if that ends before every trigger was given.
+    """
     how_many = _reveal(reveal)
     named = Named(suspect, function, Overrides.parse(inputs or [], output), token, weights or [])
     read = (named.path, claim, triggers, roots, token, *(weights or []))
@@ -151,7 +153,7 @@ def verify(
     never = never_weights(key, claim, triggers, roots, evidence, report)
     with getting_ready(named, device.value, limits, request_policy, never) as opened:
         from wmx.verification.ledger import Ledger
-        from wmx.verification.verdict import best_match
+        from wmx.verification.scan import best_match
 
         owner = load_owner(key)
 
@@ -206,60 +208,9 @@ def verify(
             )
         text += f"\n{table({'report': str(written or 'not written')})}"
         fields |= {"report": written and str(written)}
-    exit_code = 0 if verdict.verified else NOT_VERIFIED
+    exit_code = exit_code_of(verdict)
     answer("verify", text, fields, as_json=json, exit_code=exit_code)
     raise typer.Exit(exit_code)
-
-
-def verdict_text(verdict: "Verdict") -> str:
-    """Return the verdict for people."""
-    word = "VERIFIED" if verdict.verified else "NOT VERIFIED"
-    bits = f"{verdict.bits:.1f} bits, {verdict.required_bits:g} needed"
-    rows = {"evidence": f"{bits}: {odds(verdict.bits)}"}
-    if verdict.claims_tried > 1:
-        rows["scan"] = f"the best of {verdict.claims_tried} claims; their number is paid for"
-    if verdict.start:
-        most = verdict.n * log2(verdict.classes)
-        rows["left out"] = (
-            f"{verdict.start} triggers that were disclosed; --disclosed counts them too. "
-            f"The {verdict.n} others are worth {most:.0f} bits at most"
-        )
-    rows |= {
-        "hits": f"{verdict.hits} of {verdict.n} triggers, {verdict.classes} classes: "
-        f"by chance with probability {scientific(verdict.log10_tail)}",
-        "best way": f"{verdict.best_probe} (of {verdict.probes_tried} tried)",
-        "claim": verdict.claim,
-        "owner": verdict.owner.hex(),
-        **dating_rows(verdict.dating),
-        "suspect": verdict.suspect,
-        **digest_rows(verdict.suspect_sha256, verdict.suspect_external),
-        "run by": verdict.engine,
-    }
-    return f"{word}\n{table(rows)}"
-
-
-def verdict_fields(verdict: "Verdict") -> dict[str, Any]:
-    """Return the verdict for programs."""
-    from wmx.statistics.hits import fraction_text
-
-    return {
-        **decision_fields(verdict),
-        "start": verdict.start,
-        "classes": verdict.classes,
-        "tail": fraction_text(verdict.tail),
-        "log10_tail": verdict.log10_tail,
-        "claims_tried": verdict.claims_tried,
-        "claim": verdict.claim,
-        "owner": verdict.owner.hex(),
-        **dating_fields(verdict.dating),
-        "suspect": verdict.suspect,
-        "suspect_sha256": verdict.suspect_sha256,
-        "suspect_external": dict(verdict.suspect_external),
-        "engine": verdict.engine,
-        "best_way": verdict.best_probe,
-        "experts": {name: tenths(bits) for name, bits in verdict.experts.items()},
-        "ways_tried": verdict.probes_tried,
-    }
 
 
 def _proof_text(proof: "Evidence", path: Path, suspect: str) -> str:

@@ -22,6 +22,7 @@ class Query(ABC):
 
     Attributes:
         mixture: all predictions so far, and what they are worth.
+        budget_ended: whether something was left out since a suspect may be asked no more.
 
     Raises:
         CannotRunError: the suspect does not take such inputs.
@@ -29,6 +30,7 @@ class Query(ABC):
 
     def __init__(self, suspect: Suspect, trigger_slice: TriggerSlice) -> None:
         self.mixture = Mixture(trigger_slice)
+        self.budget_ended = False
         self._suspect = suspect
         self._trigger_slice = trigger_slice
         self._feedings = suspect.feedings(trigger_slice.task)

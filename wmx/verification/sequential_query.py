@@ -16,7 +16,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from wmx.errors import CannotRunError
+from wmx.errors import MORE_QUERIES_HINT, CannotRunError, QueryBudgetError
 from wmx.statistics.mixture import (
     ALONE,
     NO_SHIFT,
@@ -176,8 +176,8 @@ class SequentialQuery(Query):
         An API whose batch is fixed is given whole batches: copies of one input would cost as much.
 
         Raises:
-            CannotRunError: no way of feeding it works, one that did works no longer, or not one
-                trigger may be asked.
+            CannotRunError: no way of feeding it works, or one that did works no longer.
+            QueryBudgetError: not one trigger may be asked.
         """
         variants = [
             Variant(one, TOGETHER if self._costs and (one.batch or 1) > 1 else ALONE)
@@ -192,11 +192,11 @@ class SequentialQuery(Query):
             if not self.mixture.probes:
                 raise
         if not self.mixture.probes:
-            raise CannotRunError(
+            raise QueryBudgetError(
                 f"{self._suspect.name} may be asked {self._suspect.queries_left} more inputs, and "
                 f"{sum(variant.cost for variant in variants)} are needed for one trigger in every "
                 "way of feeding it",
-                hint="raise --max-queries",
+                hint=MORE_QUERIES_HINT,
             )
 
     def other_batches(self) -> None:
@@ -249,6 +249,7 @@ class SequentialQuery(Query):
             self._is_spent |= not query_sequentially(
                 suspect, variants, self._trigger_slice, self.mixture, self._enough
             )
+        self.budget_ended |= self._is_spent
         found = {(probe.layout, probe.rows) for probe in self.mixture.probes}
         for variant in variants:
             known = self._rows[variant.feeding]
@@ -265,6 +266,7 @@ class SequentialQuery(Query):
         calls = -(-max(steps, default=1) // variant.step)
         queries = suspect.queries_left
         if queries is not None and queries < calls * variant.cost:
+            self.budget_ended = True
             return False
         mixture = Mixture(self._trigger_slice)
         try:

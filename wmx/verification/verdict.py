@@ -1,6 +1,6 @@
 """The verdict: does a suspect know the labels of a watermark better than chance can?"""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -9,7 +9,6 @@ from typing import Any
 from numpy.typing import NDArray
 
 from wmx.errors import CannotRunError, UsageError
-from wmx.protocol.claim import Claim
 from wmx.protocol.timestamp import UNDATED, Dating, Roots, date_claim
 from wmx.statistics.experts import required_bits
 from wmx.statistics.hits import log10_binomial_tail
@@ -51,6 +50,13 @@ class Verdict:
         predictions: of each of them, which is what was weighed; for reports, and out of
             ``repr``, since the owner alone knows to what they are answers.
         score: what these answers weigh, way by way; as little for others.
+        left: number of triggers from ``start`` on; an API is asked ``n`` of them.
+        queries: inputs that an API was asked, those of repeated requests included; ``None`` where
+            they cost nothing.
+        budget_ended: whether an API may be asked no more, and would have been.
+        lacking: digests of the claims that were not given all of their triggers for that reason;
+            of a scan, those of other claims too.
+        passed_over: why other claims of a scan have no verdict, by their digests.
     """
 
     bits: float
@@ -74,11 +80,21 @@ class Verdict:
     probes_tried: int
     predictions: Mapping[Probe, Predictions] = field(repr=False, compare=False)
     score: EvidenceScore = field(repr=False, compare=False)
+    left: int
+    queries: int | None
+    budget_ended: bool
+    lacking: tuple[str, ...] = ()
+    passed_over: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def verified(self) -> bool:
         """Whether the evidence suffices."""
         return self.bits >= self.required_bits
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether it is a yes or a no: not if the budget ended before all triggers were given."""
+        return self.verified or not self.lacking
 
     @property
     def log10_tail(self) -> float:
@@ -116,77 +132,6 @@ def verify(
         return judge(asked, watermark, min_bits=min_bits, roots=roots)
 
 
-def verify_any(
-    suspect: str | Path | Callable[[NDArray[Any]], Any] | Suspect,
-    watermarks: Sequence[Watermark],
-    *,
-    min_bits: float | None = None,
-    roots: Roots = (),
-    device: Device = "auto",
-) -> Verdict:
-    """Hold several claims against one suspect and return the verdict with the most evidence.
-
-    Raises:
-        CannotRunError: as :func:`verify`, or no claim fits the suspect.
-    """
-    with opened(suspect, device) as asked:
-        return best_match(asked, watermarks, min_bits=min_bits, roots=roots)[1]
-
-
-def best_match(
-    suspect: Suspect,
-    watermarks: Sequence[Watermark],
-    *,
-    min_bits: float | None = None,
-    roots: Roots = (),
-    disclosed: Callable[[Claim], int] = lambda _: 0,
-) -> tuple[Watermark, Verdict]:
-    """Return the claim with the most evidence, and its verdict.
-
-    Claims whose task the suspect cannot take are left out.  The N that are tried cost log2 N bits
-    each, whether it could be asked or failed.
-
-    Args:
-        suspect: what is asked.
-        watermarks: the claims and their triggers.
-        min_bits: asked for instead of the default.
-        roots: certificates of the timestamp authorities that are trusted.
-        disclosed: how many triggers of a claim, from the first on, do not count, since others know
-            them (:meth:`wmx.verification.ledger.Ledger.next_start`).
-
-    Raises:
-        CannotRunError: no claim fits the suspect, or it cannot be run.
-    """
-    fitting = [watermark for watermark in watermarks if _fits(suspect, watermark)]
-    if not fitting:
-        if len(watermarks) == 1:
-            suspect.feedings(watermarks[0].task)  # says why it does not fit
-        raise CannotRunError(
-            f"none of the {len(watermarks)} claims is for a model like {suspect.name}",
-            hint="compare its inputs with the claims' tasks: wmx info",
-        )
-    found: list[tuple[Watermark, Verdict]] = []
-    failures: list[CannotRunError] = []
-    for one in fitting:
-        try:
-            verdict = judge(
-                suspect,
-                one,
-                min_bits=min_bits,
-                roots=roots,
-                claims_tried=len(fitting),
-                start=disclosed(one.claim),
-            )
-        except CannotRunError as failure:  # a function says only so which inputs it takes
-            failures.append(failure)
-        else:
-            found.append((one, verdict))
-    if not found:
-        raise failures[0]
-    # a dated claim may verify with fewer bits than another has
-    return max(found, key=lambda pair: (pair[1].verified, pair[1].bits))
-
-
 def judge(
     suspect: Suspect,
     watermark: Watermark,
@@ -216,7 +161,7 @@ def judge(
         raise CannotRunError(
             f"every trigger of the claim {watermark.claim.digest} was disclosed, and says nothing "
             "about models that were made since",
-            hint="--disclosed counts them, for a model that was surely made before; "
+            hint="wmx verify --disclosed counts them, for a model that was surely made before; "
             "mark the next model under a new claim",
         )
     return measure(
@@ -272,8 +217,9 @@ def measure(
     def enough(mixture: Mixture) -> bool:
         return mixture.bits - penalty >= required
 
+    before = suspect.queries_left
     query: Query
-    if suspect.queries_left is not None:
+    if before is not None:
         query = SequentialQuery(suspect, trigger_slice, enough)
     elif starts > 1:
         query = SequentialQuery(suspect, trigger_slice, lambda _: False)
@@ -281,6 +227,9 @@ def measure(
         query = BatchQuery(suspect, trigger_slice)
     query.until(enough)
     score = query.mixture.score(penalty, query.count)
+    after = suspect.queries_left
+    ended = query.budget_ended and score.bits < required
+    digest = trigger_slice.claim.digest
     return Verdict(
         bits=score.bits,
         required_bits=required,
@@ -290,7 +239,7 @@ def measure(
         classes=score.classes,
         tail=score.tail,
         claims_tried=claims_tried,
-        claim=trigger_slice.claim.digest,
+        claim=digest,
         owner=trigger_slice.claim.owner,
         dating=dating,
         suspect=suspect.name,
@@ -303,12 +252,8 @@ def measure(
         probes_tried=query.mixture.tried,
         predictions=query.mixture.predictions,
         score=score,
+        left=len(trigger_slice),
+        queries=None if before is None or after is None else before - after,
+        budget_ended=ended,
+        lacking=(digest,) if ended and query.count < len(trigger_slice) else (),
     )
-
-
-def _fits(suspect: Suspect, watermark: Watermark) -> bool:
-    try:
-        suspect.feedings(watermark.task)
-    except CannotRunError:
-        return False
-    return True

@@ -20,7 +20,7 @@ from wmx._internal.http import (
     require_no_eavesdropper,
 )
 from wmx._internal.text import printable
-from wmx.errors import CannotRunError, UsageError
+from wmx.errors import MORE_QUERIES_HINT, CannotRunError, QueryBudgetError, UsageError
 from wmx.suspect.endpoint.messages import ProtocolError, parsed
 
 MAX_BODY_BYTES = 2**26
@@ -159,10 +159,10 @@ class Client:
     def _wait_for(self, inputs: int) -> None:
         """Wait until so many inputs may be sent, and count them."""
         if inputs > self.left:
-            raise CannotRunError(
+            raise QueryBudgetError(
                 f"{self.base} was queried with {self.queried} inputs, and no more than "
                 f"{self.request_policy.max_queries} are allowed",
-                hint="raise --max-queries",
+                hint=MORE_QUERIES_HINT,
             )
         now = self.clock()
         if self._free_at > now:

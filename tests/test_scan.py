@@ -1,0 +1,112 @@
+"""Several claims against an API: what each may ask, when it ends, and what is said of the rest."""
+
+from pathlib import Path
+from typing import Any
+
+import onnx_models
+import pytest
+from oip_server import serving
+
+from wmx import OwnerKey, Watermark
+from wmx.errors import QueryBudgetError
+from wmx.suspect.endpoint.client import RequestPolicy
+from wmx.suspect.endpoint.endpoint import Endpoint
+from wmx.verification.scan import best_match, verify_any
+
+CLAIMS = 4
+
+
+@pytest.fixture(scope="module")
+def marks() -> list[Watermark]:
+    """Claims of one task, newest first."""
+    owner = OwnerKey.generate()
+    made = [Watermark.new(owner, shape=(8, 8, 1), classes=10) for _ in range(CLAIMS)]
+    return sorted(made, key=lambda one: (one.claim.created, one.claim.digest), reverse=True)
+
+
+def api(url: str, most: int) -> Endpoint:
+    return Endpoint.open(url, request_policy=RequestPolicy(max_queries=most, retries=0))
+
+
+@pytest.mark.parametrize("place", range(CLAIMS))
+def test_no_claim_uses_up_what_the_others_need(marks: list[Watermark], place: int) -> None:
+    with serving(onnx_models.knows_labels(marks[place])) as server:
+        verdict = verify_any(api(server.url, 2000), marks[::-1])
+    assert verdict.verified
+    assert verdict.claim == marks[place].claim.digest
+    assert verdict.claims_tried == CLAIMS
+    assert verdict.lacking == ()
+
+
+def test_an_api_is_asked_the_newest_claim_first_and_no_more_once_one_verifies(
+    marks: list[Watermark],
+) -> None:
+    with serving(onnx_models.knows_labels(marks[0])) as server:
+        verdict = verify_any(api(server.url, 2000), marks[::-1])
+        assert server.asked == verdict.queries == verdict.n <= 45
+    assert verdict.bits == pytest.approx(128, abs=4)  # log2 of all four is paid
+
+
+def test_what_a_claim_leaves_is_the_others(marks: list[Watermark]) -> None:
+    """Disclosed in all but four, the first three leave nearly all of the budget to the last."""
+    starts = {one.claim.digest: 96 for one in marks[:3]}
+    with serving(onnx_models.knows_labels(marks[3])) as server:
+        _, verdict = best_match(
+            api(server.url, 100), marks, min_bits=90, disclosed=lambda c: starts.get(c.digest, 0)
+        )
+    assert verdict.claim == marks[3].claim.digest
+    assert verdict.n > 25
+
+
+@pytest.mark.parametrize("most", [2, 40])
+def test_claims_that_were_not_asked_in_full_are_named(marks: list[Watermark], most: int) -> None:
+    with serving(onnx_models.linear(marks[0], 1)) as server:
+        verdict = verify_any(api(server.url, most), marks)
+        assert server.asked == verdict.queries == most
+    assert not verdict.verified
+    assert not verdict.is_answer
+    assert verdict.lacking == tuple(one.claim.digest for one in marks)
+
+
+def test_an_api_that_may_not_be_asked_once_gives_no_verdict(marks: list[Watermark]) -> None:
+    with (
+        serving(onnx_models.linear(marks[0], 1, batch=7)) as server,
+        pytest.raises(QueryBudgetError, match="7 are needed"),
+    ):
+        verify_any(api(server.url, 6), marks)
+
+
+def test_a_no_after_every_trigger_says_whether_ways_were_left_out(marks: list[Watermark]) -> None:
+    with serving(onnx_models.linear(marks[0], 1)) as server:
+        short, long = (verify_any(api(server.url, most), marks[:1]) for most in (150, 20_000))
+    assert short.is_answer
+    assert short.budget_ended
+    assert long.is_answer
+    assert not long.budget_ended
+
+
+def test_a_claim_that_cannot_be_held_against_an_api_is_named_with_the_reason(
+    marks: list[Watermark],
+) -> None:
+    spent = marks[0].claim.digest
+    with serving(onnx_models.linear(marks[0], 1)) as server:
+        _, verdict = best_match(
+            api(server.url, 2000),
+            marks[:2],
+            disclosed=lambda claim: claim.n if claim.digest == spent else 0,
+        )
+    assert verdict.is_answer
+    assert list(verdict.passed_over) == [spent]
+    assert "was disclosed" in verdict.passed_over[spent]
+
+
+def test_all_claims_are_held_against_a_file_and_the_best_wins(
+    marks: list[Watermark], tmp_path: Path
+) -> None:
+    path = tmp_path / "suspect.onnx"
+    path.write_bytes(onnx_models.knows_labels(marks[2]))
+    verdict: Any = verify_any(path, marks)
+    assert verdict.claim == marks[2].claim.digest
+    assert verdict.queries is None
+    assert verdict.lacking == ()
+    assert not verdict.budget_ended

@@ -1,0 +1,128 @@
+"""A verdict, for people and for programs."""
+
+from math import log2
+from typing import TYPE_CHECKING, Any
+
+from wmx._internal.text import odds, scientific
+from wmx.cli.output import NOT_VERIFIED, decision_fields, table, tenths
+from wmx.cli.words import dating_fields, dating_rows, digest_rows
+from wmx.errors import MORE_QUERIES_HINT, QueryBudgetError
+
+if TYPE_CHECKING:
+    from wmx.verification.verdict import Verdict
+
+MOST_NAMED = 5  # claims in a text; --json names all
+
+
+def exit_code_of(verdict: "Verdict") -> int:
+    """Return 0 for a yes, 1 for a no, 4 where the budget of queries ended before either."""
+    if verdict.verified:
+        return 0
+    return NOT_VERIFIED if verdict.is_answer else QueryBudgetError.exit_code
+
+
+def verdict_text(verdict: "Verdict") -> str:
+    """Return the verdict for people."""
+    bits = f"{verdict.bits:.1f} bits, {verdict.required_bits:g} needed"
+    rows = {"evidence": f"{bits}: {odds(verdict.bits)}"}
+    if verdict.claims_tried > 1:
+        best = "the best"
+        if verdict.queries is not None and verdict.verified:
+            best = "the first that verified, newest first,"
+        rows["scan"] = f"{best} of {verdict.claims_tried} claims; their number is paid for"
+    if verdict.start:
+        most = verdict.left * log2(verdict.classes)
+        rows["left out"] = (
+            f"{verdict.start} triggers that were disclosed; wmx verify --disclosed counts them "
+            f"too. The {verdict.left} others are worth {most:.0f} bits at most"
+        )
+    rows |= {
+        "hits": f"{verdict.hits} of {verdict.n} triggers, {verdict.classes} classes: "
+        f"by chance with probability {scientific(verdict.log10_tail)}",
+        "best way": f"{verdict.best_probe} (of {verdict.probes_tried} tried)",
+        **_query_rows(verdict),
+        "claim": verdict.claim,
+        "owner": verdict.owner.hex(),
+        **dating_rows(verdict.dating),
+        "suspect": verdict.suspect,
+        **digest_rows(verdict.suspect_sha256, verdict.suspect_external),
+        "run by": verdict.engine,
+    }
+    return f"{_head(verdict)}\n{table(rows)}"
+
+
+def _head(verdict: "Verdict") -> str:
+    if verdict.verified:
+        return "VERIFIED"
+    if verdict.is_answer:
+        return "NOT VERIFIED"
+    return f"NOT VERIFIED, and no answer yet: {_lack(verdict)}\n{MORE_QUERIES_HINT}"
+
+
+def _lack(verdict: "Verdict") -> str:
+    """Say what the end of the budget has left out, which is why there is neither yes nor no."""
+    what = "every trigger was given"
+    if verdict.claims_tried > 1:
+        what += f" of {len(verdict.lacking)} of {verdict.claims_tried} claims"
+    return f"the budget ended before {what}"
+
+
+def _query_rows(verdict: "Verdict") -> dict[str, str]:
+    """Return what an API was asked, and which claims it was not asked for, or not in full."""
+    rows = {}
+    if verdict.queries is not None:
+        rows["queries"] = f"{verdict.queries} inputs asked"
+        if verdict.budget_ended and verdict.n < verdict.left:
+            rows["queries"] += f"; {verdict.n} of this claim's {verdict.left} triggers were given"
+        elif verdict.budget_ended:
+            rows["queries"] += (
+                "; every trigger was given as it is, and the budget ended before every other way "
+                "of feeding it was tried (--max-queries)"
+            )
+    others = [digest for digest in verdict.lacking if digest != verdict.claim]
+    if others:
+        more = len(others) - MOST_NAMED
+        rows["not asked in full"] = ", ".join(others[:MOST_NAMED]) + (
+            f" and {more} more, which --json names" if more > 0 else ""
+        )
+    for number, (digest, reason) in enumerate(verdict.passed_over.items(), 1):
+        if number <= MOST_NAMED:
+            rows[f"passed over {number}"] = f"{digest}: {reason}"
+    return rows
+
+
+def verdict_fields(verdict: "Verdict") -> dict[str, Any]:
+    """Return the verdict for programs."""
+    from wmx.statistics.hits import fraction_text
+
+    return {
+        **decision_fields(verdict),
+        "start": verdict.start,
+        "classes": verdict.classes,
+        "tail": fraction_text(verdict.tail),
+        "log10_tail": verdict.log10_tail,
+        "claims_tried": verdict.claims_tried,
+        "claim": verdict.claim,
+        "owner": verdict.owner.hex(),
+        **dating_fields(verdict.dating),
+        "suspect": verdict.suspect,
+        "suspect_sha256": verdict.suspect_sha256,
+        "suspect_external": dict(verdict.suspect_external),
+        "engine": verdict.engine,
+        "best_way": verdict.best_probe,
+        "experts": {name: tenths(bits) for name, bits in verdict.experts.items()},
+        "ways_tried": verdict.probes_tried,
+        "triggers_left": verdict.left,
+        "queries": verdict.queries,
+        "budget_ended": verdict.budget_ended,
+        "claims_not_asked_in_full": list(verdict.lacking),
+        "claims_passed_over": dict(verdict.passed_over),
+        **_error_fields(verdict),
+    }
+
+
+def _error_fields(verdict: "Verdict") -> dict[str, Any]:
+    """Return what goes with exit code 4, as with every other error."""
+    if verdict.verified or verdict.is_answer:
+        return {}
+    return {"error": {"message": _lack(verdict), "hint": MORE_QUERIES_HINT}}

@@ -1,0 +1,183 @@
+"""The scan: which of several claims a suspect bears out, and what it may be asked for each."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from wmx.errors import CannotRunError, QueryBudgetError
+from wmx.protocol.claim import Claim
+from wmx.protocol.task import Task
+from wmx.protocol.timestamp import Roots
+from wmx.statistics.predictions import Predictions
+from wmx.suspect.inputs import Feeding
+from wmx.suspect.suspect import Suspect, opened
+from wmx.suspect.types import Device
+from wmx.verification.verdict import Verdict, judge
+from wmx.watermark import Watermark
+
+
+def verify_any(
+    suspect: str | Path | Callable[[NDArray[Any]], Any] | Suspect,
+    watermarks: Sequence[Watermark],
+    *,
+    min_bits: float | None = None,
+    roots: Roots = (),
+    device: Device = "auto",
+) -> Verdict:
+    """Hold several claims against one suspect and return the verdict of :func:`best_match`.
+
+    Raises:
+        CannotRunError: as :func:`wmx.verify`, or no claim fits the suspect.
+    """
+    with opened(suspect, device) as asked:
+        return best_match(asked, watermarks, min_bits=min_bits, roots=roots)[1]
+
+
+def best_match(
+    suspect: Suspect,
+    watermarks: Sequence[Watermark],
+    *,
+    min_bits: float | None = None,
+    roots: Roots = (),
+    disclosed: Callable[[Claim], int] = lambda _: 0,
+) -> tuple[Watermark, Verdict]:
+    """Return the claim with the most evidence, and its verdict.
+
+    Claims whose task the suspect cannot take are left out.  A file or a function is held against
+    all N that fit.  An API is asked for the newest claim first, and no more once one verifies;
+    what it may still be asked is shared in equal parts by the claims that are still to come, so
+    that what one of them leaves is the others'.
+
+    All N cost log2 N bits, whether asked or not.  Each claim's evidence reaches b + log2 N bits by
+    chance with probability at most 2**-b / N, whenever its asking ends; so any of the N does with
+    at most 2**-b, and to leave some of them out only makes that less.  It is what pays for the
+    choice of the claim that is shown, which may be the first one asked or the last.
+
+    Args:
+        suspect: what is asked.
+        watermarks: the claims and their triggers.
+        min_bits: asked for instead of the default.
+        roots: certificates of the timestamp authorities that are trusted.
+        disclosed: how many triggers of a claim, from the first on, do not count, since others know
+            them (:meth:`wmx.verification.ledger.Ledger.next_start`).
+
+    Returns:
+        The watermark and its verdict.  Unless that is a yes, it names the claims that were not
+        given all of their triggers for lack of queries.
+
+    Raises:
+        CannotRunError: no claim fits the suspect, or it cannot be run.
+        QueryBudgetError: it may not be asked a single trigger.
+    """
+    fitting = [watermark for watermark in watermarks if _fits(suspect, watermark)]
+    if not fitting:
+        if len(watermarks) == 1:
+            suspect.feedings(watermarks[0].task)  # says why it does not fit
+        raise CannotRunError(
+            f"none of the {len(watermarks)} claims is for a model like {suspect.name}",
+            hint="compare its inputs with the claims' tasks: wmx info",
+        )
+    before = suspect.queries_left
+    if before is not None:
+        fitting.sort(key=lambda one: (one.claim.created, one.claim.digest), reverse=True)
+    found: list[tuple[Watermark, Verdict]] = []
+    failures: dict[str, CannotRunError] = {}
+    for place, one in enumerate(fitting):
+        try:
+            verdict = judge(
+                suspect if before is None else Share(suspect, len(fitting) - place),
+                one,
+                min_bits=min_bits,
+                roots=roots,
+                claims_tried=len(fitting),
+                start=disclosed(one.claim),
+            )
+        except CannotRunError as failure:  # a function says only so which inputs it takes
+            failures[one.claim.digest] = failure
+        else:
+            found.append((one, verdict))
+            if before is not None and verdict.verified:
+                break
+    if not found:
+        raise next(iter(failures.values()))
+    # a dated claim may verify with fewer bits than another has
+    watermark, best = max(found, key=lambda pair: (pair[1].verified, pair[1].bits))
+    after = suspect.queries_left
+    return watermark, replace(
+        best,
+        queries=None if before is None or after is None else before - after,
+        lacking=() if best.verified else _lacking(fitting, found, failures),
+        passed_over={
+            digest: str(failure)
+            for digest, failure in failures.items()
+            if not isinstance(failure, QueryBudgetError)
+        },
+    )
+
+
+def _lacking(
+    fitting: Sequence[Watermark],
+    found: Sequence[tuple[Watermark, Verdict]],
+    failures: Mapping[str, CannotRunError],
+) -> tuple[str, ...]:
+    """Return the claims, in their order, that were not given all triggers for lack of queries."""
+    lacking = {digest for _, verdict in found for digest in verdict.lacking} | {
+        digest for digest, failure in failures.items() if isinstance(failure, QueryBudgetError)
+    }
+    return tuple(one.claim.digest for one in fitting if one.claim.digest in lacking)
+
+
+class Share:
+    """A suspect of which an equal part of the queries that are left may be used; else the same.
+
+    Args:
+        inside: the suspect, whose queries are counted.
+        parts: how many shares there are, this one included.
+    """
+
+    def __init__(self, inside: Suspect, parts: int) -> None:
+        self.name, self.engine = inside.name, inside.engine
+        self.sha256, self.external = inside.sha256, inside.external
+        self.overrides = inside.overrides
+        self._inside = inside
+        left = inside.queries_left or 0
+        self._kept = left - left // parts  # for the other shares
+
+    @property
+    def queries_left(self) -> int | None:
+        """How many inputs it may still be asked."""
+        left = self._inside.queries_left
+        return None if left is None else max(0, left - self._kept)
+
+    def feedings(self, task: Task) -> list[Feeding]:
+        """Return those of the suspect inside."""
+        return self._inside.feedings(task)
+
+    def predictions(
+        self,
+        feeding: Feeding,
+        inputs: NDArray[Any],
+        task: Task,
+        scaling: str | None = None,
+        rows: int | None = None,
+    ) -> dict[str, Predictions]:
+        """Return the answers of the suspect inside."""
+        return self._inside.predictions(feeding, inputs, task, scaling, rows)
+
+    def reopened(self) -> Suspect:
+        """Return itself: what counts queries cannot be made to forget."""
+        return self
+
+    def close(self) -> None:
+        """Do nothing: the suspect inside is closed by whoever opened it."""
+
+
+def _fits(suspect: Suspect, watermark: Watermark) -> bool:
+    try:
+        suspect.feedings(watermark.task)
+    except CannotRunError:
+        return False
+    return True
