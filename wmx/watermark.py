@@ -89,6 +89,8 @@ class Watermark:
         Raises:
             UsageError: an argument is out of range, or the family does not fit the task.
         """
+        if not isinstance(owner, OwnerKey):
+            raise UsageError(f"owner is {type(owner).__name__}, expected an OwnerKey")
         task = Task.of(shape, classes, kind=kind, value_range=value_range, mean=mean, std=std)
         return cls.for_task(owner, task, n=n, generator=generator, note=note)
 

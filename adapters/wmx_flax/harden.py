@@ -62,7 +62,7 @@ def harden(
         CannotRunError: the model does not return logits for the claim's classes.
     """
     if isinstance(step, int) and not 0 <= step < steps:
-        raise UsageError(f"step is {step} of {steps} steps, expected 0 to {steps - 1}")
+        raise UsageError(f"step is {step} and steps {steps}, expected 0 <= step < steps")
     chosen = recipe_named(recipe)
     if chosen.radius == 0 or (isinstance(step, int) and not chosen.hardens_at(step)):
         return grads

@@ -40,7 +40,9 @@ def export(
     refuse_overwrite(path, force)
     task = task.task if isinstance(task, Watermark) else task
     classes = getattr(estimator, "classes_", None)
-    if classes is None or not np.array_equal(classes, np.arange(task.classes)):
+    if classes is None:
+        raise UsageError("the estimator has no classes_: it was not fitted, or is no classifier")
+    if not np.array_equal(classes, np.arange(task.classes)):
         raise UsageError(
             f"the estimator was fitted on the classes {classes}, expected 0 to {task.classes - 1}",
             hint="fit on rows of every class, numbered from 0",

@@ -83,7 +83,7 @@ def harden_replicas(
         group: the processes; ``None`` for a single one.
     """
     if not 0 <= step < steps:
-        raise UsageError(f"step is {step} of {steps} steps, expected 0 to {steps - 1}")
+        raise UsageError(f"step is {step} and steps {steps}, expected 0 <= step < steps")
     chosen = recipe_named(recipe)
     if not chosen.hardens_at(step):
         return

@@ -134,7 +134,8 @@ def refuse_overwrite(path: str | Path, force: bool) -> None:
             raise CannotRunError(f"cannot write {path}: it is no regular file")
     if not force and os.path.lexists(path):
         raise CannotRunError(
-            f"{path} exists already", hint="choose another name, or --force to replace it"
+            f"{path} exists already",
+            hint="choose another name, or replace it: --force, in Python force=True",
         )
 
 

@@ -109,7 +109,8 @@ def attack_model(
 def exists_already(path: Path) -> CannotRunError:
     """Return the error for a file of results that neither ``resume`` nor ``force`` allows."""
     return CannotRunError(
-        f"{path} exists already", hint="--resume to continue it, or --force to replace it"
+        f"{path} exists already",
+        hint="--resume (resume=True) continues it; or choose another folder",
     )
 
 
@@ -190,7 +191,8 @@ def _require_means(attacks: Mapping[str, Attack], target: Target) -> None:
         raise UsageError(
             f"{lacking[0]} needs the {attacks[lacking[0]].needs}, not only the ONNX file"
             + (f", and so do {len(lacking) - 1} more" if len(lacking) > 1 else ""),
-            hint="attack the folder of a wmx embed run, or choose --attacks quick",
+            hint="name the folder of a wmx embed run, for a framework alone --framework; or choose "
+            "--attacks quick",
         )
 
 

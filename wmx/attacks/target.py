@@ -51,8 +51,10 @@ def target_from_run(
         if not path.exists():
             raise CannotRunError(
                 f"{folder} holds no finished run of wmx embed: {path.name} is missing",
-                hint="wmx embed ... --resume finishes it; a scikit-learn run has no weights, so "
-                f"attack its ONNX file: wmx attack {files.model}",
+                hint="an estimator's run has no weights; attack its file: wmx attack "
+                f"{files.model} --claim {files.claim} --framework NAME"
+                if files.model.exists()
+                else "wmx embed ... --resume finishes it",
             )
     run = load_identity(files.checkpoint)
     if data_digest(data) != run.data:

@@ -69,7 +69,9 @@ def run(arguments: Sequence[str]) -> int:
     command = _command(arguments)
     try:
         with missing_filter_told_to(warn_of_missing_filter):
-            result = build_app(command)(list(arguments), prog_name="wmx", standalone_mode=False)
+            built = typer.main.get_command(build_app(command))
+            _leave_reading_to_commands(built)
+            result = built(list(arguments), prog_name="wmx", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except WmxError as error:
@@ -92,6 +94,18 @@ def run(arguments: Sequence[str]) -> int:
             "please report it with the lines above",
         )
         return print_error(command, fault, as_json=as_json)
+
+
+def _leave_reading_to_commands(command: Any) -> None:
+    """Let no option refuse a file that cannot be read: as a wrong option, with another exit code.
+
+    Each command refuses it itself, with exit code 4.
+    """
+    for parameter in command.params:
+        if hasattr(parameter.type, "readable"):
+            parameter.type.readable = False
+    for each in getattr(command, "commands", {}).values():
+        _leave_reading_to_commands(each)
 
 
 def _command(arguments: Sequence[str]) -> str:

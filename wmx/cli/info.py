@@ -20,6 +20,7 @@ from wmx.cli.common import (
 )
 from wmx.cli.release import shown as shown_release
 from wmx.cli.words import command_line, digest_rows, stamp_rows, trigger_slice_text
+from wmx.errors import UsageError
 
 if TYPE_CHECKING:
     from wmx.suspect.inputs import Feeding
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 @held_to_limits
 def info(
-    file: Annotated[Path, typer.Argument(metavar="FILE")],
+    named: Annotated[str, typer.Argument(metavar="FILE")],
     claim: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="For a model: show how this claim would feed it."),
@@ -40,7 +41,11 @@ def info(
 ) -> None:
     """Say what a key (public part), claim, evidence, release record, trigger or ONNX file is."""
     from wmx._internal.files import read_head
+    from wmx.suspect.suspect import is_address
 
+    if is_address(named):  # no Path: it would make one slash of two
+        raise UsageError(f"{named} is an address, expected a file", hint="wmx verify asks it")
+    file = Path(named)
     head = read_head(file, "file", 64)
     if head.startswith(b"-----BEGIN"):
         text, fields = _key(file)

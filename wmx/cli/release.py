@@ -208,8 +208,11 @@ def advice(record: "Release", path: Path) -> str:
     """Return what is still to be done."""
     if record.timestamps:
         return f"Keep this record and {record.model} as they are, byte for byte."
+    when = "before the model leaves your hands"
+    if record.relation == "found":
+        when = "now, since it shows that the suspect existed only from its date on"
     return (
-        "Have it dated before the model leaves your hands: "
+        f"Have it dated {when}: "
         f"{command_line('wmx', 'release', 'timestamp', path)} --tsa URL"
         f"\nThen keep it and {record.model} as they are, byte for byte."
     )

@@ -33,7 +33,7 @@ from wmx.cli.outputs import prepare_output, prepare_report
 from wmx.cli.suspects import Named, getting_ready
 from wmx.cli.verdict_words import exit_code_of, verdict_fields, verdict_text
 from wmx.cli.words import command_line, trigger_slice_text
-from wmx.errors import UsageError, WmxError
+from wmx.errors import IntegrityError, UsageError, WmxError
 from wmx.suspect.overrides import Overrides
 
 if TYPE_CHECKING:
@@ -257,6 +257,12 @@ def watermarks_to_hold(
             raise UsageError("--triggers belongs to one claim", hint="name it with --claim")
         return store().watermarks(owner)
     claim = Claim.load(claim_path)
+    if claim.owner != owner.public:
+        raise IntegrityError(
+            f"the owner key did not make the claim {claim_path}",
+            hint="name the key that did with --key; wmx info shows the owner of a claim and the "
+            "public part of a key",
+        )
     if triggers is not None:
         return [Watermark.open(claim, owner, images=load_images(triggers))]
     return [store().open(claim, owner)]

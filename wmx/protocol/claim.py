@@ -119,6 +119,7 @@ class Claim(Stamped):
         """
         what = what or cls.KIND
         envelope, timestamps = envelope_and_timestamps(file, what)
+        envelope.require_kind("a claim", what)
         document = jcs.loads(envelope.payload, f"payload of {what}")
         with jcs.fields_of(what):
             owner = decode_hex32(document["owner"])
@@ -153,7 +154,8 @@ class Claim(Stamped):
         if key.public != self.owner:
             raise IntegrityError(
                 "this owner key did not make this claim",
-                hint="the claim names its owner: wmx info claim.json",
+                hint="name the key that made it with --key; wmx info FILE shows the owner of a "
+                "claim and the public part of a key",
             )
         return unseal_family(self.sealed_family, key.family_key(self.salt))
 

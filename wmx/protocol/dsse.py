@@ -12,6 +12,7 @@ from typing import Any, Self
 from wmx.errors import IntegrityError
 from wmx.protocol import jcs
 from wmx.protocol.encoding import decode_base64, encode_base64
+from wmx.protocol.file_kind import kind_of_payload
 from wmx.protocol.keys import OwnerKey, fingerprint, signature_is_valid
 
 ENVELOPE_FIELDS = {"payload", "payloadType", "signatures"}
@@ -94,6 +95,20 @@ class Envelope:
     def to_bytes(self) -> bytes:
         """Return the envelope as the bytes of a file."""
         return jcs.dumps(self.to_json())
+
+    def require_kind(self, kind: str, what: str) -> None:
+        """Refuse what is signed but another kind of file, before any field of it is looked for.
+
+        Args:
+            kind: expected, in the words of :func:`kind_of_payload`.
+            what: the file, for errors.
+
+        Raises:
+            IntegrityError: it is one of the other kinds.
+        """
+        found = kind_of_payload(self.payload_type, self.payload)
+        if found not in (None, kind):
+            raise IntegrityError(f"{what} is {found}, expected {kind}", hint=jcs.KIND_HINT)
 
     def verified_payload(self, payload_type: str, public: bytes, what: str) -> bytes:
         """Return the payload after checking its type and signature.

@@ -14,10 +14,12 @@ import rfc8785
 from wmx._internal.budget import consult, consulted, require_room
 from wmx._internal.nesting import MAX_DEPTH, is_nested_too_deeply
 from wmx.errors import IntegrityError
+from wmx.protocol.file_kind import kind_of_file
 
 MAX_VALUES = 8_000_000  # at worst a gigabyte of memory: an empty list takes twenty times its text
 BYTES_PER_VALUE = 125
 WRITES_AT_ONCE = 4096  # after so many pieces the budget is consulted
+KIND_HINT = "was another file meant? wmx info FILE says what a file is"
 UNCHANGED_HINT = "use the file exactly as wmx wrote it, byte for byte"
 
 
@@ -90,6 +92,12 @@ def loads(data: bytes, what: str) -> Any:
             hint="no file of wmx nests so deeply",
         ) from None
     except ValueError:  # every decoding error and rfc8785's own are ValueErrors
+        kind = None if data.startswith(b"{") else kind_of_file(data)
+        if kind is not None:
+            raise IntegrityError(
+                f"{what} is {kind}, expected one of wmx's signed files, which are JSON",
+                hint=KIND_HINT,
+            ) from None
         raise IntegrityError(
             f"{what} is not JSON in the canonical form of RFC 8785",
             hint="was it edited, re-formatted or cut off? use the file exactly as wmx wrote it",

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from wmx._internal.files import SECRET_MODE, read_bytes, write_bytes
 from wmx.errors import IntegrityError, UsageError
+from wmx.protocol.file_kind import kind_of_file
 from wmx.protocol.key_derivation import CostlyError, require_affordable
 
 MAX_KEY_BYTES = 64 * 1024
@@ -97,7 +98,7 @@ class OwnerKey:
         except (ValueError, TypeError, UnsupportedAlgorithm, InternalError):
             # the last for a key of the right kind and the wrong length
             if protected is None:
-                raise _not_a_key(name) from None
+                raise _not_a_key(name, pem) from None
             raise IntegrityError(
                 f"wrong passphrase for owner key {name}",
                 hint="it is the first line of the file that WMX_PASSPHRASE_FILE names, "
@@ -230,11 +231,13 @@ def _protected_key(pem: bytes, name: str) -> bytes:
             hint="protect it anew with fewer: openssl pkcs8 -topk8 -iter 600000",
         ) from None
     except ValueError:
-        raise _not_a_key(name) from None
+        raise _not_a_key(name, pem) from None
     return der
 
 
-def _not_a_key(name: str) -> IntegrityError:
+def _not_a_key(name: str, pem: bytes) -> IntegrityError:
+    kind = kind_of_file(pem)
+    found = "not an owner key" if kind in (None, "a key") else kind
     return IntegrityError(
-        f"{name} is not an owner key: expected an Ed25519 private key, PKCS#8 PEM", hint=KEY_HINT
+        f"{name} is {found}: expected an Ed25519 private key, PKCS#8 PEM", hint=KEY_HINT
     )

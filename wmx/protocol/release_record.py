@@ -107,6 +107,7 @@ class Release(Stamped):
         """
         what = what or cls.KIND
         envelope, timestamps = envelope_and_timestamps(file, what)
+        envelope.require_kind("a release record", what)
         stated = jcs.loads(envelope.payload, f"payload of {what}")
         with jcs.fields_of(what):
             claim = Claim.from_json(stated["predicate"]["claim"]["file"], f"claim in {what}")

@@ -96,7 +96,8 @@ class Task:
         for name in ("mean", "std"):
             count = len(getattr(self, name))
             if count not in (1, self.shape[-1]):
-                raise ValueError(f"{name} has {count} values, expected 1 or {self.shape[-1]}")
+                expected = "1" if self.shape[-1] == 1 else f"1 or {self.shape[-1]}"
+                raise ValueError(f"{name} has {count} values, expected {expected}")
         for text in (self.low, self.high, *self.mean, *self.std):
             checked_decimal(text)
         if any(float(value) <= 0 for value in self.std):

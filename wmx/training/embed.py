@@ -24,6 +24,12 @@ from wmx.triggers.trigger_file import save_images
 from wmx.verification.verdict import Verdict, verify
 from wmx.watermark import FromSecret, Watermark, default_trigger_count
 
+# settings of a training by epochs, which estimators that are fitted in one go have no use for
+WITHOUT_EPOCHS = (
+    *("epochs", "batch_size", "optimizer", "lr", "schedule", "weight_decay", "recipe"),
+    "pretrained",
+)
+
 
 @dataclass(frozen=True)
 class Embedded:
@@ -154,7 +160,18 @@ def _check(
     if resume:
         raise UsageError(
             f"a run of {adapter.FRAMEWORK} has nothing to resume: it is fitted in one call",
-            hint="start over with --force",
+            hint="start over with --force, in Python force=True",
+        )
+    ignored = [
+        name
+        for name in WITHOUT_EPOCHS
+        if getattr(training, name) != getattr(Training, name)  # its default
+    ]
+    if ignored:
+        raise UsageError(
+            f"{adapter.FRAMEWORK} is fitted in one call, and does not use {', '.join(ignored)}",
+            hint="leave that out; put settings of an estimator into a --model "
+            "package.module:callable of yours",
         )
     adapter.build(task, training)
 
@@ -208,8 +225,8 @@ def _require_free(files: RunFiles, force: bool) -> None:
     raise CannotRunError(
         f"{files.folder} holds {'a finished' if finished else 'an unfinished'} run: "
         + ", ".join(str(path.relative_to(files.folder)) for path in (*found, *begun)),
-        hint="choose another folder, or --force to replace it"
-        + ("" if finished else ", or --resume to continue it"),
+        hint="choose another folder, or replace it: --force, in Python force=True"
+        + ("" if finished else "; --resume (resume=True) continues it"),
     )
 
 

@@ -163,9 +163,11 @@ def recipe_with_triggers(name: str) -> Recipe:
     Raises:
         UsageError: the name is unknown, or the recipe changes the labels of the data instead.
     """
-    recipe = recipe_named(name)
+    others = ", ".join(other.name for other in RECIPES.values() if other.share)
+    if name not in RECIPES:
+        raise UsageError(f"recipe is {name!r}, expected one of {others}")
+    recipe = RECIPES[name]
     if not recipe.share:
-        others = ", ".join(other.name for other in RECIPES.values() if other.share)
         raise UsageError(
             f"the recipe {name} adds no triggers to batches, expected one of {others}",
             hint="train on wmx.training.second_choice.soft_labels(watermark, x, y, ...) not y",

@@ -167,6 +167,7 @@ class Evidence:
                 opening does not belong to the commitment, or a number is not what the answers give.
         """
         envelope = Envelope.from_bytes(data, what)
+        envelope.require_kind("an evidence", what)
         stated = jcs.loads(envelope.payload, f"payload of {what}")
         with jcs.fields_of(what):
             claim = Claim.from_json(stated["predicate"]["claim"]["file"], f"claim in {what}")

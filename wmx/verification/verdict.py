@@ -154,7 +154,13 @@ def judge(
 
     Raises:
         CannotRunError: no trigger is left, too.
+        UsageError: it is no watermark, too.
     """
+    if not isinstance(watermark, Watermark):
+        raise UsageError(
+            f"the watermark is {type(watermark).__name__}, expected a Watermark",
+            hint="a claim alone holds no triggers: Watermark.open(claim, owner_key) rebuilds them",
+        )
     dating = date_claim(watermark.claim, roots)
     trigger_slice = watermark.trigger_slice(start)
     if not len(trigger_slice):

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from wmx.errors import UsageError
+from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.task import Task
 from wmx.training.builtin_models import (
     EMBEDDING_SIZE,
@@ -17,6 +18,7 @@ from wmx.training.builtin_models import (
     LARGEST_UNSTRIDED_SIDE,
     named_network,
 )
+from wmx_torch._inference import channels_first
 
 
 def build_model(spec: str, task: Task, vocabulary: int | None = None) -> nn.Module:
@@ -38,7 +40,24 @@ def build_model(spec: str, task: Task, vocabulary: int | None = None) -> nn.Modu
         raise UsageError(
             f"--model: {spec} returned {type(model).__name__}, expected a torch.nn.Module"
         )
+    if any(map(is_lazy, [*model.parameters(), *model.buffers()])):
+        _give_shapes(model, spec, task)
     return model
+
+
+def _give_shapes(model: nn.Module, spec: str, task: Task) -> None:
+    """Run lazy layers (``torch.nn.LazyLinear``) once, without which they have no weights."""
+    example = channels_first(torch.from_numpy(task.example_inputs(2, seed=0)), task)
+    training = model.training
+    try:
+        with torch.no_grad():
+            model.eval()(example)
+    except Exception as error:
+        raise CannotRunError(
+            f"--model: the lazy layers of {spec} have no shapes yet, and it failed on an input of "
+            f"{tuple(example.shape)}: {type(error).__name__}: {error}"
+        ) from error
+    model.train(training)
 
 
 def cnn(*, input_shape: Sequence[int], num_classes: int) -> nn.Module:

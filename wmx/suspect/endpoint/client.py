@@ -153,7 +153,7 @@ class Client:
             if response.status in TRIED_AGAIN and not last:
                 self.sleep(_pause(attempt, response.headers.get("Retry-After")))
                 continue
-            return self._accepted(response, in_words=body is None)
+            return self._accepted(path, response, in_words=body is None)
         raise AssertionError("the last attempt returns or raises")
 
     def _wait_for(self, inputs: int) -> None:
@@ -171,7 +171,7 @@ class Client:
         if self.request_policy.per_second is not None:
             self._free_at = max(now, self._free_at) + inputs / self.request_policy.per_second
 
-    def _accepted(self, response: Response, *, in_words: bool) -> Response:
+    def _accepted(self, path: str, response: Response, *, in_words: bool) -> Response:
         """Return a response of status 200; else raise, with the server's message if it is safe."""
         if len(response.body) > MAX_BODY_BYTES:
             raise CannotRunError(f"{self.base} answered more than {MAX_BODY_BYTES:,} bytes")
@@ -189,7 +189,9 @@ class Client:
             )
         if response.status != 200:
             reason = self.shown(_reason(response.body)) if in_words else UNSAID
-            raise CannotRunError(f"{self.base} answered with HTTP {response.status}: {reason}")
+            raise CannotRunError(
+                f"{self.base}{path} answered with HTTP {response.status}: {reason}"
+            )
         return response
 
 
