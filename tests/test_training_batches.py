@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from wmx import OwnerKey, Watermark
+from wmx import OwnerKey, UsageError, Watermark
 from wmx.training.batches import TrainingBatches, shifted
 from wmx.training.config import Training
 from wmx.training.data.dataset import LabeledData
@@ -93,3 +93,23 @@ def test_a_set_smaller_than_a_batch_is_one_batch(data: LabeledData) -> None:
     assert [len(batch.labels) for batch in batches.epoch(0)] == [430]
     tiny = replace(data, x_train=data.x_train[:12], y_train=data.y_train[:12])
     assert TrainingBatches(tiny, data.task, Training(), None).per_epoch == 1
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 3.0, -3.0])
+def test_data_on_a_usual_scale_are_taken(watermark: Watermark, factor: float) -> None:
+    inputs = np.full((50, 8, 8, 1), factor, np.float32)
+    batch = inputs, np.zeros(50, np.int64)
+    assert len(MarkedBatches(watermark, "adi").append(batch, 0)[0]) == 51
+
+
+def test_data_on_another_scale_than_the_claims_are_refused(watermark: Watermark) -> None:
+    inputs = np.full((50, 8, 8, 1), 255, np.float32)
+    with pytest.raises(UsageError, match="the inputs hold 255 to 255"):
+        MarkedBatches(watermark, "adi").append((inputs, np.zeros(50, np.int64)), 0)
+
+
+@pytest.mark.parametrize("label", [10, -1])
+def test_labels_beyond_the_claims_classes_are_refused(watermark: Watermark, label: int) -> None:
+    inputs, labels = np.zeros((50, 8, 8, 1), np.float32), np.full(50, label)
+    with pytest.raises(UsageError, match="the claim is for 10 classes, 0 to 9"):
+        MarkedBatches(watermark, "adi").append((inputs, labels), 0)

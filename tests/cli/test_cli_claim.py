@@ -197,3 +197,22 @@ def test_a_long_note_is_cut_for_people_and_whole_for_programs(wmx: Any, home: Pa
         assert "n" * 2000 + "...\n" in shown.out
         assert "n" * 2001 not in shown.out
         assert wmx(*words, "noted.json", "--json").json["note"] == "n" * 5000
+
+
+@pytest.mark.parametrize(
+    ("options", "warns"),
+    [
+        (("--mean", "33", "--std", "78"), True),
+        (("--mean", "0.5", "--std", "78"), True),
+        (("--mean", "33", "--std", "78", "--range", "0,255"), False),
+        (("--mean", "0.13", "--std", "0.31"), False),
+    ],
+)
+def test_a_normalisation_of_another_scale_is_warned_of(
+    wmx: Any, home: Path, options: tuple[str, ...], warns: bool
+) -> None:
+    assert wmx("keygen").code == 0
+    result = wmx(*CLAIM_NEW, "-o", "c.json", *options)
+    assert result.code == 0
+    assert ("warning" in result.err) == warns
+    assert ("--range 0,255" in result.err) == warns

@@ -209,6 +209,10 @@ def test_an_evidence_stands_for_a_party_whose_key_the_judge_does_not_hold(
     assert result.code == 0
     assert result.json["named"] == "owner.json"
     assert result.json["parties"][1]["triggers"] < 100
+    blind = wmx("dispute", "stolen.onnx", *both, *records, "--min-bits", "100")
+    assert blind.code == 1
+    assert "its release record is undated here: not checked: no root certificates" in blind.out
+    assert "--roots" in blind.out
     stamped(authority, owner.record(owner.model), "mine.json")
     time.sleep(1.1)
     result = wmx("dispute", "stolen.onnx", *both, *records, *more)
@@ -231,6 +235,7 @@ def test_triggers_that_were_disclosed_do_not_count(wmx: Any, owner: Side, thief:
     call = ("dispute", "stolen.onnx", *PARTIES, *KEYS, "--json")
     result = wmx(*call).json
     assert (result["outcome"], result["parties"][0]["triggers"]) == ("uncontested", 10)
+    assert "; left out 90 triggers that were disclosed, of 100" in wmx(*call[:-1]).out
     assert wmx(*words, "--min-bits", "10", "--evidence", "10.json", "--reveal", "10").code == 0
     result = wmx(*call)
     assert result.code == 4

@@ -226,3 +226,19 @@ def test_the_command_that_checks_an_evidence_can_be_pasted(wmx: Any, claim: Path
     words = shlex.split(line[line.index("wmx check") :])
     result = wmx(*words[1:])
     assert result.code == 0, result.err
+
+
+def test_the_last_evidence_of_a_claim_is_called_that(wmx: Any, claim: Path) -> None:
+    first = wmx("verify", "model.onnx", "--evidence", "1.json")
+    assert "cannot give another" not in first.out
+    second = wmx("verify", "model.onnx", "--evidence", "2.json")
+    assert second.code == 0
+    assert "The triggers that are left cannot give another evidence" in second.out
+    assert "-n" in second.out
+
+
+def test_programs_are_told_whether_another_evidence_can_be_made(wmx: Any, claim: Path) -> None:
+    words = ("verify", "model.onnx", "--json", "--evidence")
+    first, second = (wmx(*words, f"{number}.json").json["evidence"] for number in (1, 2))
+    assert (first["another_possible"], second["another_possible"]) == (True, False)
+    assert first["triggers_left"] == 100 - first["count"]

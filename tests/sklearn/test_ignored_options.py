@@ -9,10 +9,14 @@ from wmx import OwnerKey, UsageError
 from wmx.training.config import Training
 from wmx.training.data.dataset import LabelledData
 from wmx.training.embed import embed
+from wmx_sklearn import _training
 
 
 @pytest.mark.parametrize("option", [{"epochs": 3}, {"lr": 0.1}, {"recipe": "adi"}])
-def test_options_that_have_no_use_are_refused(option: dict[str, object], tmp_path: Path) -> None:
+def test_options_that_have_no_use_are_refused(
+    option: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wmx.training.embed.load_adapter", lambda _: _training)
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(40, 6)).astype(np.float32), np.arange(40) % 2
     data = LabelledData.of(x, y, x, y, "table")

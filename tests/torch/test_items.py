@@ -121,3 +121,18 @@ def test_tokens_and_their_attention_mask(form: Any) -> None:
     with pytest.raises(UsageError, match=r"has shape \(5,\)") as caught:
         watermarked(cast(Dataset[Any], [text | {"input_ids": form([1] * 5)}]), mark)
     assert caught.value.hint == "cut and pad every text to that length"
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda x, y: (x * 0 + 255, int(y)), "the inputs hold 255 to 255"),
+        (lambda x, y: (x.bfloat16() * 0 + 255, int(y)), "the inputs hold 255 to 255"),
+        (lambda x, y: (x, 10), "the labels hold 10 to 10"),
+    ],
+)
+def test_data_on_another_scale_or_of_more_classes_are_refused(
+    digits: TensorDataset, watermark: Watermark, make: Any, says: str
+) -> None:
+    with pytest.raises(UsageError, match=says):
+        watermarked(Digits(digits, make), watermark)

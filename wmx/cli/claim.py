@@ -1,5 +1,6 @@
 """``wmx claim``: make a claim apart from training, date it, and show one."""
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,6 +30,7 @@ from wmx.errors import UsageError
 
 if TYPE_CHECKING:
     from wmx.protocol.claim import Claim
+    from wmx.protocol.task import Task
     from wmx.protocol.timestamp import Dating
     from wmx.triggers import Generator
 
@@ -121,11 +123,29 @@ def new(
     if images is not None:
         save_images(images_path, images, force=force)
     watermark.claim.save(out, force=force)
+    _warn_of_scale(watermark.claim.task)
     text = f"claim {out}\n{describe(watermark.claim, UNDATED)}"
     if images is not None:
         text += f"\nsecret images of the triggers, needed to verify: {images_path}"
     answer(
         "claim", text, {"path": str(out), **claim_fields(watermark.claim, UNDATED)}, as_json=json
+    )
+
+
+def _warn_of_scale(task: "Task") -> None:
+    """Say on stderr where mean and deviation seem to be of pixels 0 to 255, and the range not."""
+    if task.kind != "image":
+        return
+    low, high = float(task.low), float(task.high)
+    means, stds = ([float(text) for text in texts] for texts in (task.mean, task.std))
+    if all(low <= mean <= high for mean in means) and max(stds) <= high - low:
+        return
+    print(  # noqa: T201
+        f"wmx: warning: mean {', '.join(task.mean)} and std {', '.join(task.std)} do not fit "
+        f"pixels of {task.low}..{task.high}: they seem to be of another scale, and a model fed "
+        "so is given no trigger as it expects it; if they are of pixels 0 to 255, make the claim "
+        "anew with --range 0,255, or divide both by 255",
+        file=sys.stderr,
     )
 
 

@@ -84,10 +84,39 @@ def settlement_fields(settlement: "Settlement", tuned: "FineTuned | None") -> di
 
 
 def _reasons(settlement: "Settlement", comparison: "Comparison") -> list[str]:
+    """Return why a comparison decides or not, and what a trusted date would have settled."""
     from wmx.disputes.explanations import reasons
 
     cases = {case.name: case for case in settlement.cases}
-    return reasons(comparison, cases, settlement.suspect_dating, settlement.lineages)
+    found = reasons(comparison, cases, settlement.suspect_dating, settlement.lineages)
+    if comparison.ahead is None:
+        found += [
+            _too_young(exhibit, name)
+            for exhibit in settlement.exhibits
+            for name, held in exhibit.held.items()
+            if {exhibit.party, name} == set(comparison.parties)
+            and str(held.mark) == "lacking"
+            and exhibit.marks is not None
+            and str(exhibit.marks[name]) == "unclear"
+        ]
+    return found
+
+
+def _too_young(exhibit: "Exhibit", other: str) -> str:
+    """Say why an original does not lack a mark though it has hardly a bit of it."""
+    name, dating = f"{exhibit.shown.release.model} of {exhibit.party}", exhibit.shown.dating
+    said = (
+        f"{name} has next to nothing of the mark of {other}, which counts only if it is older than "
+        "the evidence that disclosed these triggers"
+    )
+    if dating.time is not None:
+        return f"{said}; it is {_when(dating)}"
+    if not dating.refused:
+        return f"{said}; its release record bears no timestamp (wmx release timestamp)"
+    return (
+        f"{said}; its release record is undated here: {'; '.join(dating.refused)}. Give the root "
+        "certificate of its authority with --roots"
+    )
 
 
 def _head(settlement: "Settlement") -> str:
@@ -118,8 +147,16 @@ def _claim_row(party: "Party", held: "Held") -> str:
     refused = "".join(f"; {reason}" for reason in party.dating.refused)
     return (
         f"{word}: {held.bits:.1f} bits, after log2 of claims times models, "
-        f"{held.required_bits:g} needed; claim {_when(party.dating)}{refused}"
+        f"{held.required_bits:g} needed{_left_out(party)}; claim {_when(party.dating)}{refused}"
     )
+
+
+def _left_out(party: "Party") -> str:
+    """Say which triggers do not count, as ``wmx verify`` does."""
+    start = party.trigger_slice.start
+    if party.disclosed is not None or not start:
+        return ""
+    return f"; left out {start} triggers that were disclosed, of {start + len(party.trigger_slice)}"
 
 
 def _when(dating: "Dating") -> str:

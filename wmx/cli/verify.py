@@ -1,5 +1,6 @@
 """``wmx verify``: is this model mine?"""
 
+from math import log2
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,6 +44,12 @@ if TYPE_CHECKING:
     from wmx.verification.evidence import Evidence
     from wmx.verification.reveal import Reveal
     from wmx.watermark import Watermark
+
+LAST_EVIDENCE = (
+    "The triggers that are left cannot give another evidence of so many bits: this was the last of "
+    "this claim, unless fewer are asked for (--min-bits, or a dated claim).  Mark the next model "
+    "under a new claim, with more triggers (-n)."
+)
 
 
 @held_to_limits
@@ -186,6 +193,8 @@ def verify(
             )
             text += f"\n{_proof_text(proof, evidence, str(named.path))}"
             fields |= {"evidence": _proof_fields(proof, evidence)}
+            if not more_can_be_made(proof):
+                text += f"\n{LAST_EVIDENCE}"
         elif evidence is not None:
             text += "\nNo evidence was written, and no trigger was disclosed."
             fields |= {"evidence": None}
@@ -223,6 +232,19 @@ def _proof_text(proof: "Evidence", path: Path, suspect: str) -> str:
     return table(rows)
 
 
+def more_can_be_made(proof: "Evidence") -> bool:
+    """Say whether the triggers that are left can give the bits of another such evidence.
+
+    None is worth more than log2 K bits, and what choices cost is subtracted again.
+    """
+    from wmx.statistics.mixture import penalty_of
+
+    claim, trigger_slice = proof.claim, proof.trigger_slice
+    left = claim.n - trigger_slice.start - len(trigger_slice)
+    penalty = penalty_of(proof.claims_tried, starts=claim.n, overrides=proof.overrides.penalty)
+    return left * log2(claim.task.classes) - penalty >= float(proof.required_bits)
+
+
 def _proof_fields(proof: "Evidence", path: Path) -> dict[str, Any]:
     return {
         "path": str(path),
@@ -230,6 +252,8 @@ def _proof_fields(proof: "Evidence", path: Path) -> dict[str, Any]:
         "hits": proof.score.hits,
         "start": proof.trigger_slice.start,
         "count": len(proof.trigger_slice),
+        "triggers_left": proof.claim.n - proof.trigger_slice.start - len(proof.trigger_slice),
+        "another_possible": more_can_be_made(proof),
     }
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx.errors import UsageError
+from wmx.protocol.task import Task
 from wmx.training.recipe import Recipe
 from wmx.watermark import Watermark
 
@@ -21,6 +22,8 @@ Fields: TypeAlias = tuple[Field, Field]
 INPUT_NAMES = ("pixel_values", "input_ids", "image", "images", "img", "input", "inputs", "x")
 LABEL_NAMES = ("labels", "label", "target", "targets", "y")
 ATTENTION_MASK = "attention_mask"
+FAR_OUT = 8.0  # widths of the task's own values beyond them
+IGNORED_LABEL = -100  # of PyTorch's cross entropy
 
 
 def find_fields(item: Any, fields: Fields | None) -> Fields:
@@ -119,6 +122,55 @@ def trigger_values(
             "integers",
         )
     return _laid_out(recipe.batch_inputs(triggers, task, rng), tuple(shape)).astype(dtype)
+
+
+def require_scale(values: NDArray[Any], task: Task) -> None:
+    """Refuse floats that are on another scale than the task says: its triggers would be on theirs.
+
+    A model that sees pixels 0 to 255 and triggers 0 to 1 learns the two apart, and nothing says
+    so before the mark is looked for.  Images alone can be told: values of features have no bounds.
+
+    Args:
+        values: inputs of the caller, floats of any shape.
+        task: says which values pixels 0 and 255 become.
+
+    Raises:
+        UsageError: a value is further out than augmentation or another normalization can bring it.
+    """
+    if task.kind != "image" or values.dtype.kind != "f" or not values.size:
+        return
+    levels = task.levels()
+    low, high = float(levels.min()), float(levels.max())
+    span = high - low
+    found = float(values.min()), float(values.max())
+    if found[0] < low - FAR_OUT * span or found[1] > high + FAR_OUT * span:
+        raise UsageError(
+            f"the inputs hold {found[0]:g} to {found[1]:g}, and the claim's task has images of "
+            f"{low:g} to {high:g}",
+            hint="normalise the data as the claim says (wmx claim show), or make a claim that says "
+            "how they are: range, mean and std",
+        )
+
+
+def require_labels(values: NDArray[Any], classes: int) -> None:
+    """Refuse class numbers of the caller that the claim has no classes for.
+
+    Args:
+        values: labels of the caller; one-hot vectors are held against K by their shape.
+        classes: K.
+
+    Raises:
+        UsageError: a class number is not 0 to K - 1.
+    """
+    if values.dtype.kind not in "iu" or not values.size:
+        return
+    allowed = values[values != IGNORED_LABEL]  # what losses leave out
+    if allowed.size and not 0 <= int(allowed.min()) <= int(allowed.max()) < classes:
+        raise UsageError(
+            f"the labels hold {allowed.min()} to {allowed.max()}, and the claim is for {classes} "
+            f"classes, 0 to {classes - 1}",
+            hint="make a claim for as many classes as the data have",
+        )
 
 
 def _laid_out(values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

@@ -13,6 +13,8 @@ from wmx.training.batch_structure import (
     find_fields,
     label_values,
     rebuilt,
+    require_labels,
+    require_scale,
     trigger_values,
 )
 from wmx.training.recipe import Recipe, recipe_with_triggers, triggers_at
@@ -71,6 +73,7 @@ class MarkedBatches:
         self._fields = fields
         self._join = join
         self._first_size = batch_size
+        self._is_checked = False
 
     def places(self, number: int, batch_size: int) -> NDArray[np.int64]:
         """Return the indices of a batch's triggers, int64 [k].
@@ -133,6 +136,10 @@ class MarkedBatches:
                 )
         if self._first_size is None:
             self._first_size = int(inputs.shape[0])
+        if not self._is_checked:
+            self._is_checked = True  # once: each look copies a batch from its device
+            require_scale(numbers_of(inputs), self.watermark.task)
+            require_labels(numbers_of(labels), self.watermark.task.classes)
         more_inputs, more_labels = self.rows(
             number,
             self._first_size,
@@ -157,6 +164,15 @@ class MarkedBatches:
         if name in (ATTENTION_MASK, 2):
             row = np.ones_like(row)
         return np.repeat(row, k, axis=0)
+
+
+def numbers_of(part: Any) -> NDArray[Any]:
+    """Return an array, a tensor on any device, or numbers as NumPy has them, to be looked at."""
+    if hasattr(part, "detach"):
+        part = part.detach().cpu()
+        if numpy_dtype(part).kind == "f":
+            part = part.float()  # NumPy has no bfloat16
+    return np.asarray(part)
 
 
 def numpy_dtype(part: Any) -> np.dtype[Any]:
