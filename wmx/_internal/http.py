@@ -90,9 +90,9 @@ def require_no_eavesdropper(address: SplitResult, what: str) -> None:
     host = str(address.hostname)
     if address.scheme != "https" and not is_this_machine(host):
         raise UsageError(
-            f"{what} would go to {host} in the clear, for everybody on the way to read",
+            f"{what} would go to {host} in the clear, for everybody on the network to read",
             hint="use https://; or bring the server to this machine, as with ssh -L "
-            f"8000:localhost:8000 {host}, and ask http://localhost:8000",
+            f"8000:localhost:8000 {host}, and use http://localhost:8000",
         )
 
 
@@ -195,10 +195,10 @@ class _Route:
     """How a request gets to its host.
 
     Attributes:
-        address: where it is to go.
+        address: of the request.
         stays_here: whether that is this machine.
         proxy: host and port of the proxy, if there is one.
-        credentials: the header that the proxy asks for.
+        credentials: the header that the proxy requires.
     """
 
     address: SplitResult
@@ -222,7 +222,7 @@ class _Route:
 
     @property
     def target(self) -> str:
-        """What the request line names."""
+        """The target in the request line."""
         path = self.address._replace(scheme="", netloc="", fragment="").geturl() or "/"
         if self.proxy is None or self.address.scheme == "https":
             return path if path.startswith("/") else f"/{path}"
@@ -230,7 +230,7 @@ class _Route:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Those that a proxy asks for which sees the request."""
+        """The proxy's credentials, if it sees the request's headers."""
         return self.credentials if self.address.scheme == "http" else {}
 
     def connection(self, seconds: float) -> HTTPConnection:
@@ -259,7 +259,7 @@ class _Request:
 
     @contextmanager
     def answered(self) -> Iterator[HTTPResponse]:
-        """Send it, and yield the answer while the connection is open."""
+        """Send the request, and yield the response while the connection is open."""
         try:
             self._open()
             method = "GET" if self._body is None else "POST"
@@ -310,9 +310,9 @@ def _parsed_proxy(named: str, host: str) -> SplitResult:
         usable, kind = False, "no address"
     if not usable:
         raise UsageError(
-            f"the environment's proxy is {printable(kind, 20)}, and wmx asks proxies of http:// "
-            "alone (what it asks for is under TLS)",
-            hint=f"set https_proxy to one, or no_proxy={host} to ask without",
+            f"the environment's proxy is {printable(kind, 20)}, expected http:// (requests through "
+            "it still use TLS)",
+            hint=f"set https_proxy to an http:// address, or no_proxy={host} to use none",
         )
     return proxy
 

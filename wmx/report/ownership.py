@@ -15,11 +15,21 @@ import numpy as np
 
 from wmx import __version__
 from wmx._internal.files import SECRET_MODE
-from wmx._internal.text import odds, printable, scientific
-from wmx.protocol.claim import Claim, now_text
-from wmx.protocol.keys import fingerprint
-from wmx.protocol.timestamp import Dating
+from wmx.protocol.claim import now_text
 from wmx.report.evidence_curve import Course
+from wmx.report.facts import (
+    Facts,
+    bits_sentences,
+    claim_facts,
+    count_facts,
+    date_sentence,
+    hits_sentence,
+    model_facts,
+    owner_words,
+    proof_facts,
+    repeated_facts,
+    time_words,
+)
 from wmx.report.page import write_page
 from wmx.report.reproduce import Digests, Files, Step, owner_steps, third_party_steps
 from wmx.report.thumbnails import first_values, thumbnail
@@ -33,8 +43,6 @@ from wmx.watermark import Watermark
 
 TEMPLATE = Path(__file__).with_name("ownership.html.jinja")
 LEAST_IN_GROUP, MOST_GROUPS, MOST_MARKS = 10, 60, 25
-MAX_SHOWN_NAME = 60  # characters of a name that somebody else chose, within a sentence
-SHOWN_FINGERPRINT = 16  # hexadecimal digits of a key's fingerprint; the claim's facts have the key
 MEANINGS = {  # of the experts of wmx.statistics.experts
     "agreement": "how often the predicted class is the label",
     "rank": "how high the label's score ranks among the scores of all classes",
@@ -44,8 +52,6 @@ MEANINGS = {  # of the experts of wmx.statistics.experts
     "neighbours": "whether triggers with similar scores have the same label, so that a replaced "
     "output layer or an embedding counts too",
 }
-
-Facts = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -177,7 +183,7 @@ def report_of_verdict(
         # an API was queried no more often than the verdict took
         trigger_slice = watermark.trigger_slice(verdict.start).first(verdict.n)
         counted, score, predictions = verdict, verdict.score, verdict.predictions
-        facts = _count_facts(
+        facts = count_facts(
             verdict, penalty_of(verdict.claims_tried, overrides=verdict.overrides.penalty)
         )
     else:
@@ -186,7 +192,7 @@ def report_of_verdict(
             proof.score,
             {proof.probe: proof.predictions},
         )
-        counted, facts = score, _proof_facts(proof)
+        counted, facts = score, proof_facts(proof)
     course = Course.of(
         score, predictions, trigger_slice, required=verdict.required_bits, stream=stream
     )
@@ -205,26 +211,26 @@ def report_of_verdict(
             "owner key can repeat it",
         )
     return OwnershipReport(
-        owner=_owner_words(watermark.claim),
+        owner=owner_words(watermark.claim),
         heading="VERIFIED" if verdict.verified else "NOT VERIFIED",
         outcome="yes" if verdict.verified else "no",
         summary=[
-            _hits_sentence(name, counted.hits, counted.n),
-            *_bits_sentences(counted.bits, verdict.required_bits),
-            _date_sentence(watermark.claim, verdict.dating),
+            hits_sentence(name, counted.hits, counted.n),
+            *bits_sentences(counted.bits, verdict.required_bits),
+            date_sentence(watermark.claim, verdict.dating),
         ],
         course=course,
         penalty=score.penalty,
         experts=_experts(score),
         groups=_groups(course),
         disclosed=[] if proof is None else _disclosed(proof.trigger_slice, proof.predictions),
-        model=_model_facts(name, digests, verdict.engine, proof),
-        claim=_claim_facts(watermark.claim, verdict.dating),
+        model=model_facts(name, digests, verdict.engine, proof),
+        claim=claim_facts(watermark.claim, verdict.dating),
         count=facts,
         steps=owner_steps(name, digests, files, proved=proof is not None),
         unchecked=[*unchecked, *NEVER_CHECKED],
         version=__version__,
-        created=_time_words(created or now_text()),
+        created=time_words(created or now_text()),
     )
 
 
@@ -264,83 +270,38 @@ def report_of_check(
         "counted."
     )
     return OwnershipReport(
-        owner=_owner_words(evidence.claim),
+        owner=owner_words(evidence.claim),
         heading=checked.heading,
         outcome="no" if not checked.sufficient else "yes" if checked.verified else "open",
         summary=[
-            _hits_sentence(name, counted.hits, counted.n),
-            *_bits_sentences(checked.bits, checked.required_bits),
+            hits_sentence(name, counted.hits, counted.n),
+            *bits_sentences(checked.bits, checked.required_bits),
             source,
-            _date_sentence(evidence.claim, checked.dating),
+            date_sentence(evidence.claim, checked.dating),
         ],
         course=course,
         penalty=score.penalty,
         experts=_experts(score),
         groups=_groups(course),
         disclosed=_disclosed(evidence.trigger_slice, predictions[score.counted]),
-        model=_model_facts(
+        model=model_facts(
             name, digests, "not run here" if again is None else again.engine, evidence
         ),
-        claim=_claim_facts(evidence.claim, checked.dating),
+        claim=claim_facts(evidence.claim, checked.dating),
         count={
-            **({} if lower is None else _count_facts(lower, penalty)),
-            **_proof_facts(evidence),
-            **({} if again is None or again is lower else _repeated_facts(again)),
+            **({} if lower is None else count_facts(lower, penalty)),
+            **proof_facts(evidence),
+            **({} if again is None or again is lower else repeated_facts(again)),
         },
         steps=third_party_steps(name, digests, files),
         unchecked=checked.unchecked,
         version=__version__,
-        created=_time_words(created or now_text()),
+        created=time_words(created or now_text()),
     )
-
-
-def _owner_words(claim: Claim) -> str:
-    key = f"key fingerprint {fingerprint(claim.owner)[:SHOWN_FINGERPRINT]}"
-    return f"{_quoted(claim.note)}, in the claim's own words; {key}" if claim.note else key
-
-
-def _quoted(text: str) -> str:
-    """Return somebody else's words so that they cannot seem to be the report's."""
-    return '"' + printable(text.replace('"', "'"), MAX_SHOWN_NAME) + '"'
 
 
 def _experts(score: EvidenceScore) -> list[ExpertBits]:
     return [ExpertBits(name, MEANINGS[name], bits) for name, bits in score.best.experts.items()]
-
-
-def _hits_sentence(name: str, hits: int, n: int) -> str:
-    return (
-        f"The model {_quoted(name)} was queried with {n} secret inputs (triggers), whose labels "
-        f"the claim fixes, and predicted that label for {hits} of them."
-    )
-
-
-def _tail_words(hits: int, n: int, log10_tail: float) -> str:
-    return (
-        f"{hits} of {n}; guesses reach this with probability {scientific(log10_tail)} (for "
-        "information: the evidence decides)"
-    )
-
-
-def _bits_sentences(bits: float, required: float) -> list[str]:
-    """Return the verdict's odds, and what a no does not mean."""
-    found = [f"The evidence is {bits:.1f} bits, and {required:g} are required: {odds(bits)}."]
-    if bits < required:
-        found.append(
-            "That is not enough. It does not show that the model is no copy: a watermark can be "
-            "erased."
-        )
-    return found
-
-
-def _date_sentence(claim: Claim, dating: Dating) -> str:
-    if dating.time is None:
-        return (
-            f"The claim says that it was made at {_time_words(claim.created)}; that is its "
-            "owner's word, with no timestamp that is trusted here."
-        )
-    stamped = _time_words(f"{dating.time:%Y-%m-%dT%H:%M:%SZ}")
-    return f"The claim was dated {stamped} by an authority under {dating.authority}."
 
 
 def _groups(course: Course) -> list[Group]:
@@ -378,70 +339,3 @@ def _disclosed(trigger_slice: TriggerSlice, predictions: Predictions) -> list[Di
 
 def _digests(name: str, sha256: str | None, external: Mapping[str, str]) -> Digests:
     return {} if sha256 is None else {name: sha256, **external}
-
-
-def _model_facts(name: str, digests: Digests, engine: str, proof: Evidence | None) -> Facts:
-    weights = {f"SHA-256 of {file}": digests[file] for file in digests if file != name}
-    facts = {"file": name, "SHA-256": digests.get(name, "none"), **weights, "run by": engine}
-    if proof is not None:
-        facts["run by, as the owner says"] = proof.run.engine
-        facts["operator sets"] = ", ".join(proof.run.opsets)
-        facts["producer, as the file says"] = proof.run.producer or "none"
-    return facts
-
-
-def _claim_facts(claim: Claim, dating: Dating) -> Facts:
-    task = claim.task
-    facts = {
-        "digest (SHA-256)": claim.digest,
-        "owner (Ed25519 public key)": claim.owner.hex(),
-        "commitment (Merkle root)": claim.root.hex(),
-        "made, as its owner says": _time_words(claim.created),
-        "task": f"{task.kind} {' x '.join(map(str, task.shape))}, {task.classes} classes",
-        "triggers": f"{claim.n}",
-        "note": claim.note or "none",
-    }
-    if dating.time is not None:
-        facts["dated"] = f"{_time_words(f'{dating.time:%Y-%m-%dT%H:%M:%SZ}')}, {dating.authority}"
-    for number, reason in enumerate(dating.refused, 1):
-        facts[f"timestamp {number} that does not count"] = reason
-    return facts
-
-
-def _count_facts(verdict: Verdict, penalty: float) -> Facts:
-    own_penalty = penalty_of(verdict.claims_tried, overrides=verdict.overrides.penalty)
-    return {
-        "evidence": f"{verdict.bits:.2f} bits; {verdict.required_bits:g} are required",
-        "hits": _tail_words(verdict.hits, verdict.n, verdict.log10_tail),
-        "subtracted for choices": f"{penalty:.2f} bits: claims tried {verdict.claims_tried}"
-        + (", overrides of inputs and outputs" if verdict.overrides.penalty else "")
-        + (", and the first trigger" if penalty > own_penalty else ""),
-        "best probe": f"{verdict.best_probe} "
-        f"(of {verdict.probes_tried} tried; a probe is one way of feeding inputs to the model and "
-        "reading its outputs)",
-    }
-
-
-def _repeated_facts(again: Verdict) -> Facts:
-    return {
-        "repeated here": f"{again.bits:.2f} bits, {again.hits} of {again.n} hits; the fewer bits "
-        "count, and those are the stated ones"
-    }
-
-
-def _proof_facts(proof: Evidence) -> Facts:
-    trigger_slice, score = proof.trigger_slice, proof.score
-    last = trigger_slice.start + len(trigger_slice) - 1
-    return {
-        "stated by the signed evidence": f"{score.bits:.2f} bits, {score.hits} of {score.n} "
-        f"hits, claims tried: {proof.claims_tried}",
-        "stated hits": _tail_words(score.hits, score.n, score.log10_tail),
-        "triggers disclosed": f"{trigger_slice.start} to {last} of {proof.claim.n}, each opened "
-        "from the commitment",
-        "evidence made, as its owner says": _time_words(proof.created),
-    }
-
-
-def _time_words(created: str) -> str:
-    """Spell ``YYYY-MM-DDThh:mm:ssZ`` for people."""
-    return created.replace("T", " ").replace("Z", " UTC")
