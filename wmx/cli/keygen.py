@@ -20,7 +20,7 @@ def keygen(
         bool,
         typer.Option(
             "--passphrase",
-            help="HardenCallback it: from the file WMX_PASSPHRASE_FILE names, or asked for.",
+            help="Protect it with one: from the file WMX_PASSPHRASE_FILE names, or asked for.",
         ),
     ] = False,
     force: ForceOption = False,
