@@ -1,4 +1,4 @@
-"""Redraw the README's tables of figures from ``results/``: attacks, in general, and by framework.
+"""Redraw the tables of docs/figures.md from ``results/``: attacks, in general, and by framework.
 
 python benchmarks/redraw.py
 """
