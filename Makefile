@@ -1,11 +1,13 @@
 # make demo   set up a virtual environment and run the main job on real digits
 # make test   set up, then lint, types, import directions, all tests
 # make wheel  build the distribution
+# make docs   build the documentation as a site in site/, and fail where a link leads nowhere
 # make lock   renew the lock files, after a change of constraints or dependencies
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 SERVER := .venv-mlserver
+DOCS := .venv-docs
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check
 # with LOCKED=1, as in continuous integration: exactly the files whose hashes are listed
@@ -13,7 +15,7 @@ BY_HASH := --quiet --require-hashes --no-deps --only-binary :all:
 # several test processes share the cores, and take each other's work at the end; one thread each is fastest and repeatable
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
 
-.PHONY: demo test lint unit torch jax keras keras-parallel sklearn contract strangers mlserver shipped wheel lock clean
+.PHONY: demo test lint unit torch jax keras keras-parallel sklearn contract strangers mlserver shipped wheel docs lock clean
 
 demo: $(VENV)/.demo
 	$(BIN)/wmx demo --force
@@ -60,6 +62,11 @@ strangers: $(VENV)/.test shipped
 mlserver: $(VENV)/.test $(SERVER)/.ready
 	MLSERVER=$(abspath $(SERVER))/bin/mlserver $(PYTEST) tests/mlserver
 
+# in an environment of its own: the tools of the site are no business of the library
+docs: $(DOCS)/.ready
+	$(DOCS)/bin/python docs/scripts/cli_reference.py
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
+
 wheel: $(VENV)/.test
 	$(BIN)/python -m build --no-isolation --outdir dist
 
@@ -103,8 +110,13 @@ else
 endif
 	touch $@
 
+$(DOCS)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python $(PIP) install --quiet -c constraints.txt -e '.[docs]'
+	touch $@
+
 lock:
 	$(PYTHON) .ci/lock.py
 
 clean:
-	rm -rf $(VENV) $(SERVER) build dist wmx-demo
+	rm -rf $(VENV) $(SERVER) $(DOCS) site build dist wmx-demo

@@ -1,11 +1,10 @@
-"""The README is true: every command and every block of code in it is run as it stands."""
+"""The README and the guides are true: their commands and PyTorch programs run as they stand."""
 
-import os
-import re
-import subprocess
-import sys
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import documents
 import pytest
 import torch
 from torch import nn
@@ -13,91 +12,97 @@ from torch.utils.data import TensorDataset
 
 from wmx import Watermark
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
-EMBED = (ROOT / "docs" / "embed.md").read_text()
+README = documents.README.read_text()
+FIRST = 2  # commands with which the README and the tutorial begin: a key, and a training
+SCAN = "how-to/scan.md"
 
 
-def blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-
-
-def commands(text: str) -> list[str]:
-    lines = "".join(blocks(text, "console")).splitlines()
-    return [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the first commands were run; its store is beside ``out``."""
+    folder = tmp_path_factory.mktemp("trained")
+    documents.run_commands(documents.commands(README)[:FIRST], folder)
+    return folder
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    return {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "WMX_HOME": str(tmp_path / "store"),
-        "OMP_NUM_THREADS": "1",
-    }
+def folder(trained: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy of it, for one page."""
+    copy = tmp_path / "folder"
+    shutil.copytree(trained, copy)
+    shutil.copy(copy / "store" / "owner.pem", copy / "out.pem")
+    shutil.copy(copy / "out" / "model.onnx", copy / "suspect.onnx")
+    yield copy
+    shutil.rmtree(copy)
 
 
-def test_there_are_no_other_kinds_of_blocks() -> None:
-    languages = set(re.findall(r"^```(\w+)$", README, flags=re.MULTILINE))
-    assert languages == {"sh", "console", "diff", "python"}
+def test_the_tutorial_begins_as_the_readme_does() -> None:
+    tutorial = documents.commands(documents.page("tutorial.md"))
+    assert tutorial[:FIRST] == documents.commands(README)[:FIRST]
 
 
-def test_every_command_line_works(tmp_path: Path, environment: dict[str, str]) -> None:
-    assert len(commands(README)) >= 8
-    for command in commands(README):
-        done = subprocess.run(
-            command,
-            check=False,
-            shell=True,
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, f"{command}: {done.stderr}"
-        assert done.stdout.startswith("{") == ("--json" in command)
+@pytest.mark.parametrize("name", ["README.md", "docs/tutorial.md"])
+def test_the_rest_of_its_commands_work(name: str, folder: Path) -> None:
+    lines = documents.commands((documents.ROOT / name).read_text())[FIRST:]
+    assert len(lines) >= 5
+    documents.run_commands(lines, folder)
 
 
-SECTIONS = (
-    "In your own PyTorch loop",
-    "In Lightning",
-    "With the Hugging Face Trainer",
-    "In Keras",
-    "In JAX with Flax",
-    "With scikit-learn, LightGBM and XGBoost",
-)
+@pytest.mark.parametrize("name", documents.WALKS)
+def test_the_commands_of_a_guide_work(name: str, folder: Path) -> None:
+    documents.run_commands(documents.commands(documents.page(name)), folder)
 
 
-def test_every_python_block_is_in_one_of_the_sections() -> None:
-    assert len(blocks(README, "python")) == len(SECTIONS)
+PROGRAMS = [
+    pytest.param(program, id=f"{name}-{number}")
+    for name, suites in documents.PROGRAMS.items()
+    for number, program in enumerate(documents.blocks(documents.page(name), "python"))
+    if suites[number] == "torch" and name != SCAN
+]
 
 
-@pytest.mark.parametrize("section", SECTIONS)
-def test_every_python_block_works(
-    section: str, tmp_path: Path, environment: dict[str, str]
-) -> None:
-    (text,) = re.findall(rf"^## {section}\n(.*?)^## ", README, flags=re.MULTILINE | re.DOTALL)
-    (block,) = blocks(text, "python")
-    done = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning:wmx", "-c", block],
-        check=False,
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    verified, hits, bits = done.stdout.splitlines()[-1].split()
-    assert verified == "True"
-    assert int(hits) >= 95
-    assert float(bits) > 250
+def test_every_program_of_this_suite_is_run() -> None:
+    suites = [suite for found in documents.PROGRAMS.values() for suite in found]
+    assert len(PROGRAMS) + 1 == suites.count("torch")  # and the one that scans, below
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_program_marks_a_model(program: str, tmp_path: Path) -> None:
+    documents.check_marks(program, tmp_path)
+
+
+def models_to_scan(folder: Path) -> None:
+    """Lay down a marked model, and a file that is no model."""
+    models = folder / "models"
+    models.mkdir()
+    shutil.copy(folder / "suspect.onnx", models / "a.onnx")
+    (models / "broken.onnx").write_bytes(b"no model")
+
+
+def test_the_program_that_scans_tells_the_models_apart(folder: Path) -> None:
+    models_to_scan(folder)
+    (program,) = documents.blocks(documents.page(SCAN), "python")
+    first, second = documents.run_program(program, folder).splitlines()
+    assert first.startswith("a.onnx MINE 32")
+    assert second.startswith("broken.onnx no verdict: ")
+
+
+def test_the_loop_that_scans_tells_the_models_apart(folder: Path) -> None:
+    models_to_scan(folder)
+    (loop,) = documents.blocks(documents.page(SCAN), "bash")
+    (folder / "scan.sh").write_text(loop)
+    documents.run_commands(["bash scan.sh > found"], folder)
+    assert (folder / "found").read_text().splitlines() == [
+        "MINE       models/a.onnx",
+        "COULD NOT  models/broken.onnx",
+    ]
 
 
 @pytest.mark.parametrize("side", ["before", "after"])
 def test_both_sides_of_the_diff_run(
     side: str, digits: TensorDataset, watermark: Watermark, model: nn.Module
 ) -> None:
-    (diff,) = blocks(README, "diff")
+    (diff,) = documents.blocks(README, "diff")
     drop = "+" if side == "before" else "-"
     lines = [line[1:] for line in diff.splitlines() if not line.startswith(drop)]
     if side == "before":
@@ -118,33 +123,6 @@ def test_both_sides_of_the_diff_run(
     assert sizes == ({100, 97} if side == "before" else {104, 101})
 
 
-def test_the_make_targets_are_there() -> None:
-    targets = re.findall(r"^make (\w+)", "".join(blocks(README, "sh")), flags=re.MULTILINE)
-    assert {"demo", "test"} <= set(targets)
-    for target in targets:
-        subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
-    run = (ROOT / ".ci" / "run").read_text()
-    assert "make test" in run
-
-
-def test_the_links_lead_somewhere() -> None:
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
-        for link in re.findall(r"\]\(([^)#]+)", page.read_text()):
-            if "://" not in link:
-                assert (page.parent / link).exists(), f"{page.name}: {link}"
-
-
-def test_the_figures_are_those_that_were_measured() -> None:
-    done = subprocess.run(
-        [sys.executable, ROOT / "benchmarks" / "redraw.py"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    survival, figures, frameworks = done.stdout.strip().split("\n\n")
-    assert survival.count("\n") >= 10
-    assert survival in README
-    assert figures.count("\n") >= 8
-    assert figures in README
-    assert frameworks.count("\n") == 6
-    assert frameworks in README
+def test_the_guide_has_the_diff_of_the_readme() -> None:
+    guide = documents.blocks(documents.page("how-to/pytorch.md"), "diff")
+    assert guide == documents.blocks(README, "diff")

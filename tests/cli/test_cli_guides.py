@@ -1,0 +1,68 @@
+"""The guides in which somebody else plays a part: their commands, with that part played."""
+
+import shlex
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import documents
+import oip_server
+import pytest
+import tsa
+from disputed_models import marked, network, side
+from test_cli_suspects import FUNCTION
+
+API, JUDGE = documents.PLAYED
+MINE, THEIRS = 1, 2  # which networks the models are
+
+
+def test_the_commands_of_the_guide_to_an_api(
+    wmx: Any, claim: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("out").mkdir()
+    shutil.copy(claim, "out/claim.json")
+    Path("token").write_text("letmein\n")
+    Path("my_client.py").write_text(f"{FUNCTION}\nask = knows\n")
+    monkeypatch.syspath_prepend(Path.cwd())
+    with oip_server.serving(Path("model.onnx").read_bytes(), token="letmein") as server:
+        for line in documents.commands(documents.page(API)):
+            address = "https://models.example.org/v2/models/digits"
+            result = wmx(*shlex.split(line.replace(address, server.url))[1:])
+            assert result.code == 0, line
+            assert result.out.startswith("VERIFIED")
+
+
+def test_the_commands_of_the_guide_to_a_judge(
+    wmx: Any, home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    mine, theirs = side(Path(), "mine", MINE), side(Path(), "theirs", THEIRS)
+    home.mkdir()
+    shutil.copy(mine.key_path, home / "owner.pem")
+    suspect = marked(network(MINE), mine.watermark, theirs.watermark)
+    Path("suspect.onnx").write_bytes(suspect)
+    authority = tsa.Authority(tmp_path_factory.mktemp("tsa"))
+    authority.state_accuracy("millisecs:1")
+    shutil.copy(authority.roots, "tsa.pem")
+
+    with tsa.serving(authority) as url:
+
+        def run(line: str) -> Any:
+            result = wmx(*shlex.split(line.replace("https://tsa.example/tsr", url))[1:])
+            assert result.code == 0, f"{line}: {result.err}{result.out}"
+            time.sleep(1.1)  # stamps are to the second
+            return result
+
+        release, found, dispute, evidence = documents.commands(documents.page(JUDGE))
+        run(release)
+        run(found)
+        as_them = "--claim theirs.json --key theirs.pem"
+        run(f"wmx release theirs.onnx {as_them} --tsa {url}")
+        run(f"wmx verify suspect.onnx {as_them} --evidence theirs.evidence.json --reveal 46")
+        assert run(dispute).out.startswith("NAMED: mine.json")
+        run(evidence)
+        by_evidence = dispute.replace(
+            "--evidence theirs", "--evidence mine.evidence.json --evidence theirs"
+        )
+        (home / "owner.pem").unlink()  # the judge holds no key
+        assert run(by_evidence).out.startswith("NAMED: mine")

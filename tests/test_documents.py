@@ -1,0 +1,182 @@
+"""The documentation is true as far as it can be seen without a framework: links, tables, parts."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from documents import (
+    DOCS,
+    GUIDES,
+    LANGUAGES,
+    PLAYED,
+    PROGRAMS,
+    README,
+    ROOT,
+    WALKS,
+    anchors,
+    blocks,
+    commands,
+    links,
+    page,
+    pages,
+)
+
+from wmx import errors
+
+
+@pytest.mark.parametrize("path", pages(), ids=lambda path: path.name)
+def test_every_link_leads_to_a_file_and_a_heading(path: Path) -> None:
+    for link in links(path.read_text()):
+        if "://" in link:
+            continue
+        name, _, anchor = link.partition("#")
+        target = (path.parent / name).resolve() if name else path
+        assert target.is_file(), f"{path.name}: {link}"
+        assert not anchor or anchor in anchors(target.read_text()), f"{path.name}: {link}"
+
+
+def test_pages_of_the_site_link_to_nothing_outside_it() -> None:
+    for path in DOCS.rglob("*.md"):
+        for link in links(path.read_text()):
+            if "://" not in link and not link.startswith("#"):
+                assert (path.parent / link.partition("#")[0]).resolve().is_relative_to(DOCS)
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text().partition("\nnav:")[2]
+    named = re.findall(r": (\S+\.md)$", navigation, flags=re.MULTILINE)
+    assert sorted(named) == sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md"))
+
+
+def test_the_site_loads_nothing_from_the_net() -> None:
+    settings = (ROOT / "mkdocs.yml").read_text()
+    assert re.search(r"^  font: false\b", settings, flags=re.MULTILINE)
+    assert "http" not in settings
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.read_text().split()) <= 1500
+
+
+def test_no_guide_has_a_block_of_another_kind() -> None:
+    for path in [README, *GUIDES]:
+        found = set(re.findall(r"^ *```(\S+)$", path.read_text(), flags=re.MULTILINE))
+        assert found <= LANGUAGES, path.name
+
+
+def test_every_program_and_every_command_has_a_test() -> None:
+    """``documents.py`` says which suite runs which; a page that is forgotten there fails here."""
+    for path in GUIDES:
+        name, text = str(path.relative_to(DOCS)), path.read_text()
+        assert len(blocks(text, "python")) == len(PROGRAMS.get(name, ())), name
+        walked = name in (*WALKS, *PLAYED, "tutorial.md")
+        assert bool(commands(text)) == walked, name
+
+
+def test_the_steps_of_the_workflow_are_commands_that_were_run() -> None:
+    (workflow,) = blocks(page("how-to/ci.md"), "yaml")
+    steps = re.findall(r"- run: (wmx .*)$", workflow, flags=re.MULTILINE)
+    assert steps
+    assert set(steps) <= set(commands(page("how-to/ci.md")))
+
+
+def test_the_make_targets_are_there() -> None:
+    targets = re.findall(r"(?:^|`)make (\w+)", README.read_text(), flags=re.MULTILINE)
+    assert {"demo", "test", "docs"} <= set(targets)
+    for target in targets:
+        subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_questions_are_fifty_and_each_has_a_place_of_its_answer() -> None:
+    found = re.split(r"^### ", page("questions.md"), flags=re.MULTILINE)[1:]
+    assert len(found) >= 50
+    for question in found:
+        title, _, answer = question.partition("\n")
+        assert title.endswith(("?", "?`", "now?")), title
+        assert links(answer), title
+        for source in re.findall(r"`((?:wmx|adapters|tests)/[^`]+)`", answer):
+            assert (ROOT / source).exists(), f"{title}: {source}"
+
+
+def test_the_questions_say_how_many_they_are() -> None:
+    text = page("questions.md")
+    assert text.count("\n### ") == 52
+    assert "Fifty-two questions" in text
+
+
+def test_the_figures_are_those_that_were_measured() -> None:
+    script = [sys.executable, ROOT / "benchmarks" / "redraw.py"]
+    done = subprocess.run(script, check=True, capture_output=True, text=True)
+    survival, figures, frameworks = done.stdout.strip().split("\n\n")
+    assert survival.count("\n") >= 10
+    assert figures.count("\n") >= 8
+    assert frameworks.count("\n") == 6
+    for table in (survival, figures, frameworks):
+        assert table in page("figures.md")
+
+
+MARKED_OVER = "another mark trained over it, then fine-tuned"
+README_ROWS = {  # the README's words, and the row of docs/figures.md
+    "8-bit weights and activations": "8-bit weights and activations",
+    "all layers fine-tuned, rate .05": "fine-tuning of all layers, rate .05",
+    "a new last layer, all layers trained": "a new last layer, all layers trained, rate .05",
+    "90 % of the weights pruned, then fine-tuned": "90 % pruned, then fine-tuned",
+    MARKED_OVER: MARKED_OVER,
+    "a new network trained on its answers": "a new network from its probabilities",
+}
+
+
+@pytest.mark.parametrize("words", README_ROWS)
+def test_the_readme_repeats_figures_of_the_table(words: str) -> None:
+    (row,) = re.findall(rf"^\| {re.escape(words)} \|(.*)\|$", README.read_text(), re.MULTILINE)
+    (source,) = re.findall(
+        rf"^\| {re.escape(README_ROWS[words])} \|(.*)\|$", page("figures.md"), re.MULTILINE
+    )
+    robust, _, from_scratch, *_ = [cell.strip() for cell in source.split("|")]
+    assert [cell.strip() for cell in row.split("|")] == [robust, from_scratch]
+
+
+@pytest.mark.parametrize("path", [README, DOCS / "index.md"], ids=lambda path: path.name)
+def test_the_caption_says_what_the_picture_shows(path: Path) -> None:
+    found = json.loads((ROOT / "benchmarks" / "results" / "evidence_picture.json").read_text())
+    caption = " ".join(path.read_text().split())
+    marked, unmarked = (round(found[name]["bits"]) for name in ("marked", "unmarked"))
+    assert f"The marked one has {marked} bits in the end, its twin {unmarked};" in caption
+    assert f"{found['date']}, `{found['command']}`" in caption
+
+
+def test_the_reference_of_the_command_line_is_that_of_the_command_line() -> None:
+    """``python docs/scripts/cli_reference.py`` writes it anew."""
+    script = DOCS / "scripts" / "cli_reference.py"
+    program = f"import runpy; print(runpy.run_path({str(script)!r})['cli_reference'](), end='')"
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert done.stdout == page("reference/cli.md")
+
+
+def test_the_exit_codes_are_those_of_the_errors() -> None:
+    text = page("reference/exit-codes.md")
+    for name, error in vars(errors).items():
+        if isinstance(error, type) and name != "WmxError":
+            (row,) = re.findall(rf"^\| (\d) \|.*`{name}`.*\|$", text, flags=re.MULTILINE)
+            assert int(row) == error.exit_code
+
+
+def test_the_python_reference_names_what_exists() -> None:
+    for name in re.findall(r"^::: (\S+)$", page("reference/api.md"), flags=re.MULTILINE):
+        *module, last = name.split(".")
+        folders = (ROOT, ROOT / "adapters")
+        homes = [folder.joinpath(*module).with_suffix(".py") for folder in folders]
+        homes += [folder.joinpath(*module, "__init__.py") for folder in folders]
+        whole = [folder.joinpath(*module, f"{last}.py") for folder in folders]
+        defined = [home for home in homes if home.exists() and _defines(home, last)]
+        assert defined or any(map(Path.exists, whole)), name
+
+
+def _defines(home: Path, name: str) -> bool:
+    return bool(re.search(rf"^(class|def) {name}\b", home.read_text(), flags=re.MULTILINE))
