@@ -1,9 +1,11 @@
 """The documentation is true as far as it can be seen without a framework: links, tables, parts."""
 
+import ast
 import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -169,13 +171,50 @@ def test_the_exit_codes_are_those_of_the_errors() -> None:
 
 def test_the_python_reference_names_what_exists() -> None:
     for name in re.findall(r"^::: (\S+)$", page("reference/api.md"), flags=re.MULTILINE):
+        module, _, last = name.rpartition(".")
+        above = home_of(module)
+        assert home_of(name) or (above and _defines(above, last)), name
+
+
+def imported(program: str) -> Iterator[tuple[str, str]]:
+    """Yield (module, name) for all that a program imports from the project."""
+    for node in ast.walk(ast.parse(program)):
+        if isinstance(node, ast.ImportFrom) and re.match(r"_?wmx", node.module or ""):
+            yield from ((node.module or "", alias.name) for alias in node.names)
+
+
+@pytest.mark.parametrize("path", pages(), ids=lambda path: path.name)
+def test_what_a_page_imports_is_there(path: Path) -> None:
+    """Of the programs that are run, and of the parts that are not."""
+    text = path.read_text()
+    for program in blocks(text, "python") + blocks(text, "py"):
+        for module, name in imported(program):
+            home = home_of(module)
+            assert home, f"{module} of {path.name}"
+            assert re.search(rf"\b{name}\b", home.read_text()), f"{module}.{name} of {path.name}"
+
+
+@pytest.mark.parametrize("path", pages(), ids=lambda path: path.name)
+def test_the_sources_that_a_page_names_are_there(path: Path) -> None:
+    text = path.read_text()
+    for file in re.findall(r"`((?:wmx|adapters|tests|benchmarks)/[\w./-]+)`", text):
+        assert (ROOT / file).exists(), file
+    for name in re.findall(r"`(wmx(?:_\w+)?(?:\.[a-z]\w*)+)", text):
+        if name == "wmx.adapters":  # a group of entry points
+            continue
         *module, last = name.split(".")
-        folders = (ROOT, ROOT / "adapters")
-        homes = [folder.joinpath(*module).with_suffix(".py") for folder in folders]
-        homes += [folder.joinpath(*module, "__init__.py") for folder in folders]
-        whole = [folder.joinpath(*module, f"{last}.py") for folder in folders]
-        defined = [home for home in homes if home.exists() and _defines(home, last)]
-        assert defined or any(map(Path.exists, whole)), name
+        above = home_of(".".join(module)) or home_of(".".join(module[:-1]))
+        assert home_of(name) or (above and last in above.read_text()), name
+
+
+def home_of(module: str) -> Path | None:
+    """Return the file of one of the project's modules, or ``None`` if there is no such module."""
+    for folder in (ROOT, ROOT / "adapters"):
+        place = folder.joinpath(*module.split("."))
+        for file in (place.with_suffix(".py"), place / "__init__.py"):
+            if module and file.exists():
+                return file
+    return None
 
 
 def _defines(home: Path, name: str) -> bool:
