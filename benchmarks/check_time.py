@@ -24,7 +24,7 @@ from wmx.verification.ledger import Ledger
 from wmx.verification.prove import prove
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-import onnx_models
+from support import onnx_models
 
 ROUNDS = 15
 SCRIPT = Path(sys.executable).with_name("wmx")

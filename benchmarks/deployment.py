@@ -25,7 +25,7 @@ from wmx.training.embed import train_unmarked
 from wmx.verification.verdict import judge
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from deployed import FORMS, Shipped, train_sibling
+from support.deployed import FORMS, Shipped, train_sibling
 
 
 def by_attacks(target: Target, watermark: Watermark) -> Iterable[tuple[str, float, str]]:

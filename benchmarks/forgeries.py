@@ -35,18 +35,18 @@ from wmx.suspect.suspect import Suspect
 from wmx.training.data.dataset import LabeledData
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from forging.claims import Attempt, attempt, forged
-from forging.files import RESTLESS, forged_file
-from forging.foreseeing import typical
-from forging.forms import FORMS
-from forging.grinding import cheap_label_keys, ground
-from forging.guesses import guesses
-from forging.images import adversarial, chased, hits_of, one_by_one
-from forging.normalising import draft_labels, fitting_task, rows_for
-from forging.rows import ROWS
-from forging.servers import CHOICES, Forger, forging_server
-from forging.victim import Victim
-from oip_server import serving
+from support.forging.claims import Attempt, attempt, forged
+from support.forging.files import RESTLESS, forged_file
+from support.forging.foreseeing import typical
+from support.forging.forms import FORMS
+from support.forging.grinding import cheap_label_keys, ground
+from support.forging.guesses import guesses
+from support.forging.images import adversarial, chased, hits_of, one_by_one
+from support.forging.normalising import draft_labels, fitting_task, rows_for
+from support.forging.rows import ROWS
+from support.forging.servers import CHOICES, Forger, forging_server
+from support.forging.victim import Victim
+from support.oip_server import serving
 
 KEY = OwnerKey(Ed25519PrivateKey.from_private_bytes(bytes(31) + b"\x01"))
 N = 100

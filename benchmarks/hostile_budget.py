@@ -24,7 +24,7 @@ from wmx import OwnerKey, Watermark
 TESTS = Path(__file__).parents[1] / "tests"
 sys.path += [str(TESTS), str(TESTS / "hostile")]
 import expensive_files  # noqa: E402
-import onnx_models  # noqa: E402
+from support import onnx_models  # noqa: E402
 
 LIMITS = ("--seconds", "5", "--memory", "1")
 MOST_CPU_SECONDS, MOST_GIB = 8.0, 1.5

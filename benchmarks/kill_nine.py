@@ -23,8 +23,8 @@ import harness
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-import killing
-from kill_operations import EMBED, NOT_FIRM, OPERATIONS, trained, training, whole_run
+from support import killing
+from support.kill_operations import EMBED, NOT_FIRM, OPERATIONS, trained, training, whole_run
 
 # those of the tests, and trainings in PyTorch beside the tests' own framework
 CAMPAIGN = OPERATIONS | {

@@ -26,8 +26,8 @@ from wmx.training.data.dataset import LabeledData
 from wmx.training.embed import embed, train_unmarked
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from kinds import export_as_usual
-from shipped import halves, power_demand, spoken_vowels, words
+from support.kinds import export_as_usual
+from support.shipped import halves, power_demand, spoken_vowels, words
 
 
 def table(load: Any, name: str) -> LabeledData:

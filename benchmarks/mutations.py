@@ -26,8 +26,8 @@ from wmx.protocol.release_record import Relation, Release
 from wmx.verification.evidence import Evidence
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from evidence_files import scored_evidence, small_evidence, small_watermark
-from tsa import Authority
+from support.evidence_files import scored_evidence, small_evidence, small_watermark
+from support.tsa import Authority
 
 FILES = ("claim", "dated claim", "dated release", "evidence", "evidence with scores")
 

@@ -34,10 +34,10 @@ from wmx.statistics.experts import INVERSE_TEMPERATURES
 from wmx.statistics.normalization import Standardiser
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from fixed import OWNER
-from forging.files import forged_file
-from forging.graphs import Graph
-from forging.rows import row_number
+from support.fixed import OWNER
+from support.forging.files import forged_file
+from support.forging.graphs import Graph
+from support.forging.rows import row_number
 
 N, K = 100, 10
 RATIO = 12.0  # of the spread of one row's scores to that of the next

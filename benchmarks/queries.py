@@ -19,7 +19,7 @@ from wmx import Watermark, verify
 from wmx.suspect.endpoint.endpoint import Endpoint
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from oip_server import serving
+from support.oip_server import serving
 
 REQUIRED = (64, 128)
 ANSWERS = {"logits": None, "probabilities": "Softmax", "class numbers": "ArgMax"}

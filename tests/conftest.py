@@ -7,7 +7,7 @@ import os
 
 import pytest
 from hypothesis import settings
-from stacks import add_option
+from support.stacks import add_option
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 settings.register_profile("reproducible", derandomize=True, deadline=None)

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import onnx_models
 import pytest
-from fixed import fixed_watermark
-from page_parts import check_stands_alone
+from support import onnx_models
+from support.fixed import fixed_watermark
+from support.page_parts import check_stands_alone
 
 from wmx import OwnerKey, Watermark
 from wmx.attacks.attack import Attack, Outcome, Progress, Target

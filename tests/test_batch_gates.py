@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from batch_gates import GATES, batch_normalised, gated_model
-from fixed import OWNER
+from support.batch_gates import GATES, batch_normalised, gated_model
+from support.fixed import OWNER
 
 from wmx import Watermark, verify
 from wmx.protocol.task import Task

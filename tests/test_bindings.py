@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnx_models
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from support import onnx_models
 
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark, open_suspect, verify
 from wmx.protocol.task import Task

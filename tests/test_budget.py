@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import onnx_models
 import pytest
 from numpy.typing import NDArray
+from support import onnx_models
 
 import wmx._internal.budget
 import wmx.statistics.experts

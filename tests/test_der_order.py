@@ -3,7 +3,7 @@
 from itertools import permutations
 
 import pytest
-from der import OCTETS, SEQUENCE, der, integer, oid
+from support.der import OCTETS, SEQUENCE, der, integer, oid
 
 from wmx._internal.der import with_certificates_in_order
 

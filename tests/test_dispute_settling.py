@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnx_models
 import pytest
-from batch_gates import gated_model
-from disputed_models import Side, marked, marked_beside, network, side
+from support import onnx_models
+from support.batch_gates import gated_model
+from support.disputed_models import Side, marked, marked_beside, network, side
 
 from wmx import IntegrityError, Watermark
 from wmx.disputes.decision import Lack, Mark

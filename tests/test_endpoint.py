@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx_models
 import pytest
-from batch_gates import gated_model
-from certificates import self_signed
-from oip_server import Server, dripping, response, serving
+from support import onnx_models
+from support.batch_gates import gated_model
+from support.certificates import self_signed
+from support.oip_server import Server, dripping, response, serving
 
 import wmx
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark, open_suspect, verify

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from evidence_files import (
+from hypothesis import given
+from hypothesis import strategies as st
+from support.evidence_files import (
     PLAIN,
     SUSPECT,
     restated,
@@ -21,9 +23,7 @@ from evidence_files import (
     small_watermark,
     statement_of,
 )
-from fixed import OWNER, THIEF
-from hypothesis import given
-from hypothesis import strategies as st
+from support.fixed import OWNER, THIEF
 
 from wmx import Claim, IntegrityError
 from wmx.protocol import jcs

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnx_models
 import pytest
-from batch_gates import tells_by_its_shift, tells_of_other_calls, tells_of_other_rows
-from fixed import OWNER
+from support import onnx_models
+from support.batch_gates import tells_by_its_shift, tells_of_other_calls, tells_of_other_rows
+from support.fixed import OWNER
 
 from wmx import Watermark, open_suspect
 from wmx.protocol.task import Task

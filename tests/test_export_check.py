@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnx_models
 import pytest
 from onnx import helper
+from support import onnx_models
 
 from wmx import CannotRunError, OwnerKey, Watermark
 from wmx.suspect.own_model import loaded_from

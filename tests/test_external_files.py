@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnx_models
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import onnx_models
 
 from wmx import CannotRunError, OwnerKey, Sandbox, UsageError, Watermark, open_suspect
 from wmx.suspect.policy.external_files import ExternalFiles, is_exporters_name

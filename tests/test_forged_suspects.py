@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fixed import fixed_watermark
-from forging.files import RESTLESS, forged_file
-from forging.forms import FORMS
-from forging.guesses import best_guess, guesses
-from forging.rows import BY_CALL, BY_PLACE, ROWS
-from forging.servers import CHOICES, Forger, forging_function, forging_server
-from oip_server import serving
+from support.fixed import fixed_watermark
+from support.forging.files import RESTLESS, forged_file
+from support.forging.forms import FORMS
+from support.forging.guesses import best_guess, guesses
+from support.forging.rows import BY_CALL, BY_PLACE, ROWS
+from support.forging.servers import CHOICES, Forger, forging_function, forging_server
+from support.oip_server import serving
 
 from wmx import Watermark, verify
 from wmx.suspect.endpoint.client import RequestPolicy

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evidence_files import restated, statement_of
-from fixed import THIEF, fixed_watermark
-from forging.claims import Attempt, attempt, forged
-from forging.foreseeing import typical
-from forging.grinding import cheap_label_keys, ground
-from forging.images import adversarial, chased, hits_of, one_by_one
-from forging.normalising import draft_labels, fitting_task, rows_for
-from forging.victim import Victim
-from onnx_models import knows_labels
+from support.evidence_files import restated, statement_of
+from support.fixed import THIEF, fixed_watermark
+from support.forging.claims import Attempt, attempt, forged
+from support.forging.foreseeing import typical
+from support.forging.grinding import cheap_label_keys, ground
+from support.forging.images import adversarial, chased, hits_of, one_by_one
+from support.forging.normalising import draft_labels, fitting_task, rows_for
+from support.forging.victim import Victim
+from support.onnx_models import knows_labels
 
 from wmx import IntegrityError, Watermark, verify
 from wmx.protocol.dsse import Envelope

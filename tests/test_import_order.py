@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import onnx_models
 import pytest
+from support import onnx_models
 
 from wmx import OwnerKey, Watermark
 

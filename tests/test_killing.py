@@ -7,9 +7,9 @@ import os
 import random
 from pathlib import Path
 
-import killing
 import pytest
-from kill_operations import (
+from support import killing
+from support.kill_operations import (
     OPERATIONS,
     earlier_evidence,
     marked_model,

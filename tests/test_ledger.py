@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import rfc8785
-from evidence_files import small_watermark
+from support.evidence_files import small_watermark
 
 from wmx import CannotRunError, IntegrityError, OwnerKey
 from wmx.protocol.claim import Claim

@@ -1,9 +1,9 @@
 """What an ONNX file says of itself, and that no bytes break the reader."""
 
-import onnx_models
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import onnx_models
 
 from wmx import OwnerKey, Watermark
 from wmx.suspect.policy.onnx_header import read_header

@@ -12,11 +12,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
-import onnx_models
 import pytest
-from certificates import self_signed
-from oip_server import Server, serving
-from recording_proxy import VARIABLES, RecordingProxy, recording, spellings_of_triggers
+from support import onnx_models
+from support.certificates import self_signed
+from support.oip_server import Server, serving
+from support.recording_proxy import VARIABLES, RecordingProxy, recording, spellings_of_triggers
 
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark, verify
 from wmx._internal.http import exchange, is_this_machine

@@ -7,8 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from fixed import OWNER
-from one_node import CLASSES, NOT_READ, READ, SHAPE, Ending, ended
+from support.fixed import OWNER
+from support.one_node import CLASSES, NOT_READ, READ, SHAPE, Ending, ended
 
 from wmx import Watermark, open_suspect, verify
 from wmx.protocol.task import Task

@@ -7,11 +7,11 @@ from types import FrameType
 
 import numpy as np
 import onnx
-import onnx_models
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from protobuf_by_hand import function, functions, model
+from support import onnx_models
+from support.protobuf_by_hand import function, functions, model
 
 from wmx import CannotRunError, OwnerKey, Watermark
 from wmx._internal.protobuf import BYTES, VARINT, numbers, read_message, text

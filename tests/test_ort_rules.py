@@ -6,11 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import flatbuffers_by_hand as made
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from support import flatbuffers_by_hand as made
 
 import wmx.suspect.policy.ort_rules
 from wmx import CannotRunError

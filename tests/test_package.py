@@ -9,8 +9,8 @@ import sysconfig
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-import onnx_models
 import pytest
+from support import onnx_models
 
 from wmx import Claim, OwnerKey, Watermark
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from der import SEQUENCE, der
-from evidence_files import small_evidence
-from tsa import GRANTED, Authority
+from support.der import SEQUENCE, der
+from support.evidence_files import small_evidence
+from support.tsa import GRANTED, Authority
 
 from wmx import Claim, IntegrityError, OwnerKey, UsageError, Watermark
 from wmx._internal.budget import Budget, held_to

@@ -8,9 +8,9 @@ from math import log2
 from pathlib import Path
 
 import numpy as np
-import onnx_models
 import pytest
-from batch_gates import GATES, gated_model, junk_to_copies
+from support import onnx_models
+from support.batch_gates import GATES, gated_model, junk_to_copies
 
 from wmx import CannotRunError, IntegrityError, OwnerKey, UsageError, Watermark
 from wmx._internal.files import Staged

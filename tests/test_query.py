@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fixed import OWNER, fixed_watermark
+from support.fixed import OWNER, fixed_watermark
 
 from wmx import Watermark, verify
 from wmx.errors import CannotRunError

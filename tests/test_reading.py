@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fixed import fixed_watermark
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
+from support.fixed import fixed_watermark
 
 from wmx.errors import CannotRunError
 from wmx.protocol.task import Task

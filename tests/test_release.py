@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import onnx_models
 import pytest
+from support import onnx_models
 
 from wmx import Claim, IntegrityError, OwnerKey, UsageError, Watermark, verify
 from wmx.protocol import jcs

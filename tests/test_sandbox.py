@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx_models
 import pytest
+from support import onnx_models
 
 import wmx.suspect.sandbox.process
 from wmx import (

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import onnx_models
 import pytest
-from oip_server import serving
+from support import onnx_models
+from support.oip_server import serving
 
 from wmx import OwnerKey, Watermark
 from wmx.errors import QueryBudgetError

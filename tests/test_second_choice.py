@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fixed import fixed_watermark
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fixed import fixed_watermark
 
 from wmx import UsageError, Watermark
 from wmx.training.batches import TrainingBatches

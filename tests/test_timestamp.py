@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from tsa import DAY, STAMPING, Authority, dripping, moved_by, serving, with_status
+from support.tsa import DAY, STAMPING, Authority, dripping, moved_by, serving, with_status
 
 from wmx import CannotRunError, Claim, IntegrityError, OwnerKey, UsageError, Watermark, verify
 from wmx._internal.der import with_certificates_in_order

@@ -4,7 +4,7 @@ Whether weak stamps count is in test_timestamp.py, with stamps of a real authori
 """
 
 import pytest
-from der import OCTETS, SEQUENCE, der, integer, oid
+from support.der import OCTETS, SEQUENCE, der, integer, oid
 
 from wmx._internal.der import MalformedError
 from wmx.protocol.timestamp_policy import WeakError, granted_with, require_strong_signature

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-import onnx_models
 import pytest
+from support import onnx_models
 
 from wmx import CannotRunError, OwnerKey, UsageError, Watermark, verify
 from wmx.protocol.task import Task

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import onnx_models
 import pytest
 from commands import CLAIM_NEW, Result
+from support import onnx_models
 
 from wmx import Claim, OwnerKey, Watermark
 from wmx.cli import run

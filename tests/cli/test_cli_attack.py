@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import onnx_models
 import pytest
+from support import onnx_models
 
 from wmx import Claim, OwnerKey, Watermark
 from wmx.attacks.catalogue import ATTACKS

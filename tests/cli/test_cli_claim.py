@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx_models
 import pytest
 from commands import CLAIM_NEW
+from support import onnx_models
 
 from wmx import Claim, OwnerKey, Watermark
 from wmx.verification.ledger import Ledger

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from disputed_models import Side, marked, marked_beside, network, side
-from tsa import Authority
+from support.disputed_models import Side, marked, marked_beside, network, side
+from support.tsa import Authority
 
 from wmx.protocol.release_record import Relation, Release
 from wmx.protocol.stamped import MAX_TIMESTAMPS, Stamped

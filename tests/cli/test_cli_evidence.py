@@ -5,11 +5,10 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-import one_node
 import onnx
-import onnx_models
 import pytest
 from commands import CLAIM_NEW
+from support import one_node, onnx_models
 
 from wmx import Claim, OwnerKey, Watermark
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forging.files import forged_file, remembering_file
-from forging.guesses import best_guess, guesses
-from forging.servers import Forger, remembering_server
-from oip_server import serving
+from support.forging.files import forged_file, remembering_file
+from support.forging.guesses import best_guess, guesses
+from support.forging.servers import Forger, remembering_server
+from support.oip_server import serving
 
 from wmx import Claim
 from wmx.triggers.trigger_slice import TriggerSlice

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import documents
-import oip_server
 import pytest
-import tsa
-from disputed_models import marked, network, side
+from support import oip_server, tsa
+from support.disputed_models import marked, network, side
 from test_cli_suspects import FUNCTION
 
 API, JUDGE = documents.PLAYED

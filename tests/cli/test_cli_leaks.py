@@ -20,13 +20,13 @@ from typing import Any
 from urllib.request import ProxyHandler, Request, build_opener
 
 import numpy as np
-import onnx_models
 import pytest
-from fixed import OWNER, THIEF
-from leaks import Search, numbers, of_bytes, of_input, of_labels, unfolded
-from oip_server import serving
-from tsa import Authority
-from tsa import serving as stamping
+from support import onnx_models
+from support.fixed import OWNER, THIEF
+from support.leaks import Search, numbers, of_bytes, of_input, of_labels, unfolded
+from support.oip_server import serving
+from support.tsa import Authority
+from support.tsa import serving as stamping
 
 from wmx import Claim, Watermark
 from wmx.cli import COMMANDS

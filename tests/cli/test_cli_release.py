@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tsa import Authority, serving
+from support.tsa import Authority, serving
 
 from wmx import Claim
 from wmx.cli import timestamp

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import onnx_models
 import pytest
 from commands import CLAIM_NEW
+from support import onnx_models
 
 from wmx import Claim, OwnerKey, Watermark
 from wmx.verification.evidence import Evidence

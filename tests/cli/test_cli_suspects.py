@@ -7,8 +7,8 @@ from typing import Any
 import onnx
 import pytest
 from commands import CLAIM_NEW
-from oip_server import Server, serving
 from onnx import TensorProto, helper
+from support.oip_server import Server, serving
 
 FUNCTION = """
 import numpy as np

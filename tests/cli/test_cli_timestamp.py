@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from commands import CLAIM_NEW
-from tsa import Authority, serving
+from support.tsa import Authority, serving
 
 from wmx import Claim
 from wmx.cli import timestamp

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import onnx_models
 import pytest
-from disputed_models import marked, network, side
+from support import onnx_models
+from support.disputed_models import marked, network, side
 
 HELD = ("--claim", "claim.json", "--key", "store/owner.pem")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from oip_server import serving
+from support.oip_server import serving
 
 import wmx as library
 from wmx import OwnerKey, UsageError, Watermark

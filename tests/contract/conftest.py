@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fixed import fixed_watermark, normalised_digits
-from stacks import KIT, load_kit
+from support.fixed import fixed_watermark, normalised_digits
+from support.stacks import KIT, load_kit
 
 from wmx import Watermark
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fixed import fixed_watermark
+from support.fixed import fixed_watermark
 
 from wmx import UsageError, verify
 from wmx.attacks.attack import Framework, Target

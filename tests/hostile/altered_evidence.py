@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cases import Scene
-from evidence_files import restated, signed, small_evidence, statement_of
+from support.evidence_files import restated, signed, small_evidence, statement_of
 
 from wmx import OwnerKey
 from wmx.protocol import jcs

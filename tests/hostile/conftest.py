@@ -4,9 +4,9 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-import onnx_models
 import pytest
 from cases import Scene
+from support import onnx_models
 
 from wmx import OwnerKey, Watermark
 

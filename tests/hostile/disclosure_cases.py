@@ -4,9 +4,9 @@ import base64
 from typing import Any
 
 import numpy as np
-import onnx_models
 from altered_evidence import ENOUGH, check, honest, opening, predicate, predictions, recounted
 from cases import Attack, Scene, collector
+from support import onnx_models
 
 CASES, case = collector()
 

@@ -9,10 +9,10 @@ import json
 import os
 from typing import Any
 
-import onnx_models
 from altered_evidence import check, file, honest, owner, predicate, statement
 from cases import Attack, Scene, collector
-from evidence_files import signed, statement_of
+from support import onnx_models
+from support.evidence_files import signed, statement_of
 
 from wmx import OwnerKey, Watermark
 from wmx.protocol.dsse import Envelope

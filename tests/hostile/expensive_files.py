@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import flatbuffers_by_hand as ort
 import numpy as np
 import onnx
-from evidence_files import signed, small_evidence, statement_of
 from onnx import TensorProto, helper, numpy_helper
-from protobuf_by_hand import field, functions, model, node, varint
+from support import flatbuffers_by_hand as ort
+from support.evidence_files import signed, small_evidence, statement_of
+from support.protobuf_by_hand import field, functions, model, node, varint
 
 from wmx import Claim, OwnerKey, Watermark
 from wmx.protocol.claim import PAYLOAD_TYPE as CLAIM_TYPE

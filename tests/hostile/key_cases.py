@@ -6,7 +6,7 @@ import os
 from cases import Attack, Scene, collector
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from der import OCTETS, SEQUENCE, der, integer, oid
+from support.der import OCTETS, SEQUENCE, der, integer, oid
 
 from wmx import OwnerKey
 

@@ -19,10 +19,10 @@ import pytest
 from altered_evidence import honest
 from cases import Scene
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
-from evidence_files import scored_evidence, statement_of
 from other_types import FEW, GONE, VALUES, Place, at, changed, places, spelled
 from safetensors import safe_open
 from safetensors.numpy import load, save
+from support.evidence_files import scored_evidence, statement_of
 
 from wmx import IntegrityError, OwnerKey, Watermark
 from wmx.cli import run
@@ -37,7 +37,7 @@ EVERY = (*VALUES, GONE)
 CONTROLS = ("a string of controls",)
 FAULTS = (2, 3, 4)
 VERDICTS = (0, 1)
-LINEAR = Path(__file__).parents[1] / "linear_framework"
+LINEAR = Path(__file__).parents[1] / "support" / "linear_framework"
 KEY = ("--key", "owner.pem")
 ATTACK = ("attack", "run", "--data", "data.npz", *KEY, "-o", "attacked", "--attacks", "blur")
 

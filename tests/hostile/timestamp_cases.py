@@ -19,9 +19,9 @@ from typing import Any
 from cases import Attack, Scene, collector
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from der import SEQUENCE, TEXT, der, integer
-from evidence_files import small_evidence
-from tsa import DAY, STAMPING, Authority, dripping, moved_by, serving, with_status
+from support.der import SEQUENCE, TEXT, der, integer
+from support.evidence_files import small_evidence
+from support.tsa import DAY, STAMPING, Authority, dripping, moved_by, serving, with_status
 
 from wmx import OwnerKey, Watermark
 from wmx.protocol import jcs

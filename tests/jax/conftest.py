@@ -7,7 +7,7 @@ os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"  # before J
 import jax
 import numpy as np
 import pytest
-from fixed import fixed_watermark, normalised_digits
+from support.fixed import fixed_watermark, normalised_digits
 
 from wmx import Watermark
 

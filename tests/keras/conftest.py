@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from fixed import fixed_watermark, normalised_digits
-from stacks import load_kit
+from support.fixed import fixed_watermark, normalised_digits
+from support.stacks import load_kit
 
 from wmx import Watermark
 

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from fixed import fixed_watermark
 from networks import BACKEND, OwnStep
+from support.fixed import fixed_watermark
 
 import wmx_keras._training.learner
 from wmx import OwnerKey, UsageError

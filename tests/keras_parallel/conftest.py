@@ -11,7 +11,7 @@ import jax
 import keras
 import numpy as np
 import pytest
-from fixed import fixed_watermark, normalised_digits
+from support.fixed import fixed_watermark, normalised_digits
 
 from wmx import Watermark
 

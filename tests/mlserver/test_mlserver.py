@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import onnx_models
 import onnxruntime
 import pytest
+from support import onnx_models
 
 from wmx import OwnerKey, Watermark, verify
 from wmx.suspect.endpoint.client import RequestPolicy

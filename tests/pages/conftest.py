@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import onnx_models
 import pytest
 from findings import NOTE, Case
+from support import onnx_models
 
 from wmx import OwnerKey, Watermark
 from wmx.suspect.onnx_file import OnnxFile

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import Look, look
 from findings import Case
 from numpy.typing import NDArray
+from support.browser import Look, look
 
 from wmx.attacks.catalogue import ATTACKS
 from wmx.attacks.report import write_report

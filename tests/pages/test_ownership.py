@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from findings import FILES, NOTE, Case
-from page_parts import check_stands_alone
+from support.page_parts import check_stands_alone
 
 from wmx import CannotRunError, OwnerKey, Watermark
 from wmx.protocol.keys import fingerprint

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from shipped import FOLDER, wheels
+from support.shipped import FOLDER, wheels
 
 from wmx import OwnerKey, Watermark
 from wmx.cli import run

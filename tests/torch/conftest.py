@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from fixed import fixed_watermark
+from support.fixed import fixed_watermark
 from torch import nn
 from torch.utils.data import TensorDataset
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from deployed import FORMS, Shipped, train_sibling
+from support.deployed import FORMS, Shipped, train_sibling
 
 from wmx import OwnerKey, verify
 from wmx.training.config import Training

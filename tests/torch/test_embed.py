@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tsa import Authority, serving
+from support.tsa import Authority, serving
 
 from wmx import Claim, OwnerKey, Watermark, verify
 from wmx.cli import run

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from kinds import export_as_usual
-from shipped import power_demand, spoken_vowels, wheels, words
+from support.kinds import export_as_usual
+from support.shipped import power_demand, spoken_vowels, wheels, words
 
 from wmx import OwnerKey, verify
 from wmx.training.config import Training

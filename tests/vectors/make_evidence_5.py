@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
-from tsa import Authority
+from support.tsa import Authority
 from vectors.make_wmx_3 import FOLDER as CLAIMS
 from vectors.make_wmx_3 import suspects
 

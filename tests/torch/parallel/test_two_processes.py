@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fixed import OWNER, fixed_watermark
+from support.fixed import OWNER, fixed_watermark
 from two_processes import digits
 
 from wmx import Watermark, verify

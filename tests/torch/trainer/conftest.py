@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from fixed import fixed_watermark
+from support.fixed import fixed_watermark
 
 from wmx import Watermark
 from wmx.training.data.dataset import LabeledData, load_data

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fixed import fixed_watermark
 from short_runs import SHORT, evaluate, fit, same_bits
+from support.fixed import fixed_watermark
 from torch import nn
 
 from wmx import Watermark

@@ -9,7 +9,7 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from forging.claims import forged
+from support.forging.claims import forged
 from wmx import OwnerKey, Watermark
 from wmx.protocol.labels import derive_labels, label_key
 from wmx.protocol.task import Task

@@ -12,16 +12,15 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
-import killing
 import numpy as np
 import onnx
-import onnx_models
-from evidence_files import small_evidence, small_watermark
-from killing import Operation
 from PIL import Image
 from safetensors.numpy import load as load_tensors
-from tsa import Authority
 
+from support import killing, onnx_models
+from support.evidence_files import small_evidence, small_watermark
+from support.killing import Operation
+from support.tsa import Authority
 from wmx import Claim, IntegrityError, OwnerKey, Watermark
 from wmx._internal.files import write_bytes
 from wmx.protocol.release_record import Release

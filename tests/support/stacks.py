@@ -36,5 +36,5 @@ def load_kit(config: pytest.Config, family: str = "") -> None:
     if stack.startswith("keras-"):
         os.environ["KERAS_BACKEND"] = stack.removeprefix("keras-")
     if KIT not in config.stash:
-        config.stash[KIT] = importlib.import_module(f"kits.{STACKS[stack]}")
+        config.stash[KIT] = importlib.import_module(f"support.kits.{STACKS[stack]}")
     assert stack == config.stash[KIT].STACK, "the framework was imported too early"

@@ -13,8 +13,8 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from forging.graphs import Graph
-from forging.guesses import guessed_secrets
+from support.forging.graphs import Graph
+from support.forging.guesses import guessed_secrets
 from wmx.triggers import draw_triggers
 from wmx.triggers.cells import Cells
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from forging.forms import SCORES, Form, one_hot
-from forging.graphs import Graph
-from forging.rows import ROWS, within
+from support.forging.forms import SCORES, Form, one_hot
+from support.forging.graphs import Graph
+from support.forging.rows import ROWS, within
 from wmx import Claim
 from wmx.triggers.trigger_slice import TriggerSlice
 

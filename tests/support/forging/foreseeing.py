@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from forging.victim import Victim
+from support.forging.victim import Victim
 from wmx.protocol.task import Task
 
 

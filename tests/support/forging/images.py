@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from forging.claims import forged
-from forging.victim import Victim
+from support.forging.claims import forged
+from support.forging.victim import Victim
 from wmx import OwnerKey, Watermark
 from wmx.protocol.task import Task
 

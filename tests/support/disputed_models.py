@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx_models
 from numpy.typing import NDArray
 from onnx import helper
 
+from support import onnx_models
 from wmx import OwnerKey, Watermark
 from wmx.protocol.release_record import Relation, Release
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnx_models
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from support import onnx_models
 from wmx import Watermark
 from wmx.statistics.mixture import shifted
 

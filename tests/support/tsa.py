@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from der import BITS, NULL, SEQUENCE, der, oid
+
+from support.der import BITS, NULL, SEQUENCE, der, oid
 
 DAY = timedelta(days=1)
 STAMPING = (ExtendedKeyUsageOID.TIME_STAMPING,)

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnx_models
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from support import onnx_models
 from wmx import Watermark
 
 CLASSES = 10

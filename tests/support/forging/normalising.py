@@ -9,7 +9,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from forging.victim import Victim
+from support.forging.victim import Victim
 from wmx import OwnerKey
 from wmx.protocol.commitment import commitment_root, draw_blinds
 from wmx.protocol.encoding import u32

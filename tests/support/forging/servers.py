@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from oip_server import Reply, Server, response
 
-from forging.files import Guesses
-from forging.forms import one_hot
+from support.forging.files import Guesses
+from support.forging.forms import one_hot
+from support.oip_server import Reply, Server, response
 from wmx import Claim
 from wmx.triggers.trigger_slice import TriggerSlice
 
