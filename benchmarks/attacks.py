@@ -19,7 +19,7 @@ from typing import Any
 
 import harness
 from splits import data_name, owner_and_attacker
-from support.stacks import STACKS, framework_of
+from stacks import STACKS, framework_of
 
 from wmx import Claim, OwnerKey, Watermark
 from wmx.attacks.attack import Framework, Target

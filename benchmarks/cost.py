@@ -25,7 +25,7 @@ from typing import Any
 import harness
 import numpy as np
 from splits import train_and_test
-from support.stacks import add_device_option, add_stack_option, framework_of, on_device, run_all
+from stacks import add_device_option, add_stack_option, framework_of, on_device, run_all
 
 from wmx import OwnerKey, Watermark
 from wmx.training.batches import TrainingBatches

@@ -19,7 +19,7 @@ from typing import Any
 
 import harness
 from splits import owner_and_attacker
-from support.stacks import add_device_option, add_stack_option, framework_of, on_device, run_all
+from stacks import add_device_option, add_stack_option, framework_of, on_device, run_all
 
 from wmx import OwnerKey, verify
 from wmx.training.config import Training, TrainingDevice

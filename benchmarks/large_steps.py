@@ -15,7 +15,7 @@ from typing import Any
 import harness
 import torch
 from residual import FEATURES, features
-from support.stacks import add_device_option, on_device
+from stacks import add_device_option, on_device
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset

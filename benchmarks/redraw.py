@@ -11,7 +11,7 @@ from typing import Any
 
 import harness
 from experiments import RECIPES
-from support.stacks import STACKS
+from stacks import STACKS
 
 
 def result(name: str) -> dict[str, Any]:

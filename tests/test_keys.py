@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
+from support.der import OCTETS, SEQUENCE, der, oid
 
 from wmx import CannotRunError, IntegrityError, OwnerKey, UsageError
 from wmx.protocol.key_derivation import require_affordable
@@ -61,6 +62,14 @@ def test_a_key_that_openssl_protected_more_slowly_is_read(
 def test_parameters_of_any_bytes_are_read_to_an_end(data: bytes) -> None:
     with suppress(ValueError):
         require_affordable(data)
+
+
+@pytest.mark.parametrize("parameters", [b"\x30\x80\2\1\1\0\0", b"\x3f\x10\3\2\1\1"])
+def test_parameters_in_a_form_that_der_does_not_have_are_refused(parameters: bytes) -> None:
+    """A sequence without a length, or with a long tag: two readers may see two things in it."""
+    pbes2 = oid("2a864886f70d01050d")
+    with pytest.raises(ValueError, match="does not stand here in DER"):
+        require_affordable(der(SEQUENCE, der(SEQUENCE, pbes2, parameters), der(OCTETS, bytes(8))))
 
 
 def test_the_file_is_the_owners_alone(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from support.tsa import GRANTED, Authority
 
 from wmx import Claim, IntegrityError, OwnerKey, UsageError, Watermark
 from wmx._internal.budget import Budget, held_to
-from wmx._internal.der import PATH_TO_CERTIFICATES, certificates_in, path_inward
+from wmx._internal.der import PATH_TO_CERTIFICATES, certificates_in, walk_inward
 from wmx.errors import LimitError
 from wmx.protocol import timestamp
 from wmx.protocol.encoding import encode_base64
@@ -61,7 +61,7 @@ def junk(authority: Authority) -> Callable[[int], list[bytes]]:
 
 def padded(response: bytes, junk: list[bytes]) -> bytes:
     """Return a response as granted, with further certificates behind those that its token has."""
-    path = path_inward(response, PATH_TO_CERTIFICATES)
+    path = walk_inward(response, PATH_TO_CERTIFICATES)
     inner = der(path[-1].tag, *sorted([*certificates_in(response), *junk]))
     for around, inside in reversed(list(pairwise(path[1:]))):
         before = response[around.content : inside.begin]

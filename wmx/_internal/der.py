@@ -1,4 +1,7 @@
-"""Parsing the DER of an RFC 3161 timestamp, and putting its certificates into the required order.
+"""Reading and writing DER (X.690), and the certificates of a timestamp in the order it asks for.
+
+Whatever of wmx looks into DER by itself, timestamps and protected keys, reads it here; elements of
+a form that DER does not have, such as one without a length, are refused.
 
 DER sorts a SET OF by the encodings of its elements (X.690, section 11.6), and a strict parser
 refuses any other order.  ``openssl ts -reply -chain`` writes the signer first and then the others
@@ -34,7 +37,7 @@ def with_certificates_in_order(response: bytes) -> bytes:
         response: DER bytes, untrusted.
     """
     try:
-        *_, bag = path_inward(response, PATH_TO_CERTIFICATES)
+        *_, bag = walk_inward(response, PATH_TO_CERTIFICATES)
         certificates = _contents(response, bag)
     except MalformedError:
         return response
@@ -51,13 +54,13 @@ def certificates_in(response: bytes) -> list[bytes]:
         response: a stranger's, of any content.
     """
     try:
-        return _contents(response, path_inward(response, PATH_TO_CERTIFICATES)[-1])
+        return _contents(response, walk_inward(response, PATH_TO_CERTIFICATES)[-1])
     except MalformedError:
         return []
 
 
 class MalformedError(ValueError):
-    """The bytes are not in the form that RFC 3161 and DER require."""
+    """The bytes are not DER, or not of the form that was expected of them."""
 
 
 class Element(NamedTuple):
@@ -69,7 +72,7 @@ class Element(NamedTuple):
     end: int
 
 
-def path_inward(response: bytes, path: Sequence[tuple[int, ...]]) -> list[Element]:
+def walk_inward(response: bytes, path: Sequence[tuple[int, ...]]) -> list[Element]:
     """Return the elements of a response that hold one another, the outermost first.
 
     Args:
@@ -123,3 +126,12 @@ def _element(data: bytes, begin: int, end: int) -> Element:
     if content + length > end:
         raise MalformedError("it is cut off")
     return Element(data[begin], begin, content, content + length)
+
+
+def encoded(tag: int, *contents: bytes) -> bytes:
+    """Return an element that holds these contents one behind the other."""
+    content = b"".join(contents)
+    if len(content) < LONG_LENGTH:
+        return bytes([tag, len(content)]) + content
+    length = len(content).to_bytes((len(content).bit_length() + 7) // 8, "big")
+    return bytes([tag, LONG_LENGTH | len(length)]) + length + content

@@ -7,7 +7,8 @@ no machine ever finishes, so the parameters are checked before a key is derived.
 from collections.abc import Iterator
 from math import prod
 
-INTEGER, OBJECT, SEQUENCE = 0x02, 0x06, 0x30  # tags of DER
+from wmx._internal.der import INTEGER, OBJECT, SEQUENCE, Element, MalformedError, elements
+
 SCRYPT = bytes.fromhex("2b06010401da47040b")  # 1.3.6.1.4.1.11591.4.11, RFC 7914
 MAX_ROUNDS = 10_000_000  # some seconds of PBKDF2
 MAX_SCRYPT = 2**23  # N r p: some seconds and at most 1 GiB
@@ -27,11 +28,11 @@ def require_affordable(der: bytes) -> None:
     Raises:
         CostlyError: more than :data:`MAX_ROUNDS` rounds, or N r p of scrypt above
             :data:`MAX_SCRYPT`.
-        ValueError: not of that form.
+        ValueError: not DER, or not of that form.
     """
-    (outer,) = _elements(der)
-    algorithm, _ = _elements(_sequence(outer))
-    values = list(_primitives(_sequence(algorithm), MAX_DEPTH))
+    (outer,) = elements(der, 0, len(der))
+    algorithm, _ = _inside(der, outer)
+    values = list(_primitives(der, algorithm, MAX_DEPTH))
     integers = [int.from_bytes(value, "big") for tag, value in values if tag == INTEGER]
     if (OBJECT, SCRYPT) in values:
         if (cost := prod(integers[:3])) > MAX_SCRYPT:
@@ -40,36 +41,18 @@ def require_affordable(der: bytes) -> None:
         raise CostlyError(f"{rounds:,} rounds of hashing, expected at most {MAX_ROUNDS:,}")
 
 
-def _primitives(content: bytes, depth: int) -> Iterator[tuple[int, bytes]]:
+def _primitives(der: bytes, sequence: Element, depth: int) -> Iterator[tuple[int, bytes]]:
     """Yield tag and content of what is inside nested sequences, in order."""
     if not depth:
-        raise ValueError("its sequences are nested too deeply")
-    for tag, inner in _elements(content):
-        if tag == SEQUENCE:
-            yield from _primitives(inner, depth - 1)
+        raise MalformedError("its sequences are nested too deeply")
+    for element in _inside(der, sequence):
+        if element.tag == SEQUENCE:
+            yield from _primitives(der, element, depth - 1)
         else:
-            yield tag, inner
+            yield element.tag, der[element.content : element.end]
 
 
-def _sequence(element: tuple[int, bytes]) -> bytes:
-    tag, content = element
-    if tag != SEQUENCE:
-        raise ValueError("a sequence was expected")
-    return content
-
-
-def _elements(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield tag and content of each DER element."""
-    position = 0
-    while position < len(content):
-        head = content[position : position + 2]
-        position += 2
-        size = head[-1]
-        if size >= 0x80:
-            long = size - 0x80
-            size = int.from_bytes(content[position : position + long], "big")
-            position += long
-        if len(head) < 2 or size > len(content) - position:
-            raise ValueError("it is cut off")
-        yield head[0], content[position : position + size]
-        position += size
+def _inside(der: bytes, sequence: Element) -> Iterator[Element]:
+    if sequence.tag != SEQUENCE:
+        raise MalformedError("a sequence was expected")
+    return elements(der, sequence.content, sequence.end)

@@ -15,7 +15,8 @@ from wmx._internal.der import (
     Element,
     MalformedError,
     elements,
-    path_inward,
+    encoded,
+    walk_inward,
 )
 from wmx._internal.text import printable
 
@@ -102,7 +103,7 @@ def require_strong_signature(response: bytes) -> None:
             :data:`STRONG_DIGESTS`; or there is not exactly one signature.
         MalformedError: it has another structure.
     """
-    *_, signed = path_inward(response, PATH_TO_CERTIFICATES[:-1])
+    *_, signed = walk_inward(response, PATH_TO_CERTIFICATES[:-1])
     *_, signers = elements(response, signed.content, signed.end)
     infos = list(elements(response, signers.content, signers.end))
     if signers.tag != SET or len(infos) != 1:
@@ -148,17 +149,17 @@ def granted_with(response: bytes, is_wanted: Callable[[bytes], bool]) -> bytes:
     Raises:
         MalformedError: it holds no certificates where they should be.
     """
-    path = path_inward(response, PATH_TO_CERTIFICATES)
+    path = walk_inward(response, PATH_TO_CERTIFICATES)
     *_, bag = path
     certificates = [
         response[one.begin : one.end] for one in elements(response, bag.content, bag.end)
     ]
-    inner = _der(bag.tag, *sorted(filter(is_wanted, certificates)))
+    inner = encoded(bag.tag, *sorted(filter(is_wanted, certificates)))
     for inside, around in zip(path[:1:-1], path[-2:0:-1], strict=True):  # up to the token
         before = response[around.content : inside.begin]
         behind = response[inside.end : around.end]
-        inner = _der(around.tag, before, inner, behind)
-    return _der(SEQUENCE, GRANTED, inner)
+        inner = encoded(around.tag, before, inner, behind)
+    return encoded(SEQUENCE, GRANTED, inner)
 
 
 def _over(digest: str) -> str:
@@ -206,12 +207,3 @@ def _weak_signature(certificate: "Certificate") -> str | None:
     if name in STRONG_DIGESTS:
         return None
     return _over(name)
-
-
-def _der(tag: int, *contents: bytes) -> bytes:
-    """Return an element of DER."""
-    content = b"".join(contents)
-    if len(content) < 0x80:
-        return bytes([tag, len(content)]) + content
-    length = len(content).to_bytes((len(content).bit_length() + 7) // 8, "big")
-    return bytes([tag, 0x80 | len(length)]) + length + content
