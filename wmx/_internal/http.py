@@ -165,21 +165,6 @@ def exchange(
         raise
 
 
-@contextmanager
-def fetched(url: str, *, seconds: float) -> Iterator[HTTPResponse]:
-    """Fetch a response that the caller reads piece by piece.
-
-    Args:
-        url: as for :func:`exchange`.
-        seconds: without any byte, at most.
-
-    Raises:
-        OSError, HTTPException, ValueError: there is no answer (:data:`FAILURES`).
-    """
-    with _Request(_Route.to(url), None, {}, seconds).answered() as answer:
-        yield answer
-
-
 def failure(error: BaseException) -> str:
     """Return why there was no response, without any text of the server.
 

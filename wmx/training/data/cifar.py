@@ -2,12 +2,11 @@
 
 A record is one label byte (CIFAR-100: the coarse class, then the fine one) and 3,072 pixels: 1,024
 red, 1,024 green, 1,024 blue, row by row.  Format and checksums: https://www.cs.toronto.edu/~kriz/cifar.html
+Nothing is downloaded: docs/embed.md says how to fetch an archive.
 """
 
-import hashlib
-import os
+import shlex
 import tarfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,19 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx._internal.files import open_regular, publish, read_head
-from wmx._internal.http import FAILURES, failure, fetched
+from wmx._internal.files import open_regular, read_head
 from wmx.errors import CannotRunError, IntegrityError
 from wmx.verification.store import default_folder
 
 SIDE = 32
 PIXELS = 3 * SIDE * SIDE
 SITE = "https://www.cs.toronto.edu/~kriz/"
-OK = 200
-CHUNK_BYTES = 2**20
-SILENCE_SECONDS = 60.0
-MOST_SECONDS = 4 * 3600.0  # for all of it: 12 kB a second
-MAX_ARCHIVE_BYTES = 2**28
 
 
 @dataclass(frozen=True)
@@ -37,14 +30,12 @@ class Cifar:
 
     Attributes:
         archive: its file name at :data:`SITE`.
-        md5: of the archive, as its authors publish it; detects a damaged download, no more.
         train, test: names of the files inside.
         labels: label bytes per record; the last one is the class.
         train_records, test_records: records per training file, and in the test file.
     """
 
     archive: str
-    md5: str
     train: tuple[str, ...]
     test: str
     labels: int
@@ -55,7 +46,6 @@ class Cifar:
 CIFAR = {
     "cifar10": Cifar(
         archive="cifar-10-binary.tar.gz",
-        md5="c32a1d4ab5d03f1284b67883e8d87530",
         train=tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
         test="test_batch.bin",
         labels=1,
@@ -63,7 +53,6 @@ CIFAR = {
     ),
     "cifar100": Cifar(
         archive="cifar-100-binary.tar.gz",
-        md5="03b5dce01913d631647c71ecec9e9cb8",
         train=("train.bin",),
         test="test.bin",
         labels=2,
@@ -78,20 +67,24 @@ def read_cifar(name: str, path: Path | None = None) -> dict[str, Any]:
     Args:
         name: ``"cifar10"`` or ``"cifar100"``.
         path: the authors' archive, or a folder with its files; if ``None``, the archive in the
-            store, which is downloaded if missing.
+            store's folder ``data``.
 
     Returns:
         images uint8 [N, 32, 32, 3] and classes int64 [N].
 
     Raises:
-        CannotRunError: a file is missing or cannot be read, or the download failed.
+        CannotRunError: a file is missing or cannot be read.
         IntegrityError: the size of a file does not match its number of records.
     """
     cifar = CIFAR[name]
     if path is None:
         path = default_folder() / "data" / cifar.archive
         if not path.exists():
-            download(cifar, path)
+            raise CannotRunError(
+                f"{path} is not there, and wmx downloads no data",
+                hint=f"curl --create-dirs -o {shlex.quote(str(path))} {SITE}{cifar.archive}, or "
+                f"name a copy: {name}:FILE",
+            )
     files = _from_folder(cifar, path) if path.is_dir() else _from_archive(cifar, path)
     parts = {name: _records(cifar, name, data, path) for name, data in files}
     missing = sorted({*cifar.train, cifar.test} - set(parts))
@@ -107,54 +100,6 @@ def read_cifar(name: str, path: Path | None = None) -> dict[str, Any]:
         "x_test": parts[cifar.test][0],
         "y_test": parts[cifar.test][1],
     }
-
-
-def download(cifar: Cifar, path: Path, site: str = SITE) -> None:
-    """Download the authors' archive to ``path``, which is created only when complete.
-
-    Args:
-        cifar: which of the two.
-        path: of the archive.
-        site: URL of the folder it is in.
-
-    Raises:
-        CannotRunError: the site cannot be reached, or the transfer failed.
-        IntegrityError: the checksum is not the one that the authors published.
-    """
-    url = site + cifar.archive
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    digest, size = hashlib.md5(usedforsecurity=False), 0
-    end = time.monotonic() + MOST_SECONDS
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with fetched(url, seconds=SILENCE_SECONDS) as answer, partial.open("wb") as file:
-            if answer.status != OK:
-                raise _no_download(url, f"it answered with HTTP {answer.status}")
-            while chunk := answer.read1(CHUNK_BYTES):
-                size += len(chunk)
-                if size > MAX_ARCHIVE_BYTES:
-                    break
-                if time.monotonic() > end:
-                    raise _no_download(url, f"it took more than {MOST_SECONDS:g} seconds")
-                digest.update(chunk)
-                file.write(chunk)
-        if digest.hexdigest() != cifar.md5:
-            raise IntegrityError(
-                f"{url} has the MD5 sum {digest.hexdigest()}, expected {cifar.md5}",
-                hint="the download is damaged or another version; try again",
-            )
-        publish(partial, path, force=True)
-    except FAILURES as error:
-        raise _no_download(url, failure(error)) from None
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _no_download(url: str, reason: str) -> CannotRunError:
-    return CannotRunError(
-        f"cannot download {url}: {reason}",
-        hint="download it by other means, and name the file: cifar10:FILE or cifar100:FILE",
-    )
 
 
 def _size(cifar: Cifar, name: str) -> int:

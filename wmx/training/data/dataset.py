@@ -115,9 +115,10 @@ def load_data(spec: str, *, image_size: int | None = None, seed: int = 0) -> Lab
     """Read labeled data.
 
     Args:
-        spec: ``"digits"``; ``"cifar10"`` or ``"cifar100"``, downloaded, or with ``:PATH`` read
-            from the authors' binary archive or its folder; an ``.npz`` file; a folder with one
-            folder of images per class; or ``"package.module:callable"``, called without arguments.
+        spec: ``"digits"``; ``"cifar10"`` or ``"cifar100"``, from the authors' binary archive in
+            the store, or with ``:PATH`` from there, archive or folder; an ``.npz`` file; a folder
+            with one folder of images per class; or ``"package.module:callable"``, called without
+            arguments.
         image_size: side in pixels to which a folder's images are resized; for folders only.
         seed: of the split into 80 % training and 20 % test data, where the source has no split.
 
