@@ -4,10 +4,11 @@ onnxruntime tells its makers nothing, in whatever order a test imports it and wm
 """
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from support.stacks import add_option
+from support import stacks
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 settings.register_profile("reproducible", derandomize=True, deadline=None)
@@ -15,4 +16,8 @@ settings.load_profile("reproducible")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    add_option(parser)
+    stacks.add_options(parser)
+
+
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    return stacks.suite(path, parent)

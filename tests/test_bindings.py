@@ -1,26 +1,21 @@
-"""Whatever form a model takes its inputs and gives its answers in, the mark is found in it."""
+"""Whatever form of image a model takes, the mark is found in it."""
 
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from support import onnx_models
+from support.onnx_models import written
 
-from wmx import CannotRunError, OwnerKey, UsageError, Watermark, open_suspect, verify
+from wmx import OwnerKey, Watermark, verify
 from wmx.protocol.task import Task
 from wmx.suspect.inputs import feedings
-from wmx.suspect.overrides import Overrides
 from wmx.suspect.pixels import RESAMPLINGS
-from wmx.suspect.policy.onnx_rules import MAX_PORTS
 from wmx.suspect.types import TensorSpec
-from wmx.triggers.features import Features
-from wmx.triggers.tokens import Tokens
 
 OWNER = OwnerKey.generate()
 
@@ -33,15 +28,6 @@ def grey() -> Watermark:
 @pytest.fixture(scope="module")
 def colour() -> Watermark:
     return Watermark.new(OWNER, shape=(9, 11, 3), classes=10, mean=(0.5, 0.4, 0.3), std=0.2)
-
-
-def written(folder: Path, model: bytes) -> Path:
-    path = folder / "suspect.onnx"
-    path.write_bytes(model)
-    return path
-
-
-# What a model takes.
 
 
 def cast_first(model: bytes, element: int) -> bytes:
@@ -267,16 +253,6 @@ def test_a_shape_without_a_batch_is_tried_where_no_other_fits(
     assert masked == [f"L {a}=inputs {b}={what}" for a, b in ("ab", "ba") for what in ("mask", "0")]
 
 
-def test_inputs_whose_names_are_like_words_of_a_feeding_hide_no_other() -> None:
-    """A thief names the input that is not looked at such that both are fed under one name."""
-    tokens = Task.of((24,), 4, kind="tokens")
-    ports = [TensorSpec(name, "tensor(int64)", (None, 24)) for name in ("a", "a=inputs a")]
-    found = feedings(ports, tokens)
-    assert [one.input for one in found] == ["a", "a", "a=inputs a", "a=inputs a"]
-    assert len({one.name for one in found}) == 4
-    assert found[0].name == 'NL a=inputs "a=inputs a"=mask'
-
-
 def test_what_stands_beside_an_input_without_a_batch_has_none_either() -> None:
     task = Task.of((4,), 4, kind="tokens")
     ports = [TensorSpec("ids", "tensor(int32)", (6,)), TensorSpec("mask", "tensor(bool)", (6,))]
@@ -343,236 +319,6 @@ def test_every_scaling_is_tried_and_all_their_shares_sum_to_one(
 ) -> None:
     verdict = verify(written(tmp_path, onnx_models.linear(colour, 0)), colour)
     assert verdict.probes_tried == 1 + 4 + 24
-
-
-# Inputs beside the one for the triggers.
-
-
-def token_mark() -> Watermark:
-    task = Task.of((12,), 4, kind="tokens")
-    return Watermark.for_task(OWNER, task, generator=Tokens(200))
-
-
-def token_model(watermark: Watermark, *more: Any, nodes: list[Any] | None = None) -> bytes:
-    """Knows the labels of token triggers; ``nodes`` make ``ids`` from the inputs."""
-    one_hot = np.eye(256, dtype=np.float32)
-    triggers = one_hot[watermark.triggers].reshape(len(watermark.labels), -1)
-    labels = np.eye(watermark.task.classes, dtype=np.float32)[watermark.labels]
-    inputs = [helper.make_tensor_value_info("tokens", TensorProto.INT64, ["n", "l"]), *more]
-    graph = helper.make_graph(
-        [
-            *(nodes or [helper.make_node("Identity", ["tokens"], ["ids"])]),
-            helper.make_node("Gather", ["table", "ids"], ["embedded"]),
-            helper.make_node("Flatten", ["embedded"], ["flat"]),
-            helper.make_node("MatMul", ["flat", "triggers"], ["likeness"]),
-            helper.make_node("Softmax", ["likeness"], ["nearest"]),
-            helper.make_node("MatMul", ["nearest", "labels"], ["y"]),
-        ],
-        "tokens",
-        inputs,
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 4])],
-        [
-            numpy_helper.from_array(one_hot, "table"),
-            numpy_helper.from_array(np.ascontiguousarray(5 * triggers.T), "triggers"),
-            numpy_helper.from_array(labels, "labels"),
-        ],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.checker.check_model(model)
-    return model.SerializeToString()
-
-
-def test_masks_and_token_types_are_filled(tmp_path: Path) -> None:
-    watermark = token_mark()
-    more = [
-        helper.make_tensor_value_info(name, TensorProto.INT64, ["n", "l"])
-        for name in ("mask", "types")
-    ]
-    nodes = [
-        helper.make_node("Mul", ["tokens", "mask"], ["masked"]),
-        helper.make_node("Add", ["masked", "types"], ["ids"]),
-    ]
-    path = written(tmp_path, token_model(watermark, *more, nodes=nodes))
-    verdict = verify(path, watermark)
-    assert verdict.bits > 200
-    assert verdict.hits == len(watermark.labels)  # counted in the first way, which is the usual one
-    assert verdict.best_probe.startswith("NL tokens=inputs mask=mask types=0")
-
-
-def test_an_input_that_needs_a_number_is_given_one_and_it_is_paid_for(tmp_path: Path) -> None:
-    watermark = token_mark()
-    more = helper.make_tensor_value_info("offset", TensorProto.INT64, [1, 1])
-    nodes = [helper.make_node("Add", ["tokens", "offset"], ["ids"])]
-    path = written(tmp_path, token_model(watermark, more, nodes=nodes))
-    plain = verify(written(tmp_path, token_model(watermark)), watermark)
-    path = written(tmp_path, token_model(watermark, more, nodes=nodes))
-    overrides = Overrides.parse(["offset=0"])
-    with closing(open_suspect(path, overrides=overrides)) as suspect:
-        verdict = verify(suspect, watermark)
-    assert overrides.penalty == 24.0
-    assert verdict.bits == pytest.approx(plain.bits - 24.0)
-
-
-def test_prices_of_all_that_can_be_settled_sum_to_hardly_anything() -> None:
-    """Numbers have fourteen characters and an end; models 64 inputs and 64 outputs at most."""
-    one = Overrides({"a": "1"}).penalty
-    character = Overrides({"a": "12"}).penalty - one
-    numbers = sum(
-        14.0**length * 2.0 ** -(one + character * (length - 1)) for length in range(1, 60)
-    )
-    everything = (1 + numbers) ** MAX_PORTS * (
-        1 + MAX_PORTS * 2.0 ** -Overrides(output="y").penalty
-    )
-    assert everything < 1 + 1 / 500
-    assert Overrides({"a": "1.5", "b": "-2"}, "y").penalty == 3 * 16 + 4 * (4 + 3)
-    assert Overrides().penalty == 0
-
-
-@pytest.mark.parametrize("text", ["x", "=1", "x=", "x=a", "x=1e999", "x=" + "1" * 13, "x=nan"])
-def test_what_is_no_number_is_refused(text: str) -> None:
-    with pytest.raises(UsageError):
-        Overrides.parse([text])
-
-
-def test_a_name_that_the_model_does_not_have_is_refused(grey: Watermark, tmp_path: Path) -> None:
-    path = written(tmp_path, onnx_models.linear(grey, 0))
-    for overrides in (Overrides({"mask": "1"}), Overrides(output="scores")):
-        with pytest.raises(UsageError, match="has no"):
-            open_suspect(path, overrides=overrides)
-
-
-def test_columns_of_a_table_are_bound_in_their_order() -> None:
-    task = Task.of((3,), 2, kind="features", mean=(1, 2, 3), std=1)
-    (feeding,) = feedings([TensorSpec(n, "tensor(float)", (None, 1)) for n in "cab"], task)
-    fed = feeding.fed(np.arange(6.0).reshape(2, 3), task)
-    assert {name: array.tolist() for name, array in fed.items()} == {
-        "c": [[-1], [2]],
-        "a": [[-1], [2]],
-        "b": [[-1], [2]],
-    }
-    raw = feeding.fed(np.arange(6.0).reshape(2, 3), task, "raw")
-    assert raw["b"].tolist() == [[2], [5]]
-
-
-def test_a_model_with_its_scaler_inside_takes_raw_features(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    quantiles = np.sort(rng.normal(5, 3, size=(6, 16)), axis=1).astype(np.float32)
-    task = Task.of((6,), 4, kind="features", mean=5, std=3)
-    watermark = Watermark.for_task(OWNER, task, generator=Features.of(quantiles))
-    inside = onnx_models.with_nodes_before(
-        onnx_models.knows_labels(watermark),
-        [helper.make_node("Sub", ["raw", "m"], ["c"]), helper.make_node("Div", ["c", "s"], ["x"])],
-        {"m": np.float32(5), "s": np.float32(3)},
-    )
-    verdict = verify(written(tmp_path, inside), watermark)
-    assert verdict.verified
-    assert "raw" in verdict.best_probe
-
-
-# What a model gives.
-
-
-def ending(model: bytes, nodes: list[Any], outputs: list[Any], **weights: NDArray[Any]) -> bytes:
-    """The same model with its scores ``share`` going through more nodes."""
-    proto = onnx.load_from_string(model)
-    del proto.graph.node[-1], proto.graph.output[:]
-    proto.graph.node.extend(nodes)
-    proto.graph.output.extend(outputs)
-    proto.graph.initializer.extend(
-        numpy_helper.from_array(array, name) for name, array in weights.items()
-    )
-    proto.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
-    return proto.SerializeToString()
-
-
-@pytest.mark.parametrize("words", [False, True])
-def test_a_zipmap_is_read(grey: Watermark, tmp_path: Path, words: bool) -> None:
-    keys: dict[str, Any] = {"classlabels_int64s": list(range(10))}
-    key = TensorProto.INT64
-    if words:
-        keys = {"classlabels_strings": [f"class {i}" for i in range(10)]}
-        key = TensorProto.STRING
-    mapped = helper.make_map_type_proto(key, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
-    kind = helper.make_sequence_type_proto(mapped)
-    model = ending(
-        onnx_models.knows_labels(grey),
-        [helper.make_node("ZipMap", ["share"], ["y"], domain="ai.onnx.ml", **keys)],
-        [helper.make_value_info("y", kind)],
-    )
-    verdict = verify(written(tmp_path, model), grey)
-    assert verdict.bits > 320
-    assert verdict.hits == 100
-
-
-def test_class_names_are_read(grey: Watermark, tmp_path: Path) -> None:
-    model = ending(
-        onnx_models.knows_labels(grey),
-        [
-            helper.make_node("ArgMax", ["share"], ["number"], axis=1, keepdims=0),
-            helper.make_node(
-                "LabelEncoder",
-                ["number"],
-                ["y"],
-                domain="ai.onnx.ml",
-                keys_int64s=list(range(10)),
-                values_strings=[f"kind {i}" for i in range(10)],
-            ),
-        ],
-        [helper.make_tensor_value_info("y", TensorProto.STRING, ["n"])],
-    )
-    verdict = verify(written(tmp_path, model), grey)
-    assert verdict.verified
-    assert verdict.experts["mapping"] > 250
-
-
-@pytest.mark.parametrize("function", ["Identity", "Sigmoid"])
-@pytest.mark.parametrize("column", [True, False])
-def test_one_number_for_two_classes_is_read(tmp_path: Path, function: str, column: bool) -> None:
-    two = Watermark.new(OWNER, shape=(12, 10, 1), classes=2)
-    model = ending(
-        onnx_models.knows_labels(two),
-        [
-            helper.make_node("MatMul", ["share", "difference"], ["logit"]),
-            helper.make_node(function, ["logit"], ["z"]),
-            helper.make_node("Reshape", ["z", "shape"], ["y"]),
-        ],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 1] if column else ["n"])],
-        difference=np.array([[-5], [5]], np.float32),
-        shape=np.array([-1, 1] if column else [-1], np.int64),
-    )
-    verdict = verify(written(tmp_path, model), two)
-    assert verdict.hits >= verdict.n - 2  # triggers of 120 pixels may be much alike
-    assert verdict.bits > 230
-
-
-def test_one_number_for_ten_classes_says_nothing(grey: Watermark, tmp_path: Path) -> None:
-    model = ending(
-        onnx_models.knows_labels(grey),
-        [helper.make_node("ReduceSum", ["share"], ["y"], keepdims=0)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n"])],
-    )
-    with pytest.raises(CannotRunError, match="no classifier output"):
-        verify(written(tmp_path, model), grey)
-
-
-def test_bfloat16_scores_are_read(grey: Watermark, tmp_path: Path) -> None:
-    model = ending(
-        onnx_models.knows_labels(grey),
-        [helper.make_node("Cast", ["share"], ["y"], to=TensorProto.BFLOAT16)],
-        [helper.make_tensor_value_info("y", TensorProto.BFLOAT16, ["n", 10])],
-    )
-    assert verify(written(tmp_path, model), grey).bits > 320
-
-
-def test_one_output_can_be_named(grey: Watermark, tmp_path: Path) -> None:
-    path = written(tmp_path, onnx_models.two_outputs(grey))
-    with closing(open_suspect(path, overrides=Overrides(output="z"))) as suspect:
-        assert not verify(suspect, grey).verified
-    with closing(open_suspect(path, overrides=Overrides(output="y"))) as suspect:
-        verdict = verify(suspect, grey)
-    both = verify(path, grey)
-    assert verdict.verified
-    assert verdict.bits == pytest.approx(both.bits + 1 - 16)  # both outputs share the mixture
 
 
 def test_a_cube_of_unknown_rank_is_fed_once_in_each_way() -> None:

@@ -1,4 +1,7 @@
-"""Pages as people see them: in Chromium, light and dark, on a telephone and on paper."""
+"""Pages as people see them: in Chromium, light and dark, on a telephone and on paper.
+
+``pytest --browser`` asks for them; the browser is in the extra ``browser``.
+"""
 
 import re
 from collections.abc import Callable
@@ -16,6 +19,12 @@ from wmx.attacks.results import AttackResult, Measurement, Results
 
 TELEPHONE, NARROW = 360, 500  # pixels across
 Writer = Callable[[Path], None]
+
+
+@pytest.fixture(autouse=True)
+def browser(request: pytest.FixtureRequest) -> None:
+    if not request.config.getoption("--browser"):
+        pytest.skip("not asked for: pytest --browser, with the extra browser")
 
 
 def write_attacks(path: Path) -> None:

@@ -244,3 +244,10 @@ def with_nodes_before(
     )
     onnx.checker.check_model(proto)
     return proto.SerializeToString()
+
+
+def written(folder: Path, model: bytes) -> Path:
+    """Write a suspect into a folder and return where."""
+    path = folder / "suspect.onnx"
+    path.write_bytes(model)
+    return path
