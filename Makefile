@@ -1,5 +1,6 @@
 # make demo   set up a virtual environment and run the main job on real digits
 # make test   set up, then lint, types, import directions, all tests
+# make coverage   which lines of the core its tests reach
 # make wheel  build the distribution
 # make docs   build the documentation as a site in site/, and fail where a link leads nowhere
 # make lock   renew the lock files, after a change of constraints or dependencies
@@ -15,7 +16,7 @@ BY_HASH := --quiet --require-hashes --no-deps --only-binary :all:
 # several test processes share the cores, and take each other's work at the end; one thread each is fastest and repeatable
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
 
-.PHONY: demo test lint unit torch jax keras keras-parallel sklearn contract strangers mlserver shipped wheel docs lock clean
+.PHONY: demo test lint unit coverage torch jax keras keras-parallel sklearn contract strangers mlserver shipped wheel docs lock clean
 
 demo: $(VENV)/.demo
 	$(BIN)/wmx demo --force
@@ -32,7 +33,10 @@ lint: $(VENV)/.test
 
 # one framework per process: the core is tested without any, each adapter on its own
 unit: $(VENV)/.test
-	$(PYTEST) tests $(addprefix --ignore tests/,torch jax keras keras_parallel sklearn contract strangers mlserver)
+	$(PYTEST) --browser
+
+coverage: $(VENV)/.test
+	$(PYTEST) --cov --cov-report term --cov-report html
 
 torch: $(VENV)/.test shipped
 	$(PYTEST) tests/torch
@@ -84,7 +88,7 @@ ifdef LOCKED
 	$(BIN)/python $(PIP) install --quiet --no-deps --no-build-isolation -e .
 	$(BIN)/python $(PIP) check
 else
-	$(BIN)/python $(PIP) install --quiet -c constraints.txt -e '.[all,dev]'
+	$(BIN)/python $(PIP) install --quiet -c constraints.txt -e '.[all,browser,dev]'
 endif
 	touch $@ $(VENV)/.demo
 

@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PLATFORM = "x86_64-manylinux_2_36"  # the hashes of all others are listed too
 SETS = {  # lock file: what is installed, and under which constraints
-    "requirements.lock": ((".[all,dev]",), "constraints.txt"),
+    "requirements.lock": ((".[all,browser,dev]",), "constraints.txt"),
     "tests/mlserver/requirements.lock": (
         ("mlserver", "onnxruntime"),
         "tests/mlserver/constraints.txt",

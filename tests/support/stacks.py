@@ -1,8 +1,9 @@
 """What a process tests beside the core: what was asked for, and nothing else.
 
-A suite of one framework is asked for by its folder (``pytest tests/torch``) or by its stack (``pytest
---stack torch``), one per process; the browser by ``--browser``.  What was not asked for is skipped, with
-the words that ask for it; what was asked for and is missing is an error, never a skip.
+A suite of one framework is asked for by its folder (``pytest tests/torch``) or by its stack
+(``pytest --stack torch``), one per process; the browser by ``--browser``.  What was not asked for
+is skipped, with the words that ask for it; what was asked for and is missing is an error, never a
+skip.
 """
 
 import importlib
