@@ -331,6 +331,7 @@ def test_bytes_are_normalised_where_the_model_is_as_anywhere_else(dtype: torch.d
     assert there.stride() == here.stride()
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_cuda(model: nn.Module, watermark: Watermark) -> None:
     model.cuda()
