@@ -117,7 +117,7 @@ def an_evidence_of_another_payload_type(scene: Scene) -> Attack:
     return file(scene, lambda document: document.update(payloadType="application/json"))
 
 
-@case(3, "lacks the field 'predicate'")
+@case(3, "is a claim, expected an evidence")
 def a_claim_as_an_evidence(scene: Scene) -> Attack:
     return check(scene, scene.watermark.claim.to_bytes())
 
