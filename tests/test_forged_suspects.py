@@ -22,6 +22,8 @@ from wmx import Watermark, verify
 from wmx.suspect.endpoint.client import RequestPolicy
 from wmx.suspect.endpoint.endpoint import Endpoint
 
+pytestmark = pytest.mark.slow
+
 FAR_FROM_ENOUGH = 40.0  # bits; chance exceeds it once in 2^40, and the verifier asks for 64
 ENOUGH = 128.0
 

@@ -10,6 +10,8 @@ from support import onnx_models
 
 from wmx import OwnerKey, Watermark
 
+pytestmark = pytest.mark.slow
+
 FIRST = {
     "torch": "import torch, wmx_torch",
     "tensorflow": "import tensorflow, keras, wmx_keras",

@@ -19,6 +19,8 @@ from support.kill_operations import (
     whole_evidence,
 )
 
+pytestmark = pytest.mark.slow
+
 KILLS = 4
 
 

@@ -342,6 +342,7 @@ def test_a_status_line_that_repeats_the_inputs_is_not_shown() -> None:
     assert DIGITS not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_server_cannot_write_triggers_into_the_names_that_a_verdict_shows(
     watermark: Watermark, model: bytes
 ) -> None:

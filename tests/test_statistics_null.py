@@ -12,6 +12,8 @@ from scipy.stats import binom
 from wmx.statistics.experts import evidence_bits
 from wmx.statistics.predictions import Predictions
 
+pytestmark = pytest.mark.slow
+
 NULLS = 2000
 N = 40
 # chance that one honest comparison fails; about 200 are made, and the seeds are fixed

@@ -38,6 +38,7 @@ def refused(wmx: Any, suspect: str, claim: Path, *options: str) -> None:
     assert result.json["bits"] < 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "told_by", ["row number", "RandomUniform", "first equal row", "brightness"]
 )

@@ -289,6 +289,7 @@ def found_in_public(session: Session, secrets: dict[str, set[bytes]]) -> dict[st
     return {name: leaked for name, leaked in found.items() if leaked}
 
 
+@pytest.mark.slow
 def test_every_command_was_run(session: Session) -> None:
     assert session.commands == set(COMMANDS) - {"demo"}  # which is embed and verify
 
