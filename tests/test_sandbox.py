@@ -251,7 +251,7 @@ sys.path[:] = sys.argv[1:]
 from wmx.suspect.sandbox import wire
 from wmx.suspect.sandbox.wire import Message
 import numpy as np
-answers = {answers}
+answers = {predictions}
 while (request := wire.read(sys.stdin.buffer, 2**32)) is not None:
     wire.write(sys.stdout.buffer, answers[request.kind])
 """

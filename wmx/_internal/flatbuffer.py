@@ -37,7 +37,12 @@ class Table:
 
     @classmethod
     def root(cls, data: bytes, work: Work) -> "Table":
-        """Return the outermost table of a buffer.  Raises as the constructor."""
+        """Return the outermost table of a buffer.  Raises as the constructor.
+
+        Args:
+            data: the buffer, untrusted.
+            work: left for the whole file.
+        """
         if len(data) < OFFSET_BYTES:
             raise MalformedError("it is cut off")
         (position,) = struct.unpack_from(UINT32, data)
@@ -54,7 +59,12 @@ class Table:
             yield Table(self._data, self._target(at), self._work)
 
     def number(self, field: int, default: int) -> int:
-        """Return a 64-bit integer."""
+        """Return a 64-bit integer.
+
+        Args:
+            field: index in the schema.
+            default: where the field is absent.
+        """
         at = self._at(field)
         return default if at is None else self._number(INT64, at)
 
@@ -63,7 +73,12 @@ class Table:
         return [self._number(INT64, at) for at in self._entries(field, 8)]
 
     def count(self, field: int, entry_bytes: int = 1) -> int:
-        """Return how many entries a vector has, of so many bytes each; 0 where it is absent."""
+        """Return the number of entries of a vector, 0 where it is absent.
+
+        Args:
+            field: index in the schema.
+            entry_bytes: size of an entry.
+        """
         return len(self._vector(field, entry_bytes))
 
     def text_at(self, field: int) -> int | None:

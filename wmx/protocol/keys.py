@@ -63,6 +63,10 @@ class OwnerKey:
     def load(cls, path: str | Path, passphrase: bytes | None = None) -> Self:
         """Read a PKCS#8 PEM file, as ``wmx keygen`` and ``openssl genpkey`` write it.
 
+        Args:
+            path: of the file.
+            passphrase: of a protected key.
+
         Raises:
             CannotRunError: the file cannot be read.
             IntegrityError: not a PEM key, not Ed25519, the passphrase is wrong or missing, or the

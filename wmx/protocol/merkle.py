@@ -13,7 +13,11 @@ def leaf_hash(data: bytes) -> bytes:
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """Return ``SHA-256(0x01 || left || right)`` of two 32-byte hashes."""
+    """Return ``SHA-256(0x01 || left || right)``.
+
+    Args:
+        left, right: 32-byte hashes of the children.
+    """
     return hashlib.sha256(NODE_PREFIX + left + right).digest()
 
 

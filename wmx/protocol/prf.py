@@ -13,7 +13,12 @@ WORD = 2**32
 
 
 def shake(seed: bytes, length: int) -> bytes:
-    """Return the first ``length`` bytes of SHAKE-256 over ``seed``."""
+    """Return SHAKE-256 output.
+
+    Args:
+        seed: input.
+        length: bytes of output.
+    """
     return hashlib.shake_256(seed).digest(length)
 
 

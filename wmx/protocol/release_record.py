@@ -76,11 +76,17 @@ class Release(Stamped):
         created: str | None = None,
         software: str,
     ) -> Self:
-        """Make, sign and read back a record; ``created`` defaults to now.
+        """Make, sign and read back a record.
+
+        Args:
+            key: of the claim's owner.
+            claim: whose watermark the model bears.
+            relation, model, sha256, external, previous, software: as the attributes.
+            created: ``YYYY-MM-DDThh:mm:ssZ``; now if ``None``.
 
         Raises:
-            IntegrityError: what was made would be refused by a reader: the key is another one than
-                the claim's, or a name is no file's.
+            IntegrityError: readers would refuse the record: the key is not that of the claim, or a
+                name is no file name.
         """
         predicate = {
             "claim": {"digest": {"sha256": claim.digest}, "file": claim.to_json()},
@@ -97,10 +103,14 @@ class Release(Stamped):
 
     @classmethod
     def from_json(cls, file: Any, what: str = "") -> Self:
-        """Verify the object that the file of a record holds.
+        """Verify and read the JSON object of a record's file.
 
-        The claim in it is verified first, then the signature under that claim's owner, and only
-        then is anything else believed.
+        The claim in it is verified first, then the signature of that claim's owner, before anything
+        else is used.
+
+        Args:
+            file: the parsed JSON.
+            what: the file's name in error messages.
 
         Raises:
             IntegrityError: not a release record, changed after signing, or of an unknown version.

@@ -29,7 +29,13 @@ def _quoted(text: str) -> str:
 
 
 def hits_sentence(name: str, hits: int, n: int) -> str:
-    """Say how many of ``n`` triggers were hits, for a model of a name."""
+    """Say how many triggers were hits.
+
+    Args:
+        name: of the model; may be chosen by somebody else.
+        hits: number of hits.
+        n: number of triggers.
+    """
     return (
         f"The model {_quoted(name)} was queried with {n} secret inputs (triggers), whose labels "
         f"the claim fixes, and predicted that label for {hits} of them."
@@ -44,7 +50,12 @@ def _tail_words(hits: int, n: int, log10_tail: float) -> str:
 
 
 def bits_sentences(bits: float, required: float) -> list[str]:
-    """Return the verdict's odds, and what a no does not mean."""
+    """Return the verdict's odds, and what a no does not mean.
+
+    Args:
+        bits: of evidence.
+        required: bits for a yes.
+    """
     found = [f"The evidence is {bits:.1f} bits, and {required:g} are required: {odds(bits)}."]
     if bits < required:
         found.append(
@@ -55,7 +66,12 @@ def bits_sentences(bits: float, required: float) -> list[str]:
 
 
 def date_sentence(claim: Claim, dating: Dating) -> str:
-    """Say when the claim was made, and by whose word."""
+    """Say when the claim was made, and by whose word.
+
+    Args:
+        claim: the claim.
+        dating: what its timestamps are worth here.
+    """
     if dating.time is None:
         return (
             f"The claim says that it was made at {time_words(claim.created)}; that is its "
@@ -66,7 +82,14 @@ def date_sentence(claim: Claim, dating: Dating) -> str:
 
 
 def model_facts(name: str, digests: Digests, engine: str, proof: Evidence | None) -> Facts:
-    """Return the facts about a model: its files, and what ran it; ``proof`` adds its own."""
+    """Return the facts about a model.
+
+    Args:
+        name: of its file, or its address.
+        digests: SHA-256 of its files, by name.
+        engine: what ran it here.
+        proof: evidence about it, whose facts are added.
+    """
     weights = {f"SHA-256 of {file}": digests[file] for file in digests if file != name}
     facts = {"file": name, "SHA-256": digests.get(name, "none"), **weights, "run by": engine}
     if proof is not None:
@@ -77,7 +100,12 @@ def model_facts(name: str, digests: Digests, engine: str, proof: Evidence | None
 
 
 def claim_facts(claim: Claim, dating: Dating) -> Facts:
-    """Return the facts about a claim and its timestamps."""
+    """Return the facts about a claim.
+
+    Args:
+        claim: the claim.
+        dating: what its timestamps are worth here.
+    """
     task = claim.task
     facts = {
         "digest (SHA-256)": claim.digest,
@@ -96,7 +124,12 @@ def claim_facts(claim: Claim, dating: Dating) -> Facts:
 
 
 def count_facts(verdict: Verdict, penalty: float) -> Facts:
-    """Return the facts about a verdict; ``penalty`` is what was subtracted, in bits."""
+    """Return the facts about a verdict.
+
+    Args:
+        verdict: the verdict.
+        penalty: bits that were subtracted.
+    """
     own_penalty = penalty_of(verdict.claims_tried, overrides=verdict.overrides.penalty)
     return {
         "evidence": f"{verdict.bits:.2f} bits; {verdict.required_bits:g} are required",

@@ -223,7 +223,13 @@ class Filling:
     what: str
 
     def array(self, rows: int, layout: Layout, task: Task) -> NDArray[Any]:
-        """Return the content for a call with ``rows`` inputs."""
+        """Return the content of this input for a call.
+
+        Args:
+            rows: number of inputs in the call.
+            layout: of the input that takes triggers.
+            task: of the claim.
+        """
         dtype = self._dtype
         if self.what == "mask":
             kept = np.arange(layout.shape[0]) < task.shape[0]
@@ -232,7 +238,12 @@ class Filling:
         return np.full(self._shape(rows, layout), number).astype(dtype)
 
     def size(self, rows: int, layout: Layout) -> int:
-        """Return the bytes that it takes in a call with ``rows`` inputs, at most."""
+        """Return the bytes that the content takes, at most.
+
+        Args:
+            rows: number of inputs in the call.
+            layout: of the input that takes triggers.
+        """
         elements = max(prod(self._shape(rows, layout)), rows * prod(layout.declared))
         return elements * self._dtype.itemsize
 
@@ -316,7 +327,12 @@ def cannot_be_fed(name: str, ports: Sequence[TensorSpec], task: Task, hint: str)
 
 
 def filled_up(inputs: NDArray[Any], rows: int) -> NDArray[Any]:
-    """Pad [n, ...] inputs to ``rows`` by repeating the last one."""
+    """Pad inputs by repeating the last one.
+
+    Args:
+        inputs: [n, ...], n at least 1.
+        rows: length to pad to.
+    """
     if len(inputs) >= rows:
         return inputs
     return np.concatenate([inputs, np.repeat(inputs[-1:], rows - len(inputs), axis=0)])

@@ -148,5 +148,10 @@ def _matched(
 
 
 def holds_as_it_is(layout: Layout, task: Task) -> bool:
-    """Return whether inputs of the task fit without resizing, padding or other channels."""
+    """Return whether inputs fit without resizing, padding or other channels.
+
+    Args:
+        layout: of the model's input.
+        task: of the claim.
+    """
     return layout.size == task.shape if task.kind == "image" else layout.shape == task.shape

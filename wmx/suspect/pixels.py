@@ -17,7 +17,12 @@ BAND_ELEMENTS = 2**20  # of a band of an image that is resized
 
 
 def can_become(channels: int, wanted: int) -> bool:
-    """Return whether images of ``channels`` channels can be converted to ``wanted`` channels."""
+    """Return whether images can be converted to another number of channels.
+
+    Args:
+        channels: of the images.
+        wanted: number of channels that the model takes.
+    """
     return channels == wanted or (channels, wanted) in {
         (GRAY, COLOR),
         (COLOR, GRAY),

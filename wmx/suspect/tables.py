@@ -21,7 +21,12 @@ MAX_COLUMNS = 2**15  # of a table that was not [N, C] from the start
 
 
 def may_be_a_table(value: NDArray[Any], rows: int) -> bool:
-    """Return whether an output can be read as numbers for each of ``rows`` inputs."""
+    """Return whether an output can be read as a table with one row per input.
+
+    Args:
+        value: the output.
+        rows: number of inputs in the call.
+    """
     return _is_shared_out(value, rows) or _has_rows_beside(value, rows)
 
 

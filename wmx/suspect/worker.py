@@ -44,7 +44,12 @@ def answer_parent(child: "Child") -> None:
 
 
 def serve(child: "Child", requests: IO[bytes], replies: IO[bytes]) -> None:
-    """Answer every request with one message; failures are messages too."""
+    """Answer every request with one message; failures are messages too.
+
+    Args:
+        child: makes the replies.
+        requests, replies: the streams, in the format of :mod:`wmx.suspect.sandbox.wire`.
+    """
     while (request := wire.read(requests, MAX_REQUEST_BYTES)) is not None:
         try:
             answer = child.answer(request)

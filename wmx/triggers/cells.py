@@ -43,7 +43,10 @@ class Cells:
         return cls(description["grid"])
 
     def check(self, task: Task, n: int) -> None:
-        """Refuse other kinds, sides outside 8 to 1024, and a grid finer than the image."""
+        """Refuse other kinds, sides outside 8 to 1024 pixels, and a grid finer than the image.
+
+        Arguments and errors as of :meth:`wmx.triggers.Generator.check`.
+        """
         if task.kind != "image":
             raise ValueError(f"cells are for images, and the task is {task.kind!r}")
         height, width, _ = task.shape
@@ -62,7 +65,7 @@ class Cells:
         """Return uint8 [n, H, W, C]: pixel (r, c) lies in cell (r * grid // H, c * grid // W).
 
         The bits of a stream, most significant first, fill the cells row by row, the channels of a
-        cell side by side.
+        cell side by side.  Arguments as of :meth:`wmx.triggers.Generator.draw`.
         """
         height, width, channels = task.shape
         count = self.grid * self.grid * channels

@@ -55,7 +55,10 @@ class Features:
         return cls(tuple(tuple(row) for row in rows))
 
     def check(self, task: Task, n: int) -> None:
-        """Refuse other kinds and another number of features."""
+        """Refuse other kinds and another number of features.
+
+        Arguments and errors as of :meth:`wmx.triggers.Generator.check`.
+        """
         if task.kind != "features":
             raise ValueError(f"this family is for feature vectors, and the task is {task.kind!r}")
         if len(self.quantiles) != task.shape[0]:
@@ -68,7 +71,10 @@ class Features:
         return {"name": "features", "quantiles": [list(row) for row in self.quantiles]}
 
     def draw(self, seeds: Sequence[bytes], task: Task) -> NDArray[np.float32]:
-        """Return float32 [n, F]: value ``quantiles[f][j]``, j uniform, one draw per feature."""
+        """Return float32 [n, F]: value ``quantiles[f][j]``, j uniform, one draw per feature.
+
+        Arguments as of :meth:`wmx.triggers.Generator.draw`.
+        """
         table = np.array(self.quantiles, dtype=np.float64).astype(np.float32)
         count, choices = table.shape
         drawn = [uniform_integers(seed, count, choices) for seed in seeds]

@@ -54,7 +54,7 @@ class Folder:
         return cls(images)
 
     def check(self, task: Task, n: int) -> None:
-        """Refuse another kind, shape or number."""
+        """Refuse another kind, shape or number; as :meth:`wmx.triggers.Generator.check`."""
         if task.kind != "image" or self.images.shape[1:] != task.shape:
             raise ValueError(
                 f"images of shape {self.images.shape[1:]}, and the task is {task.kind!r} "
@@ -68,7 +68,7 @@ class Folder:
         return {"name": "folder"}
 
     def draw(self, seeds: Sequence[bytes], task: Task) -> NDArray[np.uint8]:
-        """Return the images; the streams are not used."""
+        """Return the images, uint8 [n, H, W, C]; the arguments are not used."""
         return self.images
 
 

@@ -50,7 +50,7 @@ class Tokens:
         return cls(vocabulary, tuple(excluded))
 
     def check(self, task: Task, n: int) -> None:
-        """Refuse other kinds."""
+        """Refuse other kinds; as :meth:`wmx.triggers.Generator.check`."""
         if task.kind != "tokens":
             raise ValueError(f"this family is for token sequences, and the task is {task.kind!r}")
 
@@ -63,7 +63,10 @@ class Tokens:
         }
 
     def draw(self, seeds: Sequence[bytes], task: Task) -> NDArray[np.int32]:
-        """Return int32 [n, L]: the j-th allowed id for j uniform, one draw per position."""
+        """Return int32 [n, L]: the j-th allowed id for j uniform, one draw per position.
+
+        Arguments as of :meth:`wmx.triggers.Generator.draw`.
+        """
         allowed = self.vocabulary - len(self.excluded)
         drawn = np.stack([uniform_integers(seed, task.shape[0], allowed) for seed in seeds])
         # the j-th allowed id is j plus the number of excluded ids before it

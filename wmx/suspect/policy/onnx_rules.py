@@ -293,6 +293,15 @@ def known_as(domain: str) -> str:
 
 
 def require_known(operator: Operator, functions: dict[Operator, Counter[Operator]]) -> None:
+    """Refuse operators of custom libraries, and those that reach outside the file.
+
+    Args:
+        operator: domain, name and overload.
+        functions: that the model defines itself.
+
+    Raises:
+        Refused: the operator is not allowed.
+    """
     domain, name, _ = operator
     if name in FORBIDDEN_OPERATORS:  # even as a function's name: the runtime prefers its own
         raise Refused(
