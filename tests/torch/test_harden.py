@@ -137,7 +137,7 @@ def test_frozen_parameters_get_no_gradient(model: nn.Module, watermark: Watermar
     assert model[8].weight.grad is not None
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    with pytest.raises(UsageError, match="no parameter that is trained"):
+    with pytest.raises(UsageError, match="no trainable parameter"):
         harden(model, watermark, step=0, steps=10)
 
 

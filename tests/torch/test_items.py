@@ -120,7 +120,7 @@ def test_tokens_and_their_attention_mask(form: Any) -> None:
     assert item["labels"] == mark.labels[0]
     with pytest.raises(UsageError, match=r"has shape \(5,\)") as caught:
         watermarked(cast(Dataset[Any], [text | {"input_ids": form([1] * 5)}]), mark)
-    assert caught.value.hint == "cut and pad every text to that length"
+    assert caught.value.hint == "truncate and pad every text to that length"
 
 
 @pytest.mark.parametrize(
