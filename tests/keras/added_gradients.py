@@ -8,7 +8,7 @@ from keras import ops
 
 from wmx import Watermark
 from wmx.training.recipe import recipe_named
-from wmx_keras import backends
+from wmx_keras import _backends
 from wmx_keras._hardening import gradient_at
 
 ROBUST = recipe_named("robust")
@@ -89,7 +89,7 @@ def wanted(
             others,
             inputs,
             labels,
-            noise=backends.current().normals(weights, 0, step),
+            noise=_backends.current().normals(weights, 0, step),
             radius=radius,
             weight=1.0,
         )
