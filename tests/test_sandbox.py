@@ -308,7 +308,7 @@ def loaded(**lies: str) -> str:
         ({"confine": "Message('answers')"}, "a reply of another kind"),
         ({"confine": "Message('confined', {'held': 'all'})"}, "sent no list"),
         ({"load": "Message('loaded', {})"}, "sent no list"),
-        ({"load": f"Message('loaded', {{'inputs': [{PORT}] * 65}})"}, "endless"),
+        ({"load": f"Message('loaded', {{'inputs': [{PORT}] * 65}})"}, "too long"),
         ({"load": "Message('loaded', {'inputs': [['x', 't', [0]]], 'outputs': []})"}, "cannot be"),
         ({"load": "Message('loaded', {'inputs': [['x', 't', [True]]]})"}, "cannot be"),
         ({"load": "Message('loaded', {'inputs': [['\\x1b[2J', 't', []]]})"}, "cannot be"),
@@ -316,14 +316,14 @@ def loaded(**lies: str) -> str:
         ({"load": "Message('loaded', {'inputs': [[1, 't', []]]})"}, "cannot be"),
         ({"load": "Message('loaded', {'inputs': ['abc']})"}, "cannot be"),
         ({"load": loaded(opsets="'ai.onnx 17'")}, "sent no list"),
-        ({"load": loaded(opsets="['x'] * 33")}, "endless"),
+        ({"load": loaded(opsets="['x'] * 33")}, "too long"),
         ({"load": loaded(opsets="[17]")}, "operator sets or a producer that cannot be"),
         ({"load": loaded(producer="None")}, "operator sets or a producer that cannot be"),
         ({"load": loaded(producer="'p' * 999")}, "operator sets or a producer that cannot be"),
         ({"load": "Message('needs', {})"}, "sent no list"),
         ({"load": "Message('needs', {'files': []})"}, "requested a file twice, or none"),
         ({"load": "Message('needs', {'files': ['w', 'w']})"}, "requested a file twice"),
-        ({"load": "Message('needs', {'files': ['w'] * 1001})"}, "endless"),
+        ({"load": "Message('needs', {'files': ['w'] * 1001})"}, "too long"),
         ({"load": "Message('needs', {'files': ['../w']})"}, "under what is no file name"),
         ({"load": "Message('needs', {'files': ['owner.pem']})"}, "expected a name that exporters"),
         ({"load": "Message('needs', {'files': ['.netrc']})"}, "hidden"),
@@ -379,15 +379,15 @@ def test_a_child_that_dies_between_answers_gives_no_verdict_on_half_of_them(
 DYING = """
 import os, sys, time
 _, *sys.path[:] = sys.argv[1:]
-from wmx.suspect.suspect import child
-run = child.Child.run
+from wmx.suspect import worker
+run = worker.Child.run
 def dying(self, request):
     rows = len(request.arrays[0])
     if {wants}:
         {end}
     return run(self, request)
-child.Child.run = dying
-child.main()
+worker.Child.run = dying
+worker.main()
 """
 CRASHES, HANGS = "os._exit(5)", "time.sleep(60)"
 
@@ -403,7 +403,7 @@ def dying(
 def test_who_dies_of_several_rows_is_asked_by_single_ones(
     monkeypatch: pytest.MonkeyPatch, watermark: Watermark, path: Path, end: str, seconds: float
 ) -> None:
-    """A thief whose users give his model single rows would lose nothing by it."""
+    """A thief whose users give the model single rows would lose nothing by it."""
     suspect = dying(monkeypatch, path, "rows > 1", end, seconds)
     verdict = verify(suspect, watermark)
     assert verdict.verified
@@ -452,7 +452,7 @@ def test_who_hangs_takes_half_of_the_time_and_is_not_asked_so_again(
     assert 0.2 < left <= 2.0
     again = suspect.reopened()
     for asked in (suspect, again):
-        with pytest.raises(CannotRunError, match="rows in a call before"):
+        with pytest.raises(CannotRunError, match="died in a call of"):
             asked.predictions(feeding, watermark.triggers, watermark.task)
     again.close()
     suspect.close()
