@@ -113,7 +113,7 @@ def an_npz_that_is_a_pipe(scene: Scene) -> Attack:
     return embed("data.npz")
 
 
-@case(2, "neither an .npz file nor a folder")
+@case(2, "neither an existing .npz file nor an existing folder")
 def a_csv(scene: Scene) -> Attack:
     return embed(scene.put("data.csv", '=cmd|"/c calc"!A1,1\n' * 100))
 

@@ -50,7 +50,7 @@ def a_trigger_slice_that_goes_round_the_end(scene: Scene) -> Attack:
 
 @case(3, "window of 0 triggers")
 def a_trigger_slice_of_nothing(scene: Scene) -> Attack:
-    return predicate(scene, lambda p: p.update(trigger_slice={"count": 0, "start": 0}, openings=[]))
+    return predicate(scene, lambda p: p.update(window={"count": 0, "start": 0}, openings=[]))
 
 
 @case(3, "window of 9007199254740991 triggers")
@@ -181,7 +181,7 @@ def scores(scene: Scene, array: Any) -> list[str]:
         "dtype": array.dtype.name,
         "shape": list(array.shape),
     }
-    return recounted(scene, lambda p: p.update(predictions=given))
+    return recounted(scene, lambda p: p.update(answers=given))
 
 
 @case(1, "NOT VERIFIED")
@@ -216,12 +216,12 @@ def classes_that_do_not_exist(scene: Scene) -> Attack:
 
 @case(3, "malformed field")
 def no_probe_at_all(scene: Scene) -> Attack:
-    return predicate(scene, lambda p: p.update(probe=None))
+    return predicate(scene, lambda p: p.update(way=None))
 
 
 @case(3, "malformed field")
 def several_probes(scene: Scene) -> Attack:
-    return predicate(scene, lambda p: p.update(probe=[p["way"]] * 2))
+    return predicate(scene, lambda p: p.update(way=[p["way"]] * 2))
 
 
 @case(3, "probes_tried is 0")

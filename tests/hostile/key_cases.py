@@ -130,7 +130,7 @@ def a_key_that_is_to_take_little_memory_for_hours(scene: Scene) -> Attack:
 
 
 @case(3, "rounds of hashing")
-def a_key_that_is_to_be_hashed_in_the_old_probe(scene: Scene) -> Attack:
+def a_key_that_is_to_be_hashed_in_the_old_way(scene: Scene) -> Attack:
     parameters = der(SEQUENCE, SALT, integer(2**64))
     return protected(scene, oid("2a864886f70d010c0103"), parameters)
 

@@ -186,7 +186,7 @@ def a_passphrase_that_is_no_utf8(scene: Scene) -> Attack:
 
 
 @case(4, "that is a text file, which may hold a password or a token")
-def a_token_as_trigger_slices_writes_it(scene: Scene) -> Attack:
+def a_token_as_windows_writes_it(scene: Scene) -> Attack:
     return disguised(scene, ("bearer 0123456789abcdef\r\n" * 9).encode("utf-16"))
 
 

@@ -16,9 +16,9 @@ SMALL = (
     *("functions_in_a_chain", "functions_that_double", "one_name_for_all_nodes"),
     *("graphs_shared_by_graphs", "pictures_of_4096_pixels", "pictures_of_any_size"),
     *("a_million_pictures_at_a_time", "as_many_pictures_as_a_number_can_be"),
-    *("an_endless_input_beside_the_pictures", "answers_in_many_layouts", "a_loop_without_end"),
+    *("an_endless_input_beside_the_pictures", "predictions_in_many_layouts", "a_loop_without_end"),
     *("triggers_of_ten_gigabytes", "a_million_small_triggers", "a_text_of_67_million_words"),
-    *("one_trigger_of_classes_without_number", "two_answers_of_classes_without_number"),
+    *("one_trigger_of_classes_without_number", "two_predictions_of_classes_without_number"),
     *("classes_without_number", "lists_in_lists", "secret_images_of_four_gigabytes"),
 )
 CPU_SECONDS = 15

@@ -146,7 +146,7 @@ def weights_in_a_folder_above(scene: Scene) -> Attack:
 
 
 @case(4, "in a file outside its folder")
-def weights_above_in_trigger_slices_spelling(scene: Scene) -> Attack:
+def weights_above_in_windows_spelling(scene: Scene) -> Attack:
     return changed(scene, first_tensor_at("a\\..\\..\\owner.pem"))
 
 
