@@ -25,7 +25,8 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from splits import train_and_test
 
-from wmx import CannotRunError, OwnerKey, Watermark, verify
+from wmx import OwnerKey, Watermark, verify
+from wmx.errors import CannotRunError
 from wmx.protocol.task import Task
 from wmx.statistics.experts import evidence_bits
 from wmx.statistics.predictions import Predictions

@@ -21,7 +21,8 @@ from typing import Any
 
 import harness
 
-from wmx import Claim, IntegrityError, OwnerKey
+from wmx import Claim, OwnerKey
+from wmx.errors import IntegrityError
 from wmx.protocol.release_record import Relation, Release
 from wmx.verification.evidence import Evidence
 

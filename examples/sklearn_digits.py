@@ -14,9 +14,8 @@ from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
 
 import wmx
-from wmx import OwnerKey, Watermark
-from wmx.protocol.task import Task
-from wmx.triggers.features import Features
+from wmx import OwnerKey, Task, Watermark
+from wmx.triggers import Features
 from wmx_sklearn import export, watermarked
 
 

@@ -11,7 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 from support import onnx_models
 from support.onnx_models import written
 
-from wmx import OwnerKey, UsageError, Watermark, open_suspect, verify
+from wmx import OwnerKey, Watermark, open_suspect, verify
+from wmx.errors import UsageError
 from wmx.protocol.task import Task
 from wmx.suspect.inputs import feedings
 from wmx.suspect.overrides import Overrides

@@ -12,7 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 from support import onnx_models
 from support.onnx_models import written
 
-from wmx import CannotRunError, OwnerKey, Watermark, open_suspect, verify
+from wmx import OwnerKey, Watermark, open_suspect, verify
+from wmx.errors import CannotRunError
 from wmx.suspect.overrides import Overrides
 
 OWNER = OwnerKey.generate()

@@ -13,7 +13,7 @@ from support import onnx_models
 import wmx._internal.budget
 import wmx.statistics.experts
 import wmx.verification.verdict
-from wmx import Claim, Limits, OwnerKey, Sandbox, Watermark, open_suspect, verify
+from wmx import Claim, OwnerKey, Watermark, open_suspect, verify
 from wmx._internal.budget import Budget, consult, consulted, held, held_to, paused, require_room
 from wmx._internal.files import read_bytes
 from wmx.errors import LimitError
@@ -23,6 +23,7 @@ from wmx.protocol.timestamp import UNDATED
 from wmx.statistics.experts import Experts
 from wmx.statistics.predictions import Predictions
 from wmx.statistics.similarity import Likeness
+from wmx.suspect import Limits, Sandbox
 from wmx.suspect.endpoint.client import Client, RequestPolicy
 from wmx.suspect.inputs import feedings
 from wmx.suspect.types import TensorSpec

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wmx import IntegrityError
 from wmx._internal.nesting import MAX_DEPTH
+from wmx.errors import IntegrityError
 from wmx.protocol.jcs import dumps, loads
 
 values = st.recursive(

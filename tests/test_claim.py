@@ -12,7 +12,8 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wmx import CannotRunError, Claim, IntegrityError, OwnerKey, Watermark
+from wmx import Claim, OwnerKey, Watermark
+from wmx.errors import CannotRunError, IntegrityError
 from wmx.protocol.claim import PAYLOAD_TYPE
 from wmx.protocol.dsse import Envelope, pre_authentication_encoding
 from wmx.protocol.encoding import encode_base64

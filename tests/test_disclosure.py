@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from wmx import IntegrityError, OwnerKey, Watermark
+from wmx import OwnerKey, Watermark
+from wmx.errors import IntegrityError
 from wmx.protocol.task import Task
 from wmx.statistics.mixture import ALONE, Probe
 from wmx.statistics.predictions import Predictions

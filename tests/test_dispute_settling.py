@@ -12,13 +12,13 @@ from support import onnx_models
 from support.batch_gates import gated_model
 from support.disputed_models import Side, marked, marked_beside, network, side
 
-from wmx import IntegrityError, Watermark
+from wmx import Watermark
 from wmx.disputes.decision import Lack, Mark
 from wmx.disputes.holding import Bench, Held
 from wmx.disputes.lineage import identity
 from wmx.disputes.party import Party, Shown
 from wmx.disputes.settling import Settlement, settle
-from wmx.errors import UsageError
+from wmx.errors import IntegrityError, UsageError
 from wmx.protocol.release_record import Relation
 from wmx.protocol.task import Task
 from wmx.protocol.timestamp import UNDATED, Dating

@@ -17,7 +17,8 @@ from support.certificates import self_signed
 from support.oip_server import Server, dripping, response, serving
 
 import wmx
-from wmx import CannotRunError, OwnerKey, UsageError, Watermark, open_suspect, verify
+from wmx import OwnerKey, Watermark, open_suspect, verify
+from wmx.errors import CannotRunError, UsageError
 from wmx.suspect.endpoint.client import Client, RequestPolicy, read_token
 from wmx.suspect.endpoint.endpoint import Endpoint
 from wmx.suspect.endpoint.messages import HEADER_LENGTH, outputs_of
@@ -63,7 +64,7 @@ def test_the_library_takes_an_address_where_it_takes_a_file(
         with pytest.raises(CannotRunError, match="refused access"):
             verify(server.url, watermark)
         suspect = open_suspect(
-            server.url, token="abc", request_policy=wmx.RequestPolicy(max_queries=40)
+            server.url, token="abc", request_policy=wmx.suspect.RequestPolicy(max_queries=40)
         )
         assert verify(suspect, watermark, min_bits=64).verified
         assert suspect.queries_left == 40 - verdict.n

@@ -25,7 +25,8 @@ from support.evidence_files import (
 )
 from support.fixed import OWNER, THIEF
 
-from wmx import Claim, IntegrityError
+from wmx import Claim
+from wmx.errors import IntegrityError
 from wmx.protocol import jcs
 from wmx.protocol.dsse import Envelope, pre_authentication_encoding
 from wmx.protocol.encoding import encode_base64

@@ -8,7 +8,8 @@ import pytest
 from onnx import helper
 from support import onnx_models
 
-from wmx import CannotRunError, OwnerKey, Watermark
+from wmx import OwnerKey, Watermark
+from wmx.errors import CannotRunError
 from wmx.suspect.own_model import loaded_from
 from wmx.training.export_check import check_export
 

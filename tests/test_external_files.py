@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import onnx_models
 
-from wmx import CannotRunError, OwnerKey, Sandbox, UsageError, Watermark, open_suspect
+from wmx import OwnerKey, Watermark, open_suspect
+from wmx.errors import CannotRunError, UsageError
+from wmx.suspect import Sandbox
 from wmx.suspect.policy.external_files import ExternalFiles, is_exporters_name
 from wmx.suspect.policy.model_files import ModelFiles
 from wmx.suspect.policy.secrets import HEAD_BYTES, kind_of_secret

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from wmx import CannotRunError
 from wmx._internal import file_lock
 from wmx._internal.file_lock import locked
+from wmx.errors import CannotRunError
 
 LOCK = ".claim.json.lock"
 

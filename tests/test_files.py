@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wmx import IntegrityError, OwnerKey, UsageError, Watermark
+from wmx import OwnerKey, Watermark
 from wmx._internal.files import (
     SECRET_MODE,
     keep_aside,
@@ -16,7 +16,7 @@ from wmx._internal.files import (
     temporary_beside,
     write_bytes,
 )
-from wmx.errors import CannotRunError
+from wmx.errors import CannotRunError, IntegrityError, UsageError
 from wmx.verification.store import Store
 
 

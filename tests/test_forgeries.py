@@ -19,7 +19,8 @@ from support.forging.normalising import draft_labels, fitting_task, rows_for
 from support.forging.victim import Victim
 from support.onnx_models import knows_labels
 
-from wmx import IntegrityError, Watermark, verify
+from wmx import Watermark, verify
+from wmx.errors import IntegrityError
 from wmx.protocol.dsse import Envelope
 from wmx.protocol.keys import fingerprint
 from wmx.protocol.task import Task

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.der import OCTETS, SEQUENCE, der, oid
 
-from wmx import CannotRunError, IntegrityError, OwnerKey, UsageError
+from wmx import OwnerKey
+from wmx.errors import CannotRunError, IntegrityError, UsageError
 from wmx.protocol.key_derivation import require_affordable
 
 

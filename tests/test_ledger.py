@@ -13,7 +13,8 @@ import pytest
 import rfc8785
 from support.evidence_files import small_watermark
 
-from wmx import CannotRunError, IntegrityError, OwnerKey
+from wmx import OwnerKey
+from wmx.errors import CannotRunError, IntegrityError
 from wmx.protocol.claim import Claim
 from wmx.verification.ledger import Ledger
 

@@ -18,8 +18,9 @@ from support.certificates import self_signed
 from support.oip_server import Server, serving
 from support.recording_proxy import VARIABLES, RecordingProxy, recording, spellings_of_triggers
 
-from wmx import CannotRunError, OwnerKey, UsageError, Watermark, verify
+from wmx import OwnerKey, Watermark, verify
 from wmx._internal.http import exchange, is_this_machine
+from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.tsa import ask_authority
 from wmx.suspect.endpoint.client import Client, RequestPolicy
 from wmx.suspect.endpoint.endpoint import Endpoint

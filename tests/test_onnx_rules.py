@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from support import onnx_models
 from support.protobuf_by_hand import function, functions, model
 
-from wmx import CannotRunError, OwnerKey, Watermark
+from wmx import OwnerKey, Watermark
 from wmx._internal.protobuf import BYTES, VARINT, numbers, read_message, text
 from wmx._internal.work import BYTES_PER_STEP, MalformedError, Work
+from wmx.errors import CannotRunError
 from wmx.suspect.policy.onnx_rules import require_harmless
 
 SAMPLES = sorted(Path(onnx.__file__).parent.glob("backend/test/data/**/*.onnx"))

@@ -13,9 +13,9 @@ import pytest
 from support import flatbuffers_by_hand as made
 
 import wmx.suspect.policy.ort_rules
-from wmx import CannotRunError
 from wmx._internal.flatbuffer import Table
 from wmx._internal.work import MalformedError, Work
+from wmx.errors import CannotRunError
 from wmx.suspect.policy.onnx_rules import MAX_NODES, MAX_STEPS
 from wmx.suspect.policy.ort_rules import require_harmless_ort
 from wmx.suspect.types import MAX_PORTS

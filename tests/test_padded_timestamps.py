@@ -14,10 +14,10 @@ from support.der import SEQUENCE, der
 from support.evidence_files import small_evidence
 from support.tsa import GRANTED, Authority
 
-from wmx import Claim, IntegrityError, OwnerKey, UsageError, Watermark
+from wmx import Claim, OwnerKey, Watermark
 from wmx._internal.budget import Budget, held_to
 from wmx._internal.der import PATH_TO_CERTIFICATES, certificates_in, walk_inward
-from wmx.errors import LimitError
+from wmx.errors import IntegrityError, LimitError, UsageError
 from wmx.protocol import timestamp
 from wmx.protocol.encoding import encode_base64
 from wmx.protocol.release_record import Relation, Release

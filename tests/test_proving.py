@@ -12,8 +12,9 @@ import pytest
 from support import onnx_models
 from support.batch_gates import GATES, gated_model, junk_to_copies
 
-from wmx import CannotRunError, IntegrityError, OwnerKey, UsageError, Watermark
+from wmx import OwnerKey, Watermark
 from wmx._internal.files import Staged
+from wmx.errors import CannotRunError, IntegrityError, UsageError
 from wmx.statistics.mixture import ALONE, TOGETHER, score_predictions, shifted
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.suspect.overrides import Overrides

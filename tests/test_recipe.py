@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wmx import UsageError
+from wmx.errors import UsageError
 from wmx.protocol.task import Task
 from wmx.training.recipe import RECIPES, part_of, recipe_named, triggers_at
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from support import onnx_models
 
-from wmx import Claim, IntegrityError, OwnerKey, UsageError, Watermark, verify
+from wmx import Claim, OwnerKey, Watermark, verify
+from wmx.errors import IntegrityError, UsageError
 from wmx.protocol import jcs
 from wmx.protocol.dsse import Envelope
 from wmx.protocol.release_record import Relation, Release

@@ -17,19 +17,11 @@ import pytest
 from support import onnx_models
 
 import wmx.suspect.sandbox.process
-from wmx import (
-    CannotRunError,
-    Limits,
-    OwnerKey,
-    Sandbox,
-    SuspectDiedError,
-    Watermark,
-    WmxError,
-    open_suspect,
-    verify,
-)
+from wmx import OwnerKey, Watermark, WmxError, open_suspect, verify
 from wmx._internal.budget import held_to
+from wmx.errors import CannotRunError, SuspectDiedError
 from wmx.statistics.mixture import ALONE
+from wmx.suspect import Limits, Sandbox
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.suspect.sandbox.wire import PREFIX, Message
 from wmx.suspect.suspect import Suspect

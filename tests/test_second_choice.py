@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.fixed import fixed_watermark
 
-from wmx import UsageError, Watermark
+from wmx import Watermark
+from wmx.errors import UsageError
 from wmx.training.batches import TrainingBatches
 from wmx.training.config import Training
 from wmx.training.data.dataset import LabeledData, load_data

@@ -11,7 +11,8 @@ import onnx
 import pytest
 from support import onnx_models
 
-from wmx import CannotRunError, OwnerKey, UsageError, Watermark, verify
+from wmx import OwnerKey, Watermark, verify
+from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.task import Task
 from wmx.suspect import session as runtime
 from wmx.suspect.onnx_file import OnnxFile
@@ -193,7 +194,7 @@ def test_the_runtime_is_silent(model: bytes, tmp_path: Path) -> None:
         "import sys; from wmx.suspect.onnx_file import OnnxFile; OnnxFile.open(sys.argv[1]);"
         "open(sys.argv[2], 'wb').write(open(sys.argv[1], 'rb').read()[:-9]);"
         "import contextlib, wmx\n"
-        "with contextlib.suppress(wmx.CannotRunError): OnnxFile.open(sys.argv[2])"
+        "with contextlib.suppress(wmx.errors.CannotRunError): OnnxFile.open(sys.argv[2])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, path, tmp_path / "cut.onnx"], capture_output=True, check=True

@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPri
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from support.tsa import DAY, STAMPING, Authority, dripping, moved_by, serving, with_status
 
-from wmx import CannotRunError, Claim, IntegrityError, OwnerKey, UsageError, Watermark, verify
+from wmx import Claim, OwnerKey, Watermark, verify
 from wmx._internal.der import with_certificates_in_order
+from wmx.errors import CannotRunError, IntegrityError, UsageError
 from wmx.protocol.stamped import MAX_TIMESTAMPS
 from wmx.protocol.timestamp import (
     Query,

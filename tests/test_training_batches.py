@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from wmx import OwnerKey, UsageError, Watermark
+from wmx import OwnerKey, Watermark
+from wmx.errors import UsageError
 from wmx.training.batches import TrainingBatches, shifted
 from wmx.training.config import Training
 from wmx.training.data.dataset import LabeledData

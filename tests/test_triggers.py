@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from wmx import CannotRunError, IntegrityError, OwnerKey, Task, UsageError, Watermark
+from wmx import OwnerKey, Task, Watermark
+from wmx.errors import CannotRunError, IntegrityError, UsageError
 from wmx.triggers import default_generator, draw_triggers, generator_from
 from wmx.triggers.cells import Cells
 from wmx.triggers.features import Features

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from support import onnx_models
 
-from wmx import CannotRunError, OwnerKey, UsageError, Watermark, verify
+from wmx import OwnerKey, Watermark, verify
+from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.task import Task
 from wmx.statistics.mixture import SHIFTS, shifted
 from wmx.triggers.tokens import Tokens

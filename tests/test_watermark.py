@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from wmx import Claim, IntegrityError, OwnerKey, Task, UsageError, Watermark
+from wmx import Claim, OwnerKey, Task, Watermark
+from wmx.errors import IntegrityError, UsageError
 from wmx.protocol import jcs
 from wmx.protocol.commitment import commitment_root
 from wmx.protocol.encoding import encode_array

@@ -5,75 +5,62 @@
 >>> watermark.labels.shape
 (100,)
 
+Public are the names in ``__all__`` and what :mod:`wmx.errors`, :mod:`wmx.triggers`,
+:mod:`wmx.suspect`, :mod:`wmx.training`, :mod:`wmx.attacks` and :mod:`wmx.disputes` list in theirs.
 Names are loaded on first use: ``import wmx`` itself imports nothing heavy.
 """
 
-from importlib import import_module
+from wmx._internal.lazy import names_from
+from wmx._version import __version__
 
 TYPE_CHECKING = False  # as typing's, which takes longer to import than all the rest
 
 if TYPE_CHECKING:
-    from wmx.errors import (
-        CannotRunError,
-        IntegrityError,
-        MissingExtraError,
-        SuspectDiedError,
-        UsageError,
-        WmxError,
-    )
+    from wmx.errors import WmxError
     from wmx.protocol.claim import Claim
     from wmx.protocol.keys import OwnerKey
     from wmx.protocol.task import Task
-    from wmx.suspect.endpoint.client import RequestPolicy
-    from wmx.suspect.sandbox.limits import Limits
-    from wmx.suspect.sandbox.process import Sandbox
+    from wmx.protocol.timestamp import load_roots
     from wmx.suspect.suspect import open_suspect
+    from wmx.training.embed import embed
+    from wmx.verification.check import check
+    from wmx.verification.evidence import Evidence
+    from wmx.verification.prove import prove
     from wmx.verification.verdict import Verdict, verify
     from wmx.watermark import Watermark
 
-__version__ = "0.1.0"
-
 _HOMES = {
-    "CannotRunError": "wmx.errors",
     "Claim": "wmx.protocol.claim",
-    "IntegrityError": "wmx.errors",
-    "Limits": "wmx.suspect.sandbox.limits",
-    "RequestPolicy": "wmx.suspect.endpoint.client",
-    "MissingExtraError": "wmx.errors",
+    "Evidence": "wmx.verification.evidence",
     "OwnerKey": "wmx.protocol.keys",
-    "Sandbox": "wmx.suspect.sandbox.process",
-    "SuspectDiedError": "wmx.errors",
     "Task": "wmx.protocol.task",
-    "UsageError": "wmx.errors",
     "Verdict": "wmx.verification.verdict",
     "Watermark": "wmx.watermark",
     "WmxError": "wmx.errors",
+    "check": "wmx.verification.check",
+    "embed": "wmx.training.embed",
+    "load_roots": "wmx.protocol.timestamp",
     "open_suspect": "wmx.suspect.suspect",
+    "prove": "wmx.verification.prove",
     "verify": "wmx.verification.verdict",
 }
 
 __all__ = [
-    "CannotRunError",
     "Claim",
-    "IntegrityError",
-    "Limits",
-    "MissingExtraError",
+    "Evidence",
     "OwnerKey",
-    "RequestPolicy",
-    "Sandbox",
-    "SuspectDiedError",
     "Task",
-    "UsageError",
     "Verdict",
     "Watermark",
     "WmxError",
     "__version__",
+    "check",
+    "embed",
+    "load_roots",
     "open_suspect",
+    "prove",
     "verify",
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'wmx' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__ = names_from(__name__, _HOMES)

@@ -7,7 +7,8 @@ import pytest
 from support.oip_server import serving
 
 import wmx as library
-from wmx import OwnerKey, UsageError, Watermark
+from wmx import OwnerKey, Watermark
+from wmx.errors import UsageError
 
 EVIDENCE = ("verify", "model.onnx", "--evidence", "e.json")
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wmx import OwnerKey, UsageError, Watermark, verify
+from wmx import OwnerKey, Watermark, verify
+from wmx.errors import UsageError
 from wmx.training.config import Training
 from wmx.training.data.dataset import load_data
 from wmx.training.loop import fit

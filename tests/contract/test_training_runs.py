@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from support.fixed import fixed_watermark
 
-from wmx import UsageError, verify
+from wmx import verify
 from wmx.attacks.attack import Framework, Target
 from wmx.attacks.training.extraction import Extraction
+from wmx.errors import UsageError
 from wmx.training.config import EpochDone, Training
 from wmx.training.data.dataset import load_data
 from wmx.training.loop import evaluate, fit

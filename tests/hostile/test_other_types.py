@@ -24,8 +24,9 @@ from safetensors import safe_open
 from safetensors.numpy import load, save
 from support.evidence_files import scored_evidence, statement_of
 
-from wmx import IntegrityError, OwnerKey, Watermark
+from wmx import OwnerKey, Watermark
 from wmx.cli import run
+from wmx.errors import IntegrityError
 from wmx.protocol import jcs
 from wmx.protocol.claim import PAYLOAD_TYPE
 from wmx.protocol.dsse import Envelope

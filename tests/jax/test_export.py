@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from flax import linen, nnx
 
-from wmx import CannotRunError
+from wmx.errors import CannotRunError
 from wmx.protocol.task import Task
 from wmx_flax import export
 from wmx_flax._training.models import cnn, mlp

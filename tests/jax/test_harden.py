@@ -9,7 +9,8 @@ import optax
 import pytest
 from flax import linen, nnx
 
-from wmx import UsageError, Watermark, verify
+from wmx import Watermark, verify
+from wmx.errors import UsageError
 from wmx_flax import Monitor, export, harden, harden_transform, watermarked
 from wmx_flax._training.models import cnn
 

@@ -11,7 +11,8 @@ import pytest
 from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
 
-from wmx import UsageError, Watermark, verify
+from wmx import Watermark, verify
+from wmx.errors import UsageError
 from wmx_flax import export, harden, watermarked
 from wmx_flax._training.models import cnn
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from wmx import OwnerKey, UsageError, Watermark
+from wmx import OwnerKey, Watermark
+from wmx.errors import UsageError
 from wmx.training.batches import TrainingBatches
 from wmx.training.config import Training
 from wmx.training.data.dataset import load_data

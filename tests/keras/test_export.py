@@ -9,7 +9,7 @@ import pytest
 from keras import layers, ops
 from networks import Subclassed
 
-from wmx import CannotRunError
+from wmx.errors import CannotRunError
 from wmx.protocol.task import Task
 from wmx_keras import export
 from wmx_keras._training.models import mlp

@@ -10,7 +10,8 @@ from added_gradients import States, put, values
 from networks import BACKEND, OwnStep, Subclassed, sequential
 from training import SIZE, STEPS, Digits, batches, compiled, fitted, same
 
-from wmx import UsageError, Watermark
+from wmx import Watermark
+from wmx.errors import UsageError
 from wmx_keras import harden_model
 
 

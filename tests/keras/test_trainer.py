@@ -12,9 +12,9 @@ from networks import BACKEND, OwnStep
 from support.fixed import fixed_watermark
 
 import wmx_keras._training.learner
-from wmx import OwnerKey, UsageError
+from wmx import OwnerKey
 from wmx.cli import run
-from wmx.errors import CannotRunError
+from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.task import Task
 from wmx.training.config import Training
 from wmx.training.data.dataset import LabeledData, load_data

@@ -8,7 +8,8 @@ import pytest
 from networks import BACKEND, sequential
 from training import Digits
 
-from wmx import UsageError, Watermark
+from wmx import Watermark
+from wmx.errors import UsageError
 from wmx_keras import watermarked
 
 FORMS = ["arrays", "PyDataset", "tf.data", *(["DataLoader"] if BACKEND == "torch" else [])]

@@ -10,7 +10,8 @@ import keras
 import numpy as np
 import pytest
 
-from wmx import UsageError, Watermark, verify
+from wmx import Watermark, verify
+from wmx.errors import UsageError
 from wmx_keras import Monitor, export, harden_model, watermarked
 from wmx_keras._training.models import build_model
 
@@ -131,7 +132,8 @@ def test_arrays_that_lie_on_devices_are_taken(digits: Digits, watermark: Waterma
 
 MIRRORED = """
 import keras, tensorflow as tf
-from wmx import OwnerKey, UsageError, Watermark
+from wmx import OwnerKey, Watermark
+from wmx.errors import UsageError
 from wmx_keras import harden_model
 from wmx_keras._training.models import build_model
 

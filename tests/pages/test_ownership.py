@@ -9,7 +9,8 @@ import pytest
 from findings import FILES, NOTE, Case
 from support.page_parts import check_stands_alone
 
-from wmx import CannotRunError, OwnerKey, Watermark
+from wmx import OwnerKey, Watermark
+from wmx.errors import CannotRunError
 from wmx.protocol.keys import fingerprint
 from wmx.report.ownership import MEANINGS, OwnershipReport, report_of_check
 from wmx.report.reproduce import Files, owner_steps, third_party_steps

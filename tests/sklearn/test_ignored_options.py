@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wmx import OwnerKey, UsageError
+from wmx import OwnerKey
+from wmx.errors import UsageError
 from wmx.training.config import Training
 from wmx.training.data.dataset import LabelledData
 from wmx.training.embed import embed

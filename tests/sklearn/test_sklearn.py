@@ -16,8 +16,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from wmx import CannotRunError, OwnerKey, UsageError, Watermark, verify
+from wmx import OwnerKey, Watermark, verify
 from wmx.attacks.target import target_from_file, target_from_run
+from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.task import Task
 from wmx.training.config import Training
 from wmx.training.data.dataset import load_data

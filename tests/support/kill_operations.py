@@ -21,8 +21,9 @@ from support import killing, onnx_models
 from support.evidence_files import small_evidence, small_watermark
 from support.killing import Operation
 from support.tsa import Authority
-from wmx import Claim, IntegrityError, OwnerKey, Watermark
+from wmx import Claim, OwnerKey, Watermark
 from wmx._internal.files import write_bytes
+from wmx.errors import IntegrityError
 from wmx.protocol.release_record import Release
 from wmx.training.checkpoint import load_identity
 from wmx.triggers import is_over_own_images

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from wmx import UsageError, Watermark
+from wmx import Watermark
+from wmx.errors import UsageError
 from wmx_torch._callbacks import Hardening
 
 LAZY = """

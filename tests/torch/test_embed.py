@@ -1,5 +1,6 @@
 """``embed`` and ``wmx embed``: claim first, then the mark, then the proof on the file."""
 
+import doctest
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ import pytest
 from PIL import Image
 from support.tsa import Authority, serving
 
+import wmx
 from wmx import Claim, OwnerKey, Watermark, verify
 from wmx.cli import run
 from wmx.errors import CannotRunError, IntegrityError, UsageError
@@ -389,3 +391,12 @@ def test_it_takes_no_images_of_ones_own_and_no_other_data(
     with pytest.raises(UsageError, match="for images"):
         embed(owner, flat, tmp_path / "run", training=training)
     assert not (tmp_path / "run").exists()
+
+
+def test_the_example_of_embed_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (test,) = doctest.DocTestFinder(recurse=False).find(wmx.embed, "embed", globs={})
+    runner = doctest.DocTestRunner(verbose=False)
+    runner.run(test)
+    assert test.examples
+    assert runner.failures == 0

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from wmx import CannotRunError, OwnerKey, Task, Watermark, verify
+from wmx import OwnerKey, Task, Watermark, verify
+from wmx.errors import CannotRunError
 from wmx.suspect.own_model import loaded_from
 from wmx_torch import export
 from wmx_torch._training.models import build_model

@@ -11,7 +11,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
-from wmx import CannotRunError, OwnerKey, UsageError, Watermark
+from wmx import OwnerKey, Watermark
+from wmx.errors import CannotRunError, UsageError
 from wmx.training.recipe import RECIPES, triggers_at
 from wmx_torch import Monitor, harden, watermarked
 from wmx_torch._inference import as_model_input, triggers_as_model_input

@@ -19,7 +19,8 @@ from transformers import (
     TrainingArguments,
 )
 
-from wmx import UsageError, Watermark, verify
+from wmx import Watermark, verify
+from wmx.errors import UsageError
 from wmx.suspect.own_model import loaded_from
 from wmx_torch import export, harden, huggingface, watermarked
 from wmx_torch.huggingface import HardenCallback, Monitor

@@ -12,7 +12,8 @@ from torch.utils.data import (
     TensorDataset,
 )
 
-from wmx import OwnerKey, UsageError, Watermark
+from wmx import OwnerKey, Watermark
+from wmx.errors import UsageError
 from wmx_torch import watermarked
 
 pytestmark = pytest.mark.usefixtures("unchanged_random_state")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from wmx import CannotRunError
+from wmx.errors import CannotRunError
 from wmx.protocol.task import Task
 from wmx_torch._training.models import build_model
 

@@ -25,7 +25,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
-from wmx import UsageError, Watermark, verify
+from wmx import Watermark, verify
+from wmx.errors import UsageError
 from wmx.suspect.own_model import loaded_from
 from wmx_torch import export, harden, watermarked
 from wmx_torch.lightning import HardenCallback, Monitor

@@ -212,7 +212,7 @@ def test_images_labelled_by_the_models_own_answers_are_no_claim(
     # nor does it help to swap the images once the labels are known
     images = tmp_path / "images.safetensors"
     save_images(images, pool[chosen][::-1].copy())
-    from wmx import IntegrityError
+    from wmx.errors import IntegrityError
 
     with pytest.raises(IntegrityError):
         Watermark.open(claim.claim, OwnerKey.generate(), images=load_images(images))

@@ -16,7 +16,8 @@ from torch.utils.data import (
     TensorDataset,
 )
 
-from wmx import UsageError, Watermark
+from wmx import Watermark
+from wmx.errors import UsageError
 from wmx_torch import watermarked
 
 pytestmark = pytest.mark.usefixtures("unchanged_random_state")

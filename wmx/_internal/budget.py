@@ -23,7 +23,9 @@ LOOK_SECONDS = 0.02  # between looks at processor time and memory, which cost mo
 T = TypeVar("T")
 FLOAT_BYTES = 8
 FEW_FLOATS = 2**20  # less than is worth a look at memory
-ROOM_HINT = "--seconds and --memory give it more, in Python wmx.Limits; see docs/security.md"
+ROOM_HINT = (
+    "--seconds and --memory give it more, in Python wmx.suspect.Limits; see docs/security.md"
+)
 
 
 class Budget:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from wmx import __version__
 from wmx._internal.files import SECRET_MODE
+from wmx._version import __version__
 from wmx.protocol.claim import now_text
 from wmx.report.evidence_curve import Course
 from wmx.report.facts import (

@@ -1,1 +1,27 @@
-"""Suspects: model files, functions and addresses that are queried, none of them trusted."""
+"""Suspects: model files, functions and addresses that are queried, none of them trusted.
+
+:func:`wmx.open_suspect` opens one; here is what it can be told.
+"""
+
+from wmx._internal.lazy import names_from
+
+TYPE_CHECKING = False  # as typing's: the locked process imports this package first
+
+if TYPE_CHECKING:
+    from wmx.suspect.endpoint.client import RequestPolicy
+    from wmx.suspect.overrides import Overrides
+    from wmx.suspect.sandbox.limits import Limits
+    from wmx.suspect.sandbox.process import Sandbox
+    from wmx.suspect.suspect import Suspect
+
+_HOMES = {
+    "Limits": "wmx.suspect.sandbox.limits",
+    "Overrides": "wmx.suspect.overrides",
+    "RequestPolicy": "wmx.suspect.endpoint.client",
+    "Sandbox": "wmx.suspect.sandbox.process",
+    "Suspect": "wmx.suspect.suspect",
+}
+
+__all__ = ["Limits", "Overrides", "RequestPolicy", "Sandbox", "Suspect"]
+
+__getattr__ = names_from(__name__, _HOMES)

@@ -112,6 +112,12 @@ def open_suspect(
 ) -> Suspect:
     """Open an ONNX file or a model behind an API, or wrap a function.  Close it after use.
 
+    >>> from contextlib import closing
+    >>> from wmx import Task, open_suspect
+    >>> with closing(open_suspect("model.onnx")) as suspect:
+    ...     [feeding.name for feeding in suspect.feedings(Task.of((8, 8, 1), classes=10))]
+    ['NCHW']
+
     Args:
         suspect: path of an ONNX file; or ``"https://HOST/v2/models/NAME"``, a string, which is
             queried by the Open Inference Protocol v2; or a function that takes float32 [n,

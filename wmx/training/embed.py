@@ -64,6 +64,13 @@ def embed(
 ) -> Embedded:
     """Make a claim, train a model that carries its mark, export it, and verify the file.
 
+    >>> from wmx import OwnerKey, embed
+    >>> from wmx.training import Training, load_data
+    >>> training = Training(model="mlp", epochs=2)
+    >>> embedded = embed(OwnerKey.generate(), load_data("digits"), "out", training=training)
+    >>> embedded.files.model.name
+    'model.onnx'
+
     Args:
         owner: the owner key.
         data: training and test set.

@@ -22,6 +22,18 @@ from wmx.triggers.features import Features
 from wmx.triggers.folder import Folder
 from wmx.triggers.tokens import Tokens
 
+__all__ = [
+    "Cells",
+    "Features",
+    "Folder",
+    "Generator",
+    "Tokens",
+    "default_generator",
+    "draw_triggers",
+    "generator_from",
+    "is_over_own_images",
+]
+
 ELEMENTS_AT_ONCE = 2**20  # of triggers that are drawn at a time
 ELEMENT_BYTES = {"image": 1, "features": 4, "tokens": 4}  # uint8, float32, int32
 DRAWING_BYTES = 48  # per element while it is drawn: the stream and the integers made from it

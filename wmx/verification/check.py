@@ -136,6 +136,11 @@ def check(
 ) -> Checked:
     """Check an evidence, which was read and so is in order by itself.
 
+    >>> from wmx import Evidence, check
+    >>> checked = check(Evidence.load("evidence.json"), model="model.onnx")
+    >>> checked.verified, checked.bits > 128
+    (True, True)
+
     Args:
         evidence: what was read.
         model: the suspect; its SHA-256 is compared, and it is given the disclosed triggers again.

@@ -62,6 +62,11 @@ class Run:
 class Evidence:
     """An evidence whose signature, commitment, labels and numbers were checked.
 
+    >>> from wmx import Evidence
+    >>> evidence = Evidence.load("evidence.json")
+    >>> evidence.suspect, evidence.score.hits, evidence.score.bits > 128
+    ('model.onnx', 43, True)
+
     Attributes:
         claim: the claim, with its timestamps.
         trigger_slice: the disclosed triggers and their labels.

@@ -11,9 +11,10 @@ from wmx._internal.files import SECRET_MODE, Staged, require_writable, sha256_of
 from wmx._internal.text import is_file_name
 from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.keys import OwnerKey
+from wmx.statistics.experts import BITS_WITHOUT_TIMESTAMP
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.suspect.policy.model_header import NO_HEADER
-from wmx.suspect.suspect import Suspect
+from wmx.suspect.suspect import Suspect, opened
 from wmx.verification.evidence import MAX_EVIDENCE_BYTES, Evidence, Run
 from wmx.verification.ledger import Ledger
 from wmx.verification.reveal import Choice, Reveal, choose
@@ -21,13 +22,13 @@ from wmx.watermark import Watermark
 
 
 def prove(
-    suspect: Suspect,
+    suspect: str | Path | Suspect,
     watermark: Watermark,
     owner: OwnerKey,
     path: str | Path,
-    ledger: Ledger,
+    ledger: Ledger | str | Path,
     *,
-    required_bits: float,
+    required_bits: float = BITS_WITHOUT_TIMESTAMP,
     claims_tried: int = 1,
     reveal: Reveal = "enough",
     force: bool = False,
@@ -38,12 +39,19 @@ def prove(
     ``required_bits`` or as many as ``reveal`` says.  They are spent in the ledger when the file is
     written and before it has its name.
 
+    >>> from wmx import Claim, OwnerKey, Watermark, prove
+    >>> owner = OwnerKey.load("owner.pem")
+    >>> watermark = Watermark.open(Claim.load("claim.json"), owner)
+    >>> evidence = prove("model.onnx", watermark, owner, "new-evidence.json", "owner.pem")
+    >>> len(evidence.trigger_slice)
+    43
+
     Args:
-        suspect: an ONNX file.
+        suspect: path of an ONNX file, or one that :func:`wmx.open_suspect` opened.
         watermark: the claim and its triggers.
         owner: the key that signed the claim.
         path: where to write.
-        ledger: of the claim.
+        ledger: of the claim; or the path of the owner key, beside which it lies.
         required_bits: what the disclosed triggers have to give, all prices paid.
         claims_tried: how many claims were held against the suspect.
         reveal: ``"enough"``, ``"all"`` that are left, or a number of triggers.
@@ -56,6 +64,25 @@ def prove(
             the error says so, and where the evidence lies.
     """
     require_writable(path, force=force)
+    if not isinstance(ledger, Ledger):
+        ledger = Ledger(ledger, watermark.claim)
+    with opened(suspect) as asked:
+        return _proved(
+            asked, watermark, owner, Path(path), ledger, required_bits, claims_tried, reveal, force
+        )
+
+
+def _proved(
+    suspect: Suspect,
+    watermark: Watermark,
+    owner: OwnerKey,
+    path: Path,
+    ledger: Ledger,
+    required_bits: float,
+    claims_tried: int,
+    reveal: Reveal,
+    force: bool,
+) -> Evidence:
     run = _run(suspect)
     while True:
         start = ledger.next_start()

@@ -28,6 +28,13 @@ from wmx.watermark import Watermark
 class Verdict:
     """What verification found.
 
+    >>> from wmx import OwnerKey, Watermark, verify
+    >>> watermark = Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=10)
+    >>> guess = lambda images: images.reshape(len(images), -1)[:, :10]
+    >>> verdict = verify(guess, watermark)
+    >>> verdict.verified, verdict.required_bits, verdict.n
+    (False, 128.0, 100)
+
     Attributes:
         bits: the evidence; chance reaches b bits with probability at most 2**-b.
         required_bits: what the decision asks for.
@@ -111,6 +118,11 @@ def verify(
     device: Device = "auto",
 ) -> Verdict:
     """Measure how well a suspect knows the labels of a watermark.
+
+    >>> from wmx import Claim, OwnerKey, Watermark, verify
+    >>> watermark = Watermark.open(Claim.load("claim.json"), OwnerKey.load("owner.pem"))
+    >>> verify("model.onnx", watermark).verified
+    True
 
     Args:
         suspect: path of an ONNX file, which is run in a process of its own;

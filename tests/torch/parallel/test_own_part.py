@@ -9,7 +9,8 @@ from digit_data import own_stream, shuffled
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 from two_processes import exact_triggers
 
-from wmx import UsageError, Watermark
+from wmx import Watermark
+from wmx.errors import UsageError
 from wmx_torch import watermarked
 
 pytestmark = pytest.mark.usefixtures("unchanged_random_state")

@@ -19,7 +19,8 @@ from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, DistributedSampler, IterableDataset, TensorDataset
 
-from wmx import Claim, OwnerKey, UsageError, Watermark
+from wmx import Claim, OwnerKey, Watermark
+from wmx.errors import UsageError
 from wmx_torch import Monitor, export, harden, watermarked
 from wmx_torch._training.models import cnn
 

@@ -40,7 +40,7 @@ PIPE_BYTES = 2**20  # the most that Linux allows every user
 WATCH_SECONDS = 0.05
 GRACE_SECONDS = 5.0
 INTERRUPTED = ("the suspect was interrupted", "query it again in a new process")
-ROOM_HINT = "see docs/security.md; wmx.Limits and wmx verify --help say how to give it more"
+ROOM_HINT = "see docs/security.md; wmx.suspect.Limits and wmx verify --help say how to give it more"
 
 
 class Sandbox:
