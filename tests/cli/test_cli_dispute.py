@@ -172,6 +172,7 @@ def test_originals_with_one_graph_and_other_weights_beside_it_are_told_apart(
     with later():
         first = owner.record(made["v1"])
         stamped(authority, first, "v1.json")
+    with later():
         stamped(authority, owner.record(made["v2"], previous=first.digest), "v2.json")
     with later():
         stamped(authority, owner.record(made["stolen"], Relation.found), "found.json")
