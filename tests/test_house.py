@@ -4,6 +4,8 @@ import re
 import tomllib
 from pathlib import Path
 
+import wmx
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -16,7 +18,7 @@ def test_hooks_before_a_commit_are_those_of_make_lint() -> None:
 
 def test_the_citation_is_of_this_version() -> None:
     citation = (ROOT / "CITATION.cff").read_text()
-    assert f"\nversion: {PROJECT['version']}\n" in citation
+    assert f"\nversion: {wmx.__version__}\n" in citation
     assert f"  - name: {PROJECT['authors'][0]['name']}\n" in citation
 
 
