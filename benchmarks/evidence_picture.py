@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import harness
 import numpy as np
+from picture import standalone_svg
 
 from wmx.report.evidence_curve import Course
-from wmx.report.plot import INCHES, colour, inline_svg
+from wmx.report.plot import color
 from wmx.suspect.suspect import open_suspect
 from wmx.training.demo import run_demo
 from wmx.verification.verdict import judge
@@ -26,15 +27,6 @@ if TYPE_CHECKING:
 
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "evidence.svg"
 NULL_SEED = 20261128  # of the labels that the simulated models are held against
-# A picture cannot ask the page around it for its colors, so it brings a background of its own.
-COLORS = """
-svg { --text: #1b2230; --dim: #566073; --page: #ffffff; --line: #d5dae3; --good: #12694b;
-  --bad: #b3261e; --accent: #1f5fd0; --band: #9aa5b8;
-  font-family: system-ui, sans-serif; background: var(--page); }
-@media (prefers-color-scheme: dark) {
-  svg { --text: #e6e9f0; --dim: #a3acbd; --page: #14171f; --line: #38404f; --good: #5fd3a6;
-    --bad: #ff8a80; --accent: #7db0ff; --band: #6b768a; } }
-"""
 
 
 @dataclass(frozen=True)
@@ -52,25 +44,25 @@ class Pair:
             indices,
             nulls.min(axis=0),
             nulls.max(axis=0),
-            color=colour("band"),
+            color=color("band"),
             alpha=0.35,
             linewidth=0,
             label=f"{len(nulls)} simulated models without the mark",
         )
         axes.axhline(
             self.marked.required,
-            color=colour("bad"),
+            color=color("bad"),
             linewidth=1.4,
             linestyle=(0, (5, 4)),
             label=f"asked for: {self.marked.required:g} bits",
         )
         axes.plot(
-            indices, self.marked.bits, color=colour("accent"), linewidth=2.4, label="marked model"
+            indices, self.marked.bits, color=color("accent"), linewidth=2.4, label="marked model"
         )
         axes.plot(
             indices,
             self.unmarked.bits,
-            color=colour("text"),
+            color=color("text"),
             linewidth=1.8,
             linestyle=(0, (1, 1.2)),
             label="its twin, trained without the mark",
@@ -85,7 +77,7 @@ class Pair:
 
     def svg(self) -> str:
         """Return the picture as a file of its own."""
-        element = inline_svg(
+        return standalone_svg(
             self.draw,
             name="evidence",
             title="Evidence of a marked and an unmarked model",
@@ -95,14 +87,6 @@ class Pair:
                 f"the unmarked model's ends at {self.unmarked.bits[-1]:.0f}."
             ),
         )
-        width, height = (f"{72 * inches:g}" for inches in INCHES)
-        root = (
-            '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-            f'width="{width}" height="{height}" '
-        )
-        head, body = str(element).replace("<svg ", root, 1).split("</desc>", 1)
-        lines = f"{head}</desc><style>{COLORS}</style>{body}\n".splitlines()
-        return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def follow(model: Path, watermark: Watermark) -> Course:

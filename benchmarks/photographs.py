@@ -1,6 +1,6 @@
-"""A real colour set that ships in packages: which of ten photographs does a tile come from?
+"""A real color set that ships in packages: which of ten photographs does a tile come from?
 
-CIFAR cannot be had without a network.  scikit-learn ships two colour photographs and scikit-image
+CIFAR cannot be had without a network.  scikit-learn ships two color photographs and scikit-image
 eight: each is cut into tiles of 16 x 16 pixels that do not overlap, 500 of which are taken, so that
 no pixel is in two samples.
 

@@ -151,6 +151,23 @@ def test_the_caption_says_what_the_picture_shows(path: Path) -> None:
     assert f"{found['date']}, `{found['command']}`" in caption
 
 
+PLOTTED = ("robust_30", "brief_15", "robust_15", "adi_30")
+
+
+def test_the_pictures_of_the_experiments_show_what_was_measured() -> None:
+    """``python benchmarks/experiments_picture.py`` draws them anew."""
+    results = ROOT / "benchmarks" / "results"
+    shown = (DOCS / "images" / "fine_tuning.svg").read_text().partition("</desc>")[0]
+    for name in PLOTTED:
+        found = json.loads((results / f"attacks_mnist10k_torch_{name}.json").read_text())
+        before = sum(found["before_bits"]) / len(found["before_bits"])
+        left = (found["summary"][f"ftal-{rate}"]["mean_bits"] for rate in ("0.01", "0.05", "0.1"))
+        assert ": " + ", ".join(f"{bits:.0f}" for bits in (before, *left)) in shown, name
+        captions = " ".join(page("experiments.md").split())
+        drawn = f"Measured {found['date']}, drawn by `python benchmarks/experiments_picture.py`."
+        assert captions.count(drawn) == 2
+
+
 def test_the_reference_of_the_command_line_is_that_of_the_command_line() -> None:
     """``python docs/scripts/cli_reference.py`` writes it anew."""
     script = DOCS / "scripts" / "cli_reference.py"
