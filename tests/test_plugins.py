@@ -24,7 +24,7 @@ def test_an_adapter_whose_estimators_are_fitted_in_one_call() -> None:
 
 
 def test_an_adapter_that_trains_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    register(monkeypatch, "linear_framework.linear_framework")
+    register(monkeypatch, "support.linear_framework.linear_framework")
     adapter = load_stepwise_adapter("other")
     assert isinstance(adapter, ModuleType)
     assert not isinstance(adapter, FittedAdapter)
