@@ -51,7 +51,7 @@ def held(claim: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> dict[Path,
     def never(*_: object, **__: object) -> None:
         raise AssertionError("a model was asked")
 
-    monkeypatch.setattr("wmx.verification.verdict.best_match", never)
+    monkeypatch.setattr("wmx.verification.scan.best_match", never)
     return contents()
 
 

@@ -104,8 +104,8 @@ def test_a_record_of_a_found_model_is_not_to_be_dated_before_it_leaves(
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"shape": 8}, r"shape are OwnerKey and 8, expected an OwnerKey and \(height"),
-        ({"owner": "owner.pem"}, "owner and shape are str"),
+        ({"shape": 8}, "not iterable"),
+        ({"owner": "owner.pem"}, "owner is str, expected an OwnerKey"),
         ({"classes": None}, "int"),
         ({"mean": (0.1, 0.2)}, "mean has 2 values, expected 1$"),
     ],

@@ -3,6 +3,8 @@
 :func:`wmx.open_suspect` opens one; here is what it can be told.
 """
 
+import os
+
 from wmx._internal.lazy import names_from
 
 TYPE_CHECKING = False  # as typing's: the locked process imports this package first
@@ -23,5 +25,8 @@ _HOMES = {
 }
 
 __all__ = ["Limits", "Overrides", "RequestPolicy", "Sandbox", "Suspect"]
+
+# from 1.31 on onnxruntime reports the machine it is imported on to its makers, in every process
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __getattr__ = names_from(__name__, _HOMES)

@@ -6,7 +6,6 @@ A suspect lists its :meth:`~Suspect.feedings` for a task and returns its
 
 from __future__ import annotations  # the child imports this package, which therefore imports little
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from wmx.suspect.sandbox.process import Sandbox
     from wmx.suspect.types import Device
 
-# from 1.31 on onnxruntime reports the machine it is imported on to its makers, in every process
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 Predict: TypeAlias = "Callable[[NDArray[Any]], Any]"
 
