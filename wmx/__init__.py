@@ -5,8 +5,8 @@
 >>> watermark.labels.shape
 (100,)
 
-Public are the names in ``__all__`` and what :mod:`wmx.errors`, :mod:`wmx.triggers`,
-:mod:`wmx.suspect`, :mod:`wmx.training`, :mod:`wmx.attacks` and :mod:`wmx.disputes` list in theirs.
+Public are the names in ``__all__`` and those of :mod:`wmx.errors`, :mod:`wmx.triggers`,
+:mod:`wmx.suspect`, :mod:`wmx.verification`, :mod:`wmx.training` and :mod:`wmx.attacks`.
 Names are loaded on first use: ``import wmx`` itself imports nothing heavy.
 """
 
@@ -64,3 +64,7 @@ __all__ = [
 
 
 __getattr__ = names_from(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -123,7 +123,7 @@ def unchecked_date(dating: Dating) -> str:
 
 
 def check(
-    evidence: Evidence,
+    evidence: Evidence | str | Path,
     *,
     model: str | Path | None = None,
     claim: Claim | None = None,
@@ -134,15 +134,15 @@ def check(
     weights: Iterable[str | Path] = (),
     apart_from: Iterable[str | Path] = (),
 ) -> Checked:
-    """Check an evidence, which was read and so is in order by itself.
+    """Check an evidence without any secret.
 
-    >>> from wmx import Evidence, check
-    >>> checked = check(Evidence.load("evidence.json"), model="model.onnx")
+    >>> from wmx import check
+    >>> checked = check("evidence.json", model="model.onnx")
     >>> checked.verified, checked.bits > 128
     (True, True)
 
     Args:
-        evidence: what was read.
+        evidence: the path of an evidence file, or what :meth:`Evidence.load` returned.
         model: the suspect; its SHA-256 is compared, and it is given the disclosed triggers again.
         claim: the claim as it was published; has to be the one in the evidence.
         min_bits: asked for instead of 128, or 64 with a trusted timestamp.
@@ -157,6 +157,8 @@ def check(
         SuspectDiedError: the process that ran the model crashed, or ran into a limit.
         UsageError: ``min_bits`` is not positive.
     """
+    if not isinstance(evidence, Evidence):
+        evidence = Evidence.load(evidence)
     dating = date_claim(_with_given(evidence.claim, claim), roots)
     required = bits_to_ask(min_bits, trusted_timestamp=dating.is_trusted)
     repeated = None
