@@ -60,8 +60,8 @@ def test_without_a_folder_the_results_lie_beside_the_model(wmx: Any, claim: Path
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("attack",), 2, "a model to attack and --data are needed"),
-        (("attack", "model.onnx", "--data", "digits"), 2, "is not named"),
+        (("attack",), 2, "expected a model to attack, and --data"),
+        (("attack", "model.onnx", "--data", "digits"), 2, "expected its claim too"),
         ((*ATTACK, "--attacks", "magic"), 2, "no attack or group 'magic'"),
         ((*ATTACK, "--set", "tempo=3"), 2, "none of the chosen attacks"),
         ((*ATTACK, "--attacks", "finetune"), 2, "ftll needs the weights"),

@@ -41,7 +41,7 @@ def test_a_key_that_is_replaced_keeps_another_name(wmx: Any) -> None:
     wmx("keygen", "-o", "owner.pem")
     first = Path("owner.pem").read_bytes()
     result = wmx("keygen", "-o", "owner.pem", "--force")
-    assert "the key that was there is now owner.old-1.pem" in result.out
+    assert "the key that existed is now owner.old-1.pem" in result.out
     second = Path("owner.pem").read_bytes()
     result = wmx("keygen", "-o", "owner.pem", "--force", "--json")
     assert result.json["kept"] == "owner.old-2.pem"

@@ -54,7 +54,7 @@ def test_undecided_names_nobody_and_says_what_would_settle_it(wmx: Any, thief: S
     assert result.code == 1
     assert result.out.startswith("UNDECIDED: nobody is named\n")
     assert "owner.json is not ahead: it has shown no release record" in result.out
-    assert "nothing follows from silence" in result.out
+    assert "its silence decides nothing" in result.out
     assert "wmx release" in result.out
 
 
@@ -76,7 +76,7 @@ def test_json_holds_all_figures(wmx: Any, thief: Side) -> None:
 def test_a_thief_with_an_older_generic_claim_is_not_named(
     wmx: Any, owner: Side, thief: Side, authority: Authority
 ) -> None:
-    """Any claim fits any model of its shape: his was stamped years before the theft."""
+    """Any claim fits any model of its shape: theirs was stamped years before the theft."""
     for party in (thief, owner):
         with later():
             stamped(authority, party.watermark.claim, str(party.claim_path))
@@ -89,7 +89,7 @@ def test_a_thief_with_an_older_generic_claim_is_not_named(
 def test_the_whole_way_of_an_owner(
     wmx: Any, owner: Side, thief: Side, authority: Authority
 ) -> None:
-    """He releases his model, finds the suspect, and hears what the thief calls his own."""
+    """Owners release a model, find the suspect, and hear what the thief calls their own."""
     roots = ("--roots", authority.roots)
     with later():
         words = ("--claim", "owner.json", "--key", "owner.pem")
@@ -122,7 +122,7 @@ def test_the_whole_way_of_an_owner(
     assert untrusted["named"] is None
 
 
-def test_whoever_signs_what_he_ships_is_not_the_owner(
+def test_whoever_signs_a_stolen_copy_is_not_the_owner(
     wmx: Any, owner: Side, thief: Side, authority: Authority
 ) -> None:
     stamped(authority, owner.record(owner.model), "mine.json")
@@ -192,7 +192,7 @@ def test_originals_with_one_graph_and_other_weights_beside_it_are_told_apart(
     )
     changed = wmx(*call, *own)
     assert changed.code == 3
-    assert f"{made['v2']} is no model that a release record names" in changed.err
+    assert f"{made['v2']} is not a model that a release record names" in changed.err
 
 
 def test_an_evidence_stands_for_a_party_whose_key_the_judge_does_not_hold(
@@ -212,18 +212,20 @@ def test_an_evidence_stands_for_a_party_whose_key_the_judge_does_not_hold(
     assert result.json["parties"][1]["triggers"] < 100
     blind = wmx("dispute", "stolen.onnx", *both, *records, "--min-bits", "100")
     assert blind.code == 1
-    assert "its release record is undated here: not checked: no root certificates" in blind.out
-    assert "--roots" in blind.out
+    assert "no timestamp of its release record is trusted here: not checked: no root" in blind.out
+    assert "the root certificate of the authority with --roots" in blind.out
+    assert "neither carries nor lacks" not in blind.out
     stamped(authority, owner.record(owner.model), "mine.json")
     time.sleep(1.1)
     result = wmx("dispute", "stolen.onnx", *both, *records, *more)
     assert result.code == 1  # what was disclosed can have been washed out by then
+    assert "counts only for a model dated before the evidence, and it is dated" in str(result.json)
     published = wmx("dispute", "stolen.onnx", *both, "--claim", "thief.json", "--min-bits", "100")
     assert published.code == 1
     assert published.out.startswith("UNDECIDED")
     twice = wmx("dispute", "stolen.onnx", *both, "--claim", "thief.json", "--key", "thief.pem")
     assert twice.code == 2
-    assert "there twice" in twice.err
+    assert "was given twice" in twice.err
     Path("other.onnx").write_bytes(marked(network(3), thief.watermark))
     assert wmx("dispute", "other.onnx", *both).code == 3
 
@@ -242,7 +244,7 @@ def test_triggers_that_were_disclosed_do_not_count(wmx: Any, owner: Side, thief:
     assert result.code == 4
     assert "was disclosed" in result.err
     words = ("release", "stolen.onnx", *words[2:], "-o", "r.json")
-    assert wmx(*words).code == 0  # his own work, by his word
+    assert wmx(*words).code == 0  # their own work, as they state
     assert wmx(*words, "--found", "--force").code == 4
 
 
@@ -265,10 +267,10 @@ def test_usage(wmx: Any, owner: Side, thief: Side) -> None:
     owner.record(owner.model).save("mine.json")
     for words, said in (
         (("--claim", "owner.json", "--key", "owner.pem"), "expected two or more"),
-        ((*PARTIES, "--key", "owner.pem"), "no key that made it"),
+        ((*PARTIES, "--key", "owner.pem"), "expected the key that made it"),
         ((*PARTIES, *KEYS, "--original", "owner.onnx"), "no release record names"),
         ((*PARTIES, *KEYS, *("--release", "mine.json") * 2), "twice"),
-        ((*PARTIES, *KEYS, "--triggers", "gone.json=a"), "names none"),
+        ((*PARTIES, *KEYS, "--triggers", "gone.json=a"), "does not begin with the name"),
     ):
         result = wmx("dispute", "stolen.onnx", *words)
         assert result.code == 2

@@ -229,10 +229,10 @@ def test_the_command_that_checks_an_evidence_can_be_pasted(wmx: Any, claim: Path
 
 def test_the_last_evidence_of_a_claim_is_called_that(wmx: Any, claim: Path) -> None:
     first = wmx("verify", "model.onnx", "--evidence", "1.json")
-    assert "cannot give another" not in first.out
+    assert "cannot give that many bits again" not in first.out
     second = wmx("verify", "model.onnx", "--evidence", "2.json")
     assert second.code == 0
-    assert "The triggers that are left cannot give another evidence" in second.out
+    assert "The triggers that are left cannot give that many bits again" in second.out
     assert "-n" in second.out
 
 

@@ -13,7 +13,7 @@ def test_info_on_every_kind_of_file(wmx: Any, claim: Path) -> None:
     assert wmx("info", claim, "--json").json["kind"] == "claim"
     model = wmx("info", "model.onnx", "--claim", claim)
     assert "tensor(float) [?, 1, 8, 8]" in model.out
-    assert "bound as  NCHW" in model.out
+    assert "fed as  NCHW" in model.out
     assert wmx("info", "gone.onnx").code == 4
 
 
@@ -59,7 +59,7 @@ def test_doctor_sees_a_passphrase_that_others_can_read(
     Path("words").chmod(0o640)
     result = wmx("doctor")
     assert result.code == 1
-    assert "others on this machine can read the passphrase file words" in result.out
+    assert "other users of this machine can read the passphrase file words" in result.out
     assert "chmod 600 words" in result.out
     Path("words").chmod(0o600)
     assert wmx("doctor").code == 0

@@ -45,7 +45,7 @@ class Session:
     """A folder in which an owner works, and all that came out of it.
 
     Attributes:
-        folder: where he works; his home is in it too.
+        folder: where the owner works; their home is in it too.
         said: what every command printed, by its words.
         served, proxied: requests that a model's server and a proxy got, as bytes.
         commands: first words of the commands that ran.

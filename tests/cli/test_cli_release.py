@@ -19,7 +19,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def test_a_record_is_made_of_a_model_that_bears_the_mark(wmx: Any, claim: Path, home: Path) -> None:
     result = wmx("release", "model.onnx", "--claim", claim)
     assert result.code == 0
-    assert "before the model leaves your hands" in result.out
+    assert "before you hand out the model" in result.out
     record = Release.load("model.release.json")
     assert record.claim.digest == Claim.load(claim).digest
     assert (record.relation, record.previous) == (Relation.own, None)
@@ -51,7 +51,7 @@ def test_it_is_dated_at_once(wmx: Any, claim: Path, authority: Authority, home: 
     with serving(authority) as url:
         result = wmx("release", "model.onnx", "--tsa", url)
     assert result.code == 0
-    assert "as they are, byte for byte" in result.out
+    assert "unchanged, byte for byte" in result.out
     shown = wmx("release", "show", "model.release.json", "--roots", authority.roots)
     assert "an authority under CN=root" in shown.out
     shown = wmx("release", "show", "model.release.json", "--roots", authority.roots, "--json")
@@ -81,7 +81,7 @@ def test_an_authority_that_does_not_answer_leaves_a_record_without_a_date(
 ) -> None:
     result = wmx("release", "model.onnx", "--tsa", "http://127.0.0.1:9/")
     assert result.code == 4
-    assert "is written, but bears no date" in result.err
+    assert "was written, but has no date" in result.err
     assert Release.load("model.release.json").timestamps == ()
 
 
@@ -115,7 +115,7 @@ def test_a_record_never_replaces_what_the_command_reads(wmx: Any, claim: Path) -
     for path in ("model.onnx", claim, "store/owner.pem"):
         result = wmx("release", "model.onnx", "--claim", claim, "-o", path, "--force")
         assert result.code == 2
-        assert "another file of this command" in result.err
+        assert "where no output may go" in result.err
 
 
 def test_broken_records(wmx: Any, claim: Path) -> None:

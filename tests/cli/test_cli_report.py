@@ -77,7 +77,7 @@ def test_an_evidence_never_takes_the_place_of_another_file(
     words = ("verify", "model.onnx", "--claim", claim, "--key", "owner.pem", "--force")
     result = wmx(*words, "--evidence", name)
     assert result.code == 2
-    assert f"--evidence names {name.removeprefix('./')}, which is another" in result.err
+    assert f"--evidence names {name.removeprefix('./')}, where no output may go" in result.err
     assert Path(name).read_bytes() == before
     assert not Path("owner.pem.spent").exists()
 
@@ -100,5 +100,5 @@ def test_a_page_never_takes_the_place_of_another_file(wmx: Any, claim: Path, nam
     words = ("verify", "model.onnx", "--claim", claim, "--evidence", "e.json", "--force")
     result = wmx(*words, "--report", name)
     assert result.code == 2
-    assert "another file of this command" in result.err
+    assert "where no output may go" in result.err
     assert Path("model.onnx").read_bytes() == before

@@ -121,7 +121,7 @@ def test_a_fault_is_no_verdict_and_its_traceback_shows_no_value(
         [sys.executable, "-c", BROKEN, *words, protected], capture_output=True, check=False
     )
     assert done.returncode == 4  # Python's own would be 1, which says "not verified"
-    assert b"\nRuntimeError: a library fails\nwmx: error: a fault of wmx: Runtime" in done.stderr
+    assert b"\nRuntimeError: a library fails\nwmx: error: a bug in wmx: Runtime" in done.stderr
     body = b"".join(protected.read_bytes().splitlines()[1:-1])
     for secret in (PASSPHRASE.encode(), body[:40]):
         assert secret not in done.stdout + done.stderr
@@ -202,7 +202,7 @@ def test_no_option_takes_a_passphrase(wmx: Any) -> None:
 def test_a_typed_passphrase_is_not_echoed(tmp_path: Path) -> None:
     """Neither where it is chosen nor where it is asked for."""
     chosen = typed(
-        ("keygen", "--passphrase", "-o", "typed.pem"), ("New passphrase: ", "Again: "), "hangs on"
+        ("keygen", "--passphrase", "-o", "typed.pem"), ("New passphrase: ", "Again: "), "depends on"
     )
     OwnerKey.load("typed.pem", PASSPHRASE.encode())
     asked = typed(("info", "typed.pem"), ("Passphrase of typed.pem: ",), "passphrase   yes")
@@ -217,7 +217,7 @@ def test_a_typed_passphrase_is_its_bytes_whatever_they_mean(
     monkeypatch.setenv("LC_ALL", locale)
     words = "gr\xfc\xdf dich".encode("latin-1")
     new = ("New passphrase: ", "Again: ")
-    typed(("keygen", "--passphrase", "-o", "typed.pem"), new, "hangs on", words)
+    typed(("keygen", "--passphrase", "-o", "typed.pem"), new, "depends on", words)
     OwnerKey.load("typed.pem", words)
     typed(("info", "typed.pem"), ("Passphrase of typed.pem: ",), "passphrase   yes", words)
     (tmp_path / "words").write_bytes(words + b"\n")

@@ -52,7 +52,7 @@ def test_the_budget_of_an_address_is_the_callers(wmx: Any, address: Server) -> N
     assert address.asked <= 16
     assert result.out.startswith("NOT VERIFIED, and no answer yet: the budget ended before every")
     assert "--max-queries" in result.out
-    assert "16 inputs asked; 16 of this claim's 100 triggers were given" in result.out
+    assert "16 inputs sent; 16 of this claim's 100 triggers were sent" in result.out
 
 
 def test_programs_are_told_of_the_budget_of_an_address(wmx: Any, address: Server) -> None:
@@ -74,7 +74,7 @@ def test_other_claims_that_were_not_asked_in_full_are_named(wmx: Any, address: S
     result = wmx("verify", address.url, "--max-queries", 30)
     assert result.code == 4
     assert "of 3 of 3 claims" in result.out
-    assert "not asked in full" in result.out
+    assert "not queried in full" in result.out
     assert wmx("verify", address.url, "--json").json["verified"]
 
 
@@ -143,7 +143,7 @@ def test_claims_whose_inputs_a_function_does_not_take_are_passed_over(
         (("--callable", "their_client:fails"), 4, "fails failed on inputs"),
         (("--callable", "their_client:nothing"), 2, "expected a callable"),
         (("--callable", "their_client:gone"), 2, "has no 'gone'"),
-        (("--callable", "their_client:knows", "model.onnx"), 2, "name one suspect"),
+        (("--callable", "their_client:knows", "model.onnx"), 2, "expected one suspect"),
         (("--callable", "their_client:knows", "--input", "a=1"), 2, "files and addresses"),
         (("model.onnx", "--token-file", "token"), 2, "for an address"),
         (("model.onnx", "--input", "gone=1"), 2, "has no input 'gone'"),

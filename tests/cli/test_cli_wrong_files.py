@@ -97,7 +97,7 @@ def test_a_record_of_a_found_model_is_not_to_be_dated_before_it_leaves(
 ) -> None:
     result = wmx("release", "model.onnx", "--found", "-o", "r.json")
     assert result.code == 0
-    assert "leaves your hands" not in result.out
+    assert "you hand out the model" not in result.out
     assert "Have it dated now" in result.out
 
 

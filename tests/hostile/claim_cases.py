@@ -138,7 +138,7 @@ def a_key_under_which_everything_is_signed(scene: Scene) -> Attack:
     return payload(scene, lambda document: document.update(owner="01" + "00" * 31))
 
 
-@case(3, "the owner key did not make the claim")
+@case(3, "was made with another owner key")
 def the_claim_of_another_owner(scene: Scene) -> Attack:
     other = Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=10)
     return verify(scene, other.claim.to_bytes())

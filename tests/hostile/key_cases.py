@@ -149,7 +149,7 @@ def two_protected_keys_in_one_file(scene: Scene) -> Attack:
     return verify(scene, OwnerKey.generate().to_pem(b"right") * 2)
 
 
-@case(3, "did not make the claim")
+@case(3, "was made with another owner key")
 def the_key_of_another_owner(scene: Scene) -> Attack:
     return verify(scene, OwnerKey.generate().to_pem())
 

@@ -264,7 +264,7 @@ def weights_that_the_user_has_lost(scene: Scene) -> Attack:
     return steal(scene, "w", "--weights", "w")
 
 
-@case(2, "--weights belongs to an ONNX file")
+@case(2, "--weights is only for an ONNX file")
 def weights_of_an_address(scene: Scene) -> Attack:
     return ["verify", "http://localhost:9/v2/models/m", "--weights", "owner.pem"]
 

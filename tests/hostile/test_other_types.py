@@ -102,7 +102,7 @@ def complaints(
             code = run(command)
             out, error = capsys.readouterr()
             said = (out + error).replace("\n", "")
-            if code not in allowed or "a fault of wmx" in said or not said.isprintable():
+            if code not in allowed or "a bug in wmx" in said or not said.isprintable():
                 last = error.strip().splitlines()[-3:]
                 found.append(
                     f"{' '.join(command[:2])} of {name} at {spelled(place)}: {code} {last}"

@@ -219,18 +219,18 @@ def a_timestamp_with_sha_1(scene: Scene) -> Attack:
     return keep(scene, authority().stamp(scene.watermark.claim.envelope.signature, digest="sha1"))
 
 
-@case(3, "it was not kept")
+@case(3, "it was not added")
 def a_timestamp_by_a_stranger(scene: Scene) -> Attack:
     return keep(scene, honest(scene), authority("stranger").roots)
 
 
-@case(3, "it was not kept")
+@case(3, "it was not added")
 def a_timestamp_by_somebody_of_the_same_name(scene: Scene) -> Attack:
     twin = Authority(Path(FOLDER.name) / "twin", "root")
     return keep(scene, honest(scene), twin.roots)
 
 
-@case(3, "it was not kept")
+@case(3, "it was not added")
 def a_timestamp_under_an_expired_root(scene: Scene) -> Attack:
     old = Authority(Path(FOLDER.name) / "old", "old", lifetime=-timedelta(hours=1))
     return keep(scene, old.stamp(scene.watermark.claim.envelope.signature), old.roots)

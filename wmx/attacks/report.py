@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from wmx.attacks.catalogue import CATALOGUE
 from wmx.attacks.results import Results
 from wmx.report.page import write_page
-from wmx.report.plot import color as colour
-from wmx.report.plot import inline_svg
+from wmx.report.plot import color, inline_svg
 from wmx.statistics.experts import required_bits
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
 GROUP_OF = {name: group for group, attacks in CATALOGUE.items() for name in attacks}
-COLOUR_OF = {group: f"series-{number}" for number, group in enumerate(CATALOGUE, 1)}
+COLOR_OF = {group: f"series-{number}" for number, group in enumerate(CATALOGUE, 1)}
 
 
 @dataclass(frozen=True)
@@ -104,13 +103,13 @@ def _plot(results: Results, rows: Sequence[Row], needed: float) -> "Markup":
     before = results.before
 
     def draw(axes: "Axes") -> None:
-        axes.axhline(needed, color=colour("bad"), linewidth=1.4, linestyle=(0, (5, 4)))
+        axes.axhline(needed, color=color("bad"), linewidth=1.4, linestyle=(0, (5, 4)))
         axes.scatter(
             100 * before.accuracy,
             max(0.0, before.bits),
             s=150,
             facecolors="none",
-            edgecolors=colour("text"),
+            edgecolors=color("text"),
             linewidths=1.8,
             label="before any attack",
             clip_on=False,
@@ -121,7 +120,7 @@ def _plot(results: Results, rows: Sequence[Row], needed: float) -> "Markup":
                 [100 * row.accuracy for row in own],
                 [max(0.0, row.bits) for row in own],
                 s=38,
-                color=colour(COLOUR_OF.get(group, "dim")),
+                color=color(COLOR_OF.get(group, "dim")),
                 label=group,
                 zorder=3,
                 clip_on=False,

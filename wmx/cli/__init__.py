@@ -1,9 +1,9 @@
 """The command line: one file per command, and one place that turns errors into exit codes.
 
-Exit codes: 0 verified or done; 1 ran, not verified; 2 usage; 3 a claim, key or evidence is broken;
-4 could not run.  stdout is the answer alone; errors go to stderr as ``wmx: error:`` and
-``wmx: hint:``, warnings as ``wmx: warning:``.  An answer that cannot be printed changes no exit
-code (:mod:`wmx.cli.streams`), nor does a page that cannot be written behind an evidence.
+Exit codes: 0 verified or done; 1 ran, not verified; 2 wrong usage; 3 a claim, key or evidence is
+broken; 4 could not run.  stdout holds only the answer; errors go to stderr as ``wmx: error:`` and
+``wmx: hint:``, warnings as ``wmx: warning:``.  The exit code stays the same if the answer cannot be
+printed (:mod:`wmx.cli.streams`), or if the HTML report cannot be written after an evidence was.
 """
 
 import gc
@@ -30,9 +30,9 @@ TRAINING = ("demo", "embed", "attack")  # in this process
 
 
 def build_app(wanted: str = "") -> typer.Typer:
-    """Return the application, with the command ``wanted`` alone if there is such a one.
+    """Return the application: with only the command ``wanted`` if it is the name of one.
 
-    A command's module imports nothing heavy at its top, but ten of them still add up.
+    No command's module has slow imports at its top, but ten of them still add up.
     """
     app = typer.Typer(
         name="wmx",
@@ -87,19 +87,19 @@ def run(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except MemoryError:
         return print_error(command, CannotRunError("out of memory"), as_json=as_json)
-    except Exception as error:  # Python's own exit code for a fault is 1, which would say "no"
+    except Exception as error:  # Python's own exit code would be 1, which means "not verified"
         traceback.print_exc()
         fault = CannotRunError(
-            f"a fault of wmx: {type(error).__name__}: {error}",
-            "please report it with the lines above",
+            f"a bug in wmx: {type(error).__name__}: {error}",
+            "please report it, with the traceback above",
         )
         return print_error(command, fault, as_json=as_json)
 
 
 def _leave_reading_to_commands(command: Any) -> None:
-    """Let no option refuse a file that cannot be read: as a wrong option, with another exit code.
+    """Turn off typer's check that a file can be read, which would exit as a wrong option does.
 
-    Each command refuses it itself, with exit code 4.
+    Each command checks it itself, and exits with code 4.
     """
     for parameter in command.params:
         if hasattr(parameter.type, "readable"):
@@ -115,10 +115,10 @@ def _command(arguments: Sequence[str]) -> str:
 def main() -> None:
     """Entry point of the ``wmx`` script.
 
-    A short command makes many objects and hardly any garbage: not looking for it, neither while
-    starting nor at the end, saves a seventh of ``wmx verify``.  Commands that train turn the
-    collector on again.  The others have no use for the threads that NumPy's OpenBLAS starts when
-    it is loaded, and waits for at the end.
+    A short command makes many objects and hardly any garbage: running it without the garbage
+    collector saves a seventh of the time of ``wmx verify``.  Commands that train turn it on again.
+    The others do not need the threads that NumPy's OpenBLAS starts when it is loaded and joins at
+    exit.
     """
     gc.disable()
     if _command(sys.argv[1:]) not in TRAINING:
@@ -131,7 +131,7 @@ def main() -> None:
     sys.exit(exit_code)
 
 
-# typer shows only the leaves of its error classes; what it raises for a wrong option is their base
+# typer exports only subclasses of the error that it raises for a wrong option
 _USAGE_ERROR: Any = next(
     base for base in typer.BadParameter.__mro__ if base.__name__ == "UsageError"
 )

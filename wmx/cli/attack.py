@@ -1,4 +1,4 @@
-"""``wmx attack``: how strong is my mark, before I ship the model?"""
+"""``wmx attack``: does my mark survive attacks?  To be asked before the model is shipped."""
 
 import sys
 from pathlib import Path
@@ -32,51 +32,72 @@ RESULTS, PAGE = "attacks.json", "attacks.html"
 def attack(
     model: Annotated[
         Path | None,
-        typer.Argument(metavar="RUN_FOLDER|MODEL.onnx", help="A run of wmx embed, or a file."),
+        typer.Argument(
+            metavar="RUN_FOLDER|MODEL.onnx", help="Output folder of wmx embed, or an ONNX file."
+        ),
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="The --data of wmx embed; half of its test part is the attacker's."),
+        typer.Option(
+            help="The --data given to wmx embed.  Half of its test set becomes the attacker's data."
+        ),
     ] = None,
     attacks: Annotated[
-        str, typer.Option(help="Names and groups, separated by commas; see --list.")
+        str, typer.Option(help="Attacks or groups to run, separated by commas; see --list.")
     ] = "quick",
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="[ATTACK:]FIELD=VALUE", help="Change a setting; repeatable."),
+        typer.Option(
+            "--set", metavar="[ATTACK:]FIELD=VALUE", help="Change an attack's setting; repeatable."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", metavar="FOLDER", help="Where the results go."),
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="FOLDER",
+            help="Folder for the results (default: attacks, beside the model).",
+        ),
     ] = None,
     claim: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The claim of an ONNX file.")
+        Path | None, typer.Option(metavar="FILE", help="For an ONNX file: the claim of its mark.")
     ] = None,
     key: KeyOption = None,
     weights: WeightsOption = None,
     framework: Annotated[
-        str | None, typer.Option(help="For an ONNX file: in what extraction attacks train.")
+        str | None,
+        typer.Option(help="For an ONNX file: framework in which extraction attacks train."),
     ] = None,
     network: Annotated[
-        str, typer.Option("--model", help="For an ONNX file: what extraction attacks train.")
+        str,
+        typer.Option("--model", help="For an ONNX file: network that extraction attacks train."),
     ] = "cnn",
     transfer_data: Annotated[
-        str | None, typer.Option(help="Data of other classes, for transfer learning.")
+        str | None, typer.Option(help="Data with other classes, for the transfer learning attack.")
     ] = None,
     image_size: Annotated[
-        int | None, typer.Option(help="Side to which a folder's images are resized.")
+        int | None,
+        typer.Option(help="For a folder of images: resize them to this height and width."),
     ] = None,
-    min_bits: Annotated[float | None, typer.Option(help="Bits to ask for instead of 128.")] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
-    device: Annotated[TrainingDeviceChoice, typer.Option()] = TrainingDeviceChoice.auto,
-    show: Annotated[bool, typer.Option("--list", help="List the attacks and do nothing.")] = False,
+    min_bits: Annotated[
+        float | None, typer.Option(help="Bits required to verify (default: 128).")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
+    device: Annotated[
+        TrainingDeviceChoice, typer.Option(help="Where to train.")
+    ] = TrainingDeviceChoice.auto,
+    show: Annotated[bool, typer.Option("--list", help="List the attacks, and run none.")] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Keep what is done, and carry out the rest.")
+        bool, typer.Option("--resume", help="Keep the finished attacks, and run the others.")
     ] = False,
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Try to remove your own mark, and count the bits that are left.  Exit 0 when all is done."""
+    """Attack your own model, and measure how many bits of its mark survive.
+
+    Exit 0 once all attacks have run.
+    """
     from wmx.errors import UsageError
 
     if show:
@@ -84,8 +105,8 @@ def attack(
         return
     if model is None or data is None:
         raise UsageError(
-            "a model to attack and --data are needed",
-            hint="wmx attack RUN_FOLDER --data DATA; or wmx attack --list",
+            "expected a model to attack, and --data",
+            hint="wmx attack RUN_FOLDER --data DATA; wmx attack --list shows the attacks",
         )
     prepare_training()
     from wmx._internal.file_sets import FileSet
@@ -99,12 +120,12 @@ def attack(
     read = (None if model.is_dir() else model, claim, *(weights or []))
     prepare_folder("--out", folder, read, names=(RESULTS, PAGE), key=key)
     chosen = chosen_attacks(attacks, settings or ())
-    require_engines()  # asked for now: an hour later would be late
+    require_engines()  # now: after an hour of attacks would be too late
     watermark = _watermark(model, claim, key)
-    labelled = load_data(data, image_size=image_size)
+    labeled = load_data(data, image_size=image_size)
     other = None if transfer_data is None else load_data(transfer_data, image_size=image_size)
     stolen = _target(
-        model, watermark, labelled, other, seed, device.value, framework, network, weights or []
+        model, watermark, labeled, other, seed, device.value, framework, network, weights or []
     )
     folder.mkdir(parents=True, exist_ok=True)
     files = FileSet(folder, (RESULTS, PAGE))
@@ -126,7 +147,7 @@ def attack(
             write_report(results, target.folder / PAGE, title=str(model), force=True)
     except KeyboardInterrupt:
         print(  # noqa: T201
-            f"wmx: the finished attacks are kept in {folder}; go on with the same command and "
+            f"wmx: the finished attacks are kept in {folder}; to continue, repeat the command with "
             "--resume",
             file=sys.stderr,
         )
@@ -145,7 +166,7 @@ def _watermark(model: Path, claim: Path | None, key: Path | None) -> "Watermark"
 
     files = RunFiles(model)
     if claim is None and not model.is_dir():
-        raise UsageError(f"the claim of {model} is not named", hint="name it with --claim")
+        raise UsageError(f"{model} is an ONNX file, expected its claim too", hint="give --claim")
     found = Claim.load(claim or files.claim)
     owner = load_owner(key)
     if model.is_dir() and files.triggers.exists():
@@ -180,10 +201,12 @@ def _target(
         where = Framework(load_stepwise_adapter(framework), network, None, data.vocabulary, device)
         return replace(target, framework=where)
     if weights:
-        raise UsageError("--weights is for ONNX files; a run has its own")
+        raise UsageError(
+            "--weights is only for ONNX files; the output folder of wmx embed has its own weights"
+        )
     if framework is not None:
         raise UsageError(
-            "--framework is for ONNX files; a run is attacked in the framework it was trained in"
+            "--framework is only for ONNX files; a wmx embed model is attacked in its own one"
         )
     return target_from_run(model, watermark, data, seed=seed, device=device, other_data=other)
 
@@ -191,7 +214,7 @@ def _target(
 def _list_attacks(*, as_json: bool) -> None:
     from wmx.attacks.catalogue import CATALOGUE
 
-    lines = ["groups: all, quick (graph and input), and those below"]
+    lines = ["groups: all, quick (graph and input attacks), and those below"]
     for group, attacks in CATALOGUE.items():
         lines += ["", group]
         for name, one in attacks.items():
@@ -223,11 +246,11 @@ def _text(results: "Results", paths: dict[str, Path]) -> str:
     ]
     for result in results.attacks:
         if result.error is not None:
-            failed = f"{result.name:<44} could not be carried out: {result.error}"
+            failed = f"{result.name:<44} failed: {result.error}"
             lines.append(printable(failed, None))  # it may come from a file
         for one in result.outcomes:
             name = printable(f"{result.name}  {one.variant}")
-            gone = "" if one.verified else "  the mark does not verify"
+            gone = "" if one.verified else "  does not verify"
             lines.append(
                 f"{name[:44]:<44} {one.accuracy:8.1%} {one.hits:5d}/{one.n} {one.bits:6.0f}{gone}"
             )

@@ -1,4 +1,4 @@
-"""``wmx check``: does an evidence hold?  No secret is needed."""
+"""``wmx check``: is an evidence file right?  No secret is needed."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,14 +35,20 @@ if TYPE_CHECKING:
 
 @held_to_limits
 def check(
-    evidence: Annotated[Path, typer.Argument(metavar="EVIDENCE.json")],
+    evidence: Annotated[Path, typer.Argument(metavar="EVIDENCE.json", help="The evidence file.")],
     model: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.onnx", help="The suspect: its answers are repeated."),
+        typer.Option(
+            metavar="FILE.onnx",
+            help="The suspect: run it on the disclosed triggers, to repeat the evidence.",
+        ),
     ] = None,
     weights: WeightsOption = None,
     claim: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The claim as it was published.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The published claim, to compare with that in the evidence."
+        ),
     ] = None,
     min_bits: MinBitsOption = None,
     roots: RootsOption = None,
@@ -53,7 +59,11 @@ def check(
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Check an evidence file.  Exit 0 if the model repeats it, 1 if not, 3 if it is broken."""
+    """Check an evidence file.
+
+    Exit 0 if the model gives enough bits here too, 1 if not (or without --model), 3 if the file is
+    broken.
+    """
     from wmx.protocol.claim import Claim
     from wmx.verification import check
     from wmx.verification.evidence import Evidence
@@ -98,7 +108,7 @@ def _text(checked: "Checked") -> str:
         again = checked.repeated
         rows["repeated"] = f"{again.bits:.1f} bits, {again.hits} of {again.n} hits: {again.engine}"
     rows |= {
-        "triggers": f"{trigger_slice_text(evidence)}, each opened from the commitment",
+        "triggers": f"{trigger_slice_text(evidence)}, each one found in the claim's commitment",
         "claim": evidence.claim.digest,
         "owner": evidence.claim.owner.hex(),
         **dating_rows(checked.dating),

@@ -1,4 +1,4 @@
-"""``wmx claim``: make a claim apart from training, date it, and show one."""
+"""``wmx claim``: make a claim without training a model, date it, or show one."""
 
 import sys
 from enum import StrEnum
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 MAX_NOTE_SHOWN = 2000  # characters; all of it is in the answer for programs
 
 claim = typer.Typer(
-    help="Make a claim before training with your own loop, date it, or show one.",
+    help="Make a claim (to train with your own loop), date it, or show it.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -57,36 +57,45 @@ def new(
         Path, typer.Option("-o", "--out", metavar="FILE", help="Where to write the claim.")
     ],
     shape: Annotated[
-        str, typer.Option(help="One input: height,width,channels, or features, or length.")
+        str, typer.Option(help="Shape of one input: height,width,channels; or features; or length.")
     ],
     classes: Annotated[int, typer.Option(help="Number of classes.")],
     key: KeyOption = None,
     kind: Annotated[KindChoice, typer.Option(help="Kind of input.")] = KindChoice.image,
-    mean: Annotated[str, typer.Option(help="Of the normalisation; one, or one a channel.")] = "0",
-    std: Annotated[str, typer.Option(help="Of the normalisation; one, or one a channel.")] = "1",
+    mean: Annotated[
+        str, typer.Option(help="Mean that the model's inputs are normalized with; one per channel.")
+    ] = "0",
+    std: Annotated[
+        str, typer.Option(help="Standard deviation they are divided by; one per channel.")
+    ] = "1",
     value_range: Annotated[
-        str, typer.Option("--range", help="What pixels 0 and 255 become before normalising.")
+        str, typer.Option("--range", help="Values of pixels 0 and 255 before normalization.")
     ] = "0,1",
     n: Annotated[int | None, typer.Option("-n", help="Number of triggers.")] = None,
     trigger_images: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Use your own images as triggers."),
+        typer.Option(metavar="FOLDER", help="Folder of your own images, to use as triggers."),
     ] = None,
     quantiles: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.npy", help="For features: values to draw from, [F, Q]."),
+        typer.Option(
+            metavar="FILE.npy", help="For features: quantiles of each to draw from, float [F, Q]."
+        ),
     ] = None,
     vocabulary: Annotated[
-        int | None, typer.Option(help="For tokens: ids are 0 to this less one.")
+        int | None, typer.Option(help="For tokens: size of the vocabulary; ids are below it.")
     ] = None,
     exclude: Annotated[
-        str | None, typer.Option(help="For tokens: special ids never to draw, e.g. 0,1,2.")
+        str | None,
+        typer.Option(
+            help="For tokens: ids of special tokens that triggers must not use, such as 0,1,2."
+        ),
     ] = None,
-    note: Annotated[str, typer.Option(help="Free text; it is public.")] = "",
+    note: Annotated[str, typer.Option(help="Free text in the claim; it is public.")] = "",
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Make a claim: the signed public file that has to exist before training begins."""
+    """Make a claim: the signed public file that commits to your triggers before training."""
     from wmx.protocol.timestamp import UNDATED
     from wmx.triggers.folder import Folder
     from wmx.triggers.trigger_file import save_images
@@ -133,7 +142,7 @@ def new(
 
 
 def _warn_of_scale(task: "Task") -> None:
-    """Say on stderr where mean and deviation seem to be of pixels 0 to 255, and the range not."""
+    """Warn on stderr where mean and std seem to be of pixels 0 to 255, but the range is not."""
     if task.kind != "image":
         return
     low, high = float(task.low), float(task.high)
@@ -142,9 +151,9 @@ def _warn_of_scale(task: "Task") -> None:
         return
     print(  # noqa: T201
         f"wmx: warning: mean {', '.join(task.mean)} and std {', '.join(task.std)} do not fit "
-        f"pixels of {task.low}..{task.high}: they seem to be of another scale, and a model fed "
-        "so is given no trigger as it expects it; if they are of pixels 0 to 255, make the claim "
-        "anew with --range 0,255, or divide both by 255",
+        f"pixels of {task.low}..{task.high}, so the model would be fed triggers on another scale "
+        "than it expects; if they are of pixels 0 to 255, make the claim again with "
+        "--range 0,255, or divide both by 255",
         file=sys.stderr,
     )
 
@@ -152,7 +161,7 @@ def _warn_of_scale(task: "Task") -> None:
 @claim.command()
 @held_to_limits
 def show(
-    file: Annotated[Path, typer.Argument(metavar="CLAIM")],
+    file: Annotated[Path, typer.Argument(metavar="CLAIM", help="The claim file.")],
     roots: RootsOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -165,31 +174,48 @@ claim.command()(timestamp)
 
 
 def shown(file: Path, roots: Path | None = None) -> tuple[str, dict[str, Any]]:
-    """Return what a claim file says, for people and for programs."""
+    """Return what a claim file says, for people and for programs.
+
+    Args:
+        file: the claim.
+        roots: root certificates to check its timestamps against; the store's if ``None``.
+
+    Returns:
+        a text, and the fields of ``--json``.
+
+    Raises:
+        CannotRunError: a file cannot be read.
+        IntegrityError: the claim is broken.
+    """
     from wmx.protocol.claim import Claim
     from wmx.protocol.timestamp import date_claim
 
     claim = Claim.load(file)
     dating = date_claim(claim, trusted_roots(roots, [claim]))
     name = printable(str(file), None)
-    text = f"claim {name}: signed by its owner, unchanged since\n{describe(claim, dating)}"
+    text = f"claim {name}: signed by its owner, and not changed since\n{describe(claim, dating)}"
     return text, {"path": str(file), **claim_fields(claim, dating)}
 
 
 def describe(claim: "Claim", dating: "Dating") -> str:
-    """Return the claim's content for people."""
+    """Return the claim's content for people.
+
+    Args:
+        claim: what is described.
+        dating: what its timestamps prove.
+    """
     task = claim.task
-    normalisation = f"mean {', '.join(task.mean)}; std {', '.join(task.std)}"
+    normalization = f"mean {', '.join(task.mean)}; std {', '.join(task.std)}"
     if task.kind == "image":
-        normalisation = f"pixels to {task.low}..{task.high}; {normalisation}"
+        normalization = f"pixels to {task.low}..{task.high}; {normalization}"
     rows = {
         "claim": claim.digest,
         "owner": claim.owner.hex(),
         "task": f"{task.kind} {'x'.join(map(str, task.shape))}, {task.classes} classes",
-        "normalised": normalisation,
-        "triggers": f"{claim.n}; what they are is encrypted for their owner",
+        "normalized": normalization,
+        "triggers": f"{claim.n}; how they are drawn is encrypted for the owner",
         "root": claim.root.hex(),
-        "created": f"{claim.created} (the owner's own word)",
+        "created": f"{claim.created} (as the owner states)",
         **stamp_rows(claim),
         **dating_rows(dating),
     }
@@ -199,7 +225,12 @@ def describe(claim: "Claim", dating: "Dating") -> str:
 
 
 def claim_fields(claim: "Claim", dating: "Dating") -> dict[str, Any]:
-    """Return the claim's content for programs."""
+    """Return the claim's content for programs, as the fields of ``--json``.
+
+    Args:
+        claim: what is described.
+        dating: what its timestamps prove.
+    """
     return {
         "claim": claim.digest,
         "owner": claim.owner.hex(),
@@ -224,7 +255,7 @@ def _generator(
     """Return the trigger family that the options ask for, ``None`` for the kind's default."""
     given = [option is not None for option in (trigger_images, quantiles, vocabulary)]
     if sum(given) > 1:
-        raise UsageError("--trigger-images, --quantiles and --vocabulary exclude each other")
+        raise UsageError("expected only one of --trigger-images, --quantiles and --vocabulary")
     try:
         if trigger_images is not None:
             from wmx.triggers.folder import read_folder

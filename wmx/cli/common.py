@@ -64,33 +64,33 @@ MAX_GIB = 2**20
 
 KeyOption = Annotated[
     Path | None,
-    typer.Option("--key", metavar="FILE", help="Owner key; the store's if not given."),
+    typer.Option("--key", metavar="FILE", help="Your owner key (default: the one in your store)."),
 ]
 RootsOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE.pem",
-        help="Root certificates of timestamp authorities you trust; the store's if not given.",
+        help="Root certificates of the timestamp authorities you trust (default: your store's).",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
 MinBitsOption = Annotated[
     float | None,
-    typer.Option(help="Bits to ask for instead of 128 (64 with a trusted timestamp)."),
+    typer.Option(help="Bits required to verify (default: 128, or 64 with a trusted timestamp)."),
 ]
 ReportOption = Annotated[
     Path | None,
-    typer.Option(metavar="FILE.html", help="Write a page about it, for people."),
+    typer.Option(metavar="FILE.html", help="Also write an HTML report."),
 ]
 SecondsOption = Annotated[
     float | None,
-    typer.Option(help="Most time for it all, typing a passphrase apart, in seconds; 600."),
+    typer.Option(help="Time limit in seconds, without the typing of a passphrase (default: 600)."),
 ]
 MemoryOption = Annotated[
     float | None,
     typer.Option(
-        help="Most memory, in GiB, in this process and, beside its files, in the suspect's; 4."
+        help="Memory limit in GiB, of this process and of the one that runs the model (default: 4)."
     ),
 ]
 WeightsOption = Annotated[
@@ -98,8 +98,8 @@ WeightsOption = Annotated[
     typer.Option(
         "--weights",
         metavar="FILE",
-        help="A file beside the model that holds its weights, if its name is not made from the "
-        "model's; repeatable.",
+        help="A file with weights of the model, in its folder; needed only if its name is not "
+        "derived from the model's; repeatable.",
     ),
 ]
 
@@ -129,12 +129,13 @@ def keep_in_store(watermark: "Watermark") -> None:
 
 
 def keep_replaced_claim(path: Path, images: Path, owner: "OwnerKey") -> None:
-    """Add a claim to the store whose file is about to be replaced: a model may bear its mark.
+    """Add a claim to the store before its file is replaced: a model may bear its mark.
 
     Args:
-        path: of the claim, if there is one.
-        images: the secret images of its triggers, if there are any.
-        owner: whose claims are kept; with another key nothing can be proved by it.
+        path: file of the claim; nothing happens if there is none.
+        images: file of its secret trigger images; need not exist.
+        owner: key that made the claim; a claim of another key is not kept, as this key cannot
+            prove anything with it.
     """
     from wmx.errors import WmxError
     from wmx.protocol.claim import Claim
@@ -157,10 +158,16 @@ def key_file(path: Path | None) -> Path:
 
 
 def trusted_roots(path: Path | None, files: "Iterable[Stamped]") -> "Roots":
-    """Return the root certificates to check the timestamps of claims and release records against.
+    """Return the root certificates to check timestamps against.
 
-    Those of the file ``path``, else of the folder ``roots`` in the store.  Nothing is loaded where
-    none of ``files`` bears a timestamp.
+    Args:
+        path: PEM file of certificates; the folder ``roots`` of the store if ``None``.
+        files: claims and release records; if ``path`` is ``None`` and none of them bears a
+            timestamp, no certificate is loaded.
+
+    Raises:
+        CannotRunError: a file cannot be read.
+        IntegrityError: a file holds no certificates.
     """
     if path is None and not any(file.timestamps for file in files):
         return ()
@@ -187,14 +194,15 @@ def load_owner(path: Path | None) -> "OwnerKey":
 
 
 def prepare_training(threads: int | None = None) -> None:
-    """Collect garbage again, and tell thread pools to sleep while they wait, not to spin.
+    """Turn the garbage collector on again, and let waiting threads sleep rather than spin.
 
-    On a busy machine spinning threads take the cores from each other: the demonstration, 14 s on
-    two idle cores, took 132 s beside one other job, and 33 s with this (one thread: 21 s).  What
-    the user has set in the environment stays.  To be called before the framework is imported.
+    On a busy machine spinning threads take the cores from each other: the demo, 14 s on two idle
+    cores, took 132 s beside one other job, and 33 s with this (with one thread: 21 s).  What the
+    user has set in the environment stays.  Call it before the framework is imported.
 
     Args:
-        threads: per operation, for models too small to gain from more.
+        threads: threads per operation, for models too small to gain from more; the framework's
+            choice if ``None``.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow greets on every start
@@ -204,7 +212,7 @@ def prepare_training(threads: int | None = None) -> None:
 
 
 def null_stream() -> "Generator":
-    """Return the stream of a page's simulated nulls: the same for everybody who repeats it."""
+    """Return the random generator of a report's simulated null models: the same in every run."""
     from numpy.random import default_rng
 
     return default_rng(NULL_SEED)
@@ -213,14 +221,15 @@ def null_stream() -> "Generator":
 def suspect_limits(
     seconds: float | None, gib: float | None, usual: "Limits | None" = None
 ) -> "Limits":
-    """Return the limits of what hangs on a stranger's files.
+    """Return the limits of time and memory for the work on a stranger's files.
 
     Args:
-        seconds, gib: of time and memory; as ``usual`` if ``None``.
-        usual: the library's for verifying if ``None``.
+        seconds: limit of time; that of ``usual`` if ``None``.
+        gib: limit of memory in GiB; that of ``usual`` if ``None``.
+        usual: what holds where an option is not given; the defaults of verifying if ``None``.
 
     Raises:
-        UsageError: they are not positive, or absurd.
+        UsageError: a limit is not positive, or absurdly high.
     """
     from dataclasses import replace
 
@@ -229,7 +238,7 @@ def suspect_limits(
     limits = usual or Limits()
     if seconds is not None:
         if not 0 < seconds < MAX_SECONDS:
-            raise UsageError(f"--seconds is {seconds:g}, expected more than 0, and at most a month")
+            raise UsageError(f"--seconds is {seconds:g}, expected more than 0 and at most a month")
         cpu_seconds = int(seconds * (os.cpu_count() or 1)) + 1
         limits = replace(limits, seconds=seconds, cpu_seconds=cpu_seconds)
     if gib is not None:
@@ -240,10 +249,10 @@ def suspect_limits(
 
 
 def held_to_limits(command: Callable[P, R]) -> Callable[P, R]:
-    """Hold all of a command to its options ``--seconds`` and ``--memory``, if it has them.
+    """Apply the options ``--seconds`` and ``--memory``, or their defaults, to a whole command.
 
-    The suspect's process draws on the same budget, and so does what is read of a stranger's claim
-    or evidence; the time in which a passphrase is typed does not count.
+    The suspect's process counts against the same budget, and so does reading a stranger's claim or
+    evidence; the time in which a passphrase is typed does not count.
     """
 
     @wraps(command)
@@ -256,13 +265,13 @@ def held_to_limits(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def never_weights(key: Path | None, *read: Path | None) -> "Iterator[Path]":
-    """Yield what a command reads, and secrets at home.
+    """Yield the files that a command reads, and those of the owner's secrets.
 
-    No model is ever given any of it as its weights, and no output replaces it.
+    None of them is ever given to a model as its weights, or replaced by an output.
 
     Args:
         key: the owner key; the store's if ``None``.
-        read: other files of the command.
+        read: other files that the command reads.
     """
     from wmx.verification.ledger import ledger_folder
 
@@ -278,7 +287,15 @@ def never_weights(key: Path | None, *read: Path | None) -> "Iterator[Path]":
 
 
 def numbers(text: str, option: str) -> list[str]:
-    """Split ``"0.1,0.2"`` into its parts, which stay decimal strings."""
+    """Split ``"0.1,0.2"`` into its parts, which stay decimal strings.
+
+    Args:
+        text: what an option was given.
+        option: its name, for the error.
+
+    Raises:
+        UsageError: a part is not a number.
+    """
     parts = [part.strip() for part in text.split(",")]
     try:
         for part in parts:
@@ -289,7 +306,15 @@ def numbers(text: str, option: str) -> list[str]:
 
 
 def integers(text: str, option: str) -> list[int]:
-    """Split ``"28,28,1"`` or ``"28x28x1"`` into integers."""
+    """Split ``"28,28,1"`` or ``"28x28x1"`` into integers.
+
+    Args:
+        text: what an option was given.
+        option: its name, for the error.
+
+    Raises:
+        UsageError: a part is not an integer.
+    """
     try:
         return [int(part) for part in text.replace("x", ",").split(",")]
     except ValueError:

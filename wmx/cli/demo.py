@@ -1,4 +1,4 @@
-"""``wmx demo``: the whole way in under a minute, on real digits."""
+"""``wmx demo``: mark, train and verify a small model of real digits in under a minute."""
 
 import sys
 import time
@@ -17,23 +17,25 @@ if TYPE_CHECKING:
 
 UNEXPECTED = 1
 INTRODUCTION = """\
-Two small networks learn scikit-learn's 1,438 handwritten digits on this machine.
-  marked    an owner key signs a claim, then the network learns its 100 secret triggers too
-  unmarked  the same network with the same settings, without the triggers
-Then both files are asked for the labels of the triggers, which nobody without the key can know.
+Trains two small networks on 1,438 handwritten digits of scikit-learn.
+  marked    the owner key signs a claim; the network also learns the claim's 100 secret triggers
+  unmarked  the same network and settings, without the triggers
+Then both ONNX files are queried for the labels of the triggers, which only the key's owner knows.
 """
 
 
 def demo(
     out: Annotated[
-        Path, typer.Option("-o", "--out", metavar="FOLDER", help="Where the files go.")
+        Path, typer.Option("-o", "--out", metavar="FOLDER", help="Folder for the files.")
     ] = Path("wmx-demo"),
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the digits.")] = 20,
-    framework: Annotated[str, typer.Option(help="Whose adapter trains.")] = "torch",
+    epochs: Annotated[int, typer.Option(min=1, help="Number of training epochs.")] = 20,
+    framework: Annotated[
+        str, typer.Option(help="Framework that trains; wmx doctor lists what is installed.")
+    ] = "torch",
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Mark a model of handwritten digits, and tell it from its unmarked twin."""
+    """Train a marked and an unmarked model of handwritten digits, and verify both."""
     from wmx.training.demo import run_demo
 
     prepare_folder("--out", out, ())
@@ -60,14 +62,16 @@ def _text(result: "DemoResult") -> str:
     claim = result.embedded.files.claim
     verify = f"--claim {claim} --key {result.key}"
     ending = (
-        "" if result.as_expected else "\nThis is not what was expected: train longer (--epochs)."
+        ""
+        if result.as_expected
+        else "\nThese are not the verdicts expected of them: train longer (--epochs)."
     )
     return f"""\
 {_line("marked", result.embedded.accuracy, result.embedded.verdict)}
 {_line("unmarked", result.twin_accuracy, result.twin_verdict)}
 
-Evidence of b bits comes up by chance at most once in 2^b models.{ending}
-Repeat the verdicts, the first ends with exit code 0, the second with 1:
+An unmarked model reaches b bits by chance with probability 2^-b at most.{ending}
+To repeat the verdicts (the first command exits with code 0, the second with 1):
   wmx verify {result.embedded.files.model} {verify}
   wmx verify {result.twin} {verify}"""
 

@@ -34,57 +34,69 @@ if TYPE_CHECKING:
 
 @held_to_limits
 def dispute(
-    suspect: Annotated[Path, typer.Argument(metavar="SUSPECT.onnx")],
+    suspect: Annotated[Path, typer.Argument(metavar="SUSPECT.onnx", help="The model in dispute.")],
     weights: WeightsOption = None,
     claim: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="The claim of one owner; repeatable."),
+        typer.Option(metavar="FILE", help="A party's claim; repeatable."),
     ] = None,
     key: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="Keys of those claims, in any order; and the store's."),
+        typer.Option(
+            metavar="FILE",
+            help="Keys that made the claims, in any order; your store's is tried too.",
+        ),
     ] = None,
     evidence: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="Evidence of an owner whose key you do not hold."),
+        typer.Option(
+            metavar="FILE", help="Evidence of a party whose key you do not have; repeatable."
+        ),
     ] = None,
     release: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="A release record: of a party's own model, or of the suspect; repeatable.",
+            help="Release record of a party's own model, or of the suspect; repeatable.",
         ),
     ] = None,
     original: Annotated[
         list[Path] | None,
-        typer.Option(
-            metavar="FILE.onnx", help="The model that a release record names; repeatable."
-        ),
+        typer.Option(metavar="FILE.onnx", help="A model that a release record names; repeatable."),
     ] = None,
     triggers: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="CLAIM=FILE", help="The secret images of a claim over its owner's images."
+            metavar="CLAIM=FILE",
+            help="Trigger images of a claim made with --trigger-images; repeatable.",
         ),
     ] = None,
     min_bits: MinBitsOption = None,
     roots: RootsOption = None,
     data: Annotated[
         str | None,
-        typer.Option(help="Labelled data, as in wmx embed: fine-tune the suspect if undecided."),
+        typer.Option(
+            help="Labeled data, as for wmx embed: if undecided, fine-tune the suspect on it."
+        ),
     ] = None,
     image_size: Annotated[
-        int | None, typer.Option(help="Side to which a folder's images are resized.")
+        int | None,
+        typer.Option(help="For a folder of images: resize them to this height and width."),
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Of the fine-tuning.")] = 20,
+    epochs: Annotated[int, typer.Option(help="Epochs of the fine-tuning.")] = 20,
     lr: Annotated[float, typer.Option(help="Learning rate of the fine-tuning.")] = 0.003,
-    seed: Annotated[int, typer.Option(help="Of the fine-tuning.")] = 0,
-    device: Annotated[DeviceChoice, typer.Option(help="Where to run models.")] = DeviceChoice.auto,
+    seed: Annotated[int, typer.Option(help="Random seed of the fine-tuning.")] = 0,
+    device: Annotated[
+        DeviceChoice, typer.Option(help="Where to run the models.")
+    ] = DeviceChoice.auto,
     seconds: SecondsOption = None,
     memory: MemoryOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Say which of several owners has shown that a model is his.  Exit 0 if one has, else 1."""
+    """Compare the claims and records of several parties, and name whose model a suspect is.
+
+    Exit 0 if a party is named, else 1.
+    """
     from wmx.disputes.originals import opened
     from wmx.disputes.settling import settle
     from wmx.suspect.policy.external_files import beside

@@ -15,16 +15,22 @@ if TYPE_CHECKING:
     from wmx.protocol.timestamp import Dating
 
 SILENT = (
-    "Nothing follows from what a party did not show.  What settles disputes is a release record, "
-    "dated before the model left its owner's hands (wmx release); see docs/disputes.md."
+    "What a party has not shown counts neither for nor against anybody.  What settles a dispute is "
+    "a release record that was dated before the model left its owner (wmx release); see "
+    "docs/disputes.md."
 )
 
 
 def settlement_text(settlement: "Settlement", tuned: "FineTuned | None") -> str:
-    """Return the outcome in plain words."""
+    """Return the outcome in plain words.
+
+    Args:
+        settlement: what was found.
+        tuned: what fine-tuning showed; ``None`` if it was not tried.
+    """
     parts = [_head(settlement), "on the suspect:", table(_claim_rows(settlement))]
     if settlement.exhibits:
-        parts += ["signed as their own:", table(_exhibit_rows(settlement))]
+        parts += ["models that the parties signed as their own:", table(_exhibit_rows(settlement))]
     if settlement.lineages:
         parts += ["lineage:", table(_lineage_rows(settlement))]
     for comparison in settlement.comparisons:
@@ -40,7 +46,12 @@ def settlement_text(settlement: "Settlement", tuned: "FineTuned | None") -> str:
 
 
 def settlement_fields(settlement: "Settlement", tuned: "FineTuned | None") -> dict[str, Any]:
-    """Return the outcome for programs."""
+    """Return the outcome for programs, as the fields of ``--json``.
+
+    Args:
+        settlement: what was found.
+        tuned: what fine-tuning showed; ``None`` if it was not tried.
+    """
     return {
         "outcome": settlement.outcome,
         "named": settlement.named,
@@ -84,39 +95,11 @@ def settlement_fields(settlement: "Settlement", tuned: "FineTuned | None") -> di
 
 
 def _reasons(settlement: "Settlement", comparison: "Comparison") -> list[str]:
-    """Return why a comparison decides or not, and what a trusted date would have settled."""
+    """Return why a comparison decides or not."""
     from wmx.disputes.explanations import reasons
 
     cases = {case.name: case for case in settlement.cases}
-    found = reasons(comparison, cases, settlement.suspect_dating, settlement.lineages)
-    if comparison.ahead is None:
-        found += [
-            _too_young(exhibit, name)
-            for exhibit in settlement.exhibits
-            for name, held in exhibit.held.items()
-            if {exhibit.party, name} == set(comparison.parties)
-            and str(held.mark) == "lacking"
-            and exhibit.marks is not None
-            and str(exhibit.marks[name]) == "unclear"
-        ]
-    return found
-
-
-def _too_young(exhibit: "Exhibit", other: str) -> str:
-    """Say why an original does not lack a mark though it has hardly a bit of it."""
-    name, dating = f"{exhibit.shown.release.model} of {exhibit.party}", exhibit.shown.dating
-    said = (
-        f"{name} has next to nothing of the mark of {other}, which counts only if it is older than "
-        "the evidence that disclosed these triggers"
-    )
-    if dating.time is not None:
-        return f"{said}; it is {_when(dating)}"
-    if not dating.refused:
-        return f"{said}; its release record bears no timestamp (wmx release timestamp)"
-    return (
-        f"{said}; its release record is undated here: {'; '.join(dating.refused)}. Give the root "
-        "certificate of its authority with --roots"
-    )
+    return reasons(comparison, cases, settlement.suspect_dating, settlement.lineages)
 
 
 def _head(settlement: "Settlement") -> str:
@@ -126,7 +109,7 @@ def _head(settlement: "Settlement") -> str:
         case "uncontested":
             return (
                 f"UNCONTESTED: only {settlement.standing[0].name} verifies on the suspect, which "
-                "does not say that it came first; nobody is named"
+                "does not show that this party came first; nobody is named"
             )
         case "no claim verifies":
             return "NO CLAIM VERIFIES on the suspect; nobody is named"
@@ -142,17 +125,17 @@ def _claim_rows(settlement: "Settlement") -> dict[str, str]:
 
 def _claim_row(party: "Party", held: "Held") -> str:
     if held.failure is not None:
-        return f"out: {held.failure}"
+        return f"out, cannot be tested: {held.failure}"
     word = "verifies" if held.verified else "out, does not verify"
     refused = "".join(f"; {reason}" for reason in party.dating.refused)
     return (
-        f"{word}: {held.bits:.1f} bits, after log2 of claims times models, "
+        f"{word}: {held.bits:.1f} bits, after the penalty for all claims and models, "
         f"{held.required_bits:g} needed{_left_out(party)}; claim {_when(party.dating)}{refused}"
     )
 
 
 def _left_out(party: "Party") -> str:
-    """Say which triggers do not count, as ``wmx verify`` does."""
+    """Say how many triggers do not count, as ``wmx verify`` does."""
     start = party.trigger_slice.start
     if party.disclosed is not None or not start:
         return ""
@@ -193,14 +176,14 @@ def _lineage_rows(settlement: "Settlement") -> dict[str, str]:
 
 
 def _names(settlement: "Settlement") -> dict[str, str]:
-    """Return what originals are called, by their identities: files of two may have one name."""
+    """Return names of the originals by identity; with the party, as two files may share a name."""
     return {
         one.identity: f"{one.shown.release.model} of {one.party}" for one in settlement.exhibits
     }
 
 
 def _bits(held: "Held") -> str:
-    return "cannot be asked" if held.failure else f"{held.bits:.1f} bits"
+    return "cannot be run" if held.failure else f"{held.bits:.1f} bits"
 
 
 def _tuned_lines(tuned: "FineTuned") -> list[str]:
@@ -217,7 +200,7 @@ def _tuned_lines(tuned: "FineTuned") -> list[str]:
         f"fine-tuned for {training.epochs} epochs at {training.learning_rate:g} on {tuned.samples} "
         f"samples; accuracy {tuned.accuracy_before:.1%} before, {tuned.accuracy_after:.1%} after:",
         table(rows),
-        f"  - this names nobody: {RELIABILITY}",
+        f"  - nobody is named by this: {RELIABILITY}",
     ]
 
 

@@ -31,17 +31,28 @@ def disputing_parties(
     suspect: "Suspect",
     open_model: "Opener",
 ) -> "tuple[list[Party], list[Shown]]":
-    """Return the parties, each called as its claim or evidence was named, and the records.
+    """Return the parties, each named after the file of its claim or evidence, and the records.
 
-    A claim is asked with the key that signed it.  Where there is none, the same claim has to be in
-    an evidence; the published claim then only adds its timestamps.  A record says itself of which
-    claim and which model it is; ``open_model`` opens one where that takes a look at its weights.
+    A claim is tested with the key that signed it.  Without that key, an evidence has to hold the
+    same claim; the claim's file then only adds its timestamps.
+
+    Args:
+        claim_paths: files of claims.
+        key_paths: files of owner keys, in any order.
+        evidence_paths: files of evidence.
+        release_paths: files of release records, each of which says its claim and its model.
+        original_paths: ONNX files that the records name.
+        triggers: ``CLAIM=FILE`` with the secret images of a claim.
+        roots_path: PEM file of trusted root certificates; the store's if ``None``.
+        suspect: what the parties dispute about.
+        open_model: opens an original where records can only be told apart by its weights.
 
     Raises:
-        UsageError: a claim has neither key nor evidence, is there twice, an option names none, or a
-            model has no record.
+        UsageError: a claim has neither key nor evidence, or was given twice; ``triggers`` name no
+            claim; or a model has no record.
         IntegrityError: a file is broken, an evidence is about another model, or a model has other
             weights beside it than its records say.
+        CannotRunError: a file cannot be read.
     """
     from wmx.disputes.originals import find_originals
     from wmx.disputes.party import Party, Shown
@@ -66,8 +77,9 @@ def disputing_parties(
     published = _published(claims, evidences, owners)
     for name in published.keys() & pictures.keys():
         raise UsageError(
-            f"{name} is the published claim of an evidence",
-            hint="name the evidence in its place, as its party is called",
+            f"--triggers names the claim {name}, whose key was not given: an evidence holds its "
+            "triggers",
+            hint="leave --triggers out for this claim, or give its key with --key",
         )
     parties = [
         _with_key(name, claim, *owners[claim.owner], pictures.get(name), roots)
@@ -85,7 +97,7 @@ def disputing_parties(
 def _owners(
     claims: "Iterable[Claim]", paths: Sequence[Path]
 ) -> "dict[bytes, tuple[OwnerKey, Path]]":
-    """Return the keys and their files by the public part; the store's only if it made a claim."""
+    """Return the keys and their files by public key; the store's only if it may be needed."""
     keys = [(load_owner(path), path) for path in paths]
     found = {key.public: (key, path) for key, path in keys}
     missing = {claim.owner for claim in claims} - found.keys()
@@ -103,7 +115,7 @@ def _with_key(
     pictures: Path | None,
     roots: "Roots",
 ) -> "Party":
-    """Return a party by the triggers that the ledger beside its key knows to be secret."""
+    """Return a party with the triggers that are still secret by the ledger beside its key."""
     from wmx.disputes.party import Party
     from wmx.verification.ledger import Ledger
 
@@ -116,22 +128,23 @@ def _published(
     evidences: "dict[str, Evidence]",
     owners: "Container[bytes]",
 ) -> "dict[str, Claim]":
-    """Return the claims that only go with an evidence."""
+    """Return the claims without a key, each of which is also in an evidence."""
     disclosed = [one.claim.envelope for one in evidences.values()]
     found = {}
     for name, claim in claims.items():
         if claim.owner in owners:
             if claim.envelope in disclosed:
                 raise UsageError(
-                    f"the claim {name} is there twice: with its key, and in an evidence",
-                    hint="leave the evidence out: the key says more",
+                    f"the claim {name} was given twice: with its key, and in an evidence",
+                    hint="leave out the evidence: the key shows more",
                 )
         elif claim.envelope in disclosed:
             found[name] = claim
         else:
             raise UsageError(
-                f"nothing is there to ask for the claim {name}: no key that made it, no evidence",
-                hint="name its key with --key, or evidence of its owner with --evidence",
+                f"the claim {name} has no triggers to test: expected the key that made it, or an "
+                "evidence of it",
+                hint="give the key with --key, or its owner's evidence with --evidence",
             )
     return found
 
@@ -143,12 +156,12 @@ def _by_party(options: Iterable[str], names: Sequence[str], option: str) -> dict
         fitting = [name for name in names if text.startswith(f"{name}=")]
         if not fitting:
             raise UsageError(
-                f"{option} {text} names none of the claims and evidences",
+                f"{option} {text} does not begin with the name of a claim or an evidence",
                 hint=f"write {option} {names[0] if names else 'CLAIM'}=FILE",
             )
         name = max(fitting, key=len)
         if name in found:
-            raise UsageError(f"{option} is there twice for {name}")
+            raise UsageError(f"{option} was given twice for {name}")
         found[name] = Path(text[len(name) + 1 :])
     return found
 

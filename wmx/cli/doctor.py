@@ -1,4 +1,4 @@
-"""``wmx doctor``: what is installed, what can run, what clashes and how to cure it."""
+"""``wmx doctor``: what is installed, what can run, what conflicts and how to fix it."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ FOUND_PROBLEMS = 1
 
 
 def doctor(json: JsonOption = False) -> None:
-    """Show versions, frameworks and execution providers; exit 1 if something needs a cure."""
+    """Show versions, frameworks and execution providers.  Exit 1 if there is a problem to fix."""
     import platform
 
     from wmx import __version__
@@ -32,12 +32,12 @@ def doctor(json: JsonOption = False) -> None:
         **{name: version or "not installed" for name, version in versions.items()},
         "adapters": ", ".join(installed_adapters()) or "none",
         "providers": ", ".join(providers) or "none",
-        "suspects held by": ", ".join(limits) or "nothing but a process of their own",
+        "sandbox": ", ".join(limits) or "a separate process, and no further limits",
         "store": f"{home.folder} ({'has a key' if home.key_path.exists() else 'no key yet'})",
     }
     lines = [table(rows)]
     for problem, cure in problems:
-        lines.append(f"problem: {problem}\n   cure: {cure}")
+        lines.append(f"problem: {problem}\n    fix: {cure}")
     if not problems:
         lines.append("no problems found")
     exit_code = FOUND_PROBLEMS if problems else 0
@@ -73,9 +73,9 @@ def _runtime(versions: dict[str, str | None]) -> tuple[list[str], list[tuple[str
         problems.append(
             (
                 f"onnxruntime {plain} and onnxruntime-gpu {gpu} are both installed; "
-                "they share one folder, and the last one installed is what runs",
-                "pip uninstall onnxruntime onnxruntime-gpu, then install one of them, or, if a "
-                "package such as jax2onnx needs the plain one, both at the same version",
+                "they share one folder, and the one installed last runs",
+                "pip uninstall onnxruntime onnxruntime-gpu, then install one of them; or both in "
+                "the same version, if a package such as jax2onnx needs onnxruntime",
             )
         )
     try:
@@ -88,7 +88,7 @@ def _runtime(versions: dict[str, str | None]) -> tuple[list[str], list[tuple[str
 
 
 def _suspect_limits() -> list[str]:
-    """Return the limits that hold a suspect's process on this machine."""
+    """Return the limits that a suspect's process has on this machine."""
     from wmx.errors import WmxError
     from wmx.suspect.remote import confine
     from wmx.suspect.sandbox.process import Sandbox
@@ -96,7 +96,7 @@ def _suspect_limits() -> list[str]:
     try:
         with Sandbox.start() as sandbox:
             return confine(sandbox, 0, "cpu")
-    except WmxError:  # the runtime's own problem says why
+    except WmxError:  # the problem with the runtime says why
         return []
 
 
@@ -109,14 +109,14 @@ def _secret_problems() -> list[tuple[str, str]]:
         "passphrase file": os.environ.get(PASSPHRASE_VARIABLE),
     }
     return [
-        (f"others on this machine can read the {what} {path}", f"chmod 600 {path}")
+        (f"other users of this machine can read the {what} {path}", f"chmod 600 {path}")
         for what, path in secrets.items()
         if path and _is_open_to_others(path)
     ]
 
 
 def _is_open_to_others(path: str | Path) -> bool:
-    """Say whether the mode of a file, if it is there, lets more users in than its owner."""
+    """Say whether a file exists and its mode gives other users access."""
     import os
     import stat
 

@@ -1,4 +1,4 @@
-"""``wmx embed``: claim, training, export and proof in one command."""
+"""``wmx embed``: make a claim, train a marked model, export it, and verify it."""
 
 import sys
 from enum import StrEnum
@@ -59,52 +59,71 @@ def embed(
     data: Annotated[
         str,
         typer.Option(
-            help="digits, cifar10[:PATH], cifar100[:PATH], FILE.npz, a folder of class folders, or "
-            "package.module:callable."
+            help="Labeled data: digits, cifar10[:PATH], cifar100[:PATH], FILE.npz, a folder with "
+            "one folder per class, or package.module:callable."
         ),
     ],
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", help="Where the files go.")],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="FOLDER", help="Folder for the files.")
+    ],
     key: KeyOption = None,
-    framework: Annotated[str, typer.Option(help="Whose adapter trains.")] = "torch",
+    framework: Annotated[
+        str, typer.Option(help="Framework that trains; wmx doctor lists what is installed.")
+    ] = "torch",
     model: Annotated[
-        str, typer.Option(help="cnn, mlp (sklearn: forest, boosting), or package.module:callable.")
+        str,
+        typer.Option(
+            help="Network: cnn, mlp (sklearn: forest, boosting), or package.module:callable."
+        ),
     ] = "cnn",
     recipe: Annotated[
-        RecipeChoice, typer.Option(help="How the triggers enter the training.")
+        RecipeChoice, typer.Option(help="How the triggers are trained; see docs/recipes.md.")
     ] = RecipeChoice.robust,
     pretrained: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Weights to start from, safetensors.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Weights to start from, in safetensors format."),
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Passes over the training set.")] = 30,
-    batch_size: Annotated[int, typer.Option(help="Samples per step, without triggers.")] = 100,
-    optimizer: Annotated[OptimizerChoice, typer.Option()] = OptimizerChoice.sgd,
+    epochs: Annotated[int, typer.Option(help="Number of training epochs.")] = 30,
+    batch_size: Annotated[
+        int, typer.Option(help="Training samples per step, not counting triggers.")
+    ] = 100,
+    optimizer: Annotated[OptimizerChoice, typer.Option(help="Optimizer.")] = OptimizerChoice.sgd,
     lr: Annotated[
-        float | None, typer.Option(help="Highest learning rate; sgd 0.1, adamw 0.002.")
+        float | None,
+        typer.Option(help="Peak learning rate (default: 0.1 for sgd, 0.002 for adamw)."),
     ] = None,
-    weight_decay: Annotated[float, typer.Option()] = 5e-4,
-    seed: Annotated[int, typer.Option(help="Of weights, shuffling and augmentation.")] = 0,
-    device: Annotated[TrainingDeviceChoice, typer.Option()] = TrainingDeviceChoice.auto,
+    weight_decay: Annotated[float, typer.Option(help="Weight decay of the optimizer.")] = 5e-4,
+    seed: Annotated[
+        int, typer.Option(help="Random seed of weights, shuffling and augmentation.")
+    ] = 0,
+    device: Annotated[
+        TrainingDeviceChoice, typer.Option(help="Where to train.")
+    ] = TrainingDeviceChoice.auto,
     image_size: Annotated[
-        int | None, typer.Option(help="Side to which a folder's images are resized.")
+        int | None,
+        typer.Option(help="For a folder of images: resize them to this height and width."),
     ] = None,
     trigger_images: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Use your own images as triggers.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Folder of your own images, to use as triggers."),
     ] = None,
     n: Annotated[int | None, typer.Option("-n", help="Number of triggers.")] = None,
-    note: Annotated[str, typer.Option(help="Free text for the claim; it is public.")] = "",
+    note: Annotated[str, typer.Option(help="Free text in the claim; it is public.")] = "",
     tsa: Annotated[
         str | None,
         typer.Option(
-            metavar="URL", help="Make a release record at the end, dated by this authority."
+            metavar="URL",
+            help="Also make a release record, dated by this timestamp authority (RFC 3161).",
         ),
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted run.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Train a model that bears your mark, and prove it on the exported file."""
+    """Train a model that bears your mark, export it to ONNX, and verify the exported file.
+
+    Exit 0 if it verifies, else 1.
+    """
     prepare_training()
     from wmx.training.config import Training
     from wmx.training.data.dataset import load_data
@@ -125,8 +144,8 @@ def embed(
     )
     prepare_folder("--out", out, (trigger_images,), names=RunFiles(out).names, key=key)
     owner = load_owner(key)
-    labelled = load_data(data, image_size=image_size)
-    triggers = None if trigger_images is None else _own_images(trigger_images, labelled, n)
+    labeled = load_data(data, image_size=image_size)
+    triggers = None if trigger_images is None else _own_images(trigger_images, labeled, n)
     if force:
         before = RunFiles(out)
         keep_replaced_claim(before.claim, before.triggers, owner)
@@ -134,7 +153,7 @@ def embed(
         with training_progress(silent=json) as report_as:
             embedded = embed_mark(
                 owner,
-                labelled,
+                labeled,
                 out,
                 training=training,
                 framework=framework,
@@ -149,7 +168,7 @@ def embed(
         files = RunFiles(out)
         if files.checkpoint.exists() or files.replacement.checkpoint.exists():
             print(  # noqa: T201
-                f"wmx: the finished epochs are kept in {out}; go on with the same command and "
+                f"wmx: the finished epochs are kept in {out}; to continue, repeat the command with "
                 "--resume",
                 file=sys.stderr,
             )
@@ -171,7 +190,7 @@ def _own_images(folder: Path, data: "LabeledData", n: int | None) -> "Folder":
     from wmx.triggers.folder import read_folder
 
     if data.kind != "image":
-        raise UsageError(f"--trigger-images is for images, and the data are {data.kind}")
+        raise UsageError(f"--trigger-images is only for image data, and the data are {data.kind}")
     try:
         return read_folder(folder, data.task.shape, n)
     except ValueError as error:
@@ -184,9 +203,9 @@ def _text(embedded: "Embedded", record: "Release | None") -> str:
         head = f"the mark is in the model: {verdict.bits:.0f} evidence bits"
     else:
         head = (
-            f"the mark is NOT in the model firmly enough: {verdict.bits:.0f} evidence bits, "
+            f"the mark is NOT strong enough in the model: {verdict.bits:.0f} evidence bits, "
             f"{verdict.required_bits:.0f} needed.\n"
-            "Train longer (--epochs), or take more triggers (-n)."
+            "Train longer (--epochs), or use more triggers (-n)."
         )
     rows = {
         "triggers": f"{verdict.hits} of {verdict.n} learned",
@@ -197,14 +216,16 @@ def _text(embedded: "Embedded", record: "Release | None") -> str:
     if files.weights.exists():
         rows["weights"] = str(files.weights)
     if files.triggers.exists():
-        rows["secret"] = f"{files.triggers}, needed to verify elsewhere"
+        rows["secret"] = (
+            f"{files.triggers}: your trigger images, needed to verify on another machine"
+        )
     if record is not None:
         rows["release"] = f"{files.release}, dated"
         return f"{head}\n{table(rows)}\n{advice(record, files.release)}"
     text = f"{head}\n{table(rows)}"
     if verdict.verified:
         text += (
-            "\nBefore the model leaves your hands, put on record that it is yours:\n"
+            "\nBefore you hand out the model, make a dated record that it is yours:\n"
             f"  {command_line('wmx', 'release', files.model, '--claim', files.claim)} --tsa URL"
         )
     return text

@@ -1,4 +1,4 @@
-"""``wmx info``: what a file is, and how a model would be bound."""
+"""``wmx info``: what a file is, and how a claim's triggers would be fed to a model."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,22 +29,29 @@ if TYPE_CHECKING:
 
 @held_to_limits
 def info(
-    named: Annotated[str, typer.Argument(metavar="FILE")],
+    named: Annotated[str, typer.Argument(metavar="FILE", help="The file to look at.")],
     claim: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="For a model: show how this claim would feed it."),
+        typer.Option(
+            metavar="FILE", help="For a model: show how triggers of this claim would be fed to it."
+        ),
     ] = None,
     weights: WeightsOption = None,
     seconds: SecondsOption = None,
     memory: MemoryOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Say what a key (public part), claim, evidence, release record, trigger or ONNX file is."""
+    """Show what a file is and says: a key, claim, evidence, release record or model, or triggers.
+
+    Of a key only the public part is shown.
+    """
     from wmx._internal.files import read_head
     from wmx.suspect.suspect import is_address
 
     if is_address(named):  # no Path: it would make one slash of two
-        raise UsageError(f"{named} is an address, expected a file", hint="wmx verify asks it")
+        raise UsageError(
+            f"{named} is an address, expected a file", hint="wmx verify queries addresses"
+        )
     file = Path(named)
     head = read_head(file, "file", 64)
     if head.startswith(b"-----BEGIN"):
@@ -82,11 +89,11 @@ def _key(file: Path) -> tuple[str, dict[str, Any]]:
         "fingerprint": fingerprint(owner.public),
         "passphrase": protected,
     }
-    return f"owner key {_shown(file)} (secret: show it to nobody)\n{table(rows)}", fields
+    return f"owner key {_shown(file)} (secret: do not share it)\n{table(rows)}", fields
 
 
 def _signed(file: Path) -> tuple[str, dict[str, Any]]:
-    """Show a claim, an evidence or a release record, whichever the payload is said to be."""
+    """Show a claim, an evidence or a release record, whichever the payload says it is."""
     from wmx._internal.files import read_bytes
     from wmx.protocol import jcs
     from wmx.protocol.release_record import PREDICATE_TYPE as RELEASE
@@ -117,9 +124,9 @@ def _evidence(file: Path) -> tuple[str, dict[str, Any]]:
         **stamp_rows(evidence.claim),
         "discloses": f"triggers {trigger_slice_text(evidence)}",
         "states": f"{score.hits} of {score.n} hits, {score.bits:.1f} bits",
-        "created": f"{evidence.created} (the owner's own word)",
+        "created": f"{evidence.created} (as the owner states)",
         "run by": evidence.run.engine,
-        "model says": ", ".join([*evidence.run.opsets, evidence.run.producer]),
+        "model file": ", ".join([*evidence.run.opsets, evidence.run.producer]),
     }
     fields = {
         "kind": "evidence",
@@ -149,7 +156,7 @@ def _triggers(file: Path) -> tuple[str, dict[str, Any]]:
     images = load_images(file)
     shape = "x".join(map(str, images.shape[1:]))
     return (
-        f"trigger file {_shown(file)}: {len(images)} secret images of {shape} (show it to nobody)",
+        f"trigger file {_shown(file)}: {len(images)} secret images of {shape} (do not share it)",
         {"kind": "triggers", "n": len(images), "shape": list(images.shape[1:])},
     )
 
@@ -172,7 +179,7 @@ def _model(model: "OnnxFile", claim_path: Path | None) -> tuple[str, dict[str, A
         task = Claim.load(claim_path).task
         bindings = [_binding(feeding) for feeding in model.feedings(task)]
         for number, (text, _) in enumerate(bindings, 1):
-            rows[f"way {number}" if len(bindings) > 1 else "bound as"] = text
+            rows[f"fed as {number}" if len(bindings) > 1 else "fed as"] = text
         fields["bindings"] = [binding for _, binding in bindings]
     return f"ONNX model {_shown(Path(model.name))}\n{table(rows)}", fields
 
@@ -185,7 +192,7 @@ def _binding(feeding: "Feeding") -> tuple[str, dict[str, Any]]:
 
 
 def _shown(file: Path) -> str:
-    """Return a name in one line: files of strangers may have any."""
+    """Return a name made safe to print: a stranger's file may have any."""
     return printable(str(file), None)
 
 

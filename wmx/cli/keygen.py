@@ -14,21 +14,24 @@ from wmx.errors import UsageError
 def keygen(
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", metavar="FILE", help="Where to write it; the store if absent."),
+        typer.Option(
+            "-o", "--out", metavar="FILE", help="File to write (default: the key of your store)."
+        ),
     ] = None,
     passphrase: Annotated[
         bool,
         typer.Option(
             "--passphrase",
-            help="Protect it with one: from the file WMX_PASSPHRASE_FILE names, or asked for.",
+            help="Encrypt the key; the passphrase is typed, or read from the file that "
+            "WMX_PASSPHRASE_FILE names.",
         ),
     ] = False,
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Make an owner key (Ed25519, PKCS#8 PEM).  Keep a copy: without it nothing can be proved.
+    """Make an owner key (Ed25519, PKCS#8 PEM).  Keep a backup: without it you can prove nothing.
 
-    With --force a key that is there keeps another name: claims may hang on it.
+    With --force, a key that exists is renamed and not deleted: your claims may depend on it.
     """
     import os
 
@@ -49,10 +52,11 @@ def keygen(
     key.save(path, words, force=force)
     text = f"owner key {path}\npublic key {key.public.hex()}\n"
     if kept is not None:
-        text += f"the key that was there is now {kept}\n"
+        text += f"the key that existed is now {kept}\n"
     answer(
         "keygen",
-        text + "Keep this file secret and keep a copy: every watermark made with it hangs on it.",
+        text
+        + "Keep this file secret, and keep a backup: every watermark made with it depends on it.",
         {
             "path": str(path),
             "public": key.public.hex(),
@@ -71,8 +75,8 @@ def _new_passphrase() -> bytes:
 
     if not sys.stdin.isatty():
         raise UsageError(
-            "--passphrase needs a terminal to ask on",
-            hint="or set WMX_PASSPHRASE_FILE to a file that holds it",
+            "--passphrase needs a terminal to ask for it",
+            hint="or set WMX_PASSPHRASE_FILE to the path of a file that holds the passphrase",
         )
     first = typed_passphrase("New passphrase: ")
     if not first or first != typed_passphrase("Again: "):

@@ -1,4 +1,4 @@
-"""What the commands print: an answer for people, or one JSON object; on stderr what went wrong."""
+"""What the commands print: on stdout a text or one JSON object, on stderr errors and warnings."""
 
 import json
 import sys
@@ -24,10 +24,10 @@ def answer(
     Args:
         command: its name.
         text: for people; its lines are made safe to print.
-        fields: for programs; together with ``wmx_json`` (the version of this form), ``command``
-            and ``exit_code`` they are the one object that ``--json`` prints.
-        as_json: which of the two.
-        exit_code: with which the command will end.
+        fields: for programs; with ``wmx_json`` (the version of this format), ``command`` and
+            ``exit_code`` added they are the one object that ``--json`` prints.
+        as_json: print ``fields`` instead of ``text``.
+        exit_code: with which the command will exit.
     """
     if as_json:
         text = json.dumps(
@@ -40,16 +40,16 @@ def answer(
 
 
 def tenths(bits: float) -> float:
-    """Return bits rounded down to a tenth, which is as much of them as is printed.
+    """Return bits rounded down to a tenth: no more digits are ever printed.
 
-    Whoever wrote a suspect can have chosen its answers so that the digits behind spell labels, ten
-    of them in one number (docs/forgeries.md, "What a published verdict gives away").
+    The author of a suspect can choose its predictions so that further digits would spell labels,
+    ten of them in one number (docs/forgeries.md, "What a published verdict gives away").
     """
     return floor(10.0 * bits) / 10.0
 
 
 def decision_fields(verdict: "Verdict") -> dict[str, Any]:
-    """Return, for programs, whether a verdict is a yes and by how much."""
+    """Return, for programs, whether a verdict is positive, and its numbers."""
     return {
         "verified": verdict.verified,
         "bits": tenths(verdict.bits),
@@ -60,7 +60,13 @@ def decision_fields(verdict: "Verdict") -> dict[str, Any]:
 
 
 def print_error(command: str, error: WmxError, *, as_json: bool) -> int:
-    """Print an error, with ``--json`` as an object on stdout too; return its exit code."""
+    """Print an error to stderr and return its exit code.
+
+    Args:
+        command: its name.
+        error: what went wrong.
+        as_json: print it as an object on stdout too.
+    """
     message = printable(str(error), MOST_SAID)
     print(f"wmx: error: {message}", file=sys.stderr)  # noqa: T201
     if error.hint:
@@ -72,15 +78,15 @@ def print_error(command: str, error: WmxError, *, as_json: bool) -> int:
 
 
 def warn(message: str) -> None:
-    """Say something on stderr that changes neither the answer nor the exit code."""
+    """Print a warning to stderr."""
     print(f"wmx: warning: {printable(message, MOST_SAID)}", file=sys.stderr)  # noqa: T201
 
 
 def warn_of_missing_filter() -> None:
-    """Say on stderr that a model runs without the locks of Linux."""
+    """Warn on stderr that a model runs without the sandbox that Linux offers."""
     warn(
-        "nothing keeps the model's process from the network, other processes and "
-        "your files here; run a stranger's model in a virtual machine or a container on Linux"
+        "on this system the model's process can reach the network, other processes and your files; "
+        "run a stranger's model in a virtual machine, or in a container on Linux"
     )
 
 

@@ -1,4 +1,4 @@
-"""Where a command may write: one rule for all of them, held to before a model is asked anything."""
+"""Where a command may write: one rule for all of them, checked before a model is queried."""
 
 import os
 from collections.abc import Iterable
@@ -14,14 +14,15 @@ Others = Iterable[Path | None]
 def prepare_report(
     path: Path | None, others: Others, *, force: bool, key: Path | None = None
 ) -> None:
-    """Refuse a page that could not be written in the end, before any trigger is spent.
+    """Refuse a report that could not be written in the end, before any trigger is spent.
 
     Args:
-        path: of the page, if one is wanted.
-        others, force, key: as of :func:`prepare_output`.
+        path: of the report; ``None`` if none is wanted.
+        others, force, key: as in :func:`prepare_output`.
 
     Raises:
-        UsageError, CannotRunError: as :func:`prepare_output`; or an extra is missing.
+        UsageError, CannotRunError: as in :func:`prepare_output`.
+        MissingExtraError: a package that makes reports is not installed.
     """
     if path is None:
         return
@@ -34,20 +35,18 @@ def prepare_report(
 def prepare_output(
     option: str, path: Path, others: Others, *, force: bool, key: Path | None = None
 ) -> None:
-    """Refuse a file that could not be written, or would replace secrets or what a command reads.
-
-    ``force`` is for files that the command would have written itself.
+    """Refuse an output that cannot be written, or would replace a secret or another file in use.
 
     Args:
-        option: that named it.
-        path: where it is to be.
+        option: that names the output.
+        path: the output.
         others: files and folders that the command reads or writes.
-        force: whether it may replace other files.
-        key: the owner key of the command, the store's if ``None``.
+        force: whether the output may replace an existing file that is none of those.
+        key: the owner key of the command; the store's if ``None``.
 
     Raises:
-        UsageError: it is one of the others, of the files of weights of a model among them, of the
-            store or of a ledger; or lies in one.
+        UsageError: the output is one of ``others``, weights of one of them, a file of the store or
+            of a ledger; or lies in such a folder.
         CannotRunError: as :func:`wmx._internal.files.require_writable`.
     """
     require_apart(option, path, others, key=key)
@@ -65,14 +64,14 @@ def prepare_folder(
     """Refuse a folder for results as :func:`prepare_output` refuses a file.
 
     Args:
-        option: that named it.
-        folder: it need not be there.
-        others, key: as of :func:`prepare_output`.
-        names: of the files that are to be in it.
+        option: that names the folder.
+        folder: need not exist.
+        others, key: as in :func:`prepare_output`.
+        names: of the files that the command writes into it.
 
     Raises:
-        UsageError: it lies in what it must not, or one of its files does.
-        CannotRunError: a file is in its place.
+        UsageError: the folder or one of these files lies where no output may.
+        CannotRunError: ``folder`` is a file.
     """
     for path in (folder, *(folder / name for name in names)):
         require_apart(option, path, others, key=key)
@@ -81,7 +80,7 @@ def prepare_folder(
 
 
 def prepare_key(path: Path, *, force: bool) -> None:
-    """As :func:`prepare_output` for a new owner key, which may lie beside the store's own."""
+    """As :func:`prepare_output` for a new owner key, which may lie in the store's folder."""
     _require_no_ledger("--out", path)
     if not _same(Path(os.path.realpath(path.parent)), store().folder):
         require_apart("--out", path, ())
@@ -89,10 +88,16 @@ def prepare_key(path: Path, *, force: bool) -> None:
 
 
 def require_apart(option: str, path: Path, others: Others, *, key: Path | None = None) -> None:
-    """Refuse a path that is, or lies in, what no output may replace.
+    """Refuse an output that is, or lies in, something that no output may replace.
+
+    Args:
+        option: that names the output.
+        path: the output.
+        others: files and folders that the command reads or writes.
+        key: the owner key of the command; the store's if ``None``.
 
     Raises:
-        UsageError: it does.
+        UsageError: it is, or does.
     """
     _require_no_ledger(option, path)
     for place in _places(path):
@@ -100,8 +105,8 @@ def require_apart(option: str, path: Path, others: Others, *, key: Path | None =
         for other in never_weights(key, *others):
             if any(_same(one, other) for one in around) or _holds_weights(place, other):
                 raise UsageError(
-                    f"{option} names {path}, which is another file of this command, or lies among "
-                    f"those in {other}",
+                    f"{option} names {path}, where no output may go: {other} is in use by this "
+                    "command, or holds secrets",
                     hint="choose another name",
                 )
 
@@ -111,13 +116,13 @@ def _require_no_ledger(option: str, path: Path) -> None:
 
     if any(is_ledger_folder(one) for place in _places(path) for one in (place, *place.parents)):
         raise UsageError(
-            f"{option} names {path}, which is or lies in a ledger of disclosed triggers",
+            f"{option} names {path}, which is reserved for a ledger of disclosed triggers",
             hint="choose another folder",
         )
 
 
 def _places(path: Path) -> tuple[Path, Path]:
-    """Return where a file is as it is called, as a link is replaced itself, and where it leads."""
+    """Return the path itself, as writing replaces a link, and the path that it links to."""
     return Path(os.path.realpath(path.parent)) / path.name, Path(os.path.realpath(path))
 
 
@@ -131,7 +136,7 @@ def _same(path: Path, other: Path) -> bool:
 
 
 def _holds_weights(path: Path, model: Path) -> bool:
-    """Say whether a file would be taken for weights of what may be a model."""
+    """Say whether a file would be read as weights of ``model``, which may be a model."""
     from wmx.suspect.policy.external_files import is_exporters_name
 
     return is_exporters_name(path.name, model.name) and _same(path.parent, model.parent)

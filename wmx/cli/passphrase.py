@@ -1,6 +1,6 @@
-"""Where a passphrase comes from: a file, or a terminal; always as the bytes that stand there.
+"""Where a passphrase comes from: a file or the terminal, as bytes in whatever encoding.
 
-It is never an argument, which other users of the machine could read.
+Never from an argument: other users of the machine can read those.
 """
 
 import os
@@ -30,10 +30,10 @@ def stored_passphrase() -> bytes | None:
 
 
 def typed_passphrase(prompt: str) -> bytes:
-    """Ask on the terminal that is the standard input, and show nothing of what is typed.
+    """Ask for a passphrase on the terminal, without showing what is typed.
 
-    The bytes are those of the keyboard, in whatever encoding: ``getpass`` would decode them, and
-    fail where they are not text.
+    The bytes are returned as typed: ``getpass`` would decode them, and fail where they are not
+    text.
     """
     if sys.platform == "win32":  # where the console gives text
         import getpass

@@ -1,4 +1,4 @@
-"""Progress of training runs and attacks on stderr: a live line on a terminal, else plain lines."""
+"""Progress of training and attacks on stderr: a live line on a terminal, else plain lines."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def training_progress(*, silent: bool) -> Iterator["Callable[[str], Report | None]"]:
-    """Give a function that makes, for the title of a run, the callback that shows its epochs.
+    """Yield a function from the title of a run to the callback that reports its epochs.
 
-    It makes ``None`` if ``silent``.
+    It returns ``None`` if ``silent``.
     """
     if silent:
         yield lambda title: None
@@ -33,7 +33,7 @@ def training_progress(*, silent: bool) -> Iterator["Callable[[str], Report | Non
 
 
 def describe(done: "EpochDone") -> str:
-    """Return one line on an epoch."""
+    """Return one line about an epoch."""
     text = f"epoch {done.epoch}/{done.epochs}  loss {done.loss:.3f}  test {done.accuracy:.1%}"
     if done.bits is not None:
         text += f"  triggers {done.hits}/{done.n}  {done.bits:.0f} bits"
@@ -56,7 +56,7 @@ def _live_line(progress: "Progress", title: str) -> "Report":
 
 @contextmanager
 def attack_progress(*, silent: bool) -> Iterator["AttackReport | None"]:
-    """Give the callback that shows how far a campaign of attacks is; ``None`` if ``silent``."""
+    """Yield the callback that shows the progress of attacks; ``None`` if ``silent``."""
     if silent:
         yield None
     elif not sys.stderr.isatty():
@@ -72,12 +72,12 @@ def attack_progress(*, silent: bool) -> Iterator["AttackReport | None"]:
 
 
 def describe_attack(step: "Step") -> str:
-    """Return one line on an attack."""
+    """Return one line about an attack."""
     text = f"attack {step.number}/{step.count}  {step.name}"
     if step.result is None:
         return text + (f"  epoch {step.epoch}/{step.epochs}" if step.epochs else "")
     if step.result.error is not None:
-        return f"{text}  could not be carried out: {step.result.error}"
+        return f"{text}  failed: {step.result.error}"
     outcomes = (f"{one.accuracy:.1%} {one.bits:.0f} bits" for one in step.result.outcomes)
     return f"{text}  {'; '.join(outcomes)}"
 
@@ -89,7 +89,7 @@ def _attack_line(step: "Step") -> None:
 
 @contextmanager
 def tuning_progress(*, silent: bool) -> Iterator["Callable[[int, int], None] | None"]:
-    """Give the callback that shows how far a fine-tuning is; ``None`` if ``silent``."""
+    """Yield the callback that shows the progress of fine-tuning; ``None`` if ``silent``."""
     if silent:
         yield None
     elif not sys.stderr.isatty():

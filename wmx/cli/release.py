@@ -1,4 +1,4 @@
-"""``wmx release``: put on record, signed and dated, which model bears your mark."""
+"""``wmx release``: make a signed and dated record of a model that bears your mark."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 TsaOption = Annotated[
     str | None,
-    typer.Option(metavar="URL", help="Have the record dated by this authority (RFC 3161)."),
+    typer.Option(metavar="URL", help="Timestamp authority (RFC 3161) that dates the record."),
 ]
 
 
@@ -59,7 +59,7 @@ class _ModelFirst(typer.core.TyperGroup):
 
 release = typer.Typer(
     cls=_ModelFirst,
-    help="Put on record which model bears your mark: wmx release MODEL.onnx (or show, timestamp).",
+    help="Record that a model bears your mark: wmx release MODEL.onnx (or show, timestamp).",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -68,23 +68,28 @@ release = typer.Typer(
 @release.command()
 @held_to_limits
 def new(
-    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="The model to record.")],
     claim: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Whose mark it bears; the store's best if not given."),
+        typer.Option(
+            metavar="FILE", help="Claim of the mark (default: the best match in your store)."
+        ),
     ] = None,
     key: KeyOption = None,
     triggers: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The secret images of a claim over your own images."),
+        typer.Option(metavar="FILE", help="Trigger images of a claim made with --trigger-images."),
     ] = None,
     weights: WeightsOption = None,
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", metavar="FILE", help="MODEL.release.json if not given."),
+        typer.Option(
+            "-o", "--out", metavar="FILE", help="File to write (default: MODEL.release.json)."
+        ),
     ] = None,
     found: Annotated[
-        bool, typer.Option("--found", help="The model is a suspect that you found, not your own.")
+        bool,
+        typer.Option("--found", help="The model is a suspect that you found, not your own work."),
     ] = False,
     tsa: TsaOption = None,
     min_bits: MinBitsOption = None,
@@ -95,7 +100,10 @@ def new(
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Sign that a model bears your mark, and have that dated.  Exit 1 if it does not."""
+    """Verify that a model bears your mark, sign a record of it, and have that dated.
+
+    Exit 1 if the model does not verify; no record is written then.
+    """
     from wmx.cli.verdict_words import verdict_fields, verdict_text
     from wmx.cli.verify import watermarks_to_hold
     from wmx.protocol.release_record import Relation
@@ -142,7 +150,7 @@ def new(
 @release.command()
 @held_to_limits
 def show(
-    file: Annotated[Path, typer.Argument(metavar="RELEASE")],
+    file: Annotated[Path, typer.Argument(metavar="RELEASE", help="The release record.")],
     roots: RootsOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -155,7 +163,7 @@ release.command()(timestamp)
 
 
 def record_path(model: Path) -> Path:
-    """Return where the record of a model goes if nothing else is said."""
+    """Return the default path for the record of a model."""
     return model.with_suffix(".release.json")
 
 
@@ -171,9 +179,19 @@ def written(
 ) -> "Release":
     """Sign, date and write a record of a verified model, and keep a copy in the store.
 
+    Args:
+        verdict: of the model.
+        watermark: that was verified.
+        owner: the key that signed its claim.
+        path: where to write the record.
+        relation: ``"own"`` or ``"found"``.
+        tsa: address of a timestamp authority; without a date if ``None``.
+        force: replace ``path`` if it exists.
+
     Raises:
-        CannotRunError: a file cannot be written, or the authority does not answer; the record is
-            then there without a date.
+        CannotRunError: a file cannot be written, or the authority does not answer; in the second
+            case the record is written, without a date.
+        UsageError: the verdict is negative, or is not about a file.
     """
     from wmx import __version__
     from wmx.protocol.release_record import Relation
@@ -195,8 +213,8 @@ def written(
             stamp = ask(record, tsa)
         except CannotRunError as error:
             raise CannotRunError(
-                f"{error}; the release record {path} is written, but bears no date",
-                hint=f"ask later, or another authority: "
+                f"{error}; the release record {path} was written, but has no date",
+                hint=f"date it later, or by another authority: "
                 f"{command_line('wmx', 'release', 'timestamp', path)} --tsa URL",
             ) from None
         record = record.keep_timestamps(path, [stamp])
@@ -205,42 +223,67 @@ def written(
 
 
 def advice(record: "Release", path: Path) -> str:
-    """Return what is still to be done."""
+    """Return what the owner has to do next.
+
+    Args:
+        record: what was written.
+        path: where it is.
+    """
     if record.timestamps:
-        return f"Keep this record and {record.model} as they are, byte for byte."
-    when = "before the model leaves your hands"
+        return f"Keep this record and {record.model} unchanged, byte for byte."
+    when = "before you hand out the model"
     if record.relation == "found":
-        when = "now, since it shows that the suspect existed only from its date on"
+        when = "now, as the suspect is shown to exist only from that date on"
     return (
         f"Have it dated {when}: "
         f"{command_line('wmx', 'release', 'timestamp', path)} --tsa URL"
-        f"\nThen keep it and {record.model} as they are, byte for byte."
+        f"\nThen keep it and {record.model} unchanged, byte for byte."
     )
 
 
 def shown(file: Path, roots: Path | None = None) -> tuple[str, dict[str, Any]]:
-    """Return what the file of a record says, for people and for programs."""
+    """Return what the file of a record says, for people and for programs.
+
+    Args:
+        file: the record.
+        roots: root certificates to check its timestamps against; the store's if ``None``.
+
+    Returns:
+        a text, and the fields of ``--json``.
+
+    Raises:
+        CannotRunError: a file cannot be read.
+        IntegrityError: the record is broken.
+    """
     from wmx.protocol.release_record import Release
     from wmx.protocol.timestamp import date_claim
 
     record = Release.load(file)
     dating = date_claim(record, trusted_roots(roots, [record]))
-    text = f"release record {file}: signed by the claim's owner, unchanged since"
+    text = f"release record {file}: signed by the claim's owner, and not changed since"
     fields = {"path": str(file), **release_fields(record), **dating_fields(dating)}
     return f"{text}\n{describe(record, dating)}", fields
 
 
 def describe(record: "Release", dating: "Dating | None" = None) -> str:
-    """Return a record's content for people."""
-    whose = {"own": "the signer's own work", "found": "found by the signer, who made his mark out"}
+    """Return a record's content for people.
+
+    Args:
+        record: what is described.
+        dating: what its timestamps prove; not said if ``None``.
+    """
+    whose = {
+        "own": "the signer's own work",
+        "found": "a suspect in which the signer found their mark",
+    }
     rows = {
         "record": record.digest,
         "model": f"{record.model}: {whose[record.relation]}",
         **digest_rows(record.sha256, record.external),
         "claim": record.claim.digest,
         "owner": record.claim.owner.hex(),
-        "before it": record.previous or "none by this claim's owner",
-        "created": f"{record.created} (the owner's own word)",
+        "previous": record.previous or "none: the first of this claim",
+        "created": f"{record.created} (as the owner states)",
         "made by": record.software,
         **stamp_rows(record),
         **({} if dating is None else _dating_rows(dating)),

@@ -1,7 +1,7 @@
-"""Standard streams that cannot end a command: not by an encoding, a full disk or a closed pipe.
+"""Standard streams whose errors cannot end a command: encodings, full disks and closed pipes.
 
-When a command prints, its work is done: a verdict is found, triggers may be spent.  The exit code
-says which it is, and must not become another one because a console knows no Greek.
+When a command prints, its work is done: there is a verdict, and triggers may be spent.  Its exit
+code must not change because the console cannot show a letter.
 """
 
 import errno
@@ -19,10 +19,10 @@ REPLACING = "backslashreplace"
 
 
 class Steadfast(io.RawIOBase):
-    """Passes bytes on, keeps the first error to itself, and drops what comes after.
+    """A raw stream that passes bytes on, records the first error, and drops all bytes after it.
 
     Attributes:
-        error: what went wrong; ``None`` if nothing did.
+        error: the first error; ``None`` if there was none.
     """
 
     def __init__(self, inner: Any) -> None:
@@ -57,10 +57,10 @@ class Steadfast(io.RawIOBase):
 
 
 def steady_streams() -> None:
-    """Put streams for the standard ones that raise no error.
+    """Replace the standard streams by ones that raise no errors.
 
-    A stream that was closed before the command began leads nowhere, as ``/dev/null`` does; else its
-    number would be given to the next file that is opened, and what a library prints would go there.
+    A stream that was closed before the command began becomes ``/dev/null``; else its descriptor
+    would be given to the next file that is opened, and what a library prints would go there.
     """
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         stream = getattr(sys, name)
@@ -73,12 +73,12 @@ def steady_streams() -> None:
 
 
 def warn_of_loss(exit_code: int) -> None:
-    """Say on stderr if stdout did not take all of the answer, but for a reader who went away."""
+    """Warn on stderr if not all of the answer was written to stdout, unless its reader is gone."""
     error = _error_of(sys.stdout)
     if error is not None and error.errno != errno.EPIPE:
         print(  # noqa: T201
             f"wmx: warning: the answer could not be printed in full: {error.strerror}; "
-            f"what was done is done, and the exit code {exit_code} stands",
+            f"the command itself ended with exit code {exit_code}",
             file=sys.stderr,
         )
 
@@ -98,7 +98,7 @@ def _steady(stream: io.TextIOWrapper) -> TextIO:
 
 
 def _occupy(number: int) -> None:
-    """Give a closed descriptor to the null device."""
+    """Open the null device under the number of a closed descriptor."""
     opened = os.open(os.devnull, os.O_RDWR)
     if opened != number:
         os.dup2(opened, number)

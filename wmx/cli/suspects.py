@@ -1,4 +1,4 @@
-"""How the command line names a suspect: a file, an address, or a function."""
+"""The suspect as the command line names it: a file, an address, or a function."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,11 +22,11 @@ class Named:
     """A suspect as the command line names it.
 
     Attributes:
-        text: path or address; ``None`` where ``function`` says what it is.
-        function: ``package.module:callable``.
-        overrides: what is known of inputs and outputs.
-        token: file of a bearer token, for an address.
-        weights: files beside a model that hold its weights under names of their own.
+        text: path or address; ``None`` if ``function`` is given.
+        function: ``package.module:callable``; ``None`` if ``text`` is given.
+        overrides: interface overrides (``--input``, ``--output``).
+        token: file with a bearer token, for an address.
+        weights: files with weights of an ONNX model whose names are not derived from its own.
     """
 
     text: str | None
@@ -38,26 +38,27 @@ class Named:
     def __post_init__(self) -> None:
         if (self.text is None) == (self.function is None):
             raise UsageError(
-                "name one suspect: SUSPECT.onnx, an address, or --callable package.module:function",
+                "expected one suspect: SUSPECT.onnx, an address, or --callable "
+                "package.module:function",
                 hint="wmx verify --help",
             )
         if self.function is not None and self.overrides != Overrides():
-            raise UsageError("--input and --output are for files and addresses")
+            raise UsageError("--input and --output are only for files and addresses")
         if self.token is not None and not self.is_address:
-            raise UsageError("--token-file is for an address")
+            raise UsageError("--token-file is only for an address")
         if self.weights and self.path is None:
-            raise UsageError("--weights belongs to an ONNX file")
+            raise UsageError("--weights is only for an ONNX file")
 
     @property
     def is_address(self) -> bool:
-        """Whether it is asked over the network."""
+        """Whether it is queried over the network."""
         return self.text is not None and is_address(self.text)
 
     @property
     def words(self) -> list[str]:
-        """What names it and says how it is fed, in words of the command line without folders.
+        """The arguments of ``wmx verify`` for the suspect, without folders, and its overrides.
 
-        Empty where a file's name says it all.
+        Empty for a file without overrides.
         """
         more = [
             word for pair in self.overrides.inputs.items() for word in ("--input", "=".join(pair))
@@ -72,7 +73,7 @@ class Named:
 
     @property
     def path(self) -> Path | None:
-        """The file, if it is one."""
+        """Path of the file; ``None`` for an address or a function."""
         return None if self.text is None or self.is_address else Path(self.text)
 
 
@@ -86,12 +87,13 @@ def getting_ready(
 ) -> Iterator["Callable[[], Suspect]"]:
     """Yield a function that opens the suspect.
 
-    The process of a file is started first of all, so that it gets ready while this one goes on.
+    The process that runs a file is started at once, to get ready while this one continues.
 
     Args:
-        named: what is asked.
-        device, limits: of the process of a file.
-        request_policy: towards an address.
+        named: the suspect.
+        device: where a file is run.
+        limits: of the process that runs a file; the defaults if ``None``.
+        request_policy: returns the request policy for an address.
         never_weights: files and folders that no model is given as its weights.
     """
     if named.function is not None:

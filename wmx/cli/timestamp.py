@@ -1,4 +1,4 @@
-"""``wmx claim timestamp`` and ``wmx release timestamp``: have an authority say when it existed."""
+"""``wmx claim timestamp`` and ``wmx release timestamp``: date a file by an RFC 3161 authority."""
 
 from datetime import datetime
 from pathlib import Path
@@ -26,22 +26,26 @@ if TYPE_CHECKING:
 
 
 def timestamp(
-    file: Annotated[Path, typer.Argument(metavar="FILE")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The claim or release record.")],
     tsa: Annotated[
-        str | None, typer.Option(metavar="URL", help="Ask this authority (RFC 3161 over HTTP).")
+        str | None,
+        typer.Option(metavar="URL", help="Timestamp authority to ask (RFC 3161 over HTTP)."),
     ] = None,
     request: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Only write the request, to send it another way."),
+        typer.Option(
+            metavar="FILE", help="Only write the request to this file, to send it by other means."
+        ),
     ] = None,
     response: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Take the answer from this file.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Read the authority's answer from this file."),
     ] = None,
     roots: RootsOption = None,
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Date a claim or a release record: an RFC 3161 timestamp, kept in the file."""
+    """Date a claim or a release record: add an RFC 3161 timestamp to its file."""
     from wmx._internal.files import read_bytes, write_bytes
     from wmx.protocol.stamped import MAX_RESPONSE_BYTES
     from wmx.protocol.timestamp import Query
@@ -52,7 +56,7 @@ def timestamp(
     if request is not None:
         prepare_output("--request", request, (file, roots), force=force)
         write_bytes(request, Query.of(stamped).request, force=force)
-        text = f"request {request}: send it to an authority, then use --response with its answer"
+        text = f"request {request}: send it to an authority, then give its answer with --response"
         answer(command_of(stamped), text, {"request": str(request)}, as_json=json)
         return
     if response is not None:
@@ -63,7 +67,7 @@ def timestamp(
 
 
 def load_stamped(path: Path) -> "Claim | Release":
-    """Read a claim or a release record, whichever the payload is said to be."""
+    """Read a claim or a release record, whichever the payload says it is."""
     from wmx._internal.files import read_bytes
     from wmx.protocol import jcs
     from wmx.protocol.claim import Claim
@@ -82,11 +86,15 @@ def command_of(stamped: "Claim | Release") -> str:
 
 
 def ask(stamped: "Claim | Release", url: str) -> bytes:
-    """Return the answer of a timestamp authority.
+    """Return the answer of a timestamp authority, RFC 3161, DER.
+
+    Args:
+        stamped: the file to date.
+        url: address of the authority.
 
     Raises:
         CannotRunError: it does not answer.
-        IntegrityError: it answers something else.
+        IntegrityError: its answer is not a timestamp for this request.
     """
     from wmx.protocol.timestamp import Query
     from wmx.protocol.tsa import ask_authority
@@ -100,7 +108,7 @@ def ask(stamped: "Claim | Release", url: str) -> bytes:
 def _attach(
     stamped: "Claim | Release", stamp: bytes, file: Path, roots: Path | None, json: bool
 ) -> None:
-    """Keep a stamp in the file, and in the store's copy; one that is bad is not kept."""
+    """Add a valid timestamp to the file and to the store's copy; refuse an invalid one."""
     trusted = trusted_roots(roots, [stamped.with_timestamps([stamp])])
     time, authority = _verified(stamp, stamped, trusted)
     dated = stamped.keep_timestamps(file, [stamp])
@@ -108,7 +116,9 @@ def _attach(
     rows = {
         "time": utc(time),
         "authority": f"one under {authority}",
-        "trusted": "its certificate chain was checked" if trusted else "not checked: no roots",
+        "trusted": "yes: its certificate chain was checked"
+        if trusted
+        else "not checked: no root certificates (--roots)",
         "timestamps": str(len(dated.timestamps)),
     }
     fields = {
@@ -118,7 +128,7 @@ def _attach(
         "trusted": bool(trusted),
         "timestamps": len(dated.timestamps),
     }
-    text = f"timestamp kept in {file}\n{table(rows)}"
+    text = f"timestamp added to {file}\n{table(rows)}"
     answer(command_of(stamped), text, fields, as_json=json)
 
 
@@ -130,4 +140,4 @@ def _verified(stamp: bytes, stamped: "Claim | Release", trusted: "Roots") -> tup
     try:
         return trusted_stamp(stamp, stamped, trusted)
     except IntegrityError as error:
-        raise IntegrityError(f"{error}; it was not kept", hint=error.hint) from None
+        raise IntegrityError(f"{error}; it was not added to the file", hint=error.hint) from None

@@ -11,11 +11,11 @@ from wmx.errors import MORE_QUERIES_HINT, QueryBudgetError
 if TYPE_CHECKING:
     from wmx.verification.verdict import Verdict
 
-MOST_NAMED = 5  # claims in a text; --json names all
+MOST_NAMED = 5  # claims that a text lists; --json lists all
 
 
 def exit_code_of(verdict: "Verdict") -> int:
-    """Return 0 for a yes, 1 for a no, 4 where the budget of queries ended before either."""
+    """Return 0 if verified, 1 if not, 4 if the query budget ended before either was clear."""
     if verdict.verified:
         return 0
     return NOT_VERIFIED if verdict.is_answer else QueryBudgetError.exit_code
@@ -29,17 +29,17 @@ def verdict_text(verdict: "Verdict") -> str:
         best = "the best"
         if verdict.queries is not None and verdict.verified:
             best = "the first that verified, newest first,"
-        rows["scan"] = f"{best} of {verdict.claims_tried} claims; their number is paid for"
+        rows["scan"] = f"{best} of {verdict.claims_tried} claims; the penalty for that is included"
     if verdict.start:
         most = verdict.left * log2(verdict.classes)
         rows["left out"] = (
             f"{verdict.start} triggers that were disclosed; wmx verify --disclosed counts them "
-            f"too. The {verdict.left} others are worth {most:.0f} bits at most"
+            f"too. The {verdict.left} others give {most:.0f} bits at most"
         )
     rows |= {
         "hits": f"{verdict.hits} of {verdict.n} triggers, {verdict.classes} classes: "
         f"by chance with probability {scientific(verdict.log10_tail)}",
-        "best way": f"{verdict.best_probe} (of {verdict.probes_tried} tried)",
+        "best probe": f"{verdict.best_probe} (of {verdict.probes_tried} tried)",
         **_query_rows(verdict),
         "claim": verdict.claim,
         "owner": verdict.owner.hex(),
@@ -60,34 +60,34 @@ def _head(verdict: "Verdict") -> str:
 
 
 def _lack(verdict: "Verdict") -> str:
-    """Say what the end of the budget has left out, which is why there is neither yes nor no."""
-    what = "every trigger was given"
+    """Say which claims lack predictions as the query budget ended: why there is no answer."""
+    what = "every trigger was sent"
     if verdict.claims_tried > 1:
         what += f" of {len(verdict.lacking)} of {verdict.claims_tried} claims"
     return f"the budget ended before {what}"
 
 
 def _query_rows(verdict: "Verdict") -> dict[str, str]:
-    """Return what an API was asked, and which claims it was not asked for, or not in full."""
+    """Return how many inputs an API was sent, and which claims it was not queried for in full."""
     rows = {}
     if verdict.queries is not None:
-        rows["queries"] = f"{verdict.queries} inputs asked"
+        rows["queries"] = f"{verdict.queries} inputs sent"
         if verdict.budget_ended and verdict.n < verdict.left:
-            rows["queries"] += f"; {verdict.n} of this claim's {verdict.left} triggers were given"
+            rows["queries"] += f"; {verdict.n} of this claim's {verdict.left} triggers were sent"
         elif verdict.budget_ended:
             rows["queries"] += (
-                "; every trigger was given as it is, and the budget ended before every other way "
-                "of feeding it was tried (--max-queries)"
+                "; every trigger was sent unchanged, and the budget (--max-queries) ended before "
+                "all other probes were tried"
             )
     others = [digest for digest in verdict.lacking if digest != verdict.claim]
     if others:
         more = len(others) - MOST_NAMED
-        rows["not asked in full"] = ", ".join(others[:MOST_NAMED]) + (
+        rows["not queried in full"] = ", ".join(others[:MOST_NAMED]) + (
             f" and {more} more, which --json names" if more > 0 else ""
         )
     for number, (digest, reason) in enumerate(verdict.passed_over.items(), 1):
         if number <= MOST_NAMED:
-            rows[f"passed over {number}"] = f"{digest}: {reason}"
+            rows[f"skipped {number}"] = f"{digest}: {reason}"
     return rows
 
 
@@ -122,7 +122,7 @@ def verdict_fields(verdict: "Verdict") -> dict[str, Any]:
 
 
 def _error_fields(verdict: "Verdict") -> dict[str, Any]:
-    """Return what goes with exit code 4, as with every other error."""
+    """Return the object ``error`` that goes with exit code 4."""
     if verdict.verified or verdict.is_answer:
         return {}
     return {"error": {"message": _lack(verdict), "hint": MORE_QUERIES_HINT}}

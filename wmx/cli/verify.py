@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     from wmx.watermark import Watermark
 
 LAST_EVIDENCE = (
-    "The triggers that are left cannot give another evidence of so many bits: this was the last of "
-    "this claim, unless fewer are asked for (--min-bits, or a dated claim).  Mark the next model "
-    "under a new claim, with more triggers (-n)."
+    "The triggers that are left cannot give that many bits again: this was the last evidence "
+    "of this claim, unless fewer bits are required (--min-bits, or a dated claim).  Mark your "
+    "next model with a new claim and more triggers (-n)."
 )
 
 
@@ -58,18 +58,18 @@ def verify(
         str | None,
         typer.Argument(
             metavar="SUSPECT",
-            help="An ONNX file, or https://HOST/v2/models/NAME.",
+            help="ONNX file, or address of an API: https://HOST/v2/models/NAME.",
             show_default=False,
         ),
     ] = None,
     claim: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="One claim; all of the store's if not given."),
+        typer.Option(metavar="FILE", help="Claim to test (default: all claims in your store)."),
     ] = None,
     key: KeyOption = None,
     triggers: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The secret images of a claim over your own images."),
+        typer.Option(metavar="FILE", help="Trigger images of a claim made with --trigger-images."),
     ] = None,
     weights: WeightsOption = None,
     min_bits: MinBitsOption = None,
@@ -78,21 +78,22 @@ def verify(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Write signed evidence for others; the triggers it discloses are spent.",
+            help="Write signed evidence for others; it discloses triggers, which are then spent.",
         ),
     ] = None,
     reveal: Annotated[
         str | None,
         typer.Option(
-            metavar="enough|all|N", help="Triggers that the evidence discloses; enough if absent."
+            metavar="enough|all|N",
+            help="How many triggers the evidence discloses (default: enough to verify).",
         ),
     ] = None,
     disclosed: Annotated[
         bool,
         typer.Option(
             "--disclosed",
-            help="Count triggers that earlier evidence disclosed too: right only for a model that "
-            "was made before.",
+            help="Also count triggers that earlier evidence disclosed; valid only for a model made "
+            "before that evidence.",
         ),
     ] = False,
     report: ReportOption = None,
@@ -101,30 +102,35 @@ def verify(
         typer.Option(
             "--input",
             metavar="NAME=NUMBER",
-            help="Fill an input that takes no trigger; costs 20 bits, and 4 for each character.",
+            help="Fill an input that takes no trigger with this number; penalty: 20 bits, and 4 "
+            "per character; repeatable.",
         ),
     ] = None,
     output: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Read this output alone; costs 16 bits.")
+        str | None, typer.Option(metavar="NAME", help="Read only this output; penalty: 16 bits.")
     ] = None,
     function: Annotated[
         str | None,
         typer.Option(
             "--callable",
             metavar="package.module:function",
-            help="Ask a function: float32 [n, *shape] in, scores [n, C] or class numbers [n] out.",
+            help="Query a Python function: float32 [n, *shape] in, scores [n, C] or class numbers "
+            "[n] out.",
         ),
     ] = None,
     token: Annotated[
         Path | None,
-        typer.Option("--token-file", metavar="FILE", help="A bearer token for an address."),
+        typer.Option("--token-file", metavar="FILE", help="File with a bearer token for the API."),
     ] = None,
-    max_queries: Annotated[int, typer.Option(help="Most inputs that an address is asked.")] = 2000,
+    max_queries: Annotated[
+        int, typer.Option(help="Maximum number of inputs sent to the API.")
+    ] = 2000,
     rate: Annotated[
-        float | None, typer.Option(help="Most inputs in a second that an address is asked.")
+        float | None,
+        typer.Option(help="Maximum number of inputs sent per second (default: no limit)."),
     ] = None,
     timeout: Annotated[
-        float, typer.Option(help="Seconds that an address may take for one answer.")
+        float, typer.Option(help="Seconds to wait for each response of the API.")
     ] = 30.0,
     device: DeviceOption = DeviceChoice.auto,
     seconds: SecondsOption = None,
@@ -132,10 +138,10 @@ def verify(
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Say whether a model carries your watermark.  Exit 0 if it does, 1 if not.
+    """Verify whether a model bears your watermark.  Exit 0 if it does, 1 if not.
 
-    An address is asked for the newest claim first, until one verifies; the claims share
-    --max-queries.  Exit 4 if that ends before every trigger was given.
+    An API is queried for the newest claim first, until one verifies; the claims share
+    --max-queries.  Exit 4 if that ends before every trigger was sent.
     """
     how_many = _reveal(reveal)
     named = Named(suspect, function, Overrides.parse(inputs or [], output), token, weights or [])
@@ -143,12 +149,12 @@ def verify(
     if evidence is not None:
         if named.path is None:
             raise UsageError(
-                "an evidence is about a file, which others can run again; this suspect is none",
-                hint="leave --evidence out",
+                "--evidence is only for an ONNX file, which others can run too",
+                hint="leave out --evidence",
             )
         prepare_output("--evidence", evidence, read, force=force, key=key)
     elif reveal is not None:
-        raise UsageError("--reveal belongs to an evidence", hint="name it with --evidence")
+        raise UsageError("--reveal is only for an evidence", hint="name its file with --evidence")
     prepare_report(report, (*read, evidence), force=force, key=key)
 
     def request_policy() -> "RequestPolicy":
@@ -210,10 +216,10 @@ def verify(
         except (WmxError, MemoryError) as error:
             if proof is None:
                 raise
-            written = None  # the verdict stands, and was found at the cost of triggers
+            written = None  # the evidence exists, and its triggers are spent
             warn(
-                f"the page could not be written: {error or 'out of memory'}; "
-                f"the evidence {evidence} is there, and its triggers are spent"
+                f"the report could not be written: {error or 'out of memory'}; "
+                f"the evidence {evidence} was written, and its triggers are spent"
             )
         text += f"\n{table({'report': str(written or 'not written')})}"
         fields |= {"report": written and str(written)}
@@ -225,7 +231,7 @@ def verify(
 def _proof_text(proof: "Evidence", path: Path, suspect: str) -> str:
     rows = {
         "evidence": str(path),
-        "bits": f"{proof.score.bits:.1f}, choosing where to start paid for",
+        "bits": f"{proof.score.bits:.1f}, including the penalty for choosing its first trigger",
         "disclosed": f"triggers {trigger_slice_text(proof)}; they are spent",
         "check": command_line("wmx", "check", path, "--model", suspect),
     }
@@ -233,9 +239,9 @@ def _proof_text(proof: "Evidence", path: Path, suspect: str) -> str:
 
 
 def more_can_be_made(proof: "Evidence") -> bool:
-    """Say whether the triggers that are left can give the bits of another such evidence.
+    """Say whether the triggers that are left can give the required bits once more.
 
-    None is worth more than log2 K bits, and what choices cost is subtracted again.
+    Each gives log2 K bits at most, less the penalty for choices.
     """
     from wmx.statistics.mixture import penalty_of
 
@@ -271,21 +277,34 @@ def _reveal(option: str | None) -> "Reveal":
 def watermarks_to_hold(
     claim_path: Path | None, owner: "OwnerKey", triggers: Path | None
 ) -> "list[Watermark]":
-    """Return the watermarks to hold against the suspect."""
+    """Return the watermarks to test on the suspect.
+
+    Args:
+        claim_path: file of one claim; all claims of the store if ``None``.
+        owner: the key that made the claims.
+        triggers: file of the claim's secret images; those in the store if ``None``.
+
+    Raises:
+        UsageError: ``triggers`` without a claim, or the store holds no claim of this owner.
+        IntegrityError: the claim is broken, or another key made it.
+        CannotRunError: a file cannot be read.
+    """
     from wmx.protocol.claim import Claim
     from wmx.triggers.trigger_file import load_images
     from wmx.watermark import Watermark
 
     if claim_path is None:
         if triggers is not None:
-            raise UsageError("--triggers belongs to one claim", hint="name it with --claim")
+            raise UsageError(
+                "--triggers is only for a single claim", hint="name the claim with --claim"
+            )
         return store().watermarks(owner)
     claim = Claim.load(claim_path)
     if claim.owner != owner.public:
         raise IntegrityError(
-            f"the owner key did not make the claim {claim_path}",
-            hint="name the key that did with --key; wmx info shows the owner of a claim and the "
-            "public part of a key",
+            f"the claim {claim_path} was made with another owner key",
+            hint="give that key with --key; wmx info shows the owner of a claim and the public "
+            "part of a key",
         )
     if triggers is not None:
         return [Watermark.open(claim, owner, images=load_images(triggers))]

@@ -1,4 +1,4 @@
-"""Files, dates and windows in words that several commands share."""
+"""Files, dates and trigger slices in words that several commands share."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 def command_line(*words: object) -> str:
-    """Return a command that can be pasted into a shell, whatever stands in the names of files."""
+    """Return a command that can be pasted into a shell, whatever its file names are."""
     from shlex import join
 
     return join(map(str, words))
 
 
 def stamp_rows(file: "Stamped") -> dict[str, str]:
-    """Return, for people, what the timestamps of a file assert."""
+    """Return, for people, what the timestamps of a file assert, whether trusted or not."""
     from wmx.protocol.timestamp import asserted_stamps
 
     stamps = asserted_stamps(file)
@@ -26,13 +26,18 @@ def stamp_rows(file: "Stamped") -> dict[str, str]:
 
 
 def digest_rows(sha256: str | None, external: Mapping[str, str]) -> dict[str, str]:
-    """Return, for people, which files a suspect is."""
+    """Return, for people, the digests of a suspect's files.
+
+    Args:
+        sha256: of its ONNX file, hexadecimal; ``None`` if it is no file.
+        external: those of the files with its weights, by name.
+    """
     weights = {f"sha256 of {name}": digest for name, digest in external.items()}
     return {"sha256": sha256 or "none"} | weights
 
 
 def dating_rows(dating: "Dating") -> dict[str, str]:
-    """Return, for people, what a claim's timestamps are worth; nothing where it has none."""
+    """Return, for people, what a claim's timestamps prove; no rows where it has none."""
     rows = {}
     if dating.time is not None:
         rows["dated"] = (
@@ -45,7 +50,7 @@ def dating_rows(dating: "Dating") -> dict[str, str]:
 
 
 def dating_fields(dating: "Dating") -> dict[str, Any]:
-    """Return, for programs, what a claim's timestamps are worth."""
+    """Return, for programs, what a claim's timestamps prove."""
     return {
         "trusted_time": utc(dating.time) if dating.time else None,
         "trusted_authority": dating.authority or None,
@@ -54,7 +59,7 @@ def dating_fields(dating: "Dating") -> dict[str, Any]:
 
 
 def utc(time: "datetime") -> str:
-    """Spell a time of a timestamp."""
+    """Return a time as ``YYYY-MM-DDThh:mm:ssZ``."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
