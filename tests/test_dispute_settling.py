@@ -354,7 +354,7 @@ def test_records_of_nobody_here_are_refused(
 ) -> None:
     stranger = side(folder, "other", STRANGER)
     for record, said in (
-        (shown(stranger, stranger.model), "no party's"),
+        (shown(stranger, stranger.model), "which no party has"),
         (shown(owner, owner.model, relation=Relation.found), "not the suspect"),
     ):
         with pytest.raises(UsageError, match=said):
@@ -412,15 +412,15 @@ def test_a_model_younger_than_a_disclosure_is_not_shown_to_lack_the_mark(
 # small things
 
 
-def test_one_owner_has_no_dispute_with_himself(
+def test_one_owner_has_no_dispute_with_themselves(
     suspect: Suspect, parties: tuple[Party, Party], owner: Side
 ) -> None:
     both = [parties[0], party("again", owner.watermark)]
-    with pytest.raises(UsageError, match="one owner"):
+    with pytest.raises(UsageError, match="the same owner"):
         settle(suspect, both)
     with pytest.raises(UsageError, match="two or more"):
         settle(suspect, both[:1])
-    with pytest.raises(UsageError, match="one name"):
+    with pytest.raises(UsageError, match="the same name"):
         settle(suspect, [both[0], both[0]])
 
 

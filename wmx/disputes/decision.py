@@ -1,13 +1,12 @@
-"""Who is named: what each party has shown against each other, and nothing but that.
+"""Who is named: a decision from nothing but what the parties have shown.
 
-Pure functions of what was found; docs/disputes.md gives the reasons.  One party is ahead of another
-only if nothing of what :func:`obstacles` looks for stands in the way, and named only if it is ahead
-of all others.  So silence decides nothing, a contradiction decides nothing, and what is unclear
-decides nothing.
+Pure functions of what was found; docs/disputes.md gives the reasons.  A party is ahead of another
+only if :func:`obstacles` finds nothing in its way, and is named only if it is ahead of all others.
+So neither silence, nor a contradiction, nor anything unclear decides a dispute.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import combinations
 from typing import TypeAlias
@@ -31,25 +30,38 @@ class Original:
         name: of the file, for reports.
         identity: one digest of all its files.
         dating: of the release record.
-        marks: which marks the model carries, by the names of the parties; ``None`` where the model
-            itself was not shown, or cannot be asked.
+        marks: whether the model carries each party's mark, by the party's name; ``None`` if the
+            model was not shown.
+        unclear: why a mark is :attr:`Mark.unclear`, by the party's name, as words that follow the
+            model's name.
     """
 
     name: str
     identity: str
     dating: Dating = UNDATED
     marks: Mapping[str, Mark] | None = None
+    unclear: Mapping[str, str] = field(default_factory=dict)
 
     def is_clean(self, owner: str, other: str) -> bool:
-        """Say whether it carries the mark of its owner and lacks the other's."""
+        """Say whether it carries the mark of its owner and lacks the other's.
+
+        Args:
+            owner: the party whose original it is.
+            other: another party.
+        """
         return self._carries(owner) is Mark.carried and self._carries(other) is Mark.lacking
 
     def carries_both(self, owner: str, other: str) -> bool:
-        """Say whether it carries the marks of its owner and of the other."""
+        """Say whether it carries the marks of its owner and of the other.
+
+        Args:
+            owner: the party whose original it is.
+            other: another party.
+        """
         return self._carries(owner) is self._carries(other) is Mark.carried
 
     def is_none(self, owner: str) -> bool:
-        """Say whether it lacks its owner's mark, and so says nothing."""
+        """Say whether it lacks its owner's mark, and so counts for nothing."""
         return self._carries(owner) is Mark.lacking
 
     def _carries(self, party: str) -> Mark:
@@ -58,13 +70,13 @@ class Original:
 
 @dataclass(frozen=True)
 class Case:
-    """What a party has shown whose claim verifies on the suspect.
+    """What a party whose claim verifies on the suspect has shown.
 
     Attributes:
         name: of the party.
-        claim: the earliest trusted date of its claim, which orders nothing in its favor.
+        claim: the earliest trusted date of its claim; being early does not help the party.
         originals: models that it has signed as its own.
-        withholds: whether one of its release records names an earlier one that is not shown.
+        withholds: whether one of its release records names an earlier one that was not shown.
     """
 
     name: str
@@ -73,7 +85,7 @@ class Case:
     withholds: bool = False
 
     def dated_against(self, other: "Case") -> list[Original]:
-        """Return its dated originals that carry its own mark and lack the other's, oldest first."""
+        """Return its dated originals that carry its mark and lack the other's, oldest first."""
         dated = [
             original
             for original in self.originals
@@ -83,7 +95,7 @@ class Case:
 
 
 class Lack(StrEnum):
-    """What keeps a party from being ahead of another; of the other, but for the first three."""
+    """Reasons why a party is not ahead; all but the first three are about the other party."""
 
     no_original = "no_original"
     suspect_undated = "suspect_undated"
@@ -101,11 +113,11 @@ class Lack(StrEnum):
 
 @dataclass(frozen=True)
 class Obstacle:
-    """One of them.
+    """A reason why a party is not ahead of another.
 
     Attributes:
-        lack: what is missing or in the way.
-        original: of the other, if it is about one.
+        lack: the reason.
+        original: the other party's model, if the reason is about one.
     """
 
     lack: Lack
@@ -113,7 +125,7 @@ class Obstacle:
 
 
 Pair: TypeAlias = frozenset[str]
-Nearer: TypeAlias = Mapping[Pair, str]  # by the identities of two originals: to which is nearer
+Nearer: TypeAlias = Mapping[Pair, str]  # by the identities of two originals: that of the nearer one
 
 
 @dataclass(frozen=True)
@@ -122,7 +134,7 @@ class Comparison:
 
     Attributes:
         parties: both names, sorted.
-        obstacles: what keeps each from being ahead of the other, by its name.
+        obstacles: why each is not ahead of the other, by its name.
     """
 
     parties: tuple[str, str]
@@ -130,23 +142,24 @@ class Comparison:
 
     @property
     def ahead(self) -> str | None:
-        """Who is ahead, ``None`` if neither is."""
+        """Name of the party that is ahead; ``None`` if neither is."""
         free = [name for name in self.parties if not self.obstacles[name]]
         return free[0] if len(free) == 1 else None
 
 
 def obstacles(one: Case, other: Case, found: Dating, nearer: Nearer) -> tuple[Obstacle, ...]:
-    """Return what keeps ``one`` from being ahead of ``other``.
+    """Return why ``one`` is not ahead of ``other``; nothing if it is.
 
-    One has to show an original, dated, with its own mark alone.  The other has to have spoken:
-    whoever runs the dispute could else win it by leaving out what the other has.  And nothing that
-    the other signed may be an original that counts: each carries the marks of both and is not
-    shown to be older, or is younger than the suspect, from which it may then have been made.
+    One has to show a dated original that carries only its own mark.  The other has to have shown a
+    record: else whoever runs the dispute could win it by leaving out what the other has.  And no
+    model that the other signed may count as an original.  It does not if it carries both marks and
+    is not shown to be older, or if it is younger than the suspect, which it may be made from.
 
     Args:
-        one, other: the parties.
-        found: when the suspect existed at the latest.
-        nearer: what lineage says, for pairs of originals where it says something.
+        one: the party that may be ahead.
+        other: the party that it is compared with.
+        found: by when the suspect existed.
+        nearer: results of lineage, for the pairs of originals that have one.
     """
     best = next(iter(one.dated_against(other)), None)
     lacking: list[Obstacle] = []
@@ -174,7 +187,7 @@ def obstacles(one: Case, other: Case, found: Dating, nearer: Nearer) -> tuple[Ob
 def _against_clean(
     original: Original, best: Original | None, found: Dating, nearer: Nearer
 ) -> list[Obstacle]:
-    """Return why an original with its owner's mark alone still counts."""
+    """Return why an original that carries only its owner's mark still counts."""
     if not original.dating.is_trusted:
         return [Obstacle(Lack.undated, original)]
     if found.is_trusted and not found.is_before(original.dating):
@@ -187,7 +200,7 @@ def _against_clean(
 
 
 def _of_dates(best: Original | None, other: Case, found: Dating) -> list[Obstacle]:
-    """Return what the dates lack by which an original of the other is too young to count."""
+    """Return which dates are missing to show that the other's original is too young to count."""
     lacking = []
     if not found.is_trusted:
         lacking.append(Obstacle(Lack.suspect_undated))
@@ -199,7 +212,13 @@ def _of_dates(best: Original | None, other: Case, found: Dating) -> list[Obstacl
 
 
 def compare(one: Case, other: Case, found: Dating, nearer: Nearer) -> Comparison:
-    """Return what two parties have shown against each other; see :func:`obstacles`."""
+    """Compare two parties; see :func:`obstacles`.
+
+    Args:
+        one, other: the parties, in any order.
+        found: by when the suspect existed.
+        nearer: results of lineage, for the pairs of originals that have one.
+    """
     first, second = sorted((one, other), key=lambda case: case.name)
     return Comparison(
         (first.name, second.name),
@@ -211,13 +230,24 @@ def compare(one: Case, other: Case, found: Dating, nearer: Nearer) -> Comparison
 
 
 def compare_all(cases: Sequence[Case], found: Dating, nearer: Nearer) -> list[Comparison]:
-    """Compare every pair, in the order of their names."""
+    """Compare every pair of parties, in the order of their names.
+
+    Args:
+        cases: the parties.
+        found: by when the suspect existed.
+        nearer: results of lineage, for the pairs of originals that have one.
+    """
     ordered = sorted(cases, key=lambda case: case.name)
     return [compare(one, other, found, nearer) for one, other in combinations(ordered, 2)]
 
 
 def named(cases: Sequence[Case], comparisons: Sequence[Comparison]) -> str | None:
-    """Return who is ahead of every other party, if there is one and there are others."""
+    """Return the name of the party that is ahead of every other; ``None`` if there is none.
+
+    Args:
+        cases: the parties; of a single one nobody is named.
+        comparisons: of every pair of them.
+    """
     if len(cases) < 2:
         return None
     wins = [comparison.ahead for comparison in comparisons]

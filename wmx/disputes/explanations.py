@@ -1,4 +1,4 @@
-"""Why a comparison decides or does not, in plain words, and what would settle it."""
+"""Why a comparison decides or not, in plain words, and what would settle it."""
 
 from collections.abc import Mapping
 
@@ -13,13 +13,13 @@ def reasons(
     found: Dating,
     lineages: Mapping[Pair, Lineage],
 ) -> list[str]:
-    """Return why one of two parties is ahead, or what keeps each from being so.
+    """Return why one of two parties is ahead, or why neither is; one sentence each.
 
     Args:
         comparison: of two of ``cases``.
         cases: those that were compared, by name.
-        found: when the suspect existed at the latest.
-        lineages: by the identities of two originals.
+        found: by when the suspect existed.
+        lineages: of pairs of originals, by their identities.
     """
     first, second = (cases[name] for name in comparison.parties)
     ahead = comparison.ahead
@@ -35,16 +35,23 @@ def reasons(
 
 
 def lineage_text(lineage: Lineage, names: Mapping[str, str]) -> str:
-    """Return what lineage found; ``names`` are those of the originals, by identity."""
+    """Return the result of lineage in words.
+
+    Args:
+        lineage: the result.
+        names: of the originals, by identity.
+    """
     if lineage.failure is not None:
-        return f"could not be asked: {lineage.failure}"
+        return f"failed: {lineage.failure}"
     asked = f"{lineage.disagreements} of {lineage.inputs:,} inputs"
     if lineage.alike:
-        return f"they differ on {asked} alone, so they are too much alike to take a side"
+        return (
+            f"they differ on only {asked}, so they are too much alike to compare the suspect with"
+        )
     sides = " and ".join(f"{count} times with {names[one]}" for one, count in lineage.sides.items())
     word = "decided" if lineage.nearer is not None else "open"
     return (
-        f"they differ on {asked}, and there the suspect is {sides}: by chance with probability "
+        f"they differ on {asked}, where the suspect agrees {sides}: by chance with probability "
         f"2**-{lineage.bits:.1f}, {word}"
     )
 
@@ -53,19 +60,19 @@ def _why_ahead(
     one: Case, other: Case, found: Dating, lineages: Mapping[Pair, Lineage]
 ) -> list[str]:
     best = one.dated_against(other)[0]
-    said = [f"{one.name}: its original {best.name} carries its mark alone, {_dated(best.dating)}"]
+    said = [f"{one.name}: its original {best.name} carries only its mark, {dated(best.dating)}"]
     for original in other.originals:
         if original.carries_both(one.name, other.name):
             said.append(
                 f"{other.name}: it has signed {original.name} as its own, which carries the mark "
-                f"of {one.name} too, so that it is no original"
+                f"of {one.name} too, so it is no original"
             )
         elif original.is_clean(other.name, one.name):
             pair = frozenset((best.identity, original.identity))
             names = {best.identity: best.name, original.identity: original.name}
             said.append(
-                f"{other.name}: its original {original.name}, {_dated(original.dating)}, is "
-                f"younger than the suspect, {_dated(found)}, and can have been made from it"
+                f"{other.name}: its original {original.name}, {dated(original.dating)}, is "
+                f"younger than the suspect, {dated(found)}, and can have been made from it"
             )
             said.append(f"lineage: {lineage_text(lineages[pair], names)}")
     return said
@@ -85,32 +92,34 @@ def _sentence(
             return _no_original(one, other)
         case Lack.suspect_undated:
             return (
-                "when the suspect existed is not shown; who finds one has it dated (wmx release "
-                "SUSPECT --found), and an original that is younger than that counts for nothing"
+                "no date shows by when the suspect existed, so no model is shown to be younger; "
+                "who finds a suspect should have it dated (wmx release SUSPECT --found)"
             )
         case Lack.suspect_not_later:
             assert best is not None
             return (
-                f"its original {best.name}, {_dated(best.dating)}, is not older than the suspect, "
-                f"{_dated(found)}"
+                f"its original {best.name}, {dated(best.dating)}, is not older than the suspect, "
+                f"{dated(found)}"
             )
         case Lack.silence:
             return (
-                f"{other.name} has not shown a release record of a model that it calls its own, "
-                "and nothing follows from silence"
+                f"{other.name} has shown no release record of a model of its own, and its silence "
+                "decides nothing"
             )
         case Lack.withheld:
             return (
-                f"{other.name} has an earlier release record that was not shown, as one of those "
-                "that were shown says"
+                f"{other.name} has an earlier release record that was not shown: one of those that "
+                "were shown names it"
             )
         case Lack.older_claim:
             assert best is not None
             return (
-                f"the claim of {other.name}, {_dated(other.claim)}, is not younger than its "
-                f"original {best.name}, {_dated(best.dating)}"
+                f"the claim of {other.name}, {dated(other.claim)}, is not younger than its "
+                f"original {best.name}, {dated(best.dating)}"
             )
     assert original is not None
+    if obstacle.lack is Lack.unclear:
+        return f"{original.name} of {other.name} {_unclear(original, one, other)}"
     return (
         f"{original.name} of {other.name} {_about(obstacle.lack, original, best, found, lineages)}"
     )
@@ -127,44 +136,56 @@ def _about(
         case Lack.not_shown:
             return "was not shown, only its release record; give it with --original"
         case Lack.undated:
-            return "bears no timestamp that is trusted here, and may be as old as it likes"
+            return (
+                "has no timestamp that is trusted here (--roots), and so may be older than every "
+                "other model"
+            )
         case Lack.older_than_suspect:
             return (
-                f"is an original too, {_dated(original.dating)}, and not younger than the suspect, "
-                f"{_dated(found)}, so the suspect can have been made from it"
+                f"is an original too, {dated(original.dating)}, and not younger than the suspect, "
+                f"{dated(found)}, so the suspect can have been made from it"
             )
         case Lack.both_not_later:
-            return f"carries both marks, and {_dated(original.dating)} it is not younger"
-        case Lack.lineage:
-            assert best is not None
-            names = {best.identity: best.name, original.identity: original.name}
-            found_out = lineage_text(lineages[frozenset(names)], names)
-            return (
-                f"is not shown to be further from the suspect than {best.name} "
-                f"(2**-{NEARER_BITS:g} is asked for): {found_out}"
-            )
-    return "has a mark that it neither carries nor lacks, or cannot be asked"
+            return f"carries both marks, and is not the younger one: it is {dated(original.dating)}"
+    assert lack is Lack.lineage
+    assert best is not None
+    names = {best.identity: best.name, original.identity: original.name}
+    return (
+        f"is not shown to be further from the suspect than {best.name} (which takes a probability "
+        f"of 2**-{NEARER_BITS:g}): {lineage_text(lineages[frozenset(names)], names)}"
+    )
+
+
+def _unclear(original: Original, one: Case, other: Case) -> str:
+    """Say why an original counts neither as with nor as without a mark of the two parties."""
+    names = [name for name in (one.name, other.name) if name in original.unclear]
+    said = dict.fromkeys(original.unclear[name] for name in names)
+    return ", and ".join(said) or "is not clearly with or without a mark"
 
 
 def _no_original(one: Case, other: Case) -> str:
     if not one.originals:
         return "it has shown no release record of a model of its own"
-    spoilt = []
+    spoiled = []
     for original in one.originals:
         if original.marks is None:
-            spoilt.append(f"{original.name} was not shown, only its release record (--original)")
+            spoiled.append(f"{original.name} was not shown, only its release record (--original)")
         elif original.is_none(one.name):
-            spoilt.append(f"{original.name} does not carry its mark")
+            spoiled.append(f"{original.name} does not carry its mark")
         elif original.carries_both(one.name, other.name):
-            spoilt.append(f"{original.name} carries the mark of {other.name} too")
+            spoiled.append(f"{original.name} carries the mark of {other.name} too")
         elif not original.is_clean(one.name, other.name):
-            spoilt.append(f"{original.name} neither carries nor lacks a mark, or cannot be asked")
+            spoiled.append(f"{original.name} {_unclear(original, one, other)}")
         else:
-            spoilt.append(f"the release record of {original.name} bears no trusted timestamp")
-    return f"it has shown no dated original: {'; '.join(spoilt)}"
+            spoiled.append(
+                f"the release record of {original.name} has no timestamp that is trusted here "
+                "(--roots)"
+            )
+    return f"it has shown no dated original: {'; '.join(spoiled)}"
 
 
-def _dated(dating: Dating) -> str:
+def dated(dating: Dating) -> str:
+    """Return the trusted date of a file and how far it may be off, in words."""
     if dating.time is None:
         return "undated"
     seconds = dating.accuracy.total_seconds()

@@ -1,9 +1,10 @@
-"""The third test: fine-tune the suspect, and see what is left of each mark.
+"""The third test: fine-tune the suspect, and measure what is left of each mark.
 
 Adi et al. (USENIX Security 2018, section 5) found that a mark embedded during training outlives
-fine-tuning and one planted later does not.  That hangs on the owner's recipe
-(:data:`RELIABILITY`), so the figures are shown and name nobody.  The suspect is brought into
-PyTorch and trained in a locked process: the judge's samples and triggers go in, answers come out.
+fine-tuning and one planted later does not.  That depends on the owner's recipe
+(:data:`RELIABILITY`), so the numbers are shown but name nobody.  The suspect is converted to
+PyTorch and trained in a sandboxed process: the judge's samples and triggers go in, predictions
+come out.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,11 +37,11 @@ FRAMEWORK = "torch"
 # PyTorch alone reserves some GiB of address space
 TUNING_LIMITS = Limits(seconds=3600.0, cpu_seconds=4 * 3600, memory_bytes=16 * GIB)
 RELIABILITY = (
-    "in 12 stolen models that the owner had marked with the recipe robust (a thief's mark planted "
-    "at learning rate 0.01 or 0.05, then fine-tuned) the owner's mark kept more in 11, in 10 "
-    "with other recipes and higher rates the thief's in 7"
+    "of 12 stolen models marked with the recipe robust (a thief's mark planted at learning rate "
+    "0.01 or 0.05, then fine-tuned), the owner's mark kept more of its bits in 11; of 10 with "
+    "other recipes and higher rates, the thief's did in 7"
 )
-MOST_LOST = 0.05  # of accuracy; who loses more was broken, and what he still answers says nothing
+MOST_LOST = 0.05  # of accuracy; a model that loses more is broken, and proves nothing
 Report: TypeAlias = Callable[[int, int], None]
 
 
@@ -49,8 +50,9 @@ class Kept:
     """What fine-tuning left of a mark.
 
     Attributes:
-        before, after: bits of evidence in the suspect, and in the fine-tuned one.
-        hits_before, hits_after, n: triggers whose label is the top class, of how many.
+        before, after: bits of evidence in the suspect, and in the fine-tuned model.
+        hits_before, hits_after: triggers whose label is the top class.
+        n: number of triggers.
     """
 
     before: float
@@ -61,7 +63,7 @@ class Kept:
 
     @property
     def part(self) -> float:
-        """The part of the bits that is left, 0 where there were none."""
+        """The share of the bits that is left; 0 if there were none."""
         return max(0.0, self.after) / self.before if self.before > 0 else 0.0
 
 
@@ -74,7 +76,7 @@ class FineTuned:
         accuracy_before, accuracy_after: on the test part of the data, 0 to 1.
         samples: trained on.
         training: the settings.
-        failure: why it could not be carried out; the rest is then empty.
+        failure: why the test failed; the rest is then empty.
     """
 
     kept: dict[str, Kept]
@@ -86,7 +88,7 @@ class FineTuned:
 
     @property
     def kept_most(self) -> str | None:
-        """Whose mark kept the greatest part of its bits, ``None`` if two kept the same."""
+        """Whose mark kept the largest share of its bits; ``None`` if two kept the same."""
         ranked = sorted(self.kept, key=lambda name: self.kept[name].part, reverse=True)
         if not ranked or len({self.kept[name].part for name in ranked[:2]}) < 2:
             return None
@@ -94,7 +96,13 @@ class FineTuned:
 
 
 def default_training(epochs: int = 20, lr: float = 0.003, seed: int = 0) -> Training:
-    """Return the settings: SGD at a constant rate, batches of 64, as in ``wmx attack``."""
+    """Return the settings: SGD at a constant rate, batches of 64, as in ``wmx attack``.
+
+    Args:
+        epochs: how many.
+        lr: learning rate.
+        seed: of the order of the samples.
+    """
     return Training(
         epochs=epochs, batch_size=64, lr=lr, schedule="constant", seed=seed, device="cpu"
     )
@@ -109,23 +117,24 @@ def fine_tune(
     limits: Limits = TUNING_LIMITS,
     report: Report | None = None,
 ) -> FineTuned:
-    """Fine-tune a suspect and hold every claim against it before and after.
+    """Fine-tune a suspect, and test every claim on it before and after.
 
     Args:
         suspect: an ONNX file, opened; it is read again.
         parties: whose claims verify on it.
-        samples: labelled data of the suspect's task; the training part is trained on.
+        samples: labeled data of the suspect's task: its training set is trained on, and accuracy is
+            measured on its test set.
         training: the settings.
-        limits: of the process that trains.
-        report: told (epochs done, of how many).
+        limits: of time and memory for the process that trains.
+        report: called with (epochs done, of how many).
 
     Returns:
-        what is left of each mark, or why that cannot be said.
+        what is left of each mark, or why the test failed.
 
     Raises:
         UsageError: the data are of another kind, shape or number of classes than the claims.
         IntegrityError: the file is no longer the one that was opened.
-        SuspectDiedError: the suspect's own process is gone, not that which trains.
+        SuspectDiedError: the suspect's own process crashed (not the one that trains).
     """
     _require_unchanged(suspect, sha256_of(suspect.name, "model"))
     task = _task_of_the_data(suspect, parties, samples)
@@ -145,7 +154,7 @@ def fine_tune(
                     f"training at rate {training.learning_rate:g} broke the model: "
                     f"{100 * accuracy_before:.1f} % of the test samples were right before, "
                     f"{100 * accuracy_after:.1f} % after",
-                    hint="a lower --lr",
+                    hint="use a lower --lr",
                 )
             after = {party.name: _hits_and_bits(tuned, party) for party in parties}
     except (CannotRunError, SuspectDiedError, LimitError) as error:
@@ -171,7 +180,7 @@ def fine_tune(
 
 
 class _Tuned(OnnxFile):
-    """A model that is trained in its process; opened anew, it would be what it was before."""
+    """A model that is trained in its process; if it were opened again, it would be untrained."""
 
     def reopened(self) -> Self:
         """Return itself."""
@@ -188,11 +197,11 @@ def _train(
 ) -> None:
     feeding = tuned.feedings(task)[0]
     if feeding.dtype != np.float32 and task.kind != "tokens":
-        raise CannotRunError(f"the model takes {feeding.dtype}, and only float32 can be trained")
+        raise CannotRunError(f"the model takes {feeding.dtype}, expected float32 to fine-tune it")
     if not feeding.is_plain(task):
         raise CannotRunError(
-            f"the model is fed as {feeding.name}, and what can be trained takes one input of the "
-            "task's own shape"
+            f"the model is fed as {feeding.name}, expected a single input of the task's own shape "
+            "to fine-tune it"
         )
     batch = feeding.batch or training.batch_size
     settings: dict[str, Any] = {**training.settings(), "device": "cpu", "batch_size": batch}
@@ -215,21 +224,21 @@ def _train(
 
 def _require_unchanged(suspect: Suspect, sha256: str | None) -> None:
     if sha256 != suspect.sha256:
-        raise IntegrityError(f"{suspect.name} was changed while it was looked at")
+        raise IntegrityError(f"{suspect.name} was changed while it was being read")
 
 
 def _hits_and_bits(model: Suspect, party: Party) -> tuple[int, float]:
-    """Count as at the beginning of the dispute, but for the price, which both sides of a pair pay.
+    """Measure as in the dispute, but without the penalty for tries, which is equal for both.
 
-    All ways of feeding are tried, whatever the plain ones give: a mark must not seem to keep more
-    only because it needed shifts before and does not now.
+    All probes are tried, whatever the plain ones give: a mark must not seem to keep more only
+    because it needed shifts before and does not now.
     """
     verdict = measure(model, party.trigger_slice, required=float("inf"), starts=party.starts)
     return verdict.hits, verdict.bits
 
 
 def _task_of_the_data(suspect: Suspect, parties: Sequence[Party], samples: LabeledData) -> Task:
-    """Return the claims' task; of several normalisations the one in which the suspect is best."""
+    """Return the claims' task; of several normalizations the one with the best accuracy."""
     tasks = {party.trigger_slice.task: None for party in parties}
     for task in tasks:
         found = (samples.kind, samples.x_train.shape[1:], samples.classes)
@@ -237,6 +246,6 @@ def _task_of_the_data(suspect: Suspect, parties: Sequence[Party], samples: Label
             raise UsageError(
                 f"{samples.name} is {found[0]} {found[1]} of {found[2]} classes, and the claims "
                 f"are for {task.kind} {task.shape} of {task.classes}",
-                hint="give labelled data of the suspect's own task",
+                hint="give labeled data of the suspect's own task",
             )
     return max(tasks, key=lambda task: accuracy(suspect, samples.x_test, samples.y_test, task))

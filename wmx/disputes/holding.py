@@ -1,4 +1,4 @@
-"""Holding claims against models: the suspect, and what parties have signed as their own."""
+"""Testing claims on models: on the suspect, and on what parties have signed as their own."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -8,6 +8,7 @@ from math import log2
 from pathlib import Path
 
 from wmx.disputes.decision import Case, Mark, Original, Pair
+from wmx.disputes.explanations import dated
 from wmx.disputes.lineage import Lineage, Reader, identity, trace
 from wmx.disputes.originals import opened
 from wmx.disputes.party import Party, Shown
@@ -19,19 +20,20 @@ from wmx.suspect.suspect import Suspect
 from wmx.suspect.types import Device
 from wmx.verification.verdict import bits_to_ask, measure
 
-LACKING_PART = 0.5  # of the bits that are asked for: with fewer a model counts as without the mark
+LACKING_PART = 0.5  # of the required bits: with fewer, a model counts as without the mark
 
 
 @dataclass(frozen=True)
 class Held:
-    """A claim held against a model.
+    """The result of testing a claim on a model.
 
     Attributes:
         bits: of evidence.
-        required_bits: that were asked for.
-        hits, n: triggers whose label is the top class, of how many.
-        probe: of feeding and reading the model, with the most evidence.
-        failure: why the model cannot be asked; the figures are then 0.
+        required_bits: to verify.
+        hits: triggers whose label is the top class.
+        n: number of triggers.
+        probe: the probe with the most evidence.
+        failure: why the model cannot be run; the numbers are then 0.
     """
 
     bits: float
@@ -43,15 +45,15 @@ class Held:
 
     @property
     def verified(self) -> bool:
-        """Whether the bits suffice."""
+        """Whether the bits reach what is required."""
         return self.bits >= self.required_bits
 
     @property
     def mark(self) -> Mark:
-        """Whether the model carries the mark; unclear where it cannot be asked.
+        """Whether the model carries the mark; unclear where it cannot be run.
 
-        A thief who has the model could try many claims for one that fits it by chance.  For half
-        of the bits that are asked for he needs the square root of the tries.
+        Thieves who have the model could try many claims for one that fits it by chance.  For half
+        of the required bits they need the square root of the number of tries.
         """
         if self.verified:
             return Mark.carried
@@ -69,8 +71,9 @@ class Exhibit:
         shown: the release record.
         identity: one digest of all files of the model.
         path: of the model; ``None`` if it was not shown.
-        held: every standing claim held against it, by the party's name; empty if it was not shown.
-        marks: which it carries, by the same names; ``None`` if it was not shown.
+        held: every standing claim tested on it, by the party's name; empty if it was not shown.
+        marks: whether it carries each mark, by the same names; ``None`` if it was not shown.
+        unclear: why a mark is unclear, by the same names.
     """
 
     party: str
@@ -79,26 +82,27 @@ class Exhibit:
     path: Path | None
     held: Mapping[str, Held]
     marks: Mapping[str, Mark] | None
+    unclear: Mapping[str, str]
 
     @property
     def original(self) -> Original:
-        """What the decision has to know of it."""
+        """What the decision needs to know of it."""
         return Original(
-            self.shown.release.model, self.identity, self.shown.dating, marks=self.marks
+            self.shown.release.model, self.identity, self.shown.dating, self.marks, self.unclear
         )
 
 
 @dataclass(frozen=True)
 class Bench:
-    """A suspect in dispute, and how models are run beside it.
+    """A suspect in dispute, and how other models are run.
 
     Attributes:
         suspect: opened.
-        min_bits: asked for instead of 128, or 64 with a trusted timestamp.
+        min_bits: required instead of 128, or 64 with a trusted timestamp.
         tried: claims times models, whose log2 is subtracted from all bits.
         device: where originals run.
-        limits: of what each of them takes.
-        weights: files that hold the weights of models in their folders under names of their own.
+        limits: of time and memory for each of them; the defaults if ``None``.
+        weights: files with weights of models, where the name is not derived from the model's.
         apart_from: files and folders that never hold weights.
     """
 
@@ -111,7 +115,16 @@ class Bench:
     apart_from: Sequence[Path] = ()
 
     def held(self, model: Suspect, party: Party) -> Held:
-        """Hold a party's claim against a model, as ``wmx verify`` does."""
+        """Test a party's claim on a model, as ``wmx verify`` does.
+
+        Args:
+            model: the suspect, or an original.
+            party: whose claim is tested.
+
+        Raises:
+            SuspectDiedError: the process that runs the model crashed, or ran into a limit.
+            LimitError: the work took more time or memory than its limit.
+        """
         required = bits_to_ask(self.min_bits, trusted_timestamp=party.dating.is_trusted)
         try:
             verdict = measure(
@@ -135,7 +148,13 @@ class Bench:
         standing: Sequence[Party],
         on_suspect: Mapping[str, Held],
     ) -> Exhibit:
-        """Hold every standing claim against a model that a party has signed as its own.
+        """Test every standing claim on a model that a party has signed as its own.
+
+        Args:
+            party: whose model it is.
+            shown: the release record, with the model if it was shown.
+            standing: parties whose claims verify on the suspect.
+            on_suspect: their claims tested on the suspect, by name.
 
         Raises:
             IntegrityError: the model is not the one that the record names.
@@ -150,8 +169,13 @@ class Bench:
         elif path is not None:
             held = self._held_by_all(path, shown, standing)
         marks = {one.name: _mark(held[one.name], one, shown) for one in standing} if held else None
+        unclear = {
+            one.name: _why_unclear(held[one.name], one, shown)
+            for one in standing
+            if marks is not None and marks[one.name] is Mark.unclear
+        }
         name = identity(release.sha256, release.external)
-        return Exhibit(party.name, shown, name, path, held, marks)
+        return Exhibit(party.name, shown, name, path, held, marks, unclear)
 
     def lineages(
         self,
@@ -160,7 +184,17 @@ class Bench:
         exhibits: Sequence[Exhibit],
         on_suspect: Mapping[str, Held],
     ) -> dict[Pair, Lineage]:
-        """Ask to which of two originals the suspect is nearer, where each side has dated ones."""
+        """Test to which of two originals the suspect is nearer, where both sides have dated ones.
+
+        Args:
+            standing: parties whose claims verify on the suspect.
+            cases: what they have shown.
+            exhibits: the models that they have signed as their own.
+            on_suspect: their claims tested on the suspect, by name.
+
+        Returns:
+            the results, by the identities of the two originals.
+        """
         known = {exhibit.identity: exhibit for exhibit in exhibits}
         parties = {party.name: party for party in standing}
         found: dict[Pair, Lineage] = {}
@@ -175,14 +209,14 @@ class Bench:
         return found
 
     def _held_by_all(self, path: Path, shown: Shown, standing: Sequence[Party]) -> dict[str, Held]:
-        """Hold claims against a stranger's file; one that cannot be run cannot be asked."""
+        """Test claims on a stranger's file; if it cannot be run, the results say so."""
         try:
             with self._opened(path) as model:
                 if not shown.release.is_about(model.sha256, model.external):
                     raise IntegrityError(
                         f"{path} is not the model that the release record names: its files have "
                         "other digests",
-                        hint="give the model as it was released, with all files beside it",
+                        hint="give the model unchanged, with all the files beside it",
                     )
                 return {one.name: self.held(model, one) for one in standing}
         except (CannotRunError, SuspectDiedError, LimitError) as error:
@@ -220,7 +254,7 @@ class Bench:
         assert probe is not None
         with self._opened(exhibit.path) as model:
             if not exhibit.shown.release.is_about(model.sha256, model.external):
-                raise IntegrityError(f"{exhibit.path} was changed while it was looked at")
+                raise IntegrityError(f"{exhibit.path} was changed while it was being read")
             yield Reader(model, probe, party.trigger_slice.task)
 
     def _opened(self, path: Path) -> AbstractContextManager[OnnxFile]:
@@ -230,10 +264,35 @@ class Bench:
 def _mark(held: Held, party: Party, shown: Shown) -> Mark:
     """Say whether a model carries a party's mark.
 
-    Triggers that were disclosed can be washed out one by one: that a model lacks these shows
-    nothing, unless it is older than their disclosure.
+    Disclosed triggers can be removed one by one by anybody: that a model lacks them shows nothing,
+    unless it is older than their disclosure.
     """
     if held.mark is not Mark.lacking or party.disclosed is None:
         return held.mark
     older = shown.dating.is_trusted and shown.dating.latest < party.disclosed
     return Mark.lacking if older else Mark.unclear
+
+
+def _why_unclear(held: Held, party: Party, shown: Shown) -> str:
+    """Return why a mark counts neither as carried nor as lacking, as words after a model's name."""
+    if held.failure is not None:
+        return f"cannot be run: {held.failure}"
+    if held.mark is Mark.unclear:
+        return (
+            f"shows {held.bits:.1f} bits of the mark of {party.name}: {held.required_bits:g} are "
+            f"required to carry it, and fewer than {LACKING_PART * held.required_bits:g} to be "
+            "without it"
+        )
+    said = (
+        f"shows next to nothing of the mark of {party.name}, but the triggers of this mark were "
+        "disclosed in an evidence, so that counts only for a model dated before the evidence"
+    )
+    dating = shown.dating
+    if dating.time is not None:
+        return f"{said}, and it is {dated(dating)}"
+    if not dating.refused:
+        return f"{said}, and its release record has no timestamp (wmx release timestamp)"
+    return (
+        f"{said}, and no timestamp of its release record is trusted here: "
+        f"{'; '.join(dating.refused)} (give the root certificate of the authority with --roots)"
+    )

@@ -1,8 +1,8 @@
 """Lineage: to which of two originals is a suspect nearer? (docs/disputes.md)
 
-Both originals are asked the same inputs, which a public hash of the two draws.  Where their top
-classes differ the suspect takes the side of the class that it finds likelier than it usually does.
-If it were as near to the one as to the other, sides would fall like coins: the sign test (Dixon and
+Both originals are queried with the same inputs, drawn from a public hash of the two.  Where their
+top classes differ, the suspect sides with the class that it finds more likely than it usually does.
+If it were as near to one as to the other, its sides would fall like coins: the sign test (Dixon and
 Mood, JASA 41, 1946) gives the exact probability of so many on one side.
 """
 
@@ -22,14 +22,14 @@ from wmx.protocol import jcs
 from wmx.protocol.task import Task
 from wmx.statistics.experts import BLOCK_SCORES, COPIES_OF_SCORES
 from wmx.statistics.mixture import Probe
-from wmx.statistics.normalization import Standardizer as Standardiser
+from wmx.statistics.normalization import Standardizer
 from wmx.statistics.predictions import Predictions
 from wmx.suspect.suspect import Suspect
 
 DOMAIN = b"wmx lineage 1"
-NEARER_BITS = 20.0  # the sign test has to come out at 2**-20 or less
+NEARER_BITS = 20.0  # the probability of the sign test has to be 2**-20 or less
 DISAGREEMENTS = 2048
-INPUTS_EACH = 4  # originals that agree on more than three inputs of four are too much alike
+INPUTS_EACH = 4  # originals that agree on more than 3 of 4 inputs are too much alike
 CHUNK_BYTES = 2**24
 KEPT_BYTES = 2**28  # of all inputs on which originals disagree
 Tops: TypeAlias = NDArray[np.int64]
@@ -37,12 +37,12 @@ Tops: TypeAlias = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Reader:
-    """A model, and how it is fed and read: as a mark in it is.
+    """A model, and the probe by which it is fed and read: that of a mark in it.
 
     Attributes:
         model: opened.
-        probe: layout, output, scaling and rows in a call; a shift is left out.
-        task: of the claim whose mark is read so.
+        probe: its layout, output, scaling and rows are used, and its shift is not.
+        task: of the claim whose mark the probe reads.
     """
 
     model: Suspect
@@ -50,10 +50,10 @@ class Reader:
     task: Task
 
     def predictions(self, inputs: NDArray[Any]) -> Predictions:
-        """Return what the model answers to canonical inputs [n, *shape].
+        """Return the predictions of the model for canonical inputs [n, *shape].
 
         Raises:
-            CannotRunError: the model cannot be asked in this way.
+            CannotRunError: the model cannot be run with this probe.
         """
         for feeding in self.model.feedings(self.task):
             if feeding.name == self.probe.layout:
@@ -67,18 +67,18 @@ class Reader:
 
 @dataclass(frozen=True)
 class Lineage:
-    """What asking came to.
+    """The result of a lineage test.
 
     Attributes:
-        inputs: that both originals were asked.
+        inputs: number of inputs that both originals were queried with.
         disagreements: on how many of them their top classes differ.
-        sides: on how many of those the suspect sides with each original, by its identity; in the
-            way of reading the suspect that is the least clear.  Two equal scores are no side.
+        sides: on how many of those the suspect sides with each original, by its identity; for the
+            probe of the suspect with the least clear result.  Equal scores are no side.
         families: the same for each family of inputs.
         bits: -log2 of the sign test's probability.
-        nearer: identity of the original that the suspect is nearer to, ``None`` if that is open.
-        alike: whether the originals agree too often to ask on whose side something is.
-        failure: why the models could not be asked; the rest is then empty.
+        nearer: identity of the original that the suspect is nearer to; ``None`` if undecided.
+        alike: whether the originals agree too often for a test.
+        failure: why the test failed; the rest is then empty.
     """
 
     inputs: int = 0
@@ -92,13 +92,18 @@ class Lineage:
 
 
 def identity(sha256: str, external: Mapping[str, str]) -> str:
-    """Return one digest, hexadecimal, for all files of a model."""
+    """Return one digest, hexadecimal, for all files of a model.
+
+    Args:
+        sha256: of the ONNX file, hexadecimal.
+        external: those of the files with its weights, by name.
+    """
     files = {"external": dict(external), "sha256": sha256}
     return hashlib.sha256(jcs.dumps(files)).hexdigest()
 
 
 def seed_of(originals: Sequence[str]) -> bytes:
-    """Return what inputs are drawn from: SHA-256 over both identities, the lesser first."""
+    """Return the seed of the inputs: SHA-256 over both identities, the smaller one first."""
     return hashlib.sha256(DOMAIN + b"".join(map(bytes.fromhex, sorted(originals)))).digest()
 
 
@@ -106,6 +111,10 @@ def sign_test_bits(one: int, other: int) -> float:
     """Return -log2 P(max(X, n - X) >= max(one, other)) for X ~ Binomial(n = one + other, 1/2).
 
     The exact probability of both tails, at most 1.
+
+    Args:
+        one: times that the suspect sided with one original.
+        other: times that it sided with the other.
     """
     n, most = one + other, max(one, other)
     tail = sum(comb(n, k) for k in range(most, n + 1))
@@ -119,16 +128,16 @@ def trace(
     known: Sequence[NDArray[Any]],
     names: tuple[str, str],
 ) -> Lineage:
-    """Ask both originals, and then the suspect, where they disagree; every input once.
+    """Query both originals, and the suspect on the inputs on which they disagree.
 
-    How many inputs are drawn hangs on the originals alone: nothing that the suspect answers ends
-    the test, so that its probability is exact.
+    How many inputs are drawn depends only on the originals: no prediction of the suspect ends the
+    test, so that its probability is exact.  No input is used twice.
 
     Args:
-        suspect: in every way in which a mark is read in it; the least clear counts.
+        suspect: the suspect, with each probe that reads a mark; the least clear result counts.
         first, second: the originals.
-        known: triggers of both parties, [n, *shape] each, between whose values those of features
-            and tokens are drawn.
+        known: triggers of both parties, [n, *shape] each; features and tokens are drawn from the
+            range of their values.
         names: identities of ``first`` and ``second``.
     """
     task = first.task
@@ -180,23 +189,23 @@ def trace(
 
 
 def sides_taken(predictions: Predictions, tops: Tops) -> NDArray[np.bool_]:
-    """Return whether each answer sides with either original, bool [2, n].
+    """Return whether each prediction sides with the first or second original, bool [2, n].
 
-    Scores are compared in units of what each class has had in the answers so far, since training
-    on turns a model towards some classes whatever it is shown.  An answer hangs on itself and those
-    before it, so that of two sides that are equally likely each is a coin, whatever came before.
-    Equal scores are no side; so class numbers alone side with the class that they name.
+    Scores are standardized by what each class has had so far, since further training shifts a model
+    to some classes on all inputs.  A side depends only on its own prediction and on earlier ones,
+    so that of two equally likely sides each is a fair coin, whatever came before.  Equal scores are
+    no side; class numbers without scores side with the class that they name.
 
     Args:
-        predictions: of the suspect to n inputs.
-        tops: class of both originals for each, int64 [2, n].
+        predictions: of the suspect for n inputs.
+        tops: top class of each original for the same inputs, int64 [2, n].
 
     Raises:
-        LimitError: it takes more time or memory than a stranger's file may.
+        LimitError: the work takes more time or memory than its limit.
     """
     known = np.logical_and(*(tops < predictions.columns))
     shown = np.where(known, tops, 0)
-    standardiser = Standardiser(predictions.columns)
+    standardizer = Standardizer(predictions.columns)
     sides = np.zeros((2, len(predictions)), np.bool_)
     block = max(1, BLOCK_SCORES // predictions.columns)
     for start in range(0, len(predictions), block):
@@ -207,7 +216,7 @@ def sides_taken(predictions: Predictions, tops: Tops) -> NDArray[np.bool_]:
         rows = np.arange(len(scores))
         named: NDArray[np.bool_] = predictions.top[part] == tops[:, part]
         given: NDArray[Any] = np.where(known[part], scores[rows, shown[:, part]], named)
-        scaled = standardiser.update(scores)[rows, shown[:, part]]
+        scaled = standardizer.update(scores)[rows, shown[:, part]]
         units: NDArray[Any] = np.where(known[part], scaled, given)
         units[:, given[0] == given[1]] = 0.0
         sides[:, part] = units[0] > units[1], units[1] > units[0]
@@ -215,7 +224,7 @@ def sides_taken(predictions: Predictions, tops: Tops) -> NDArray[np.bool_]:
 
 
 def _drawn(seed: bytes, wanted: int, scope: Scope) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Yield all inputs there are in chunks, with the index of the first of each."""
+    """Yield all inputs in chunks, each with the index of its first input."""
     rows = max(1, min(256, CHUNK_BYTES // _bytes_each(scope.task)))
     most = INPUTS_EACH * wanted
     for start in range(0, most, rows):
@@ -223,7 +232,7 @@ def _drawn(seed: bytes, wanted: int, scope: Scope) -> Iterator[tuple[int, NDArra
 
 
 def _is_new(drawn: NDArray[Any], seen: set[bytes]) -> bool:
-    """Say whether an input was not there before, and note it: small ones come again."""
+    """Say whether an input is new, and remember it: small inputs may be drawn twice."""
     digest = hashlib.sha256(drawn.tobytes()).digest()
     if digest in seen:
         return False

@@ -1,7 +1,7 @@
-"""Inputs of lineage: drawn from a public hash, so that nobody chooses them (docs/disputes.md).
+"""Inputs for lineage, drawn from a public hash so that nobody chooses them (docs/disputes.md).
 
 Input ``i`` is of family ``i mod F`` and drawn from a SHAKE-256 stream of its own with integer
-arithmetic only, so that every machine draws the same.
+arithmetic only, so that every machine draws the same inputs.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -26,13 +26,13 @@ Pixels: TypeAlias = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Scope:
-    """What hangs on the claims: between what the numbers of an input lie.
+    """What of the inputs depends on the claims: shape and ranges.
 
     Attributes:
         task: kind and shape.
-        low, high: of each feature, float64 [F]; of all token ids, one number each.
-        contrasts: of pictures: center and spread of each channel, int64 [C], as each claim says
-            that its model normalises; every other picture has all contrast there is.
+        low, high: range of each feature, float64 [F]; of all token ids, float64 [1].
+        contrasts: for images: center and spread of each channel, int64 [C], from the normalization
+            of each claim; images take turns between these and full contrast.
     """
 
     task: Task
@@ -42,12 +42,12 @@ class Scope:
 
     @classmethod
     def of(cls, tasks: Iterable[Task], known: Sequence[NDArray[Any]]) -> Self:
-        """Return what follows from claims, whose order is of no account.
+        """Return the scope of some claims, in whatever order.
 
         Args:
             tasks: of the claims, of one kind and shape.
-            known: triggers of the claims, [n, *task.shape] each, whose range features and tokens
-                have.
+            known: triggers of the claims, [n, *task.shape] each; their range is that of features
+                and tokens.
         """
         each = {jcs.dumps(task.to_json()): task for task in tasks}
         ordered = [each[text] for text in sorted(each)]
@@ -69,8 +69,8 @@ def draw(seed: bytes, start: int, count: int, scope: Scope) -> NDArray[Any]:
 
     Args:
         seed: 32 bytes.
-        start: index of the first.
-        count: how many.
+        start: index of the first input.
+        count: number of inputs.
         scope: kind, shape and ranges.
     """
     families = FAMILIES[scope.task.kind]
@@ -88,12 +88,12 @@ def family_names(task: Task) -> list[str]:
 
 
 def _pixels(seed: bytes, scope: Scope) -> Pixels:
-    """Every pixel by itself."""
+    """Independent pixels."""
     return _noise(seed, scope.task.shape)
 
 
 def _cells(seed: bytes, scope: Scope) -> Pixels:
-    """A grid of even cells."""
+    """A grid of cells of one color each."""
     height, width, _ = scope.task.shape
     grid = _grid(seed, scope.task)
     rows = np.arange(height) * len(grid) // height
@@ -103,36 +103,36 @@ def _cells(seed: bytes, scope: Scope) -> Pixels:
 
 
 def _smooth(seed: bytes, scope: Scope) -> Pixels:
-    """A coarse grid of values with straight lines between them."""
+    """A coarse grid of values, interpolated linearly."""
     return _interpolated(_grid(seed, scope.task), scope.task)
 
 
 def _mixed(seed: bytes, scope: Scope) -> Pixels:
-    """Half a smooth picture, half pixels by themselves."""
+    """The mean of a smooth image and independent pixels."""
     noise = _noise(seed + b"noise", scope.task.shape).astype(np.int64)
     return ((noise + _smooth(seed, scope)) // 2).astype(np.uint8)
 
 
 def _uniform(seed: bytes, scope: Scope) -> NDArray[np.float32]:
-    """Every feature anywhere in its range."""
+    """Every feature uniform in its range."""
     steps = uniform_integers(seed, scope.task.shape[0], STEPS + 1)
     return _between(steps, scope)
 
 
 def _beyond(seed: bytes, scope: Scope) -> NDArray[np.float32]:
-    """Every feature anywhere in a range twice as wide."""
+    """Every feature uniform in a range twice as wide."""
     steps = uniform_integers(seed, scope.task.shape[0], 2 * STEPS + 1)
     return _between(steps - STEPS // 2, scope)
 
 
 def _any_tokens(seed: bytes, scope: Scope) -> NDArray[np.int32]:
-    """Every token by itself."""
+    """Independent tokens."""
     low, high = int(scope.low[0]), int(scope.high[0])
     return (low + uniform_integers(seed, scope.task.shape[0], high - low + 1)).astype(np.int32)
 
 
 def _few_tokens(seed: bytes, scope: Scope) -> NDArray[np.int32]:
-    """A few tokens again and again."""
+    """A few tokens, repeated."""
     low, high = int(scope.low[0]), int(scope.high[0])
     few = low + uniform_integers(seed + b"few", FEW_TOKENS, high - low + 1)
     return few[uniform_integers(seed, scope.task.shape[0], FEW_TOKENS)].astype(np.int32)
@@ -151,14 +151,14 @@ def _noise(seed: bytes, shape: tuple[int, ...]) -> Pixels:
 
 
 def _grid(seed: bytes, task: Task) -> Pixels:
-    """Return a grid of 2 to 9 values a side, uint8 [g, g', channels]."""
+    """Return a grid of 2 to 9 values per side, uint8 [g, g', channels]."""
     height, width, channels = task.shape
     side = 2 + shake(seed + b"side", 1)[0] % 8
     return _noise(seed, (min(side, height), min(side, width), channels))
 
 
 def _interpolated(grid: Pixels, task: Task) -> Pixels:
-    """Return a grid brought to the task's size by bilinear interpolation in 256ths."""
+    """Return a grid resized to the task's shape by bilinear interpolation in 256ths."""
     values = grid.astype(np.int64)
     for axis, length in enumerate(task.shape[:2]):
         cells = values.shape[axis]
@@ -180,7 +180,7 @@ def _between(steps: NDArray[np.int64], scope: Scope) -> NDArray[np.float32]:
 def _contrast(task: Task) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the mean of a task's pixels, and half their standard deviation over that of bytes.
 
-    In whole pixels, and in 256ths; as the claim states them, brought to what there can be.
+    In whole pixel values, and in 256ths; what the claim states is clipped to the possible range.
     """
     low, high = Fraction(task.low), Fraction(task.high)
     pixels = 255 / (high - low)

@@ -1,8 +1,8 @@
-"""Which of the models that were shown does a release record name?
+"""Matching release records with the models that were shown.
 
-One graph may be exported with different weights beside it, so that versions, and what a thief has
-made of one, share the SHA-256 of their ONNX files.  A model is the digests of all its files; which
-these are only shows when it is loaded.
+One graph may be exported with different weights beside it, so that several versions, or a thief's
+changed copy, share the SHA-256 of their ONNX files.  A model is identified by the digests of all
+its files; which files those are is only known once it is loaded.
 """
 
 import hashlib
@@ -35,19 +35,19 @@ def opened(
     weights: Sequence[Path] = (),
     apart_from: Sequence[Path] = (),
 ) -> Iterator[OnnxFile]:
-    """Open a party's model in a process and with a budget of its own.
+    """Open a party's model in a process of its own, with a budget of its own.
 
     Args:
         path: the ONNX file.
         device: where it runs.
-        limits: of what it takes; the library's if ``None``.
-        weights: files that hold the weights of models in their folders under names of their own.
+        limits: of time and memory; the defaults if ``None``.
+        weights: files with weights of models, where the name is not derived from the model's.
         apart_from: files and folders that never hold weights.
 
     Raises:
         CannotRunError: it cannot be read or loaded.
         SuspectDiedError: its process crashed, or ran into a limit.
-        LimitError: it takes more time or memory than that.
+        LimitError: it takes more time or memory than its limits.
     """
     limits = limits or Limits()
     with held_to(limits.budget()), Sandbox.start(limits) as sandbox:
@@ -61,17 +61,17 @@ def find_originals(
 ) -> dict[str, Path]:
     """Return the models that records name, by the digests of the records.
 
-    A record that none of the models fits is left out: its model was not shown.
+    A record without an entry is one whose model was not shown.
 
     Args:
         paths: ONNX files, each of which a record has to name.
         releases: the records.
-        open_model: opens one; where several models or records share the SHA-256 of an ONNX file,
-            their weights have to be looked at.
+        open_model: opens a model; used where several models or records share the SHA-256 of an ONNX
+            file, and differ in their weights.
 
     Raises:
         UsageError: no record names an ONNX file with this SHA-256.
-        IntegrityError: records do, but with other files beside it.
+        IntegrityError: a record names the ONNX file, but with other weights beside it.
         CannotRunError: a file cannot be read.
     """
     by_sha256: dict[str, list[Path]] = defaultdict(list)
@@ -84,8 +84,8 @@ def find_originals(
         if not named:
             raise UsageError(
                 f"--original {same[0]}: no release record names a file with its SHA-256, {sha256}",
-                hint="what a party calls its own is what it has signed: give the record with "
-                "--release; wmx release makes one",
+                hint="give the record too, with --release: only models that a party has signed "
+                "count as its own; wmx release makes a record",
             )
         found |= _among(same, named, open_model)
     return found
@@ -96,7 +96,9 @@ def _among(
 ) -> dict[str, Path]:
     """Match models and records that share the SHA-256 of an ONNX file."""
     if len(paths) == len({identity(one.sha256, one.external) for one in releases}) == 1:
-        return {one.digest: paths[0] for one in releases}  # held against it when it is looked at
+        return {
+            one.digest: paths[0] for one in releases
+        }  # its weights are compared when it is tested
     fitting: dict[str, Path] = {}
     unknown = None
     for path in paths:
@@ -107,12 +109,12 @@ def _among(
         own = {one.digest: path for one in releases if one.external == external}
         if not own:
             raise IntegrityError(
-                f"--original {path} is no model that a release record names: the files of weights "
-                "beside it have other digests",
-                hint="give each model as it was released, with all files beside it",
+                f"--original {path} is not a model that a release record names: the files with "
+                "its weights have other digests",
+                hint="give each model unchanged, with all the files beside it",
             )
         fitting |= own
-    if unknown is not None:  # that it cannot be run says nothing about what its record names
+    if unknown is not None:  # a model that cannot be loaded may be that of any of these records
         fitting = {one.digest: unknown for one in releases} | fitting
     return fitting
 

@@ -1,4 +1,4 @@
-"""What a judge is given: the sides of a dispute, and their release records."""
+"""What a judge is given: the parties of a dispute, and their release records."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -24,8 +24,8 @@ class Shown:
 
     Attributes:
         release: the record.
-        dating: what its timestamps are worth to the judge.
-        claim_dating: what those of the claim in it are worth.
+        dating: what its timestamps prove to the judge.
+        claim_dating: what those of the claim in it prove.
         model: the ONNX file that the record names; ``None`` if it was not shown.
     """
 
@@ -36,23 +36,29 @@ class Shown:
 
     @classmethod
     def of(cls, release: Release, roots: Roots, model: Path | None = None) -> Self:
-        """Return a record as somebody sees it who trusts ``roots``."""
+        """Date a record and the claim in it.
+
+        Args:
+            release: the record.
+            roots: root certificates that the judge trusts.
+            model: the ONNX file that the record names, if it was shown.
+        """
         return cls(release, date_claim(release, roots), date_claim(release.claim, roots), model)
 
 
 @dataclass(frozen=True)
 class Party:
-    """Who says that the suspect is his.
+    """Somebody who claims that the suspect is their model.
 
     Attributes:
         name: what the report calls the party.
-        trigger_slice: triggers of its claim with their labels; all that are secret, or those that
+        trigger_slice: triggers of its claim with their labels: all that are secret, or those that
             an evidence discloses.
-        dating: what the claim's timestamps are worth to the judge.
-        starts: among how many windows this one was chosen.
-        claims_tried: how many claims the party had held against the suspect before.
-        stated_bits: no more is believed of the suspect; what an evidence states.
-        disclosed: when the triggers were disclosed, by the party's word; ``None`` if they are
+        dating: what the claim's timestamps prove to the judge.
+        starts: number of trigger slices that this one was chosen from.
+        claims_tried: how many claims the party had tested on the suspect, as it states.
+        stated_bits: what its evidence states; never more bits are counted on the suspect.
+        disclosed: when the triggers were disclosed, as the party states; ``None`` if they are
             secret.
     """
 
@@ -75,7 +81,7 @@ class Party:
             watermark: its secret.
             roots: certificates of the timestamp authorities that are trusted.
             start: index of the first trigger that counts; those before it were disclosed, and
-                whoever has read them can have put them into a model of anybody's.
+                whoever has read them can train any model on them.
 
         Raises:
             CannotRunError: no trigger is left.
@@ -83,9 +89,9 @@ class Party:
         trigger_slice = watermark.trigger_slice(start)
         if not len(trigger_slice):
             raise CannotRunError(
-                f"every trigger of the claim {name} was disclosed, and says nothing about models "
+                f"every trigger of the claim {name} was disclosed, and proves nothing about models "
                 "that were made since",
-                hint="give an evidence about this suspect in place of the key: --evidence",
+                hint="give an evidence about this suspect instead of the key: --evidence",
             )
         return cls(name, trigger_slice, date_claim(watermark.claim, roots))
 
@@ -99,14 +105,14 @@ class Party:
         published: Claim | None = None,
         suspect: Suspect,
     ) -> Self:
-        """Return the party of which the judge has no more than an evidence.
+        """Return the party of which the judge has only an evidence.
 
         Args:
             name: of the party.
-            evidence: what was read, and so is in order by itself.
+            evidence: already checked, as loading does.
             roots: certificates of the timestamp authorities that are trusted.
-            published: the same claim, whose timestamps count too.
-            suspect: in dispute.
+            published: the same claim as published; its timestamps count too.
+            suspect: the model in dispute.
 
         Raises:
             IntegrityError: the evidence is about another file.
@@ -126,7 +132,7 @@ class Party:
         )
 
     def dated_by(self, records: Iterable[Shown]) -> Self:
-        """Return the party with the earliest date of its claim, as it stands in records too."""
+        """Return the party with the earliest date of its claim, including its copies in records."""
         own = [one.claim_dating for one in records if one.release.claim.digest == self.claim_digest]
         dating = earliest([self.dating, *own])
         return replace(self, dating=replace(dating, refused=self.dating.refused))

@@ -1,4 +1,4 @@
-"""Settling a dispute: hold every claim against the suspect and the originals, then compare."""
+"""Settling a dispute: test every claim on the suspect and the originals, then compare."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,14 +26,15 @@ class Settlement:
     """What was found.
 
     Attributes:
-        suspect, suspect_sha256: name of the suspect and SHA-256 of its file.
-        suspect_external: of the files beside it that hold its weights, by name.
-        suspect_dating: when it existed at the latest, by records that name it.
+        suspect: name of the suspect.
+        suspect_sha256: of its file, hexadecimal.
+        suspect_external: those of the files beside it with its weights, by name.
+        suspect_dating: by when it existed, from records that name it.
         parties: in the order of their names.
-        held: every claim held against the suspect, by the party's name.
+        held: every claim tested on the suspect, by the party's name.
         exhibits: what the parties whose claims verify have signed as their own.
         cases: what was shown by the parties whose claims verify.
-        lineages: what was found for pairs of originals, by their identities.
+        lineages: results for pairs of originals, by their identities.
         comparisons: of every pair of parties.
         named: who is ahead of all others; ``None`` if nobody is.
         tried: claims times models, whose log2 is subtracted from all bits.
@@ -59,7 +60,7 @@ class Settlement:
 
     @property
     def outcome(self) -> Outcome:
-        """In a word."""
+        """The outcome in a word or two."""
         if self.named is not None:
             return "named"
         match len(self.standing):
@@ -81,22 +82,22 @@ def settle(
     weights: Sequence[Path] = (),
     apart_from: Sequence[Path] = (),
 ) -> Settlement:
-    """Compare what the parties have shown; the order of parties and records is of no account.
+    """Compare what the parties have shown; their order does not matter.
 
     Args:
-        suspect: what they dispute about, opened.
+        suspect: the model in dispute, opened.
         parties: two or more, each with a name of its own.
         records: release records: of models that parties call their own, each with that model, and
             of the suspect itself.
-        min_bits: asked for instead of 128, or 64 with a trusted timestamp.
+        min_bits: required instead of 128, or 64 with a trusted timestamp.
         device: where the originals run.
-        limits: of what each of them takes.
-        weights: files that hold the weights of models in their folders under names of their own.
+        limits: of time and memory for each of them; the defaults if ``None``.
+        weights: files with weights of models, where the name is not derived from the model's.
         apart_from: files and folders that never hold weights.
 
     Raises:
-        UsageError: too few bits are asked for, fewer than two parties, two claims of one owner, or
-            a record of nobody here.
+        UsageError: ``min_bits`` is too low, fewer than two parties, two claims of one owner, or a
+            record of a claim that no party has.
         IntegrityError: a model is not the one that its record names.
         SuspectDiedError: the process of the suspect crashed, or ran into a limit.
     """
@@ -105,7 +106,7 @@ def settle(
     if min_bits is not None and min_bits < least:
         raise UsageError(
             f"--min-bits is {min_bits:g}, expected {least:g} or more in a dispute",
-            hint="with fewer, somebody could try claims until an original seems to carry his mark",
+            hint="with fewer, a thief could try claims until an original seems to carry one",
         )
     _require_of_use(records, parties, suspect)
     records = sorted(records, key=lambda one: one.release.digest)
@@ -176,7 +177,7 @@ def _require_of_use(records: Sequence[Shown], parties: Sequence[Party], suspect:
     if len(records) > MAX_RECORDS:
         raise UsageError(f"{len(records)} release records, expected at most {MAX_RECORDS}")
     if len({one.release.digest for one in records}) < len(records):
-        raise UsageError("a release record is there twice", hint="give each once")
+        raise UsageError("a release record was given twice", hint="give each record once")
     claims = {party.claim_digest for party in parties}
     for shown in records:
         release = shown.release
@@ -184,15 +185,15 @@ def _require_of_use(records: Sequence[Shown], parties: Sequence[Party], suspect:
             continue
         if release.relation is Relation.found:
             raise UsageError(
-                f"a release record is of {release.model}, which its signer found, and that is not "
-                "the suspect",
-                hint=f"give the file whose SHA-256 is {release.sha256} as the suspect",
+                f"a release record (--found) is about {release.model}, which is not the suspect",
+                hint=f"give the file with the SHA-256 {release.sha256} as the suspect, or leave "
+                "the record out",
             )
         if release.claim.digest not in claims:
             raise UsageError(
-                f"the release record of {release.model} is of the claim {release.claim.digest}, "
-                "which is no party's",
-                hint="give the claim or an evidence of it too",
+                f"the release record of {release.model} is for the claim {release.claim.digest}, "
+                "which no party has",
+                hint="give this claim or an evidence of it too, or leave the record out",
             )
 
 
@@ -200,16 +201,16 @@ def _require_opponents(parties: Sequence[Party]) -> None:
     if len(parties) < 2:
         raise UsageError(
             f"{len(parties)} claims, expected two or more",
-            hint="a single claim is what wmx verify is for",
+            hint="wmx verify tests a single claim",
         )
     names = [party.name for party in parties]
     if len(set(names)) < len(names):
-        raise UsageError("two claims have one name", hint="give each file once")
+        raise UsageError("two claims have the same name", hint="give each file once")
     owners: dict[bytes, str] = {}
     for party in parties:
         other = owners.setdefault(party.trigger_slice.claim.owner, party.name)
         if other != party.name:
             raise UsageError(
-                f"{other} and {party.name} are claims of one owner, and that is no dispute",
-                hint="give the claim of each owner that is to be compared",
+                f"{other} and {party.name} are claims of the same owner, expected different owners",
+                hint="give one claim of each owner",
             )

@@ -102,7 +102,7 @@ def test_the_command_reports_it_and_names_nobody(
     tuning = found["fine_tuning"]
     assert tuning["failure"] is None
     assert set(tuning["marks"]) == {"owner.json", "thief.json"}
-    assert "the owner's mark kept more in 11" in tuning["reliability"]
+    assert "the owner's mark kept more of its bits in 11" in tuning["reliability"]
 
 
 def test_a_model_that_pytorch_cannot_take_is_a_reason_and_no_error(
