@@ -51,8 +51,8 @@ def test_a_link_made_meanwhile_is_not_followed(
 @pytest.mark.parametrize(
     ("make", "what"),
     [
-        (os.mkfifo, "no regular file"),
-        (lambda path: os.link(Path(path).with_name("other"), path), "one of several names"),
+        (os.mkfifo, "not a regular file"),
+        (lambda path: os.link(Path(path).with_name("other"), path), "a file with several names"),
     ],
 )
 def test_only_an_ordinary_file_is_taken(

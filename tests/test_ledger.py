@@ -97,7 +97,7 @@ def test_a_damaged_ledger_is_not_taken_for_an_empty_one(
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "owner.pem.spent").write_text("a file is in the way")
-    with pytest.raises(CannotRunError, match="cannot keep the ledger"):
+    with pytest.raises(CannotRunError, match="cannot write the ledger"):
         Ledger(tmp_path / "owner.pem", CLAIM).spend(0, 5, **WORDS)
 
 

@@ -133,7 +133,7 @@ def test_the_next_evidence_starts_behind_the_last(
     assert second.trigger_slice.start == len(first.trigger_slice)
     seen = {x.tobytes() for x in first.trigger_slice.triggers}
     assert not seen & {x.tobytes() for x in second.trigger_slice.triggers}
-    with pytest.raises(CannotRunError, match="are needed; nothing was disclosed") as caught:
+    with pytest.raises(CannotRunError, match="are required; nothing was disclosed") as caught:
         prove(suspect, MARK, KEY, folder / "3.json", ledger, required_bits=128)
     assert "timestamp" in str(caught.value.hint)
     assert not (folder / "3.json").exists()

@@ -80,7 +80,7 @@ def test_another_number_of_texts_than_the_shape_says(said: int) -> None:
 def test_a_shape_beyond_any_array_is_refused_beside_a_zero_too(
     shape: list[int], datatype: str
 ) -> None:
-    with pytest.raises(ProtocolError, match="absurd shape"):
+    with pytest.raises(ProtocolError, match="impossible or too large shape"):
         answered(described(shape, data=[]) | {"datatype": datatype})
 
 

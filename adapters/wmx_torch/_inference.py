@@ -75,7 +75,12 @@ def _is_cudnn_recurrent(module: nn.Module) -> bool:
 
 
 def channels_first(inputs: Tensor, task: Task) -> Tensor:
-    """Return images [k, H, W, C] as a view [k, C, H, W]; other inputs unchanged."""
+    """Return images as a view [k, C, H, W]; other inputs unchanged.
+
+    Args:
+        inputs: [k, *task.shape], images as [k, H, W, C].
+        task: gives the kind of inputs.
+    """
     return inputs.permute(0, 3, 1, 2) if task.kind == "image" else inputs
 
 

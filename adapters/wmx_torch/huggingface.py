@@ -35,6 +35,8 @@ class HardenCallback(Hardening, TrainerCallback):
     ) -> None:
         """Refuse backends that shard gradients over processes.
 
+        Arguments as of :meth:`transformers.TrainerCallback.on_train_begin`.
+
         Raises:
             UsageError: the run is under DeepSpeed, FSDP or Megatron.
         """
@@ -46,6 +48,8 @@ class HardenCallback(Hardening, TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Add to the gradients, which the Trainer has unscaled and clipped by now.
+
+        Arguments as of :meth:`transformers.TrainerCallback.on_pre_optimizer_step`.
 
         Raises:
             CannotRunError: the model does not return logits for the claim's classes.
@@ -73,7 +77,7 @@ class Monitor(monitor.Monitor, TrainerCallback):
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Measure, and log.
+        """Measure, and log; arguments as of :meth:`transformers.TrainerCallback.on_epoch_end`.
 
         Raises:
             CannotRunError: the model does not return logits for the claim's classes.

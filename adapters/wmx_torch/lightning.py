@@ -29,6 +29,8 @@ class HardenCallback(Hardening, Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Refuse strategies that shard gradients over processes.
 
+        Arguments as of :meth:`lightning.pytorch.callbacks.Callback.on_train_start`.
+
         Raises:
             UsageError: the strategy is DeepSpeed, FSDP or model parallel.
         """
@@ -39,6 +41,8 @@ class HardenCallback(Hardening, Callback):
         self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
     ) -> None:
         """Add the recipe's gradient.
+
+        Arguments as of :meth:`lightning.pytorch.callbacks.Callback.on_before_optimizer_step`.
 
         Raises:
             UsageError: the number of training steps is unknown.
@@ -64,6 +68,8 @@ class Monitor(monitor.Monitor, Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure, and log.
+
+        Arguments as of :meth:`lightning.pytorch.callbacks.Callback.on_train_epoch_end`.
 
         Raises:
             CannotRunError: the module does not return logits for the claim's classes.

@@ -140,7 +140,7 @@ def test_a_stamp_is_not_kept_in_the_file_of_another_claim(
     monkeypatch.setattr(timestamp, "_verified", verified_slowly)
     result = wmx("claim", "timestamp", claim, "--response", "r.tsr")
     assert result.code == 3
-    assert "by now" in result.err
+    assert "now holds the" in result.err
     assert claim.read_bytes() == Path("other.json").read_bytes()
 
 

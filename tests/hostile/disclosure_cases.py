@@ -24,7 +24,7 @@ def one_opening_for_all(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p.update(openings=p["openings"][:1] * ENOUGH))
 
 
-@case(3, "not as many")
+@case(3, "expected as many openings")
 def an_opening_too_few(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p["openings"].pop())
 
@@ -38,22 +38,22 @@ def a_gap_among_the_openings(scene: Scene) -> Attack:
     return predicate(scene, change)
 
 
-@case(3, "window of 43 triggers from -1")
+@case(3, "the window is 43 triggers from -1")
 def a_trigger_slice_that_starts_before_the_first(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p["window"].update(start=-1))
 
 
-@case(3, "window of 43 triggers from 58")
+@case(3, "the window is 43 triggers from 58")
 def a_trigger_slice_that_goes_round_the_end(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p["window"].update(start=58))
 
 
-@case(3, "window of 0 triggers")
+@case(3, "the window is 0 triggers")
 def a_trigger_slice_of_nothing(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p.update(window={"count": 0, "start": 0}, openings=[]))
 
 
-@case(3, "window of 9007199254740991 triggers")
+@case(3, "the window is 9007199254740991 triggers")
 def a_trigger_slice_of_more_than_there_are(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p["window"].update(count=2**53 - 1))
 
@@ -126,12 +126,12 @@ def predictions_of_a_shape_beyond_all_memory(scene: Scene) -> Attack:
     return predictions(scene, dtype="float64", shape=[ENOUGH, 2**53 - 1], data="")
 
 
-@case(3, "the shape of answers")
+@case(3, "the shape of the answers")
 def predictions_of_a_negative_shape(scene: Scene) -> Attack:
     return predictions(scene, dtype="float32", shape=[ENOUGH, -1])
 
 
-@case(3, "the shape of answers")
+@case(3, "the shape of the answers")
 def predictions_without_a_column(scene: Scene) -> Attack:
     return predictions(scene, dtype="float32", shape=[ENOUGH, 0], data="")
 
@@ -239,17 +239,17 @@ def a_hundred_probes_tried_and_not_paid_for(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p.update(probes_tried=100))
 
 
-@case(3, "a way with 3 rows in a call")
+@case(3, "the way has 3 rows in a call")
 def a_probe_with_rows_that_are_not_tried(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p["way"].update(rows=3))
 
 
-@case(3, "a way with the shift [3, 0]")
+@case(3, "the way has the shift [3, 0]")
 def a_probe_with_a_shift_that_is_not_tried(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p["way"].update(shift=[3, 0]))
 
 
-@case(3, "a way with the shift [0, 0, 0]")
+@case(3, "the way has the shift [0, 0, 0]")
 def a_probe_shifted_in_three_directions(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p["way"].update(shift=[0, 0, 0]))
 
@@ -259,7 +259,7 @@ def a_shifted_probe_with_the_share_of_a_plain_one(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p["way"].update(shift=[1, 0]))
 
 
-@case(3, "layout, output and scaling of a way are strings")
+@case(3, "layout, output and scaling of the way are not strings")
 def a_probe_that_is_an_object(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p["way"].update(layout={"NCHW": 1}))
 

@@ -241,7 +241,7 @@ def a_hidden_file_that_a_user_takes_for_weights(scene: Scene) -> Attack:
     return steal(scene, scene.put(".netrc", BINARY), "--weights", ".netrc")
 
 
-@case(4, "is a link, and what it leads to may be any file")
+@case(4, "is a link, expected a regular file with a single name")
 def a_link_that_a_user_takes_for_weights(scene: Scene) -> Attack:
     (scene.folder / "w").symlink_to(scene.folder / "owner.pem")
     return steal(scene, "w", "--weights", "w")

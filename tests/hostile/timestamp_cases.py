@@ -336,12 +336,12 @@ def asked(scene: Scene, answer: bytes) -> Callable[[], object]:
     return ask
 
 
-@case(3, "the nonce is another")
+@case(3, "its nonce differs")
 def an_answer_to_an_earlier_request(scene: Scene) -> Attack:
     return asked(scene, authority().answer(Query.of(scene.watermark.claim).request))
 
 
-@case(3, "the nonce is another")
+@case(3, "its nonce differs")
 def an_answer_without_a_nonce(scene: Scene) -> Attack:
     tsa = authority()
     (tsa.folder / "data").write_bytes(scene.watermark.claim.envelope.signature)

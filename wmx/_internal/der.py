@@ -129,7 +129,12 @@ def _element(data: bytes, begin: int, end: int) -> Element:
 
 
 def encoded(tag: int, *contents: bytes) -> bytes:
-    """Return an element that holds these contents one behind the other."""
+    """Return an element with these contents, one after the other.
+
+    Args:
+        tag: identifier octet, 0 to 255.
+        contents: encoded parts.
+    """
     content = b"".join(contents)
     if len(content) < LONG_LENGTH:
         return bytes([tag, len(content)]) + content

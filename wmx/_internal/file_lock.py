@@ -1,4 +1,4 @@
-"""One process at a time: a lock that the system lets go when its holder dies."""
+"""A lock file for one process at a time, which the system releases when its holder dies."""
 
 import errno
 import os
@@ -19,21 +19,21 @@ else:
 
 WAIT_SECONDS = 60.0  # nobody holds a lock for longer than it takes to write a file
 PAUSE_SECONDS = 0.05
-# what a link is refused with: ELOOP, on FreeBSD EMLINK
+# the error for a link: ELOOP, on FreeBSD EMLINK
 LINKED = (errno.ELOOP, errno.EMLINK)
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file ``path``, which is made if need be and stays; wait for it.
+    """Wait for the lock file ``path`` and hold it; it is created if it does not exist.
 
-    It is never deleted: who waits on a file that is gone waits on another lock than who comes next.
-    It may lie in a folder that a stranger packed, so it is not followed anywhere else.
+    It is never deleted: else a process could wait on a deleted file while the next one locks a new
+    one.  It may lie in a folder that came from a stranger, so links are not followed.
 
     Raises:
-        CannotRunError: it is a link, no regular file or another user's, or another process has
+        CannotRunError: it is a link, not a regular file, or another user's; or another process has
             held it for :data:`WAIT_SECONDS`.
-        OSError: it cannot be made or opened.
+        OSError: it cannot be created or opened.
     """
     descriptor = _open(path)
     try:
@@ -46,7 +46,7 @@ def locked(path: Path) -> Iterator[None]:
 def _open(path: Path) -> int:
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        if path.is_symlink():  # also where there is no such flag
+        if path.is_symlink():  # for systems without O_NOFOLLOW
             raise _refused(path, "a link")
         descriptor = os.open(path, flags, SECRET_MODE)
     except OSError as error:
@@ -56,9 +56,9 @@ def _open(path: Path) -> int:
     found = os.fstat(descriptor)
     reason = None
     if not stat.S_ISREG(found.st_mode):
-        reason = "no regular file"
+        reason = "not a regular file"
     elif found.st_nlink > 1:
-        reason = "one of several names of a file"
+        reason = "a file with several names (hard links)"
     elif not _is_own(found, path):
         reason = "another user's"
     if reason is not None:
@@ -68,9 +68,9 @@ def _open(path: Path) -> int:
 
 
 def _is_own(found: os.stat_result, path: Path) -> bool:
-    """Say whether a file is the user's, or of whom its folder is.
+    """Say whether a file belongs to the user, or to the owner of its folder.
 
-    Some network file systems give all that they hold to one user, who is another.
+    On some network file systems all files belong to one other user.
     """
     if not hasattr(os, "geteuid"):
         return True
@@ -79,8 +79,8 @@ def _is_own(found: os.stat_result, path: Path) -> bool:
 
 def _refused(path: Path, what: str) -> CannotRunError:
     return CannotRunError(
-        f"the lock file {path} is {what}, expected an ordinary file of your own",
-        hint="remove it; wmx makes another",
+        f"the lock file {path} is {what}, expected a regular file of your own",
+        hint="remove it; wmx makes a new one",
     )
 
 
@@ -90,8 +90,8 @@ def _wait(descriptor: int, path: Path) -> None:
         if time.monotonic() > end:
             raise CannotRunError(
                 f"another process has held the lock file {path} for {WAIT_SECONDS:g} seconds",
-                hint="repeat the command when that process is done, or end it; its lock ends with "
-                "it, and the file may stay",
+                hint="wait for that process or end it, then repeat the command; the lock is "
+                "released when it ends, and the file may stay",
             )
         time.sleep(PAUSE_SECONDS)
 

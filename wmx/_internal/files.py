@@ -24,11 +24,11 @@ def read_bytes(path: str | Path, what: str, limit: int | None = None) -> bytes:
     Args:
         path: the file.
         what: its role in the error message, e.g. ``"claim"``.
-        limit: most bytes accepted; ``None`` for no limit.
+        limit: maximum size in bytes; ``None`` for no limit.
 
     Raises:
         CannotRunError: no such file, not a regular file, unreadable, or larger than ``limit``.
-        LimitError: a budget is held, and it is larger than what is left of it.
+        LimitError: it is larger than what is left of the current budget.
     """
     with open_regular(path, what) as file:
         size = os.fstat(file.fileno()).st_size
@@ -39,7 +39,16 @@ def read_bytes(path: str | Path, what: str, limit: int | None = None) -> bytes:
 
 
 def read_head(path: str | Path, what: str, size: int) -> bytes:
-    """Return the first ``size`` bytes of a regular file.  As read_bytes."""
+    """Return the beginning of a regular file.
+
+    Args:
+        path: the file.
+        what: its role in the error message.
+        size: maximum number of bytes to read.
+
+    Raises:
+        CannotRunError: no such file, not a regular file, or unreadable.
+    """
     with open_regular(path, what) as file:
         return _read(file, path, what, size)
 
@@ -52,7 +61,11 @@ def _read(file: BinaryIO, path: str | Path, what: str, size: int) -> bytes:
 
 
 def sha256_of(path: str | Path, what: str) -> str:
-    """Return the SHA-256 of a regular file, hexadecimal, without holding all of it in memory.
+    """Return the SHA-256 of a regular file, hexadecimal, without reading it into memory at once.
+
+    Args:
+        path: the file.
+        what: its role in the error message.
 
     Raises:
         CannotRunError: as :func:`read_bytes`.
@@ -68,14 +81,14 @@ def sha256_of(path: str | Path, what: str) -> str:
 
 
 def open_regular(path: str | Path, what: str, *, linked: bool = True) -> BinaryIO:
-    """Open a regular file for reading, and nothing that could block or never end.
+    """Open a regular file for reading; refuse anything that could block or never end.
 
-    What was opened is looked at, not what the name stood for a moment before.
+    The type is checked on the opened file, as the name may change its meaning in between.
 
     Args:
         path: the file.
         what: its role in the error message.
-        linked: also through a symbolic link, or one of several names of a file.
+        linked: also accept a symbolic link, or a file with several hard links.
 
     Raises:
         CannotRunError: no such file, not a regular file, a link, or unreadable.
@@ -106,17 +119,21 @@ def open_regular(path: str | Path, what: str, *, linked: bool = True) -> BinaryI
 
 def _is_a_link(path: str | Path, what: str) -> CannotRunError:
     return CannotRunError(
-        f"{what} {path} is a link, and what it leads to may be any file",
-        hint="put a copy of the file itself there",
+        f"{what} {path} is a link, expected a regular file with a single name",
+        hint="replace it by a copy of the file",
     )
 
 
 def refuse_overwrite(path: str | Path, force: bool) -> None:
-    """Refuse a place where no file may be put.
+    """Refuse a path where no file may be written.
+
+    Args:
+        path: where a file is to be written.
+        force: whether an existing file may be replaced.
 
     Raises:
         CannotRunError: ``path`` exists and ``force`` is not set; or is a folder, a device or a
-            pipe, which no file replaces; or its name is too long for the disk.
+            pipe, which are never replaced; or its name is too long for the disk.
     """
     try:
         found = os.stat(path)
@@ -131,7 +148,7 @@ def refuse_overwrite(path: str | Path, force: bool) -> None:
                 hint=f"name a file in it, such as {Path(path) / 'NAME'}",
             )
         if not stat.S_ISREG(found.st_mode):
-            raise CannotRunError(f"cannot write {path}: it is no regular file")
+            raise CannotRunError(f"cannot write {path}: it is not a regular file")
     if not force and os.path.lexists(path):
         raise CannotRunError(
             f"{path} exists already",
@@ -140,17 +157,18 @@ def refuse_overwrite(path: str | Path, force: bool) -> None:
 
 
 def require_writable(path: str | Path, *, force: bool) -> None:
-    """Refuse a file that could not be written in the end, before the work that it is to hold.
+    """Refuse an output that could not be written in the end, before the work for it begins.
 
-    A file without content is made in its folder, and removed: neither modes nor the kind of a disk
-    say for sure whether a folder takes files.
+    An empty file is made in its folder and removed: neither permissions nor the type of the file
+    system say for sure whether that is possible.
 
     Args:
-        path: where the file is to be.
-        force: whether another may be replaced.
+        path: where the file is to be written.
+        force: whether an existing file may be replaced.
 
     Raises:
-        CannotRunError: as :func:`refuse_overwrite`; or its folder is not there, or takes no files.
+        CannotRunError: as :func:`refuse_overwrite`; or its folder does not exist or is not
+            writable.
     """
     require_folder(path)
     refuse_overwrite(path, force)
@@ -165,13 +183,13 @@ def require_writable(path: str | Path, *, force: bool) -> None:
 
 
 def keep_aside(path: str | Path, prepare: Callable[[Path], None]) -> Path:
-    """Give a file that is about to be replaced a second name, which it keeps, and return that.
+    """Keep a file that is about to be replaced under a second name, and return that.
 
-    It is ``STEM.old-N.SUFFIX`` beside it with the first N that is free.
+    The name is ``STEM.old-N.SUFFIX`` in the same folder, with the first free N.
 
     Args:
         path: the file.
-        prepare: puts what belongs to it beside the new name, before the file has it.
+        prepare: called with the new name before the file has it, to copy what belongs to the file.
 
     Raises:
         CannotRunError: the folder cannot be written, or the file cannot be read.
@@ -197,18 +215,26 @@ def require_folder(path: str | Path) -> None:
     """Raise :class:`CannotRunError` if there is no folder for ``path`` to be written to."""
     folder = os.path.dirname(path)
     if folder and not os.path.isdir(folder):
-        raise CannotRunError(f"no such folder: {folder}", hint=f"make it, for {path} to stand in")
+        raise CannotRunError(
+            f"no such folder: {folder}", hint=f"make this folder, to write {path} into it"
+        )
 
 
 def temporary_beside(path: Path) -> Path:
-    """Return a new name in the folder of a file, short whatever the file is called."""
+    """Return a new, short name for a temporary file in the same folder."""
     return path.with_name(TEMPORARIES.replace("*", os.urandom(8).hex()))
 
 
 def write_bytes(
     path: str | Path, data: bytes, *, mode: int = PUBLIC_MODE, force: bool = False
 ) -> None:
-    """Write ``data`` to ``path`` atomically: as :class:`Staged`, published at once.
+    """Write a file atomically: a :class:`Staged` that is published at once.
+
+    Args:
+        path: where to write.
+        data: the content.
+        mode: permissions, as of ``chmod``.
+        force: whether an existing file may be replaced.
 
     Raises:
         CannotRunError: as :class:`Staged` and :meth:`Staged.publish`.
@@ -218,11 +244,11 @@ def write_bytes(
 
 
 class Staged:
-    """A new file that is whole and flushed to the disk, and has still to get its name.
+    """A new file that is complete and flushed to the disk, but does not have its name yet.
 
-    It is a temporary file in the folder of its name, gone at the end of the ``with`` statement if
-    it was not published.  It is created with its mode: a secret is at no moment readable by others.
-    On Linux it has no name at all before, so that a process that is killed leaves nothing.
+    It is a temporary file in the same folder, removed at the end of the ``with`` statement unless
+    it was published.  It is created with its mode, so that others can never read a secret.  On
+    Linux it has no name at all until then, so that a killed process leaves nothing behind.
     """
 
     def __init__(
@@ -231,10 +257,10 @@ class Staged:
         """Write the content.
 
         Args:
-            path: where the file is to be.
+            path: where the file is to be written.
             data: its content.
             mode: its permissions, as of ``chmod``.
-            force: whether another may be replaced.
+            force: whether an existing file may be replaced.
 
         Raises:
             CannotRunError: as :func:`refuse_overwrite`, or the folder cannot be written, or the
@@ -264,8 +290,8 @@ class Staged:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remove the temporary file, if it has still got a name of its own."""
-        with contextlib.suppress(OSError):  # of a full disk, which flushing has told
+        """Remove the temporary file, unless it was published or kept."""
+        with contextlib.suppress(OSError):  # of a full disk, which flushing has reported
             self._file.close()
         _remove(self._temporary)
 
@@ -288,9 +314,9 @@ class Staged:
             raise _cannot_write(self._path, error) from None
 
     def keep(self) -> Path | None:
-        """Leave the file under its temporary name, for good; return that, or ``None`` if it cannot.
+        """Keep the file under a temporary name and return that; ``None`` if that fails.
 
-        For a file that could not be published, and must not be lost.
+        For a file that could not be published and must not be lost.
         """
         kept = temporary_beside(self._path)
         try:
@@ -310,13 +336,13 @@ def _cannot_write(path: str | Path, error: OSError | ValueError) -> CannotRunErr
 
 
 def _remove(temporary: Path) -> None:
-    """Remove a temporary file, if it is there; what was written stays written if it cannot be."""
+    """Remove a temporary file if it exists; ignore errors, as the result is written already."""
     with contextlib.suppress(OSError):
         temporary.unlink(missing_ok=True)
 
 
 def _create(temporary: Path, mode: int) -> tuple[int, bool]:
-    """Open a new file for writing, without a name where the system and the disk can do that."""
+    """Open a new file for writing, without a name where system and file system allow that."""
     if hasattr(os, "O_TMPFILE"):
         with contextlib.suppress(OSError):  # some file systems cannot
             return os.open(temporary.parent, os.O_WRONLY | os.O_TMPFILE, mode), True
@@ -333,10 +359,19 @@ def _name(descriptor: int, path: Path) -> None:
 
 
 def publish(temporary: str | Path, path: str | Path, *, force: bool) -> None:
-    """Give the finished file ``temporary`` its name ``path`` in one step.
+    """Give a finished file its name in one step.
 
     Without ``force`` a hard link is used where the file system has them, since it fails when
     another process made ``path`` meanwhile, while a rename would replace it.
+
+    Args:
+        temporary: the finished file.
+        path: its name, in the same folder.
+        force: whether an existing file may be replaced.
+
+    Raises:
+        CannotRunError: ``path`` exists and may not be replaced.
+        OSError: the folder cannot be written.
     """
     if force:
         os.replace(temporary, path)

@@ -23,7 +23,12 @@ def kind_of_file(data: bytes) -> str | None:
 
 
 def kind_of_payload(payload_type: str, payload: bytes) -> str | None:
-    """Return what an envelope seems to hold; ``None`` if it is nothing that wmx knows."""
+    """Return what an envelope seems to hold; ``None`` if it is nothing that wmx knows.
+
+    Args:
+        payload_type: of the envelope.
+        payload: its content; need not be valid.
+    """
     if payload_type == CLAIM:
         return "a claim"
     if payload_type == STATEMENT:

@@ -45,15 +45,15 @@ class Stamped(ABC):
 
         Args:
             file: the object.
-            what: it is, in errors; :attr:`KIND` if empty.
+            what: its name in errors; :attr:`KIND` if empty.
 
         Raises:
-            IntegrityError: of another kind, changed after signing, or of an unknown version.
+            IntegrityError: it is of another kind, changed after signing, or of an unknown version.
         """
 
     @classmethod
     def from_bytes(cls, data: bytes, what: str = "") -> Self:
-        """Parse and verify a file; raises as :meth:`from_json`, or if it is no canonical JSON."""
+        """Parse and verify a file; as :meth:`from_json`, and it must be canonical JSON."""
         what = what or cls.KIND
         return cls.from_json(jcs.loads(data, what), what)
 
@@ -64,7 +64,7 @@ class Stamped(ABC):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the signed payload in hexadecimal: the file's name everywhere."""
+        """SHA-256 of the signed payload, hexadecimal: what identifies the file everywhere."""
         return hashlib.sha256(self.envelope.payload).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
@@ -80,11 +80,19 @@ class Stamped(ABC):
         return jcs.dumps(self.to_json())
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
-        """Write the signed file; raises :class:`CannotRunError` if it exists."""
+        """Write the signed file.
+
+        Args:
+            path: where to write.
+            force: replace an existing file.
+
+        Raises:
+            CannotRunError: the file exists and ``force`` is not set, or cannot be written.
+        """
         write_bytes(path, self.to_bytes(), force=force)
 
     def with_timestamps(self, responses: Iterable[bytes]) -> Self:
-        """Return this file with these RFC 3161 responses too, each kept once.
+        """Return this file with these RFC 3161 responses added, each once.
 
         Raises:
             UsageError: more than :data:`MAX_TIMESTAMPS`, or one is longer than
@@ -101,21 +109,25 @@ class Stamped(ABC):
         return replace(self, timestamps=timestamps)
 
     def dated_by_both(self, copy: "Stamped") -> Self:
-        """Return this file with the timestamps of a copy of it too, to be dated and not written.
+        """Return this file with the timestamps of a copy added, to be dated but not written.
 
-        So without the limit of a file: whoever fills one copy with junk takes none from the other.
+        The limit of a file does not apply: a copy full of junk must not push out other timestamps.
         """
         return replace(self, timestamps=tuple(dict.fromkeys(self.timestamps + copy.timestamps)))
 
     def keep_timestamps(self, path: str | Path, responses: Iterable[bytes]) -> Self:
-        """Add RFC 3161 responses to the file of this; return what is there then.
+        """Add RFC 3161 responses to the file on disk, and return what it holds then.
 
-        Read, changed and written under a lock, in the file ``.NAME.lock`` beside it: of several
-        processes that add to it at once, none loses what another has added.
+        The file is read, changed and written under the lock ``.NAME.lock`` beside it: if several
+        processes add to it at once, nothing that one of them has added is lost.
+
+        Args:
+            path: the file, which has to hold what this object holds.
+            responses: RFC 3161, DER.
 
         Raises:
             CannotRunError: the file cannot be read or written.
-            IntegrityError: it is damaged, or holds something else by now.
+            IntegrityError: it is damaged, or holds something else meanwhile.
             UsageError: as :meth:`with_timestamps`.
         """
         lock = Path(path).with_name(f".{Path(path).name}.lock")
@@ -124,9 +136,8 @@ class Stamped(ABC):
                 kept = type(self).load(path)
                 if kept.envelope != self.envelope:
                     raise IntegrityError(
-                        f"{path} holds the {self.KIND} {kept.digest} by now, "
-                        f"expected {self.digest}",
-                        hint=f"repeat the command if that is the {self.KIND} that is meant",
+                        f"{path} now holds the {self.KIND} {kept.digest}, expected {self.digest}",
+                        hint=f"repeat the command if this is the {self.KIND} that you mean",
                     )
                 dated = kept.with_timestamps(responses)
                 dated.save(path, force=True)
@@ -139,10 +150,14 @@ class Stamped(ABC):
 
 
 def envelope_and_timestamps(file: Any, what: str) -> tuple[Envelope, tuple[bytes, ...]]:
-    """Take the timestamps of a file from its envelope.
+    """Split a file into its envelope and its timestamps.
 
-    CMS leaves some of their bytes free; the SHA-256 beside each makes a damaged timestamp a broken
-    file, not a date that is gone in silence.
+    Some bytes of a timestamp can change without notice (CMS); by the SHA-256 beside each, a damaged
+    timestamp makes the file a broken one, rather than removing a date silently.
+
+    Args:
+        file: the object that the file holds.
+        what: its name in errors.
 
     Raises:
         IntegrityError: not such a file, or a timestamp is damaged or longer than

@@ -1,9 +1,8 @@
-"""Trusted timestamps: when a claim or a release record existed at the latest.
+"""Trusted timestamps (RFC 3161): by when a claim or a release record existed.
 
-RFC 3161, docs/protocol.md.
-
-What is stamped are the bytes of the file's signature.  A stamp counts only if it verifies against
-root certificates that the *verifier* gives; any other changes nothing, and is said.
+See docs/protocol.md.  The bytes of the file's signature are stamped.  A timestamp counts only if it
+verifies against root certificates that the *verifier* gives; others change nothing, but are
+reported.
 """
 
 import hashlib
@@ -33,8 +32,8 @@ if TYPE_CHECKING:
 Roots: TypeAlias = "Sequence[Certificate]"
 
 MAX_ROOTS_BYTES = 16 * 1024**2
-MAX_CERTIFICATES = 32  # of a stamp; a chain has a few, and each costs whoever seeks one
-# the margin of a stamp that states none; authorities under ETSI EN 319 421 keep within a second
+MAX_CERTIFICATES = 32  # of a timestamp; a chain has a few, and each costs time to search
+# of a timestamp that states none; authorities under ETSI EN 319 421 keep within a second
 UNSTATED_ACCURACY = timedelta(minutes=1)
 HASHES = {  # object identifiers of the digests that are accepted
     "2.16.840.1.101.3.4.2.1": hashlib.sha256,
@@ -45,14 +44,14 @@ HASHES = {  # object identifiers of the digests that are accepted
 
 @dataclass(frozen=True)
 class Dating:
-    """What the timestamps of a file are worth to somebody who trusts certain roots.
+    """What the timestamps of a file prove to somebody who trusts certain root certificates.
 
     Attributes:
-        time: of the trusted stamp whose latest possible time is the earliest, UTC; ``None`` without
-            one.
-        authority: who gave it.
-        accuracy: by how much its time may be off, to either side.
-        refused: why the others do not count, one sentence each.
+        time: of the trusted timestamp that proves existence the earliest, UTC; ``None`` if none is
+            trusted.
+        authority: issuer of the certificate of the authority that gave it.
+        accuracy: by how much its time may be off, in either direction.
+        refused: why other timestamps do not count, one sentence each.
     """
 
     time: datetime | None = None
@@ -62,29 +61,29 @@ class Dating:
 
     @property
     def is_trusted(self) -> bool:
-        """Whether a trusted stamp is there."""
+        """Whether there is a trusted timestamp."""
         return self.time is not None
 
     def is_before(self, other: "Dating") -> bool:
-        """Say whether this stamp is earlier than another, beyond what both may be off.
+        """Say whether this date is earlier than another, by more than both may be off.
 
-        Two stamps are in order only if they are further apart than the sum of their accuracies
-        (RFC 3161, section 2.4.2).  A missing stamp is neither earlier nor later than any.
+        Two timestamps have an order only if they are further apart than the sum of their accuracies
+        (RFC 3161, section 2.4.2).  A missing date is neither earlier nor later than any.
         """
         if self.time is None or other.time is None:
             return False
         return self.time + self.accuracy < other.time - other.accuracy
 
     def is_before_if_dated(self, other: "Dating") -> bool:
-        """Say whether this stamp is earlier than another, or the other is missing."""
+        """Say whether this date is earlier than another, or the other is missing."""
         return not other.is_trusted or self.is_before(other)
 
     @property
     def latest(self) -> datetime:
-        """Until when the file existed, at the latest.
+        """By when the file existed, at the latest.
 
         Raises:
-            ValueError: no trusted stamp is there.
+            ValueError: there is no trusted timestamp.
         """
         if self.time is None:
             raise ValueError("no trusted timestamp")
@@ -95,19 +94,19 @@ UNDATED = Dating()
 
 
 def earliest(datings: Iterable[Dating]) -> Dating:
-    """Return the one that proves existence the earliest, :data:`UNDATED` where none does."""
+    """Return the date that proves existence the earliest; :data:`UNDATED` if there is none."""
     trusted = [dating for dating in datings if dating.is_trusted]
     return min(trusted, key=lambda dating: dating.latest, default=UNDATED)
 
 
 def load_roots(path: str | Path) -> Roots:
-    """Read the root certificates that are trusted, PEM.
+    """Read trusted root certificates from a PEM file.
 
     >>> from wmx import load_roots
     >>> roots = load_roots("roots.pem")
 
     Args:
-        path: of a file with one or more certificates, each as PEM.
+        path: a file with one or more certificates in PEM form.
 
     Raises:
         CannotRunError: the file cannot be read.
@@ -122,18 +121,18 @@ def load_roots(path: str | Path) -> Roots:
 
 
 def date_claim(file: Stamped, roots: Roots) -> Dating:
-    """Return the trusted timestamp of a file whose latest possible time is the earliest.
+    """Return the trusted date of a claim or a release record that proves existence the earliest.
 
-    A stamp proves that the file existed at its time plus its accuracy, and no more: an earlier
-    time that may be off by much can prove less than a later one that is exact.
+    A timestamp proves that the file existed at its time plus its accuracy, and no more: an earlier
+    but inexact time can prove less than a later, exact one.
 
     Args:
         file: with its timestamps.
-        roots: certificates of authorities that the verifier trusts.
+        roots: root certificates that the verifier trusts.
 
     Raises:
         MissingExtraError: there are timestamps and roots, and rfc3161-client is not installed.
-        LimitError: the budget that is held is spent.
+        LimitError: the current budget is spent.
     """
     if not file.timestamps:
         return UNDATED
@@ -153,7 +152,7 @@ def date_claim(file: Stamped, roots: Roots) -> Dating:
 
 @dataclass(frozen=True)
 class Query:
-    """A request for a stamp over a file's signature: SHA-256 and a nonce.
+    """A request for a timestamp of a file's signature, with SHA-256 and a nonce.
 
     Attributes:
         request: RFC 3161, DER.
@@ -165,7 +164,7 @@ class Query:
 
     @classmethod
     def of(cls, file: Stamped) -> Self:
-        """Make a fresh request for ``file``."""
+        """Make a new request for ``file``."""
         client = _client()
         builder = client.TimestampRequestBuilder().data(file.envelope.signature)
         request = builder.hash_algorithm(client.HashAlgorithm.SHA256).build()
@@ -178,11 +177,11 @@ class Query:
             IntegrityError: damaged, not granted, or with another nonce.
         """
         if _parsed(response).nonce != self.nonce:
-            raise IntegrityError("the authority answered another request: the nonce is another")
+            raise IntegrityError("the timestamp answers another request: its nonce differs")
 
 
 def asserted_stamps(file: Stamped) -> list[str]:
-    """Say what each timestamp of a file asserts, without a word on whether it is to be trusted."""
+    """Return what each timestamp of a file asserts, whether it is trusted or not."""
     found = []
     for response in consulted(file.timestamps, every=1):
         try:
@@ -194,11 +193,15 @@ def asserted_stamps(file: Stamped) -> list[str]:
 
 
 def asserted_stamp(response: bytes, file: Stamped) -> tuple[datetime, str]:
-    """Return the time and authority that a response asserts for a file, believed by nobody yet.
+    """Return the time and authority that a response asserts; its certificates are not checked.
+
+    Args:
+        response: RFC 3161, DER.
+        file: which it has to be for.
 
     Raises:
-        IntegrityError: not a granted response, one for something else, or one that can count for
-            nobody, whatever his roots.
+        IntegrityError: it is no granted response, is for something else, or could not be trusted
+            with any roots.
     """
     stamp = _parsed(response)
     _check(stamp, file)
@@ -206,11 +209,16 @@ def asserted_stamp(response: bytes, file: Stamped) -> tuple[datetime, str]:
 
 
 def trusted_stamp(response: bytes, file: Stamped, roots: Roots) -> tuple[datetime, str]:
-    """Return the time and authority of a response that verifies.
+    """Verify a response against root certificates, and return its time and authority.
 
     The signer's certificate has to chain to one of ``roots``, to have been valid at the time of the
     stamp, and to be for time stamping alone; and all has to be as strong as
-    :mod:`wmx.protocol.timestamp_policy` asks for.
+    :mod:`wmx.protocol.timestamp_policy` requires.
+
+    Args:
+        response: RFC 3161, DER.
+        file: which it has to be for.
+        roots: root certificates that the verifier trusts.
 
     Raises:
         IntegrityError: it does not verify; the message says why.
@@ -269,7 +277,7 @@ class _Stamp:
 def _trusted(response: bytes, file: Stamped, roots: Roots) -> _Stamp:
     """Verify a response; raises as :func:`trusted_stamp`.
 
-    Certificates that are too weak are taken away before a chain is sought, so that none goes over
+    Certificates that are too weak are removed before a chain is searched, so that no chain uses
     them.
     """
     stamp = _parsed(response)
@@ -289,7 +297,7 @@ def _trusted(response: bytes, file: Stamped, roots: Roots) -> _Stamp:
 
 
 def _weak_certificates(stamp: _Stamp, roots: Roots) -> dict[bytes, str]:
-    """Return the certificates, DER, that may not stand in the chain of a stamp, and why not."""
+    """Return the certificates, DER, that may not be part of a chain, each with the reason."""
     from cryptography.x509 import load_der_x509_certificate
 
     given = {_der(root): root for root in roots}
@@ -314,7 +322,7 @@ def _parsed(response: bytes) -> _Stamp:
     if count > MAX_CERTIFICATES:
         raise IntegrityError(
             f"a timestamp carries {count:,} certificates, expected at most {MAX_CERTIFICATES}",
-            hint="ask the authority again, for the chain of its signer alone",
+            hint="ask the authority again, for only the chain of its signer",
         )
     try:
         in_order = with_certificates_in_order(response)
@@ -333,7 +341,7 @@ def _parsed(response: bytes) -> _Stamp:
 
 
 def _check(stamp: _Stamp, file: Stamped) -> None:
-    """Refuse a stamp over anything but the file's signature, and one that can count for nobody."""
+    """Refuse a timestamp of anything but the file's signature, or one that nobody could trust."""
     algorithm = HASHES.get(stamp.algorithm)
     if algorithm is None:
         raise IntegrityError(
@@ -341,7 +349,7 @@ def _check(stamp: _Stamp, file: Stamped) -> None:
         )
     if algorithm(file.envelope.signature).digest() != stamp.imprint:
         raise IntegrityError(
-            f"a timestamp is of something else than this {file.KIND}'s signature",
+            f"a timestamp is for something else than this {file.KIND}'s signature",
             hint=f"was it made for another {file.KIND}?",
         )
     try:
@@ -352,7 +360,7 @@ def _check(stamp: _Stamp, file: Stamped) -> None:
 
 
 def _accuracy(response: "TimeStampResponse") -> timedelta:
-    """Return by how much the time of a stamp may be off, by the authority's word."""
+    """Return by how much the time of a timestamp may be off, as the authority states."""
     accuracy = response.tst_info.accuracy
     if accuracy is None:
         return UNSTATED_ACCURACY
@@ -364,7 +372,7 @@ def _accuracy(response: "TimeStampResponse") -> timedelta:
 
 
 def _reason(error: Exception) -> str:
-    """Return the first line of what a library says, without its lists of internals."""
+    """Return the first line of a library's error, without internals."""
     text = str(error)
     if "Verify error: " in text:  # OpenSSL's own words, inside a list of where they were said
         return text.split("Verify error: ")[1].split('"')[0]

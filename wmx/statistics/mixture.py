@@ -1,6 +1,6 @@
-"""Ways of feeding and reading a suspect, and the mixture over them (docs/statistics.md).
+"""Probes (ways of feeding and reading a suspect) and the mixture over them (docs/statistics.md).
 
-Verifying and checking evidence both count here, so that they can never count differently.
+Verifying, and checking evidence, both compute their bits here, so that they can never differ.
 """
 
 from collections import Counter
@@ -19,7 +19,7 @@ from wmx.statistics.hits import binomial_tail, log10_binomial_tail
 from wmx.statistics.predictions import Predictions
 from wmx.triggers.trigger_slice import TriggerSlice
 
-OTHER_SCALINGS = {  # beside the one that fits the input; see wmx.suspect.scaling
+OTHER_SCALINGS = {  # besides the one that fits the input; see wmx.suspect.scaling
     "image": ("0..255", "0..1", "-1..1", "ImageNet"),
     "features": ("raw",),
     "tokens": (),
@@ -36,7 +36,7 @@ TOGETHER, ALONE = 0, 1  # rows in a call: as many as fit, or one
 OTHER_ROWS = (2, 4, 8, 16, 32, 64)
 SHARE_OF_USUAL_ROWS = 3 / 8  # each of TOGETHER and ALONE; OTHER_ROWS have what is left
 SHARE_OF_PLAIN = 2 / 3  # of inputs as they are, where they have variations
-VARIATIONS = {  # how many a plain way may have at most
+VARIATIONS = {  # maximum number for each plain probe
     kind: len(scalings) + (len(SHIFTS) if kind == "image" else 0)
     for kind, scalings in OTHER_SCALINGS.items()
 }
@@ -47,12 +47,12 @@ class Probe:
     """One way of feeding and reading a suspect.
 
     Attributes:
-        layout: order of the input's axes, and what else tells feedings apart.
-        output: name of the output that was read.
-        shift: whole pixels (down, right) by which the inputs were moved.
-        scaling: what numbers stood for pixels or features; ``""`` for those that fit the input.
-        rows: how many inputs it was given in one call: as many as fit (:data:`TOGETHER`), one
-            (:data:`ALONE`), or one of :data:`OTHER_ROWS`.
+        layout: name of the feeding: the order of the input's axes, and what else tells it apart.
+        output: name of the output that is read.
+        shift: whole pixels (down, right) by which inputs are moved.
+        scaling: of pixels or features; ``""`` for the one that fits the input.
+        rows: number of inputs in one call: as many as fit (:data:`TOGETHER`), one (:data:`ALONE`),
+            or one of :data:`OTHER_ROWS`.
     """
 
     layout: str
@@ -63,12 +63,12 @@ class Probe:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the inputs were fed as they are."""
+        """Whether inputs are fed without shift, in the scaling that fits."""
         return self.shift == NO_SHIFT and not self.scaling
 
     @property
     def plain(self) -> "Probe":
-        """The same way without shift and other scaling."""
+        """The same probe without shift and other scaling."""
         return Probe(self.layout, self.output, rows=self.rows)
 
     @property
@@ -84,24 +84,24 @@ class Probe:
 
 
 def rows_of_variations(known: Sequence[int]) -> list[int]:
-    """Return in which of the known numbers of rows variations are asked: the usual ones, if any.
+    """Return the numbers of rows that variations are tried with: the usual ones, if known.
 
-    A suspect whose answers hang on its batch would be asked eight times as much else.
+    Otherwise a suspect whose predictions depend on its batch would be queried eight times as much.
     """
     return [rows for rows in known if rows in (TOGETHER, ALONE)] or list(known)
 
 
 def log2_share(probe: Probe, kind: Kind, plain: int) -> float:
-    """Return log2 of a way's share of the mixture, which no label has a say in.
+    """Return log2 of a probe's share of the mixture, which depends on no label.
 
-    It is the product of what its rows and what its variation have, over the plain ways that there
-    are with as many rows.  Two equal parts, of all rows together and of each alone, make half of
-    the mixture for inputs as they are.
+    It is the product of the shares of its rows and of its variation, divided by the number of plain
+    probes with as many rows.  Plain probes of all rows together and of single rows have equal
+    shares, half of the mixture for both.
 
     Args:
-        probe: the way.
+        probe: the probe.
         kind: of the task.
-        plain: number of plain ways with ``way.rows``.
+        plain: number of plain probes with ``probe.rows``.
     """
     usual = probe.rows in (TOGETHER, ALONE)
     rows = SHARE_OF_USUAL_ROWS if usual else (1 - 2 * SHARE_OF_USUAL_ROWS) / len(OTHER_ROWS)
@@ -112,12 +112,12 @@ def log2_share(probe: Probe, kind: Kind, plain: int) -> float:
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What one way gave.
+    """The bets of all experts on the predictions of one probe.
 
     Attributes:
-        probe: feeding and reading.
+        probe: the probe.
         bets: log2(K q_i(y_i)) of each expert, in the order of the triggers.
-        log2_share: log2 of the way's share of the mixture.
+        log2_share: log2 of the probe's share of the mixture.
     """
 
     probe: Probe
@@ -137,7 +137,7 @@ class ProbeResult:
     def running(self, n: int) -> NDArray[np.float64]:
         """Return log2 of the experts' mean wealth after each of n triggers, float64 [n].
 
-        A way that stopped before keeps what it had.
+        A probe that stopped earlier keeps what it had.
         """
         bets = np.stack(list(self.bets.values()))
         wealths = np.cumsum(np.pad(bets, ((0, 0), (0, n - bets.shape[1]))), axis=1)
@@ -147,15 +147,15 @@ class ProbeResult:
 
 @dataclass(frozen=True)
 class EvidenceScore:
-    """What the answers of all ways weigh together.
+    """The evidence score: what the predictions of all probes are worth together.
 
     Attributes:
-        results: of each way.
-        penalty: bits that are subtracted: for the choice among claims, and of a window.
-        plain: how many plain ways there are with each number of rows.
-        counted: the way whose hits are counted: the first plain one, which is fixed before any
-            label is looked at; the one that there is in an evidence.
-        hits: answers in that way whose top class is the label.
+        results: of each probe.
+        penalty: bits that are subtracted for choices: of a claim, of a trigger slice, of overrides.
+        plain: number of plain probes for each number of rows.
+        counted: the probe whose hits are counted: the first plain one, which is fixed before any
+            label is used; in an evidence, its only one.
+        hits: predictions of that probe whose top class is the label.
         n: number of triggers.
         classes: K.
     """
@@ -170,7 +170,7 @@ class EvidenceScore:
 
     @property
     def bits(self) -> float:
-        """log2 of the mixture's wealth, less the price."""
+        """log2 of the mixture's wealth, less the penalty."""
         return mixture_bits(self.results) - self.penalty
 
     def running_bits(self) -> NDArray[np.float64]:
@@ -181,7 +181,7 @@ class EvidenceScore:
 
     @property
     def best(self) -> ProbeResult:
-        """The way with the most evidence."""
+        """The result of the probe with the most evidence."""
         return max(self.results, key=lambda result: result.bits)
 
     @property
@@ -196,20 +196,20 @@ class EvidenceScore:
 
 
 class Mixture:
-    """The experts' bets on what a suspect answers; each is made once.
+    """The experts' bets on the predictions of a suspect; each is made once.
 
-    Shares are fixed by the numbers of plain ways, which hang on the suspect and the task alone.
+    Shares are fixed by the numbers of plain probes, which depend only on the suspect and the task.
 
     Args:
         trigger_slice: the triggers and their labels.
-        plain: how many plain ways there are with each number of rows; those that were added, where
-            it does not say.
+        plain: number of plain probes for each number of rows; where it has none, those that were
+            added are counted.
     """
 
     def __init__(self, trigger_slice: TriggerSlice, plain: Mapping[int, int] | None = None) -> None:
         self._trigger_slice = trigger_slice
         self._plain = plain or {}
-        self._found: Counter[int] = Counter()  # plain ways by their rows
+        self._found: Counter[int] = Counter()  # plain probes by their rows
         self._players: dict[Probe, _Player] = {}
 
     def __contains__(self, probe: Probe) -> bool:
@@ -217,44 +217,54 @@ class Mixture:
 
     @property
     def probes(self) -> list[Probe]:
-        """Every way, in the order in which they came."""
+        """All probes, in the order in which they were added."""
         return list(self._players)
 
     @property
     def tried(self) -> int:
-        """How many ways were asked: those that have the answers of another one were not."""
+        """Number of probes that were queried; those that share another's predictions were not."""
         return len({id(player) for player in self._players.values()})
 
     @property
     def predictions(self) -> dict[Probe, Predictions]:
-        """Of every way, to all triggers or to the first of them, where it stopped there.
+        """Predictions of each probe, for all triggers or for the first ones if it stopped early.
 
-        Ways that are known to answer the same have the same object.
+        Probes that are known to predict the same have the same object.
         """
         joined = {id(player): player.predictions for player in self._players.values()}
         return {probe: joined[id(player)] for probe, player in self._players.items()}
 
     def predictions_of(self, probe: Probe) -> Predictions:
-        """Return what the way has answered so far."""
+        """Return the predictions of a probe so far."""
         return self._players[probe].predictions
 
     def count(self, probe: Probe) -> int:
-        """Return how many triggers the way has answered."""
+        """Return the number of triggers that a probe has predictions for."""
         return self._players[probe].count if probe in self else 0
 
     def takes(self, probe: Probe, predictions: Predictions) -> bool:
-        """Say whether the answers can follow those that the way has given, if it has."""
+        """Say whether predictions have the form of the earlier ones of a probe, if it has any.
+
+        Args:
+            probe: the probe.
+            predictions: its next ones.
+        """
         return probe not in self or self._players[probe].parts[-1].has_columns_of(predictions)
 
     def add(self, predictions: Mapping[Probe, Predictions]) -> None:
-        """Bet on the next answers of each way."""
+        """Bet on the next predictions of each probe."""
         for probe, given in predictions.items():
             if probe not in self:
                 self._enter(probe, _Player(self._trigger_slice))
             self._players[probe].bet(given)
 
     def add_same(self, probe: Probe, as_probe: Probe) -> None:
-        """Let one way have the answers of another, since it was seen to give the same."""
+        """Give a probe the predictions of another one, as they were seen to be the same.
+
+        Args:
+            probe: the new probe.
+            as_probe: the one that was queried.
+        """
         self._enter(probe, self._players[as_probe])
 
     def _enter(self, probe: Probe, player: "_Player") -> None:
@@ -262,29 +272,34 @@ class Mixture:
         self._found[probe.rows] += probe.is_plain
 
     def log2_wealth(self, probe: Probe) -> float:
-        """Return log2 of the experts' mean wealth in one way."""
+        """Return log2 of the experts' mean wealth for one probe."""
         return self._players[probe].log2_wealth
 
     def weighted(self, probe: Probe) -> float:
-        """Return log2 of a way's wealth times its share."""
+        """Return log2 of a probe's wealth times its share."""
         return self.log2_wealth(probe) + self._log2_share(probe)
 
     @property
     def bits(self) -> float:
-        """log2 of the mixture's wealth, before any price."""
+        """log2 of the mixture's wealth, before any penalty."""
         return float(np.logaddexp2.reduce([self.weighted(probe) for probe in self._players]))
 
     @property
     def best(self) -> Probe:
-        """The way whose wealth times its share is most."""
+        """The probe with the largest product of wealth and share."""
         return max(self._players, key=self.weighted)
 
     def plain_probes(self, rows: int) -> int:
-        """Return how many plain ways there are with so many rows in a call."""
+        """Return the number of plain probes with ``rows`` inputs in a call."""
         return self._plain.get(rows) or self._found[rows]
 
     def score(self, penalty: float, n: int | None = None) -> EvidenceScore:
-        """Return what all of it weighs; ``n`` triggers were asked, or all of the window."""
+        """Return the evidence score of all predictions.
+
+        Args:
+            penalty: bits to subtract.
+            n: number of triggers that were queried; all of the trigger slice if ``None``.
+        """
         bets = {id(player): player.bets for player in self._players.values()}
         counted = next((probe for probe in self._players if probe.is_plain), self.probes[0])
         given = self.predictions_of(counted)
@@ -306,7 +321,7 @@ class Mixture:
 
 
 class _Player:
-    """The experts in one way."""
+    """The experts of one probe."""
 
     def __init__(self, trigger_slice: TriggerSlice) -> None:
         self.parts: list[Predictions] = []
@@ -317,14 +332,14 @@ class _Player:
         self._log2_wealths: dict[str, float] = {}
 
     def bet(self, predictions: Predictions) -> None:
-        """Bet on the next answers."""
+        """Bet on the next predictions."""
         assert self._experts is not None
         labels = self._labels[self.count :][: len(predictions)]
         self.parts.append(predictions)
         self.count += len(predictions)
         found = self._experts.update(predictions, labels)
         if self.count == len(self._labels):
-            self._experts = None  # what it remembers may be much, of many ways
+            self._experts = None  # frees its memory, which adds up over many probes
         for name, bets in found.items():
             self._bets.setdefault(name, []).append(bets)
             self._log2_wealths[name] = self._log2_wealths.get(name, 0.0) + float(bets.sum())
@@ -351,13 +366,13 @@ def score_predictions(
     penalty: float,
     plain: Mapping[int, int] | None = None,
 ) -> EvidenceScore:
-    """Weigh answers to the triggers of a window.
+    """Return the evidence score of predictions for the triggers of a slice.
 
     Args:
-        predictions: of each way, to all triggers or to the first of them where it stopped.
+        predictions: of each probe, for all triggers or for the first ones if it stopped early.
         trigger_slice: the triggers and their labels.
         penalty: bits to subtract.
-        plain: how many plain ways there are with each number of rows, where not all are given.
+        plain: number of plain probes for each number of rows, where not all are given.
     """
     mixture = Mixture(trigger_slice, plain)
     first: dict[int, Probe] = {}
@@ -371,17 +386,29 @@ def score_predictions(
 
 
 def mixture_bits(results: Sequence[ProbeResult]) -> float:
-    """Return log2 of the mean wealth over ways, by shares fixed before any label was used."""
+    """Return log2 of the mean wealth over probes, weighted by their shares."""
     return log2_mean((result.bits for result in results), (result.log2_share for result in results))
 
 
 def penalty_of(claims_tried: int, *, starts: int = 1, overrides: float = 0.0) -> float:
-    """Return the bits that choices cost: of a claim, of a window's start, of inputs' numbers."""
+    """Return the penalty for choices, in bits.
+
+    Args:
+        claims_tried: number of claims that one was chosen from.
+        starts: number of trigger slices that one was chosen from.
+        overrides: penalty of the interface overrides, in bits.
+    """
     return log2(claims_tried) + log2(starts) + overrides
 
 
 def shifted(pixels: NDArray[np.uint8], down: int, right: int) -> NDArray[np.uint8]:
-    """Return images [n, H, W, C] moved by whole pixels; what is uncovered is 0."""
+    """Return images moved by whole pixels; the pixels that become free are 0.
+
+    Args:
+        pixels: uint8 [n, H, W, C].
+        down: rows to move down; up if negative.
+        right: columns to move right; left if negative.
+    """
     height, width = pixels.shape[1:3]
     moved = np.zeros_like(pixels)
     moved[:, max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)] = pixels[

@@ -1,7 +1,7 @@
-"""What a model gives that numpy has no array for, turned into one.
+"""Turning outputs that are not numpy arrays into arrays.
 
-Maps, sequences and texts, and numbers of types that numpy does not know.  This runs beside the
-model, in the child: its texts never leave the process, only numbers do.
+Maps, sequences and texts, and numbers of types that numpy does not know.  This runs in the process
+of the model: its texts never leave that process, only numbers do.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from wmx._internal.budget import consulted
 
 MAX_CLASSES = 2**16  # keys of a map, and parts of a sequence
-MAX_NAMES = 2**16  # that an output may give its classes, in all of its answers
+MAX_NAMES = 2**16  # of classes that an output may use, over all calls
 FIRST_NAME = 10**9  # numbers of classes that have a name; those in digits are below
 NUMBER = re.compile(
     r"[-+]?([0-9]{1,40}(\.[0-9]{0,40})?|\.[0-9]{1,40})(e[-+]?[0-9]{1,4})?|nan|[-+]?inf",
@@ -46,7 +46,7 @@ Value: TypeAlias = Array | list[Array]  # of an output; a list holds what is no 
 
 
 def from_sequence(values: list[Any]) -> Value:
-    """Return a sequence as one array, or its parts where they do not fit together.
+    """Return a sequence as one array, or its parts if they do not fit together.
 
     Maps from class to score, one for each input (what a ZipMap gives), become scores [n, C];
     ``None`` stands for other maps.  Arrays of one shape are stacked along a new first axis, others
@@ -64,12 +64,12 @@ def from_sequence(values: list[Any]) -> Value:
 
 
 def flattened(values: list[Value], most: int) -> tuple[list[Array], list[int]]:
-    """Return the values of all outputs, lists in their parts, and of how many each consists.
+    """Return the arrays of all outputs, with lists split up, and the number of each output.
 
     Args:
         values: of each output.
-        most: how many there may be together, and at least one of each output; of lists that have
-            more the first parts are kept.
+        most: maximum number of arrays, but at least one of each output; of longer lists the first
+            parts are kept.
     """
     each = most // max(1, len(values))
     parts = [value[:each] if isinstance(value, list) else [value] for value in values]
@@ -77,14 +77,14 @@ def flattened(values: list[Value], most: int) -> tuple[list[Array], list[int]]:
 
 
 def gathered(arrays: Sequence[Array], parts: Any) -> list[Value] | None:
-    """Return the values of all outputs from what :func:`flattened` made of them.
+    """Undo :func:`flattened`.
 
     Args:
-        arrays: the flat ones.
-        parts: how many of them make one output, as a stranger says; each one, if ``None``.
+        arrays: of all outputs.
+        parts: number of arrays of each output, from an untrusted process; one each if ``None``.
 
     Returns:
-        ``None`` where that cannot be.
+        the value of each output; ``None`` if ``parts`` does not fit ``arrays``.
     """
     if parts is None:
         return list(arrays)
@@ -98,10 +98,10 @@ def gathered(arrays: Sequence[Array], parts: Any) -> list[Value] | None:
 
 
 class Texts:
-    """Numbers for the texts that an output has answered so far.
+    """Numbers for the texts that an output has given so far.
 
-    An output that has given more names than :data:`MAX_NAMES` names no classes, but would fill the
-    memory with what has to be remembered of it.  From then on it says nothing.
+    An output with more than :data:`MAX_NAMES` names does not name classes, but would fill the
+    memory.  From then on it is ignored.
     """
 
     def __init__(self) -> None:
@@ -109,7 +109,7 @@ class Texts:
         self._is_endless = False
 
     def numbered(self, texts: NDArray[Any]) -> NDArray[np.int64] | NDArray[np.float64] | None:
-        """Return what texts stand for, in their shape; ``None`` if there are too many.
+        """Return the numbers that texts stand for, in their shape; ``None`` if too many.
 
         Numbers with a point, a sign or an exponent among them, and nothing but numbers, are the
         scores that they spell.  Else texts are names of classes: one of digits is its number, and
@@ -117,7 +117,7 @@ class Texts:
         from every number, whatever the names are, and keeps its number from call to call.
 
         Raises:
-            LimitError: the budget that is held is spent.
+            LimitError: the current budget is spent.
         """
         if self._is_endless:
             return None
@@ -136,7 +136,7 @@ class Texts:
     def _number(self, text: str) -> int:
         if _is_digits(text):
             return int(text)
-        # a name may be as long as an answer: its digest is what is kept
+        # a name may be as long as a response: only its digest is kept
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
         return self._numbers.setdefault(digest, FIRST_NAME + len(self._numbers))
 
@@ -144,7 +144,7 @@ class Texts:
 def numbers_in_front(texts: NDArray[Any]) -> NDArray[np.int64] | NDArray[np.float64] | None:
     """Return the numbers that texts begin with, as "7 0.93", "21.5%" and " 3" do.
 
-    ``None`` where one has none, or no text has anything beside its number.  What stands behind may
+    ``None`` if a text begins with none, or if all texts are only numbers.  What stands behind may
     be a class's name or a score, so texts are read as :class:`Texts` does too.
     """
     flat = [str(text) for text in texts.reshape(-1)]
@@ -167,13 +167,13 @@ def to_bfloat16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
 
 
 def from_bfloat16(bits: NDArray[np.uint16]) -> NDArray[np.float32]:
-    """Return the numbers whose bits are given."""
+    """Return bfloat16 numbers, given by their bits, as float32."""
     numbers: NDArray[np.float32] = (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
     return numbers
 
 
 def from_ort_value(value: Any) -> NDArray[Any] | None:
-    """Return the array of an OrtValue, of whatever numeric type; ``None`` if it is no tensor."""
+    """Return the array of an OrtValue of any numeric type; ``None`` if it is not a tensor."""
     if not value.has_value() or not value.is_tensor():
         return None
     kind = value.data_type()

@@ -147,7 +147,7 @@ def require_scale(values: NDArray[Any], task: Task) -> None:
         raise UsageError(
             f"the inputs hold {found[0]:g} to {found[1]:g}, and the claim's task has images of "
             f"{low:g} to {high:g}",
-            hint="normalise the data as the claim says (wmx claim show), or make a claim that says "
+            hint="normalize the data as the claim says (wmx claim show), or make a claim that says "
             "how they are: range, mean and std",
         )
 

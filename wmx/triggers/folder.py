@@ -68,7 +68,7 @@ class Folder:
         return {"name": "folder"}
 
     def draw(self, seeds: Sequence[bytes], task: Task) -> NDArray[np.uint8]:
-        """Return the images, uint8 [n, H, W, C]; the arguments are not used."""
+        """Return the images, uint8 [n, H, W, C]; as :meth:`wmx.triggers.Generator.draw`."""
         return self.images
 
 

@@ -1,7 +1,7 @@
-"""BatchQuery a file or a function: the triggers as they are, singly, in other units, and moved.
+"""Querying a file or a function in batches: triggers unchanged, one by one, rescaled and shifted.
 
-Triggers are given as many at a time as fit, since that is fast.  A suspect can tell, and may answer
-junk to several of them; so some are given singly too, and all where that makes a difference.
+As many triggers as fit go into one call, since that is fast.  A suspect can notice that, and may
+predict junk for batches; so some are also sent one by one, and all if that makes a difference.
 """
 
 import hashlib
@@ -30,28 +30,28 @@ from wmx.suspect.suspect import Suspect
 from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.query import Query
 
-TESTED = 16  # triggers by which is seen whether rows make a difference
-MOST_IN_ROWS = 4096  # triggers that are given so many at a time, where they do
-MOST_SHIFTED = 256  # triggers that are given in each shift
+TESTED = 16  # triggers to test whether the number of rows makes a difference
+MOST_IN_ROWS = 4096  # triggers to send in that number of rows if it does
+MOST_SHIFTED = 256  # triggers to send in each shift
 MAX_SHIFTED_SCORES = 2**26  # of all shifts together: half a gibibyte
 
 
 class BatchQuery(Query):
-    """Rounds in which many triggers are given at a time."""
+    """A query that sends many triggers per call."""
 
     def __init__(self, suspect: Suspect, trigger_slice: TriggerSlice) -> None:
         super().__init__(suspect, trigger_slice)
         self._rows: dict[str, list[int]] = {one.name: [] for one in self._feedings}
         self._unforeseeable = secrets.token_hex(32)
-        self._same_alone: set[str] = set()  # feedings whose answers do not hang on other rows
+        self._same_alone: set[str] = set()  # feedings whose predictions do not depend on other rows
 
     def other_rows(self) -> Iterator[Callable[[], None]]:
-        """Yield single rows and other batches."""
+        """Yield the rounds with single rows and with batches of other sizes."""
         yield self.single_rows
         yield self.other_batches
 
     def plain(self) -> None:
-        """Give the triggers as they are, as many at a time as fit.
+        """Send the triggers unchanged, as many per call as fit.
 
         A model whose axes are all declared free seems to take more layouts than it does; those
         that fail when run are left out.
@@ -75,20 +75,20 @@ class BatchQuery(Query):
             raise failures[0]
 
     def single_rows(self) -> None:
-        """Give some triggers singly, and all of them where that makes a difference."""
+        """Send some triggers one by one, and all of them if that makes a difference."""
         for feeding in self._feedings:
             if ALONE not in self._rows[feeding.name] and feeding.name not in self._same_alone:
                 self._try_rows(feeding, ALONE)
 
     def other_batches(self) -> None:
-        """Give some triggers so many at a time, and more where that makes a difference."""
+        """Send some triggers in batches of other sizes, and more if that makes a difference."""
         for rows in OTHER_ROWS:
             for feeding in self._feedings:
                 if feeding.batch is None and rows < len(self._trigger_slice):
                     self._try_rows(feeding, rows)
 
     def other_scalings(self) -> None:
-        """Give all triggers in every other usual scaling of pixels and features."""
+        """Send all triggers in every other usual scaling of pixels and features."""
         for feeding in self._feedings:
             for rows in rows_of_variations(self._rows[feeding.name]):
                 for scaling in feeding.scalings[1:]:
@@ -97,10 +97,10 @@ class BatchQuery(Query):
                     self._enter(feeding, rows, given, scaling=scaling)
 
     def shifted(self) -> None:
-        """Give the first triggers in every shift.
+        """Send the first triggers in every shift.
 
-        All of them in each, whatever they earn: which shifts go on would tell a suspect that
-        remembers something about the labels, and it may be asked again.
+        The same triggers in each, whatever bits they give: else the choice of shifts would tell
+        a suspect that remembers something about the labels, and it may be queried again.
         """
         affordable = self._affordable()
         for shift in SHIFTS:
@@ -117,10 +117,10 @@ class BatchQuery(Query):
                     self._enter(feeding, rows, given, shift)
 
     def _try_rows(self, feeding: Feeding, rows: int) -> None:
-        """Give some triggers so many at a time, and all where the answers are others than before.
+        """Send some triggers ``rows`` at a time, and all of them if the predictions differ.
 
-        Nobody who made the suspect could foresee which triggers these are.  To be taken for one
-        that does not look at its batch, it has to answer nearly all triggers of a batch alike.
+        The suspect's author cannot foresee which triggers these are.  To pass as a model that does
+        not look at its batch, it has to predict nearly all triggers of a batch alike.
         """
         if known := self._rows[feeding.name]:
             tested = self._tested(max(TESTED, rows))
@@ -137,10 +137,10 @@ class BatchQuery(Query):
         self._enter(feeding, rows, self._ask(feeding, rows, inputs))
 
     def _tested(self, count: int) -> NDArray[np.int64]:
-        """Return which triggers show whether rows matter, in ascending order.
+        """Return the triggers that test whether rows make a difference, in ascending order.
 
-        They follow from the claim and from the suspect's files, whose digests no file can hold.  A
-        function has none, and could know what follows from the claim: it is tested by chance.
+        They follow from the claim and from the digests of the suspect's files, which no file can
+        contain.  A function has no digest and may know the claim: for it they are random.
         """
         suspect, trigger_slice = self._suspect, self._trigger_slice
         known = suspect.sha256 or self._unforeseeable
@@ -158,7 +158,7 @@ class BatchQuery(Query):
         given: Mapping[str, Predictions],
         tested: NDArray[np.int64],
     ) -> bool:
-        """Say whether each output answers these triggers as it did with ``rows`` in a call."""
+        """Say whether each output predicts these triggers as it did with ``rows`` in a call."""
         known = {
             probe.output: self.mixture.predictions_of(probe)[tested]
             for probe in self._probes(feeding, rows)
@@ -172,7 +172,7 @@ class BatchQuery(Query):
     def _probes(
         self, feeding: Feeding, rows: int, shift: tuple[int, int] = NO_SHIFT
     ) -> list[Probe]:
-        """Return the ways in which a feeding was read, in the scaling that fits it."""
+        """Return the known probes of a feeding, in the scaling that fits it."""
         wanted = (feeding.name, rows, shift, "")
         return [
             probe
@@ -183,7 +183,7 @@ class BatchQuery(Query):
     def _ask(
         self, feeding: Feeding, rows: int, inputs: NDArray[Any], scaling: str | None = None
     ) -> dict[str, Predictions]:
-        """Return the answers of every output; none where the model fails."""
+        """Return the predictions of every output; none if the model fails."""
         suspect, task = self._suspect, self._trigger_slice.task
         try:
             return suspect.predictions(feeding, inputs, task, scaling, rows or None)
@@ -198,7 +198,7 @@ class BatchQuery(Query):
         shift: tuple[int, int] = NO_SHIFT,
         scaling: str = "",
     ) -> None:
-        """Bet on the answers of all outputs; in variations on those that have a share."""
+        """Bet on the predictions of all outputs; of variations, on those that have a share."""
         for output, predictions in given.items():
             probe = Probe(feeding.name, output, shift, scaling, rows)
             if not probe.is_plain and probe.plain not in self.mixture:
@@ -210,7 +210,7 @@ class BatchQuery(Query):
                 self.mixture.add_same(replace(probe, rows=ALONE), probe)
 
     def _affordable(self) -> set[Probe]:
-        """Return the plain ways whose shifts fit the memory together, the narrowest first."""
+        """Return the plain probes whose shifts fit into memory together, narrowest first."""
         left = MAX_SHIFTED_SCORES
         sizes = {
             probe: self.mixture.predictions_of(probe)[:MOST_SHIFTED].scores.size

@@ -1,4 +1,4 @@
-"""Checking evidence without any secret: what it shows, and what it does not (docs/evidence.md)."""
+"""Checking evidence without any secret: what it proves, and what not (docs/evidence.md)."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import closing
@@ -24,15 +24,15 @@ NEVER_CHECKED = (
 
 @dataclass(frozen=True)
 class Checked:
-    """What a third party finds.
+    """The result of checking an evidence.
 
     Attributes:
-        evidence: whose signature, commitment, labels and numbers are in order.
-        dating: what the claim's timestamps are worth to the checker.
-        required_bits: what the checker asks for; the evidence has no say in it.
-        repeated: the verdict when the disclosed triggers were given to the model here; ``None``
+        evidence: with valid signature, commitment, labels and numbers.
+        dating: what the claim's timestamps prove to the checker.
+        required_bits: what the checker requires, whatever the evidence says.
+        repeated: the verdict of querying the model with the disclosed triggers here; ``None``
             without the model.
-        claim_given: whether the checker had the claim from elsewhere too.
+        claim_given: whether the checker also has the claim from elsewhere.
     """
 
     evidence: Evidence
@@ -43,18 +43,18 @@ class Checked:
 
     @property
     def bits(self) -> float:
-        """The evidence: of the stated answers, and not more than the repeated ones give."""
+        """Bits of the stated predictions, and at most those of the repeated ones."""
         stated = self.evidence.score.bits
         return stated if self.repeated is None else min(stated, self.repeated.bits)
 
     @property
     def sufficient(self) -> bool:
-        """Whether the bits suffice, provided that the answers are the model's."""
+        """Whether the bits suffice, if the stated predictions are the model's."""
         return self.bits >= self.required_bits
 
     @property
     def verified(self) -> bool:
-        """Whether the bits suffice and the model was seen to give them."""
+        """Whether the bits suffice and the model was run here to repeat them."""
         return self.sufficient and self.repeated is not None
 
     @property
@@ -66,11 +66,11 @@ class Checked:
 
     @property
     def unchecked(self) -> list[str]:
-        """What was not, or cannot be, checked; one sentence each."""
+        """What was not or cannot be checked, one sentence each."""
         found = []
         if self.repeated is None:
             found.append(
-                "that the model gives these answers: they are the owner's word "
+                "that the model gives these predictions: only the owner says so "
                 "(give the file with --model)"
             )
         if not self.claim_given:
@@ -80,9 +80,9 @@ class Checked:
             )
         found.append(unchecked_date(self.dating))
         found.append(
-            f"that the owner tried no more claims than he says ({self.evidence.claims_tried}), "
-            "and held them against no more models than this, and had disclosed these triggers "
-            "to nobody before the model was made"
+            f"that the owner tried no more claims than stated ({self.evidence.claims_tried}), "
+            "tested them on no other models, and had disclosed these triggers to nobody before "
+            "the model was made"
         )
         return [*found, *NEVER_CHECKED]
 
@@ -90,16 +90,16 @@ class Checked:
 def require_about(
     evidence: Evidence, sha256: str | None, external: Mapping[str, str], model: str
 ) -> None:
-    """Refuse an evidence that is about other files than a model's.
+    """Refuse an evidence that is not about the files of a model.
 
     Args:
-        evidence: what names the files.
+        evidence: names the files.
         sha256: of the model's ONNX file, hexadecimal.
         external: of the files beside it that hold its weights, by name.
-        model: what errors call it.
+        model: its name in errors.
 
     Raises:
-        IntegrityError: says which file is another one.
+        IntegrityError: a file differs; the message says which.
     """
     if sha256 != evidence.suspect_sha256:
         raise IntegrityError(
@@ -111,12 +111,12 @@ def require_about(
         raise IntegrityError(
             f"the evidence is about a model with other weights beside {model}: "
             f"{', '.join(differing)} differ",
-            hint="put the files that belong together beside each other",
+            hint="put the files that belong together into one folder",
         )
 
 
 def unchecked_date(dating: Dating) -> str:
-    """Say what remains open about the time of a claim."""
+    """Return what is not shown about the time of a claim."""
     if dating.time is None:
         return "when the claim was made: it has no timestamp that is trusted here"
     return "that the model was made after the claim's date"
@@ -134,7 +134,7 @@ def check(
     weights: Iterable[str | Path] = (),
     apart_from: Iterable[str | Path] = (),
 ) -> Checked:
-    """Check an evidence without any secret.
+    """Check an evidence against a model, a published claim and root certificates.
 
     >>> from wmx import check
     >>> checked = check("evidence.json", model="model.onnx")
@@ -143,12 +143,12 @@ def check(
 
     Args:
         evidence: the path of an evidence file, or what :meth:`Evidence.load` returned.
-        model: the suspect; its SHA-256 is compared, and it is given the disclosed triggers again.
-        claim: the claim as it was published; has to be the one in the evidence.
-        min_bits: asked for instead of 128, or 64 with a trusted timestamp.
-        roots: certificates of the timestamp authorities that are trusted.
+        model: the suspect: its SHA-256 is compared, and it is queried with the disclosed triggers.
+        claim: the published claim; has to be the one in the evidence.
+        min_bits: required instead of 128, or 64 with a trusted timestamp.
+        roots: root certificates of the timestamp authorities that the checker trusts.
         device: where the model runs.
-        limits: of the process that runs it; the library's if ``None``.
+        limits: of the process that runs it; the defaults if ``None``.
         weights, apart_from: as in :func:`wmx.open_suspect`.
 
     Raises:
@@ -188,7 +188,7 @@ def check(
 
 
 def _with_given(claim: Claim, given: Claim | None) -> Claim:
-    """Return the claim of the evidence with the timestamps of the given one too."""
+    """Return the claim of the evidence, with the timestamps of the given one added."""
     if given is None:
         return claim
     if given.envelope != claim.envelope:
@@ -200,10 +200,9 @@ def _with_given(claim: Claim, given: Claim | None) -> Claim:
 
 
 def _repeat(evidence: Evidence, suspect: Suspect, required: float, dating: Dating) -> Verdict:
-    """Give the disclosed triggers to the model and count again.
+    """Query the model with the disclosed triggers and compute the bits again.
 
-    All of it anew, by the checker's own runtime: the ways are those that fit this file, not those
-    that the evidence names.
+    Nothing is taken from the evidence but its triggers: the probes are all that fit this file.
     """
     return measure(
         suspect,

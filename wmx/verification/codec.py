@@ -1,4 +1,4 @@
-"""Openings, a way and its answers in the form that an evidence holds them (docs/evidence.md)."""
+"""Openings, probe and predictions in the JSON form of an evidence (docs/evidence.md)."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ MAX_OPENINGS = 4096
 
 
 def opening_to_json(opening: Opening) -> dict[str, Any]:
-    """Return an opening's object: the trigger's elements big-endian in C order, as committed to."""
+    """Return the JSON form of an opening; the trigger as big-endian elements in C order."""
     trigger = opening.trigger
     elements = np.ascontiguousarray(trigger, dtype=trigger.dtype.newbyteorder(">"))
     return {
@@ -42,7 +42,7 @@ def opening_to_json(opening: Opening) -> dict[str, Any]:
 
 
 def probe_to_json(probe: Probe) -> dict[str, Any]:
-    """Return how triggers were given and read."""
+    """Return the JSON form of a probe."""
     return {
         "layout": probe.layout,
         "output": probe.output,
@@ -53,23 +53,32 @@ def probe_to_json(probe: Probe) -> dict[str, Any]:
 
 
 def predictions_to_json(predictions: Predictions, task: Task) -> dict[str, Any]:
-    """Return answers that :func:`predictions_from_json` gives back to the last bit.
+    """Return the JSON form of predictions, from which every bit can be restored.
 
-    Class numbers are written if these say all, else scores, in single precision if that is exact.
+    Class numbers are written if they say all, else scores, in single precision if that is exact.
+
+    Args:
+        predictions: for n triggers.
+        task: of the claim; gives the number of classes.
     """
     if predictions.are_of_classes(task.classes):
         return _array_to_json(predictions.top)
-    with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is not exact
+    with np.errstate(over="ignore"):  # scores beyond float32 become infinite, which is not exact
         single = predictions.scores.astype(np.float32)
     exact = np.array_equal(single.astype(np.float64), predictions.scores)
     return _array_to_json(single if exact else predictions.scores)
 
 
 def trigger_slice_from_json(trigger_slice: Any, openings: Any, claim: Claim) -> TriggerSlice:
-    """Return the disclosed triggers, each shown to belong to the claim's commitment.
+    """Return the disclosed triggers, after checking that the claim commits to each.
 
-    Their labels are drawn from the claim and the opened blinding values.  The window is one run of
-    triggers without a gap: who could leave some out could choose the hits.
+    Their labels are drawn from the claim and the opened blinding values.  A trigger slice has no
+    gaps: an owner who could leave triggers out could choose the hits.
+
+    Args:
+        trigger_slice: the JSON object with ``start`` and ``count``.
+        openings: the JSON array of openings.
+        claim: whose triggers they have to be.
 
     Raises:
         IntegrityError: a trigger is not the one that the claim commits to.
@@ -77,11 +86,13 @@ def trigger_slice_from_json(trigger_slice: Any, openings: Any, claim: Claim) -> 
     """
     start, count = trigger_slice["start"], trigger_slice["count"]
     if not all(type(value) is int for value in (start, count)):
-        raise TypeError("start and count of the window are integers")
+        raise TypeError("start and count of the window are not integers")
     if not (start >= 0 and 1 <= count <= MAX_OPENINGS and start + count <= claim.n):
-        raise ValueError(f"window of {count} triggers from {start}, and the claim has {claim.n}")
+        raise ValueError(
+            f"the window is {count} triggers from {start}, but the claim has {claim.n}"
+        )
     if not isinstance(openings, list) or len(openings) != count:
-        raise ValueError(f"the window is of {count} triggers, and the openings are not as many")
+        raise ValueError(f"the window is {count} triggers, expected as many openings")
     opened = [_opening_from_json(opening, claim.task) for opening in openings]
     for index, opening in enumerate(opened, start):
         if not opening.belongs_to(claim.root, index, claim.n):
@@ -92,14 +103,18 @@ def trigger_slice_from_json(trigger_slice: Any, openings: Any, claim: Claim) -> 
 
 
 def predictions_from_json(value: Any, trigger_slice: TriggerSlice) -> Predictions:
-    """Return the answers of one way to the triggers of a window, or to the first of them.
+    """Return the predictions of one probe for the triggers of a slice, or for the first of them.
+
+    Args:
+        value: the JSON object.
+        trigger_slice: the triggers.
 
     Raises:
         KeyError, TypeError, ValueError: a field is missing or malformed.
     """
     name, shape = value["dtype"], value["shape"]
     if not isinstance(shape, list) or not all(type(dim) is int and dim > 0 for dim in shape):
-        raise TypeError("the shape of answers is a list of positive integers")
+        raise TypeError("the shape of the answers is not a list of positive integers")
     if not 1 <= len(shape) <= 2 or shape[0] > len(trigger_slice):
         raise ValueError(f"answers of shape {shape} to {len(trigger_slice)} triggers")
     if name not in ((CLASS_DTYPE,) if len(shape) == 1 else SCORE_DTYPES):
@@ -118,12 +133,12 @@ def predictions_from_json(value: Any, trigger_slice: TriggerSlice) -> Prediction
 
 
 def _opening_from_json(value: Any, task: Task) -> Opening:
-    """Read an opening; dtype and shape of the trigger are those of the task."""
+    """Read an opening; the task gives dtype and shape of the trigger."""
     dtype = np.dtype(TRIGGER_DTYPES[task.kind])
     elements = np.frombuffer(decode_base64(value["trigger"]), dtype=dtype.newbyteorder(">"))
     path = value["path"]
     if not isinstance(path, list) or len(path) > MAX_PATH:
-        raise ValueError(f"the path is not a list of at most {MAX_PATH}")
+        raise ValueError(f"the path is not a list of at most {MAX_PATH} digests")
     return Opening(
         trigger=elements.reshape(task.shape).astype(dtype),
         blind=decode_hex32(value["blind"]),
@@ -132,7 +147,11 @@ def _opening_from_json(value: Any, task: Task) -> Opening:
 
 
 def probe_from_json(value: Any, task: Task) -> Probe:
-    """Return how triggers were given and read.
+    """Return the probe of an evidence.
+
+    Args:
+        value: the JSON object.
+        task: of the claim.
 
     Raises:
         KeyError, TypeError, ValueError: a field is missing or malformed.
@@ -140,16 +159,16 @@ def probe_from_json(value: Any, task: Task) -> Probe:
     layout, output, shift = value["layout"], value["output"], value["shift"]
     scaling, rows = value["scaling"], value["rows"]
     if not all(isinstance(name, str) for name in (layout, output, scaling)):
-        raise TypeError("layout, output and scaling of a way are strings")
+        raise TypeError("layout, output and scaling of the way are not strings")
     if not isinstance(shift, list) or not all(type(pixels) is int for pixels in shift):
-        raise TypeError("shift of a way is two integers")
+        raise TypeError("the shift of the way is not two integers")
     moved = tuple(shift)
     if moved != NO_SHIFT and (moved not in SHIFTS or task.kind != "image" or scaling):
-        raise ValueError(f"a way with the shift {shift} and the scaling {scaling!r}")
+        raise ValueError(f"the way has the shift {shift} and the scaling {scaling!r}")
     if scaling and scaling not in OTHER_SCALINGS[task.kind]:
-        raise ValueError(f"a way with the scaling {scaling!r}")
+        raise ValueError(f"the way has the scaling {scaling!r}")
     if type(rows) is not int or rows not in (TOGETHER, ALONE, *OTHER_ROWS):
-        raise ValueError(f"a way with {rows!r} rows in a call")
+        raise ValueError(f"the way has {rows!r} rows in a call")
     return Probe(layout, output, moved, scaling, rows)
 
 

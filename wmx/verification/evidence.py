@@ -1,8 +1,8 @@
 """Evidence: a signed file with which a third party repeats the verdict (docs/evidence.md).
 
-A DSSE envelope, signed with the owner key, around an in-toto Statement v1.  Reading one believes
-nothing that can be recomputed: commitment, labels, hits, tail and bits follow from what is
-disclosed, and a stated number that differs makes the file a broken one.
+A DSSE envelope, signed with the owner key, around an in-toto Statement v1.  Reading one recomputes
+everything that follows from the disclosed triggers: commitment, labels, hits, tail and bits.  If a
+stated number differs, the file is refused as broken.
 """
 
 import re
@@ -45,7 +45,7 @@ BITS_TOLERANCE = 10  # millionths, between stated bits and those of another mach
 
 @dataclass(frozen=True)
 class Run:
-    """The owner's word on what was run; it decides nothing.
+    """What was run, as the owner states; it decides nothing.
 
     Attributes:
         engine: runtime, its version and execution provider.
@@ -70,21 +70,20 @@ class Evidence:
     Attributes:
         claim: the claim, with its timestamps.
         trigger_slice: the disclosed triggers and their labels.
-        probe: in which the triggers were given and read.
-        predictions: that were read so; that they are the suspect's is the owner's word until
-            repeated.
-        probes_tried: how many plain ways with as many rows in a call the way shares its part of
-            the mixture with, itself included; the owner's word too.
-        score: hits, tail and bits, recomputed from the answers.
-        required_bits: what the owner asked for, a decimal string.
-        claims_tried: how many claims the owner held against the suspect, by his word.
+        probe: by which the triggers were fed and the predictions read.
+        predictions: of the suspect, as the owner states until they are repeated.
+        probes_tried: number of plain probes with as many rows per call, this one included, which
+            share a part of the mixture; as the owner states.
+        score: hits, tail and bits, recomputed from the predictions.
+        required_bits: what the owner required, a decimal string.
+        claims_tried: number of claims that the owner tested on the suspect, as the owner states.
         suspect: name of the suspect's ONNX file.
         suspect_sha256: of it, hexadecimal.
-        suspect_external: of the files beside it that hold its weights, by name.
+        suspect_external: those of the files beside it with its weights, by name.
         overrides: the numbers that the owner gave to inputs which take no trigger, and the output
-            that he chose; paid for.
+            that they chose; their penalty is in the score.
         run: what was run.
-        created: the owner's word on the time, ``YYYY-MM-DDThh:mm:ssZ``.
+        created: time as the owner states, ``YYYY-MM-DDThh:mm:ssZ``.
         envelope: the signed file.
     """
 
@@ -123,7 +122,23 @@ class Evidence:
         run: Run,
         created: str | None = None,
     ) -> Self:
-        """Make, sign and read back an evidence; ``created`` defaults to now.
+        """Make, sign and read back an evidence.
+
+        Args:
+            key: the key that signed the claim.
+            trigger_slice: the triggers to disclose.
+            openings: of these triggers, in their order.
+            probe: by which the predictions were read.
+            predictions: for all these triggers, or for the first ones.
+            probes_tried: number of plain probes with as many rows per call.
+            required_bits: what the owner requires.
+            claims_tried: number of claims tested on the suspect.
+            suspect: name of the suspect's ONNX file.
+            suspect_sha256: of it, hexadecimal.
+            suspect_external: those of the files beside it with its weights, by name.
+            overrides: of the suspect's inputs and outputs.
+            run: what was run.
+            created: time, ``YYYY-MM-DDThh:mm:ssZ``; now if ``None``.
 
         Raises:
             ValueError: it cannot be written: ``required_bits`` has too many digits.
@@ -167,9 +182,13 @@ class Evidence:
     def from_bytes(cls, data: bytes, what: str = "evidence") -> Self:
         """Parse an evidence and recompute everything that can be recomputed from it.
 
+        Args:
+            data: content of the file.
+            what: its name in errors.
+
         Raises:
-            IntegrityError: not an evidence, changed after signing, or it does not add up: an
-                opening does not belong to the commitment, or a number is not what the answers give.
+            IntegrityError: it is not an evidence, was changed after signing, or is inconsistent: an
+                opening does not belong to the commitment, or a number differs from the recomputed.
         """
         envelope = Envelope.from_bytes(data, what)
         envelope.require_kind("an evidence", what)
@@ -241,7 +260,7 @@ def _overrides(inputs: Any, output: Any) -> Overrides:
 
 
 def _counted(score: EvidenceScore) -> dict[str, Any]:
-    """Return what the answers give, as an evidence states it."""
+    """Return the recomputed numbers in the form in which an evidence states them."""
     return {
         "bits": f"{score.bits:.6f}",
         "hits": score.hits,
@@ -250,7 +269,7 @@ def _counted(score: EvidenceScore) -> dict[str, Any]:
 
 
 def _compare(stated: Any, counted: dict[str, Any], what: str) -> None:
-    """Refuse numbers that are not what the disclosed answers give."""
+    """Refuse stated numbers that differ from the recomputed ones."""
     apart = _millionths(stated["bits"]) - _millionths(counted["bits"])
     exact = {name: stated[name] for name in ("hits", "tail")}
     if (

@@ -1,7 +1,7 @@
 """The ledger: which triggers of a claim were disclosed, so that none is used twice.
 
-It lies beside the key, in the folder ``KEY.spent``, one file per claim.  A disclosed trigger is
-known to whoever reads the evidence and can be trained away; the next evidence starts behind it.
+It is kept beside the key, in the folder ``KEY.spent``, one file per claim.  A disclosed trigger
+is known to every reader of the evidence and can be trained away; the next evidence starts after it.
 """
 
 import re
@@ -24,10 +24,11 @@ MAX_LEDGER_BYTES = 64 * 1024**2
 
 @dataclass(frozen=True)
 class Disclosure:
-    """One evidence that was made, or whose making was broken off after this was written.
+    """An evidence that was made, or may have been if making it was interrupted.
 
     Attributes:
-        start, count: the triggers that it discloses.
+        start: index of the first trigger that it discloses.
+        count: number of triggers that it discloses.
         suspect: SHA-256 of the suspect's file.
         evidence: SHA-256 of the evidence's file.
         time: when, ``YYYY-MM-DDThh:mm:ssZ``.
@@ -45,25 +46,29 @@ def _count(entries: list[Disclosure]) -> int:
 
 
 def _first_name(folder: Path) -> str:
-    """Return the name that a ledger folder had before its key was kept aside."""
+    """Return the name that a ledger folder had before its key was renamed."""
     return ASIDE.sub("", folder.name)
 
 
 def ledger_folder(key_path: str | Path) -> Path:
-    """Return the folder of the ledgers of a key, which may be named by a link to it."""
+    """Return the folder with the ledgers of a key; links to the key are followed."""
     key = Path(key_path).resolve()
     return key.with_name(f"{key.name}{SUFFIX}")
 
 
 def is_ledger_folder(path: str | Path) -> bool:
-    """Say whether a folder is called as those of ledgers are, of whatever key."""
+    """Say whether a folder has the name of a ledger folder, of whatever key."""
     return Path(path).name.lower().endswith(SUFFIX)  # some disks do not tell cases apart
 
 
 def copy_ledgers(key_path: str | Path, other_path: str | Path) -> None:
-    """Copy the ledgers of a key to where they belong under the key's other name.
+    """Copy the ledgers of a key to where they belong under another name of the key.
 
     Without them the key would disclose triggers a second time.
+
+    Args:
+        key_path: the key.
+        other_path: its other name.
 
     Raises:
         CannotRunError: a ledger cannot be read or written.
@@ -88,14 +93,15 @@ class Ledger:
         self._path = self._folder / f"{claim.digest}.json"
 
     def disclosures(self) -> list[Disclosure]:
-        """Return what was disclosed so far, in order, under whatever name of the key.
+        """Return what was disclosed so far, in order, under any name of the key.
 
-        A key that ``keygen --force`` gave another name may have disclosed under the old one since,
+        A key that ``keygen --force`` renamed may have disclosed triggers under its old name since,
         or may have been moved back.  Of several ledgers the longest counts.
 
         Raises:
-            IntegrityError: a ledger is damaged.  It is not taken for an empty one: triggers would
-                be disclosed twice.
+            CannotRunError: a ledger cannot be read.
+            IntegrityError: a ledger is damaged.  It does not count as empty: else triggers would be
+                disclosed twice.
         """
         names = {self._path, *self._folder.parent.glob(f"*{SUFFIX}/{self._path.name}")}
         own = [path for path in names if _first_name(path.parent) == _first_name(self._folder)]
@@ -107,9 +113,9 @@ class Ledger:
         document = jcs.loads(data, f"ledger {path}")
         try:
             if document["claim"] != self._claim or document["format"] != FORMAT:
-                raise ValueError("it is of another claim or format")
+                raise ValueError("it is for another claim, or in another format")
             if not isinstance(document["disclosed"], list):
-                raise TypeError("its entries are no list")
+                raise TypeError("its entries are not a list")
             entries = [_disclosure(entry) for entry in document["disclosed"]]
             expected = 0
             for entry in entries:
@@ -124,17 +130,27 @@ class Ledger:
         return entries
 
     def next_start(self) -> int:
-        """Return the first trigger that was never disclosed."""
+        """Return the index of the first trigger that was never disclosed."""
         return _count(self.disclosures())
 
     def spend(self, start: int, count: int, *, suspect: str, evidence: str) -> bool:
-        """Write down that triggers are about to be disclosed, and say whether they still may.
+        """Record that triggers are about to be disclosed; refuse if they already were.
 
-        To be called *before* an evidence leaves this process: a crash then wastes triggers, and
-        never lets them be used again.
+        Call it *before* an evidence leaves this process: a crash then wastes triggers, but never
+        lets them be used twice.
+
+        Args:
+            start: index of the first trigger.
+            count: number of triggers.
+            suspect: SHA-256 of the suspect's file, hexadecimal.
+            evidence: SHA-256 of the evidence's file, hexadecimal.
 
         Returns:
-            ``False``, with nothing written, if another process has disclosed meanwhile.
+            ``False``, with nothing written, if another process disclosed triggers meanwhile.
+
+        Raises:
+            CannotRunError: the ledger cannot be written, or is locked.
+            IntegrityError: the ledger is damaged.
         """
         try:
             self._folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
@@ -146,8 +162,8 @@ class Ledger:
                 write_bytes(self._path, self._document(entries), mode=SECRET_MODE, force=True)
         except OSError as error:
             raise CannotRunError(
-                f"cannot keep the ledger {self._path}: {error.strerror}",
-                hint="it lies beside the owner key, where it has to be writable",
+                f"cannot write the ledger {self._path}: {error.strerror}",
+                hint="make the folder of the owner key writable: the ledger is kept beside it",
             ) from None
         return True
 
@@ -161,11 +177,11 @@ class Ledger:
 
 
 def _disclosure(entry: Any) -> Disclosure:
-    """Read an entry; ``TypeError`` or ``ValueError`` if it is none."""
+    """Read an entry; raises ``TypeError`` or ``ValueError`` if it is malformed."""
     found = Disclosure(**entry)
     numbers, texts = (found.start, found.count), (found.suspect, found.evidence, found.time)
     if any(type(number) is not int for number in numbers):
-        raise TypeError("the triggers of an entry are no integers")
+        raise TypeError("the triggers of an entry are not integers")
     if any(not isinstance(text, str) for text in texts):
-        raise TypeError("a field of an entry is no string")
+        raise TypeError("a field of an entry is not a string")
     return found

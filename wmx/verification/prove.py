@@ -1,7 +1,7 @@
-"""Making evidence: choose the triggers, write the file, spend them, and only then give it its name.
+"""Making evidence: choose triggers, write the file, spend them in the ledger, then name the file.
 
-Triggers are spent for nothing if the file cannot be written, and disclosed a second time if it is
-there before the ledger knows.
+In another order, triggers would be spent for nothing if the file cannot be written, or disclosed
+again if the file existed before the ledger entry.
 """
 
 import hashlib
@@ -35,9 +35,9 @@ def prove(
 ) -> Evidence:
     """Write the evidence that a suspect carries a watermark.
 
-    The triggers it discloses are the next that were never disclosed, as few as reach
-    ``required_bits`` or as many as ``reveal`` says.  They are spent in the ledger when the file is
-    written and before it has its name.
+    It discloses the next triggers that were never disclosed: as few as reach ``required_bits``, or
+    as many as ``reveal`` says.  They are spent in the ledger once the file is written and before it
+    has its name.
 
     >>> from wmx import Claim, OwnerKey, Watermark, prove
     >>> owner = OwnerKey.load("owner.pem")
@@ -52,16 +52,16 @@ def prove(
         owner: the key that signed the claim.
         path: where to write.
         ledger: of the claim; or the path of the owner key, beside which it lies.
-        required_bits: what the disclosed triggers have to give, all prices paid.
-        claims_tried: how many claims were held against the suspect.
+        required_bits: what the disclosed triggers have to give after all penalties.
+        claims_tried: number of claims tested on the suspect.
         reveal: ``"enough"``, ``"all"`` that are left, or a number of triggers.
         force: replace ``path`` if it exists.
 
     Raises:
         UsageError: the suspect is not a file, or ``reveal`` is out of range.
-        CannotRunError: the triggers that are left do not suffice, or a file cannot be written.
-            Nothing is spent then, but where the file was written and its name could not be given:
-            the error says so, and where the evidence lies.
+        CannotRunError: the triggers that are left do not suffice, or a file cannot be written.  No
+            trigger is spent then, unless the file was written and could not be given its name: the
+            error says so, and where the evidence is.
     """
     require_writable(path, force=force)
     if not isinstance(ledger, Ledger):
@@ -102,7 +102,7 @@ def _proved(
             )
         digest = hashlib.sha256(data).hexdigest()
         count = len(choice.trigger_slice)
-        # for the owner's eyes until it is handed over
+        # readable only by the owner until they hand it over
         with Staged(path, data, mode=SECRET_MODE, force=force) as file:
             if ledger.spend(start, count, suspect=evidence.suspect_sha256, evidence=digest):
                 _publish(file, f"triggers {start} to {start + count - 1}")
@@ -110,15 +110,15 @@ def _proved(
 
 
 def _publish(file: Staged, spent: str) -> None:
-    """Give an evidence its name; if that fails, leave it under another, as it is paid for."""
+    """Give an evidence its name; if that fails, keep it under another: its triggers are spent."""
     try:
         file.publish()
     except CannotRunError as error:
         kept = file.keep()
         if kept is None:
-            said, hint = "are spent all the same", "the next evidence starts behind them"
+            said, hint = "are spent nevertheless", "the next evidence starts after them"
         else:
-            said, hint = f"are spent, and the evidence lies in {kept}", "give it a name of your own"
+            said, hint = f"are spent, and the evidence is in {kept}", "rename this file"
         raise CannotRunError(f"{error}; {spent} {said}", hint=hint) from None
 
 
@@ -154,16 +154,16 @@ def _signed(
 
 
 def _run(suspect: Suspect) -> Run:
-    """Describe what is run, from the very file that was run."""
+    """Describe what was run, from the file that was run."""
     if suspect.sha256 is None:
         raise UsageError(
-            f"{suspect.name} is not a file, and an evidence is about a file",
-            hint="name an ONNX file",
+            f"{suspect.name} is not a file, expected an ONNX file to make evidence about",
+            hint="give an ONNX file",
         )
     if not is_file_name(Path(suspect.name).name):
         raise UsageError(
             f"the name of {suspect.name} cannot stand in an evidence",
-            hint="rename the file: printable, without slashes, at most 255 characters",
+            hint="rename the file: printable characters, no slashes, at most 255 characters",
         )
     if sha256_of(suspect.name, "model") != suspect.sha256:
         raise CannotRunError(f"{suspect.name} was changed while it was verified")

@@ -1,4 +1,4 @@
-"""Querying a suspect in rounds, from the plain probes to the far-fetched, until that is enough."""
+"""Querying a suspect in rounds, from plain probes to far-fetched ones, until the bits suffice."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ class Query(ABC):
 
     Attributes:
         mixture: all predictions so far, and what they are worth.
-        budget_ended: whether something was left out since a suspect may be asked no more.
+        budget_ended: whether something was left out because the query budget ended.
 
     Raises:
         CannotRunError: the suspect does not take such inputs.
@@ -36,7 +36,7 @@ class Query(ABC):
         self._feedings = suspect.feedings(trigger_slice.task)
 
     def until(self, enough: Enough) -> bool:
-        """Query round by round until that is enough; say whether it was.
+        """Query round by round until ``enough`` says so; return whether it did.
 
         Raises:
             CannotRunError: the suspect cannot be queried, or fails on its inputs.
@@ -50,11 +50,11 @@ class Query(ABC):
 
     @property
     def count(self) -> int:
-        """How many triggers were given as they are."""
+        """Number of triggers that were sent unchanged."""
         return max(self.mixture.count(probe) for probe in self.mixture.probes if probe.is_plain)
 
     def rounds(self) -> Iterator[Callable[[], None]]:
-        """Yield what may be done next: what is behind a ``yield`` knows how that went."""
+        """Yield the rounds; code after a ``yield`` runs once that round is over."""
         yield self.plain
         yield from self.other_rows()
         yield self.other_scalings
@@ -63,16 +63,16 @@ class Query(ABC):
 
     @abstractmethod
     def plain(self) -> None:
-        """Give the triggers as they are."""
+        """Send the triggers unchanged."""
 
     @abstractmethod
     def other_rows(self) -> Iterator[Callable[[], None]]:
-        """Yield the rounds in which another number of rows is given in a call."""
+        """Yield the rounds with another number of rows per call."""
 
     @abstractmethod
     def other_scalings(self) -> None:
-        """Give the triggers in every other usual scaling of pixels and features."""
+        """Send the triggers in every other usual scaling of pixels and features."""
 
     @abstractmethod
     def shifted(self) -> None:
-        """Give the triggers moved by a few pixels."""
+        """Send the triggers shifted by a few pixels."""

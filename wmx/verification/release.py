@@ -1,4 +1,4 @@
-"""Making a release record: only of a model that was seen to bear the mark."""
+"""Making a release record, only of a model that verifies."""
 
 from pathlib import Path
 
@@ -19,32 +19,33 @@ def record_of(
     previous: str | None = None,
     software: str,
 ) -> Release:
-    """Return a signed record of a model that was verified; it is to be dated, then kept.
+    """Return a signed record of a verified model, to be dated and kept.
 
     Args:
         verdict: on an ONNX file.
         watermark: that the verdict is about.
         owner: the key that signed its claim.
-        relation: whether the model is the owner's own, or a suspect that he found.
-        previous: digest of his last record of a model of his own with this mark.
-        software: what makes the record.
+        relation: whether the model is the owner's own, or a suspect that they found.
+        previous: digest of the owner's last record of an own model with this mark.
+        software: name and version of what makes the record.
 
     Raises:
-        UsageError: the verdict is a no, or is not about a file and this watermark.
+        UsageError: the verdict is negative, or is not about a file and this watermark.
     """
     if not verdict.verified or verdict.claim != watermark.claim.digest:
         raise UsageError(
             f"{verdict.suspect} does not verify under this claim: {verdict.bits:.1f} evidence "
             f"bits, {verdict.required_bits:g} needed",
-            hint="a record is of a model that bears the mark; train it longer, or see wmx verify",
+            hint="only a model that bears the mark can have a record: train it longer, or see what "
+            "wmx verify says",
         )
     if verdict.suspect_sha256 is None:
-        raise UsageError(f"{verdict.suspect} is not a file, and a release record is about a file")
+        raise UsageError(f"{verdict.suspect} is not a file, expected an ONNX file to record")
     name = Path(verdict.suspect).name
     if not is_file_name(name):
         raise UsageError(
             f"the name of {verdict.suspect} cannot stand in a release record",
-            hint="rename the file: printable, without slashes, at most 255 characters",
+            hint="rename the file: printable characters, no slashes, at most 255 characters",
         )
     return Release.sign(
         owner,

@@ -1,13 +1,13 @@
-"""Choosing what an evidence discloses: the fewest triggers, and one probe's answers to them.
+"""Choosing what an evidence discloses: the fewest triggers, and one probe's predictions for them.
 
-The answers are asked for anew, in a session that is given the disclosed triggers and no others, one
-after the other: a hostile file may hide what it has seen in the low bits of a right answer, be it
-other rows of the batch or, by way of random operators, earlier calls.  So it can hide nothing but
-what is disclosed anyway.
+The predictions are made again, in a session that sees only the disclosed triggers, one after the
+other: a hostile file may hide what it has seen in the low bits of a correct prediction, from other
+rows of the batch or, with random operators, from earlier calls.  So it can leak only what is
+disclosed anyway.
 
-The probe is something that the file says too, as it may answer rightly by one of many.  So each
-probe is given the triggers one after the other, and the one that needs the fewest is disclosed:
-which one that is depends on these triggers alone (docs/evidence.md).
+The choice of the probe could leak too, as a file may predict correctly for one of many.  So each
+probe gets the triggers one after the other, and the one that needs the fewest is disclosed: which
+one that is depends only on these triggers (docs/evidence.md).
 """
 
 from collections.abc import Iterator
@@ -35,19 +35,19 @@ from wmx.watermark import Watermark
 
 Reveal: TypeAlias = Literal["enough", "all"] | int
 
-SPENT_HINT = "a trusted timestamp halves the bits that are needed; embed a new claim next time"
+SPENT_HINT = "date the claim, which halves the required bits; mark the next model with a new claim"
 MARGIN_BITS = 0.01  # so that rounding on the checker's machine does not decide
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Triggers to disclose, and the answers to them by which a third party will count.
+    """Triggers to disclose, and the predictions that a third party will compute the bits from.
 
     Attributes:
-        window: the triggers.
-        way: how they were given and read.
-        answers: to the triggers, or to the first of them where whole batches were given.
-        probes: how many plain ways there are with as many rows in a call.
+        trigger_slice: the triggers.
+        probe: by which they were fed and read.
+        predictions: for the triggers, or for the first ones where only whole batches were sent.
+        probes: number of plain probes with as many rows per call.
     """
 
     trigger_slice: TriggerSlice
@@ -68,16 +68,16 @@ def choose(
     """Choose triggers from ``start`` on, and the probe by which the fewest of them suffice.
 
     Args:
-        suspect: what is asked.
+        suspect: what is queried.
         watermark: the claim and its triggers.
         start: index of the first trigger to disclose.
-        required_bits: what the disclosed triggers have to give, all prices paid.
-        claims_tried: how many claims were held against the suspect.
+        required_bits: what the disclosed triggers have to give after all penalties.
+        claims_tried: number of claims tested on the suspect.
         reveal: ``"enough"``, ``"all"`` that are left, or a number of triggers.
 
     Raises:
         UsageError: ``reveal`` is out of range.
-        CannotRunError: the triggers that are left do not suffice, or the suspect cannot be asked.
+        CannotRunError: the triggers that are left do not suffice, or the suspect cannot be run.
         SuspectDiedError: the process that ran the suspect is gone.
     """
     trigger_slice = watermark.trigger_slice(start).first(MAX_OPENINGS)
@@ -99,15 +99,15 @@ def choose(
             raise choosing.failure
         raise CannotRunError(
             f"the {len(trigger_slice)} triggers from {start} give "
-            f"{choosing.most_bits - penalty:.1f} bits after the {penalty:.1f} that "
-            f"their choice costs, and {required_bits:g} are needed; nothing was disclosed",
-            hint=SPENT_HINT if start else "ask for fewer bits with --min-bits",
+            f"{choosing.most_bits - penalty:.1f} bits after the penalty of {penalty:.1f}, and "
+            f"{required_bits:g} are required; nothing was disclosed",
+            hint=SPENT_HINT if start else "require fewer bits with --min-bits",
         )
     return choice
 
 
 class _Choosing:
-    """Attempts to reach ``wanted`` bits by one probe, in groups that have a session each.
+    """Attempts to reach ``wanted`` bits with one probe, in groups with a session each.
 
     Attributes:
         most_bits: that were reached, before any penalty.
@@ -127,19 +127,19 @@ class _Choosing:
         self._takes_single_rows = False
 
     def one_at_a_time(self) -> Choice | None:
-        """Give each trigger as it is and alone: all that an honest file needs.
+        """Send each trigger unchanged and alone: all that an honest file needs.
 
-        It is tried by itself, since all other probes together take thirty times as long.  That it
-        fails is the one thing about undisclosed triggers which a choice among the others tells.
+        It is tried first, since all other probes together take thirty times as long.  A choice of
+        another probe reveals that this one failed, and nothing else about undisclosed triggers.
         """
         return self._by([Variant(one) for one in self._feedings], len(self._trigger_slice))
 
     def by_other_probes(self) -> Choice | None:
-        """Find the probe that needs the fewest triggers, the first in a fixed order of those.
+        """Find the probe that needs the fewest triggers; of several, the first in a fixed order.
 
-        All triggers together say whether there is any, and which kind to begin with, so that the
-        other groups need not go further.  Nothing else hangs on them: in whatever order the groups
-        are tried, the same one is found.
+        A query with all triggers shows whether there is one, and which kind to begin with, so that
+        the other groups can stop earlier.  Nothing else depends on that query: in whatever order
+        the groups are tried, the same probe is found.
         """
         query = BatchQuery(self._suspect, self._trigger_slice)
         if not query.until(self._reached):
@@ -163,9 +163,9 @@ class _Choosing:
         return chosen
 
     def _groups(self) -> Iterator[list[Variant]]:
-        """Yield what is given side by side in one session: what ``wmx check`` gives as well.
+        """Yield the groups of variants that share a session; ``wmx check`` queries them too.
 
-        Plain probes are in each group, since variations have a share beside them alone.
+        Plain probes are in each group, since variations have a share only beside them.
         """
         for rows in (ALONE, TOGETHER, *OTHER_ROWS):
             feedings = [
@@ -189,7 +189,7 @@ class _Choosing:
                     yield plain + shifted
 
     def _by(self, group: list[Variant], most: int) -> Choice | None:
-        """Give the first ``most`` triggers in all variants side by side, until one suffices."""
+        """Send up to ``most`` triggers in all variants side by side, until one suffices."""
         if most < min(variant.step for variant in group):
             return None
         mixture = Mixture(self._trigger_slice)
@@ -229,5 +229,5 @@ class _Choosing:
 
 
 def _kind(one: Variant | Probe) -> tuple[bool, bool]:
-    """Say whether inputs are moved, and whether they are scaled."""
+    """Say whether inputs are shifted, and whether they are rescaled."""
     return one.shift != NO_SHIFT, bool(one.scaling)

@@ -1,4 +1,4 @@
-"""The scan: which of several claims a suspect bears out, and what it may be asked for each."""
+"""The scan: which of several claims verifies on a suspect, and how they share its query budget."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -27,10 +27,17 @@ def verify_any(
     roots: Roots = (),
     device: Device = "auto",
 ) -> Verdict:
-    """Hold several claims against one suspect and return the verdict of :func:`best_match`.
+    """Test several claims on one suspect and return the verdict of the best match.
+
+    Args:
+        suspect: as in :func:`wmx.verify`.
+        watermarks: the claims and their triggers.
+        min_bits: required instead of 128, or 64 with a trusted timestamp.
+        roots: root certificates of the timestamp authorities that are trusted.
+        device: where a file is run.
 
     Raises:
-        CannotRunError: as :func:`wmx.verify`, or no claim fits the suspect.
+        CannotRunError, SuspectDiedError: as :func:`wmx.verify`; or no claim fits the suspect.
     """
     with opened(suspect, device) as asked:
         return best_match(asked, watermarks, min_bits=min_bits, roots=roots)[1]
@@ -46,39 +53,39 @@ def best_match(
 ) -> tuple[Watermark, Verdict]:
     """Return the claim with the most evidence, and its verdict.
 
-    Claims whose task the suspect cannot take are left out.  A file or a function is held against
-    all N that fit.  An API is asked for the newest claim first, and no more once one verifies;
-    what it may still be asked is shared in equal parts by the claims that are still to come, so
-    that what one of them leaves is the others'.
+    Claims whose task does not fit the suspect are left out.  On a file or a function all N others
+    are tested.  An API is queried for the newest claim first, and no more once one verifies; its
+    remaining queries are shared equally by the claims still to come, so that what one of them does
+    not use is left to the others.
 
-    All N cost log2 N bits, whether asked or not.  Each claim's evidence reaches b + log2 N bits by
-    chance with probability at most 2**-b / N, whenever its asking ends; so any of the N does with
-    at most 2**-b, and to leave some of them out only makes that less.  It is what pays for the
-    choice of the claim that is shown, which may be the first one asked or the last.
+    The penalty is log2 N bits, whether all N were tested or not.  Each claim reaches b + log2 N
+    bits by chance with probability at most 2**-b / N, whenever its query ends; so any of the N does
+    with at most 2**-b, and testing fewer only makes that smaller.  So the penalty covers the choice
+    of the claim that is reported, whether it was the first or the last.
 
     Args:
-        suspect: what is asked.
+        suspect: what is queried.
         watermarks: the claims and their triggers.
-        min_bits: asked for instead of the default.
-        roots: certificates of the timestamp authorities that are trusted.
-        disclosed: how many triggers of a claim, from the first on, do not count, since others know
-            them (:meth:`wmx.verification.ledger.Ledger.next_start`).
+        min_bits: required instead of 128, or 64 with a trusted timestamp.
+        roots: root certificates of the timestamp authorities that are trusted.
+        disclosed: number of triggers of a claim, from the first on, that do not count since others
+            know them (:meth:`wmx.verification.ledger.Ledger.next_start`).
 
     Returns:
-        The watermark and its verdict.  Unless that is a yes, it names the claims that were not
-        given all of their triggers for lack of queries.
+        The watermark and its verdict.  Unless it is positive, it lists the claims for which not all
+        triggers were sent for lack of queries.
 
     Raises:
         CannotRunError: no claim fits the suspect, or it cannot be run.
-        QueryBudgetError: it may not be asked a single trigger.
+        QueryBudgetError: the query budget does not allow a single trigger.
     """
     fitting = [watermark for watermark in watermarks if _fits(suspect, watermark)]
     if not fitting:
         if len(watermarks) == 1:
             suspect.feedings(watermarks[0].task)  # says why it does not fit
         raise CannotRunError(
-            f"none of the {len(watermarks)} claims is for a model like {suspect.name}",
-            hint="compare its inputs with the claims' tasks: wmx info",
+            f"none of the {len(watermarks)} claims fits the inputs of {suspect.name}",
+            hint="compare them with the claims' tasks: wmx info shows both",
         )
     before = suspect.queries_left
     if before is not None:
@@ -95,7 +102,7 @@ def best_match(
                 claims_tried=len(fitting),
                 start=disclosed(one.claim),
             )
-        except CannotRunError as failure:  # a function says only so which inputs it takes
+        except CannotRunError as failure:  # only this shows which inputs a function takes
             failures[one.claim.digest] = failure
         else:
             found.append((one, verdict))
@@ -123,7 +130,7 @@ def _lacking(
     found: Sequence[tuple[Watermark, Verdict]],
     failures: Mapping[str, CannotRunError],
 ) -> tuple[str, ...]:
-    """Return the claims, in their order, that were not given all triggers for lack of queries."""
+    """Return the claims, in order, for which not all triggers were sent for lack of queries."""
     lacking = {digest for _, verdict in found for digest in verdict.lacking} | {
         digest for digest, failure in failures.items() if isinstance(failure, QueryBudgetError)
     }
@@ -131,11 +138,11 @@ def _lacking(
 
 
 class Share:
-    """A suspect of which an equal part of the queries that are left may be used; else the same.
+    """A suspect that may use only its share of the queries that are left.
 
     Args:
         inside: the suspect, whose queries are counted.
-        parts: how many shares there are, this one included.
+        parts: number of equal shares, this one included.
     """
 
     def __init__(self, inside: Suspect, parts: int) -> None:
@@ -148,12 +155,12 @@ class Share:
 
     @property
     def queries_left(self) -> int | None:
-        """How many inputs it may still be asked."""
+        """Number of inputs that may still be sent."""
         left = self._inside.queries_left
         return None if left is None else max(0, left - self._kept)
 
     def feedings(self, task: Task) -> list[Feeding]:
-        """Return those of the suspect inside."""
+        """Return the feedings of the inner suspect."""
         return self._inside.feedings(task)
 
     def predictions(
@@ -164,15 +171,15 @@ class Share:
         scaling: str | None = None,
         rows: int | None = None,
     ) -> dict[str, Predictions]:
-        """Return the answers of the suspect inside."""
+        """Return the predictions of the inner suspect; as :meth:`Suspect.predictions`."""
         return self._inside.predictions(feeding, inputs, task, scaling, rows)
 
     def reopened(self) -> Suspect:
-        """Return itself: what counts queries cannot be made to forget."""
+        """Return itself: a suspect that counts queries cannot be reset."""
         return self
 
     def close(self) -> None:
-        """Do nothing: the suspect inside is closed by whoever opened it."""
+        """Do nothing: whoever opened the inner suspect closes it."""
 
 
 def _fits(suspect: Suspect, watermark: Watermark) -> bool:

@@ -1,12 +1,12 @@
-"""BatchQuery trigger by trigger, so that each answer is given before the next trigger is seen.
+"""Querying trigger by trigger, so that each prediction is made before the next trigger is sent.
 
-So a suspect is asked whose answers go into an evidence, are held against one, or cost money.  What
-was answered to the first m triggers then hangs on these alone: nothing of a later trigger can be in
-it, and the bits may be looked at, and the asking ended, after any of them (docs/statistics.md).
-Where several rows go into one call, these are the triggers up to the present one, in whole batches.
+Used where predictions go into an evidence, are compared with one, or cost money.  Predictions for
+the first m triggers then depend only on these: nothing about later triggers can be in them, and the
+query may stop after any trigger, by the bits so far (docs/statistics.md).  Where several rows go
+into one call, they are the triggers up to the current one, in whole batches.
 
-Which ways go on never hangs on what they have earned: a server that remembers would learn from it
-about labels of triggers that it is asked again in another way.
+Which probes continue never depends on the bits that they have given: a server that remembers could
+learn from it about the labels of triggers that it gets again by another probe.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,12 +35,12 @@ from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.query import Enough, Query
 
 MOST_ROWS_OF_A_REQUEST = 32
-MOST_COLUMNS = 4096  # of all ways in which a call is read, or K
+MOST_COLUMNS = 4096  # of all probes that read one call, or K
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A feeding, with the shift, the scaling and the number of rows in which inputs are fed."""
+    """A feeding, with the shift, the scaling and the number of rows by which inputs are fed."""
 
     feeding: Feeding
     rows: int = ALONE
@@ -49,30 +49,35 @@ class Variant:
 
     @property
     def is_plain(self) -> bool:
-        """Whether inputs are fed as they are."""
+        """Whether inputs are fed without shift, in the scaling that fits."""
         return self.shift == NO_SHIFT and not self.scaling
 
     @property
     def step(self) -> int:
-        """Triggers in one call."""
+        """Number of triggers in one call."""
         return self.rows or self.feeding.batch or 1
 
     @property
     def cost(self) -> int:
-        """Inputs in one call: copies fill up a larger batch."""
+        """Number of inputs in one call: copies fill up a larger batch."""
         return max(self.step, self.feeding.batch or 1)
 
     def probe(self, output: str) -> Probe:
-        """Return the way that reads ``output``."""
+        """Return the probe that reads ``output``."""
         return Probe(self.feeding.name, output, self.shift, self.scaling, self.rows)
 
     def ask(
         self, suspect: Suspect, trigger_slice: TriggerSlice, end: int
     ) -> dict[Probe, Predictions]:
-        """Give the triggers of one call, the last of which is the one before number ``end``.
+        """Send the triggers of one call and return the predictions.
+
+        Args:
+            suspect: what is queried.
+            trigger_slice: the triggers.
+            end: index in the slice after the last trigger of the call.
 
         Raises:
-            CannotRunError: as :meth:`Suspect.predictions`.
+            CannotRunError, SuspectDiedError: as :meth:`Suspect.predictions`.
         """
         inputs: NDArray[Any] = trigger_slice.triggers[end - self.step : end]
         if self.shift != NO_SHIFT:
@@ -90,25 +95,24 @@ def query_sequentially(
     mixture: Mixture,
     enough: Enough,
 ) -> bool:
-    """Give triggers one after the other, in all variants side by side, until it is enough.
+    """Send triggers one after the other, in all variants side by side, until it is enough.
 
-    Variants that fail on their first call are left out, batches of other sizes whenever they fail:
-    what they have answered by then stands.  Variations of ways that are not there as plain ones are
-    not read.
+    Variants that fail on their first call are left out, and batches of other sizes whenever they
+    fail: their predictions so far are kept.  Variations without a plain probe are not read.
 
     Args:
-        suspect: what is asked; its ``queries_left`` are never exceeded.
-        variants: how.
+        suspect: what is queried; its ``queries_left`` are never exceeded.
+        variants: by which the triggers are fed.
         trigger_slice: the triggers.
-        mixture: what the answers are added to.
-        enough: whether to stop; looked at after each trigger, once every variant has answered: how
-            many plain ways share a part of the mixture does not change after that.
+        mixture: what the predictions are added to.
+        enough: whether to stop; called after each trigger, once every variant has made a
+            prediction: the number of plain probes does not change after that.
 
     Returns:
-        whether as many could be asked as are needed, which is all of them or enough.
+        ``False`` if the query budget ended before all triggers were sent or it was enough.
 
     Raises:
-        CannotRunError: no variant works, or a plain one in the usual rows works no longer.
+        CannotRunError: no variant works, or a plain one with the usual rows stops working.
     """
     left = list(variants)
     failure: CannotRunError | None = None
@@ -141,12 +145,12 @@ def query_sequentially(
 class SequentialQuery(Query):
     """Rounds in which a suspect is queried trigger by trigger.
 
-    A file is opened anew for each round: its session may keep something of those before.
+    A file is opened again for each round: its session may keep state of earlier ones.
 
     Args:
         suspect: what is queried.
         trigger_slice: the triggers.
-        enough: whether to stop, within a round too.
+        enough: whether to stop, also within a round.
 
     Raises:
         CannotRunError: the suspect does not take such inputs.
@@ -160,24 +164,24 @@ class SequentialQuery(Query):
         self._rows: dict[Feeding, list[int]] = {one: [] for one in self._feedings}
 
     def rounds(self) -> Iterator[Callable[[], None]]:
-        """Yield what may be done next, for as long as queries are left."""
+        """Yield the rounds, for as long as queries are left."""
         for query in super().rounds():
             if self._is_spent:
                 return
             yield query
 
     def other_rows(self) -> Iterator[Callable[[], None]]:
-        """Yield batches of other sizes: single rows were given already."""
+        """Yield the round of batches of other sizes; single rows were sent already."""
         yield self.other_batches
 
     def plain(self) -> None:
-        """Give the triggers as they are, one at a time.
+        """Send the triggers unchanged, one at a time.
 
-        An API whose batch is fixed is given whole batches: copies of one input would cost as much.
+        An API with a fixed batch size gets whole batches: copies of one input would cost as much.
 
         Raises:
-            CannotRunError: no way of feeding it works, or one that did works no longer.
-            QueryBudgetError: not one trigger may be asked.
+            CannotRunError: no feeding works, or one that did stops working.
+            QueryBudgetError: the query budget does not allow a single trigger.
         """
         variants = [
             Variant(one, TOGETHER if self._costs and (one.batch or 1) > 1 else ALONE)
@@ -193,16 +197,16 @@ class SequentialQuery(Query):
                 raise
         if not self.mixture.probes:
             raise QueryBudgetError(
-                f"{self._suspect.name} may be asked {self._suspect.queries_left} more inputs, and "
-                f"{sum(variant.cost for variant in variants)} are needed for one trigger in every "
-                "way of feeding it",
+                f"the query budget allows {self._suspect.queries_left} more inputs to "
+                f"{self._suspect.name}, and one trigger takes "
+                f"{sum(variant.cost for variant in variants)}, one per way of feeding it",
                 hint=MORE_QUERIES_HINT,
             )
 
     def other_batches(self) -> None:
-        """Give the first triggers in batches of other sizes, and all where that is another answer.
+        """Send the first triggers in batches of other sizes, and all if predictions then differ.
 
-        Of a fixed batch there is one other size: all different, where single rows were given.
+        A fixed batch has one other form: all rows different, where single rows were sent before.
         """
         variants = []
         with fresh(self._suspect) as suspect:
@@ -220,7 +224,7 @@ class SequentialQuery(Query):
             self._ask(variants)
 
     def other_scalings(self) -> None:
-        """Give the triggers in every other usual scaling of pixels and features."""
+        """Send the triggers in every other usual scaling of pixels and features."""
         self._ask(
             [
                 Variant(feeding, rows, scaling=scaling)
@@ -231,7 +235,7 @@ class SequentialQuery(Query):
         )
 
     def shifted(self) -> None:
-        """Give the triggers moved by a few pixels."""
+        """Send the triggers shifted by a few pixels."""
         self._ask(
             [
                 Variant(feeding, rows, shift)
@@ -242,7 +246,7 @@ class SequentialQuery(Query):
         )
 
     def _ask(self, variants: Sequence[Variant]) -> None:
-        """Give the triggers in all variants to a suspect that was asked nothing before."""
+        """Send the triggers in all variants to a suspect without state of earlier queries."""
         if not variants:
             return
         with fresh(self._suspect) as suspect:
@@ -257,9 +261,9 @@ class SequentialQuery(Query):
                 known.append(variant.rows)
 
     def _is_other(self, suspect: Suspect, variant: Variant) -> bool:
-        """Say whether a variant answers the first triggers as the feeding did in no other rows.
+        """Say whether a variant predicts the first triggers otherwise than with all known rows.
 
-        They are as many as fill the larger of both batches, so that each place in it is seen.
+        Enough triggers to fill the larger of both batches, so that each position is tested.
         """
         known = self._rows[variant.feeding]
         steps = [Variant(variant.feeding, rows).step for rows in known]
@@ -297,7 +301,7 @@ class SequentialQuery(Query):
 
 @contextmanager
 def fresh(suspect: Suspect) -> Iterator[Suspect]:
-    """Open a suspect as if it had never been asked, where that can be done.
+    """Open a suspect without state of earlier queries, where that can be done.
 
     Raises:
         CannotRunError: it cannot be opened again.
@@ -313,9 +317,9 @@ def fresh(suspect: Suspect) -> Iterator[Suspect]:
 def _narrow(
     given: Mapping[Probe, Predictions], classes: int
 ) -> Iterator[tuple[Probe, Predictions]]:
-    """Yield the answers that are bet on: of the narrowest ways where all together are too wide.
+    """Yield the predictions that are bet on: those of the narrowest probes if all are too wide.
 
-    What one row may hold would, of many rows, fill the memory.
+    What is allowed for one row would fill the memory for many rows.
     """
     left = max(MOST_COLUMNS, classes)
     kept = set()
@@ -327,7 +331,7 @@ def _narrow(
 
 
 def _follow(mixture: Mixture, probe: Probe, predictions: Predictions, before: int) -> bool:
-    """Say whether these are the next answers of a way that has a share, after ``before`` others."""
+    """Say whether these predictions follow the ``before`` earlier ones of a probe with a share."""
     if before == 0:
         return probe.is_plain or probe.plain in mixture
     return mixture.count(probe) == before and mixture.takes(probe, predictions)

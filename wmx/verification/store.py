@@ -1,6 +1,6 @@
 """The owner's store: the default key, every claim made with it, and their release records.
 
-It lies in the user's data folder; the environment variable ``WMX_HOME`` names another.
+It is in the user's data folder, or in the folder that the environment variable ``WMX_HOME`` names.
 """
 
 import os
@@ -25,10 +25,7 @@ SUBFOLDERS = ("claims", "triggers", "releases")
 
 
 class Store:
-    """Key, claims, release records, secret images of ``folder`` claims and trusted roots.
-
-    All under one folder.
-    """
+    """A folder with key, claims, release records, secret trigger images and trusted roots."""
 
     def __init__(self, folder: str | Path | None = None) -> None:
         """Use ``folder``, else ``WMX_HOME``, else the platform's user data folder."""
@@ -36,12 +33,12 @@ class Store:
 
     @cached_property
     def folder(self) -> Path:
-        """Where everything lies; not looked up before it is needed."""
+        """Path of the store; looked up when first needed."""
         return Path(self._given) if self._given else default_folder()
 
     @property
     def key_path(self) -> Path:
-        """Where the default key lies."""
+        """Path of the default key, whether it exists or not."""
         return self.folder / "owner.pem"
 
     def open_for_writing(self) -> None:
@@ -52,11 +49,11 @@ class Store:
         except OSError as error:
             raise CannotRunError(
                 f"cannot make the store {self.folder}: {error.strerror}",
-                hint="set WMX_HOME to a folder that can be written",
+                hint="set WMX_HOME to a writable folder",
             ) from None
 
     def require_key(self) -> Path:
-        """Return where the default key lies.  No key is ever made in silence.
+        """Return the path of the default key, which is never made automatically.
 
         Raises:
             CannotRunError: there is none.
@@ -69,9 +66,16 @@ class Store:
         return self.key_path
 
     def add(self, claim: Claim, images: NDArray[np.uint8] | None = None) -> Path:
-        """Keep a claim, and the converted images of a ``folder`` claim; return the claim's path.
+        """Keep a claim and return its path in the store.
 
         Adding the same claim again changes nothing.
+
+        Args:
+            claim: to keep.
+            images: converted images of a ``folder`` claim, uint8 [n, H, W, C].
+
+        Raises:
+            CannotRunError: the store cannot be written.
         """
         self.open_for_writing()
         path = self._claim_path(claim)
@@ -89,7 +93,7 @@ class Store:
             release.save(path)
 
     def last_release(self, claim: Claim) -> Release | None:
-        """Return the last record, by its signer's word, of an own model with a claim's mark.
+        """Return the last record of an own model with a claim's mark, by the times they state.
 
         Raises:
             IntegrityError: a record of the store is broken; its file is named.
@@ -98,7 +102,7 @@ class Store:
         own = [
             one for one in kept if one.relation is Relation.own and one.claim.digest == claim.digest
         ]
-        followed = {one.previous for one in own}  # two of the same second are in order by this
+        followed = {one.previous for one in own}  # orders records of the same second
         last = [one for one in own if one.digest not in followed]
         return max(last, key=lambda one: (one.created, one.digest), default=None)
 
@@ -113,7 +117,7 @@ class Store:
         yield from sorted((self.folder / "roots").glob("*.pem"))
 
     def claims(self) -> Iterator[Claim]:
-        """Yield every claim, oldest first by its own word, then by digest.
+        """Yield every claim, oldest first by the time that it states, then by digest.
 
         Raises:
             IntegrityError: a claim of the store is broken; its file is named.
@@ -123,7 +127,16 @@ class Store:
         yield from sorted(loaded, key=lambda claim: (claim.created, claim.digest))
 
     def open(self, claim: Claim, owner: OwnerKey) -> Watermark:
-        """Rebuild the watermark of a claim; one over the owner's images needs those kept here."""
+        """Rebuild the watermark of a claim.
+
+        Args:
+            claim: whose triggers are drawn again; own images are taken from the store.
+            owner: the key that made it.
+
+        Raises:
+            UsageError: the claim is over own images that the store does not have.
+            IntegrityError: another key made the claim, or the images are not its own.
+        """
         if not is_over_own_images(claim.family(owner)):
             return Watermark.open(claim, owner)
         path = self._images_path(claim)

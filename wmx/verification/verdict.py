@@ -1,4 +1,4 @@
-"""The verdict: does a suspect know the labels of a watermark better than chance can?"""
+"""The verdict: does a suspect know the labels of a watermark better than by chance?"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -37,32 +37,33 @@ class Verdict:
 
     Attributes:
         bits: the evidence; chance reaches b bits with probability at most 2**-b.
-        required_bits: what the decision asks for.
-        hits: triggers whose label is the top class, in the first plain way.
+        required_bits: bits needed to verify.
+        hits: triggers whose label is the top class, for the first plain probe.
         start: index of the first trigger that counts; those before it were disclosed.
-        n, classes: number of triggers that count, and of classes K.
+        n: number of triggers that count.
+        classes: number of classes K.
         tail: P(that many hits or more by chance), exact; ``None`` for n above 4,096.
-        claims_tried: how many claims were held against this suspect; log2 of it is subtracted.
+        claims_tried: number of claims tested on this suspect; its log2 is subtracted.
         claim: SHA-256 of the claim's payload.
         owner: the owner's raw public key.
-        dating: what the claim's timestamps are worth.
+        dating: what the claim's timestamps prove.
         suspect: name of the suspect.
         suspect_sha256: of the suspect's file, or ``None``.
         suspect_external: of the files beside it that hold its weights, by name.
-        overrides: what somebody had said of its inputs and outputs; paid for.
+        overrides: of its inputs and outputs; their penalty is subtracted.
         engine: what ran it.
-        best_probe: the way of feeding and reading with the most evidence.
-        experts: log2 of each expert's wealth in that way.
-        probes_tried: number of ways that were tried.
-        predictions: of each of them, which is what was weighed; for reports, and out of
-            ``repr``, since the owner alone knows to what they are answers.
-        score: what these answers weigh, way by way; as little for others.
-        left: number of triggers from ``start`` on; an API is asked ``n`` of them.
-        queries: inputs that an API was asked, those of repeated requests included; ``None`` where
-            they cost nothing.
-        budget_ended: whether an API may be asked no more, and would have been.
-        lacking: digests of the claims that were not given all of their triggers for that reason;
-            of a scan, those of other claims too.
+        best_probe: name of the probe with the most evidence.
+        experts: log2 of each expert's wealth for that probe.
+        probes_tried: number of probes that were tried.
+        predictions: of each probe; for reports, and not in ``repr``, since only the owner may know
+            which inputs they belong to.
+        score: the evidence score, probe by probe; as secret.
+        left: number of triggers from ``start`` on; an API gets ``n`` of them.
+        queries: inputs sent to an API, including repeated requests; ``None`` where queries are not
+            limited.
+        budget_ended: whether the query budget ended before the query did.
+        lacking: digests of the claims for which not all triggers were sent for that reason; after a
+            scan, those of other claims too.
         passed_over: why other claims of a scan have no verdict, by their digests.
     """
 
@@ -100,7 +101,7 @@ class Verdict:
 
     @property
     def is_answer(self) -> bool:
-        """Whether it is a yes or a no: not if the budget ended before all triggers were given."""
+        """Whether this is a yes or a no: not if the budget ended before all triggers were sent."""
         return self.verified or not self.lacking
 
     @property
@@ -127,16 +128,16 @@ def verify(
     Args:
         suspect: path of an ONNX file, which is run in a process of its own;
             ``"https://HOST/v2/models/NAME"``; a function of float32 [n, *task.shape] (channels
-            last, normalised) that returns scores [n, C], or class numbers or names [n]; or what
+            last, normalized) that returns scores [n, C], or class numbers or names [n]; or what
             :func:`wmx.open_suspect` returned.
         watermark: the claim and its triggers.
-        min_bits: asked for instead of the default: 128, or 64 with a trusted timestamp.
-        roots: certificates of the timestamp authorities that are trusted
+        min_bits: required instead of 128, or 64 with a trusted timestamp.
+        roots: root certificates of the timestamp authorities that are trusted
             (:func:`wmx.protocol.timestamp.load_roots`).
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"tensorrt"``.
 
     Raises:
-        CannotRunError: the suspect cannot be read, loaded, fed or understood.
+        CannotRunError: the suspect cannot be read, loaded or fed, or has no classifier output.
         SuspectDiedError: the process that ran it crashed, or ran into a limit.
         UsageError: ``min_bits`` is not positive.
     """
@@ -156,17 +157,17 @@ def judge(
     """Measure an opened suspect by the triggers of a watermark; as :func:`verify`.
 
     Args:
-        suspect: what is asked.
+        suspect: what is queried.
         watermark: the claim and its triggers.
-        min_bits: asked for instead of the default.
-        roots: certificates of the timestamp authorities that are trusted.
-        claims_tried: how many claims are held against this suspect, this one included.
-        start: index of the first trigger that counts.  It costs nothing, other than a start that is
-            chosen for a suspect: how many were disclosed before hangs on nothing that it answers.
+        min_bits: required instead of 128, or 64 with a trusted timestamp.
+        roots: root certificates of the timestamp authorities that are trusted.
+        claims_tried: number of claims tested on this suspect, this one included.
+        start: index of the first trigger that counts.  It has no penalty, unlike a start that is
+            chosen for a suspect: the number of disclosed triggers depends on no prediction of it.
 
     Raises:
-        CannotRunError: no trigger is left, too.
-        UsageError: it is no watermark, too.
+        CannotRunError: also if no trigger is left.
+        UsageError: also if ``watermark`` is not a watermark.
     """
     if not isinstance(watermark, Watermark):
         raise UsageError(
@@ -177,10 +178,10 @@ def judge(
     trigger_slice = watermark.trigger_slice(start)
     if not len(trigger_slice):
         raise CannotRunError(
-            f"every trigger of the claim {watermark.claim.digest} was disclosed, and says nothing "
-            "about models that were made since",
-            hint="wmx verify --disclosed counts them, for a model that was surely made before; "
-            "mark the next model under a new claim",
+            f"every trigger of the claim {watermark.claim.digest} was disclosed, and proves "
+            "nothing about models that were made since",
+            hint="wmx verify --disclosed counts them, for a model certainly made before; "
+            "mark the next model with a new claim",
         )
     return measure(
         suspect,
@@ -192,7 +193,11 @@ def judge(
 
 
 def bits_to_ask(min_bits: float | None, *, trusted_timestamp: bool) -> float:
-    """Return what the decision asks for: ``min_bits``, or the default.
+    """Return the bits needed to verify: ``min_bits``, or the default.
+
+    Args:
+        min_bits: replaces the default if not ``None``.
+        trusted_timestamp: whether the claim has one: the default is then 64 instead of 128.
 
     Raises:
         UsageError: ``min_bits`` is not a positive number.
@@ -212,23 +217,27 @@ def measure(
     claims_tried: int = 1,
     starts: int = 1,
 ) -> Verdict:
-    """Measure an opened suspect by the triggers of a window.
+    """Measure an opened suspect by the triggers of a slice.
 
-    Single rows, other batches, other scalings and shifts are asked one after the other, and only
-    where what was asked before does not suffice.  What was not asked counts as wealth 0, so the
-    bits are then a lower bound.
+    Single rows, other batches, other scalings and shifts are tried one after the other, and only if
+    the bits so far do not suffice.  Probes that were not tried count as wealth 0, so that the bits
+    are then a lower bound.
 
-    A file is asked many triggers at once.  An API is asked them in turn, since it counts them; and
-    so is a file about a window that somebody has chosen, since what he chose must not be what the
-    answers hang on.
+    A file is queried with many triggers at once.  An API is queried trigger by trigger, since it
+    counts them.  So is a file with a trigger slice that somebody chose, since the predictions must
+    not depend on which one they chose.
 
     Args:
-        suspect: what is asked.
+        suspect: what is queried.
         trigger_slice: the triggers and their labels.
-        required: bits that the decision asks for.
-        dating: what the claim's timestamps are worth.
-        claims_tried: how many claims are held against this suspect; log2 of it is subtracted.
-        starts: among how many windows this one was chosen; log2 of it is subtracted.
+        required: bits needed to verify.
+        dating: what the claim's timestamps prove.
+        claims_tried: number of claims tested on this suspect; its log2 is subtracted.
+        starts: number of trigger slices that this one was chosen from; its log2 is subtracted.
+
+    Raises:
+        CannotRunError: the suspect cannot be fed, or has no classifier output.
+        SuspectDiedError: the process that ran it crashed, or ran into a limit.
     """
     penalty = penalty_of(claims_tried, starts=starts, overrides=suspect.overrides.penalty)
 

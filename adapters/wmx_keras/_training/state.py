@@ -21,7 +21,7 @@ def named_arrays(variables: Sequence[Any], prefix: str = "") -> dict[str, NDArra
 
 
 def named_variables(variables: Sequence[Any], prefix: str = "") -> dict[str, Any]:
-    """Return the variables themselves, by the names of :func:`named_arrays`."""
+    """Return the variables themselves, with names and arguments as of :func:`named_arrays`."""
     return {_key(prefix, place, variable): variable for place, variable in enumerate(variables)}
 
 

@@ -51,7 +51,7 @@ def begin(
 ) -> "TorchLearner":
     """Build the model and its optimizer, in the state before the first step.
 
-    Frozen weights are restored after every step.  Arguments as for
+    Frozen weights are restored after every step.  Arguments as of
     :meth:`wmx.training.adapter.StepwiseAdapter.begin`.
 
     Raises:

@@ -80,7 +80,7 @@ class Preprocessed:
         scaling: str | None = None,
         rows: int | None = None,
     ) -> dict[str, Predictions]:
-        """Query the inner suspect with preprocessed inputs; arguments as for any suspect."""
+        """Query the inner suspect with preprocessed inputs; as :meth:`Suspect.predictions`."""
         changed = np.clip(self._change(unit_images(inputs)), 0.0, 1.0) * np.float32(255)
         return self._inside.predictions(feeding, changed, task, scaling, rows)
 

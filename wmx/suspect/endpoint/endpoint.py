@@ -154,7 +154,7 @@ class Endpoint:
         scaling: str | None = None,
         rows: int | None = None,
     ) -> dict[str, Predictions]:
-        """Query the server, ``rows`` inputs or a batch at a time, as :class:`Suspect` says."""
+        """Query the server, ``rows`` or a batch per call; as :meth:`Suspect.predictions`."""
         full = feeding.batch or rows
         step = min(rows or MAX_BATCH, feeding.batch or MAX_BATCH)
         feeding.require_bounded(full or step, task, self.name)

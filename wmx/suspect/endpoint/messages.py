@@ -2,8 +2,8 @@
 
 https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol
 
-What is wrong with an answer is said in words of this module: the server's own could be the triggers
-that it was asked.
+Errors about a response are in this module's own words: the server's could repeat the triggers that
+it was sent.
 """
 
 import json
@@ -22,12 +22,12 @@ from wmx.suspect.values import Texts, from_bfloat16
 
 MAX_PORTS = 64
 MAX_RANK = 8
-MAX_VALUES = 2**22  # of a JSON document: in memory each takes many times its text
+MAX_VALUES = 2**22  # of a JSON document: each takes much more memory than its text
 MAX_NAME = 1024
-MAX_ELEMENTS = 2**26  # of an output; an answer has no more bytes
-MAX_TEXTS = 2**20  # of an answer: a batch of 32 rows with 32,768 classes each
-MAX_TEXT_BYTES = 2**25  # of an answer: 32 for each of so many texts
-# what one takes in memory, apart from its characters, of which each takes four bytes at most
+MAX_ELEMENTS = 2**26  # of an output; a response has no more bytes
+MAX_TEXTS = 2**20  # of a response: a batch of 32 rows with 32,768 classes each
+MAX_TEXT_BYTES = 2**25  # of a response: 32 for each of so many texts
+# memory for one value or text, and for one character at most
 VALUE_BYTES, TEXT_BYTES, CHARACTER_BYTES = 144, 192, 4
 HEADER_LENGTH = "Inference-Header-Content-Length"
 
@@ -50,14 +50,14 @@ NAME_OF = {numpy: name for name, (numpy, _) in DTYPES.items()}
 
 
 class ProtocolError(ValueError):
-    """The server answered something that the protocol does not know."""
+    """The server's response does not follow the protocol."""
 
 
 def ports_of(described: Any) -> tuple[TensorSpec, ...]:
-    """Read the inputs or outputs that a server's metadata describe.
+    """Read the inputs or outputs in a server's metadata.
 
     Raises:
-        ProtocolError: they are no such description.
+        ProtocolError: the metadata are malformed.
     """
     if described is None:
         return ()
@@ -74,7 +74,7 @@ def request_body(
     Args:
         inputs: by name.
         outputs: names of the wanted outputs; all if empty.
-        binary: whether tensors go, and are to come back, as bytes after the JSON object.
+        binary: whether tensors are sent and returned as bytes after the JSON object.
     """
     tensors, after = [], []
     for name, array in inputs.items():
@@ -108,26 +108,26 @@ def request_body(
 def outputs_of(
     body: bytes, header_length: str | None, texts: Mapping[str, Texts], known: Collection[str]
 ) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a response by name; texts become numbers, where they are not too many.
+    """Return the arrays of a response by name; texts become numbers, if they are not too many.
 
     Args:
         body: of the response.
-        header_length: the value of its header of that name; ``None`` where there is none.
-        texts: keeps the numbers of each output's texts from call to call; makes what is missing.
-        known: names that outputs may have; one of another name is called by its number.
+        header_length: value of the header :data:`HEADER_LENGTH`; ``None`` if there is none.
+        texts: the numbers for the texts of each output, kept from call to call.
+        known: names that outputs may have; an output with another name is called by its number.
 
     Raises:
-        ProtocolError: it is no inference response, says two things, or more than
-            :data:`MAX_TEXTS` texts or :data:`MAX_TEXT_BYTES` of them.
-        LimitError: the budget that is held is spent, or has no room for the answer.
+        ProtocolError: it is not an inference response, contradicts itself, or has more than
+            :data:`MAX_TEXTS` texts or :data:`MAX_TEXT_BYTES` bytes of them.
+        LimitError: the current budget is spent, or has no room for the response.
     """
     cut = len(body)
     if header_length is not None:
         if not (header_length.isascii() and header_length.isdecimal() and len(header_length) < 12):
-            raise ProtocolError(f"{HEADER_LENGTH} is no number")
+            raise ProtocolError(f"{HEADER_LENGTH} is not a number")
         cut = int(header_length)
         if cut > len(body):
-            raise ProtocolError(f"{HEADER_LENGTH} is beyond the end")
+            raise ProtocolError(f"{HEADER_LENGTH} is beyond the end of the body")
     document = parsed(body[:cut])
     outputs = document.get("outputs")
     if not isinstance(outputs, list) or len(outputs) > MAX_PORTS:
@@ -139,7 +139,7 @@ def outputs_of(
         said, datatype, shape = _described(output, number)
         name = said if said in known else f"output {number}"
         if said in names or name in found:
-            raise ProtocolError(f"output {number} is of a name that was there before")
+            raise ProtocolError(f"output {number} has the name of an earlier output")
         names.add(said)
         count = prod(shape)
         size = _binary_size(output)
@@ -161,24 +161,24 @@ def outputs_of(
             values = numbered
         found[name] = values.reshape(shape)
     if cut != len(body):
-        raise ProtocolError("bytes that belong to no output")
+        raise ProtocolError("the body has bytes that belong to no output")
     return found
 
 
 def parsed(data: bytes) -> dict[str, Any]:
     """Parse a JSON object.
 
-    A name that stands twice in one object is refused: readers differ in which value they take.
-    ``NaN`` and ``Infinity``, which JSON does not know and many servers write, are read as floats;
-    where scores are expected they count as what they are, and elsewhere nothing accepts them.
+    A duplicate name in an object is refused, since readers differ in which value they take.
+    ``NaN`` and ``Infinity``, which JSON does not have but many servers write, are read as floats:
+    accepted as scores, and nowhere else.
 
     Raises:
-        ProtocolError: it is none, or holds more values than any answer that is read.
-        LimitError: the budget that is held is spent, or has no room for it.
+        ProtocolError: it is not a JSON object, nests too deeply, or has too many values.
+        LimitError: the current budget is spent, or has no room for it.
     """
     values = sum(map(data.count, (b",", b"[", b"{")))
     if values > MAX_VALUES:
-        raise ProtocolError(f"more than {MAX_VALUES:,} values")
+        raise ProtocolError(f"the JSON has more than {MAX_VALUES:,} values")
     # all of it as a text, and then the texts in it
     require_room(
         VALUE_BYTES * values + 2 * CHARACTER_BYTES * len(data), "what the server says in JSON"
@@ -188,28 +188,33 @@ def parsed(data: bytes) -> dict[str, Any]:
     except ProtocolError:
         raise
     except (ValueError, RecursionError):  # also an integer of more digits than Python reads
-        raise ProtocolError("no JSON") from None
+        raise ProtocolError("it is not JSON") from None
     if is_nested_too_deeply(document):
-        raise ProtocolError("JSON that nests too deeply")
+        raise ProtocolError("the JSON nests too deeply")
     if not isinstance(document, dict):
-        raise ProtocolError("no JSON object")
+        raise ProtocolError("it is not a JSON object")
     return document
 
 
 class _TextAllowance:
-    """How many texts an answer may still hold, over all of its outputs."""
+    """How many texts a response may still have, over all of its outputs."""
 
     def __init__(self) -> None:
         self._count, self._length = MAX_TEXTS, MAX_TEXT_BYTES
 
     def take(self, count: int, length: int) -> None:
-        """Count texts of so many bytes together; raises as :func:`outputs_of`."""
+        """Count more texts; raises as :func:`outputs_of`.
+
+        Args:
+            count: number of texts.
+            length: of all of them together, bytes.
+        """
         self._count -= count
         self._length -= length
         if self._count < 0:
-            raise ProtocolError(f"more than {MAX_TEXTS:,} texts")
+            raise ProtocolError(f"the response has more than {MAX_TEXTS:,} texts")
         if self._length < 0:
-            raise ProtocolError(f"more than {MAX_TEXT_BYTES:,} bytes of texts")
+            raise ProtocolError(f"the response has more than {MAX_TEXT_BYTES:,} bytes of texts")
         require_room(
             TEXT_BYTES * count + CHARACTER_BYTES * length, "what the server answers in texts"
         )
@@ -219,7 +224,7 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     consult()
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ProtocolError("a name stands twice in one object")
+        raise ProtocolError("a name occurs twice in one JSON object")
     return found
 
 
@@ -228,12 +233,12 @@ def _port(described: Any) -> TensorSpec:
         raise ProtocolError("an input or output is not an object")
     name, datatype, shape = described.get("name"), described.get("datatype"), described.get("shape")
     if not isinstance(name, str) or not 1 <= len(name) <= MAX_NAME or not isinstance(datatype, str):
-        raise ProtocolError("an input or output without name and datatype")
+        raise ProtocolError("an input or output has no valid name and datatype")
     if not isinstance(shape, list) or len(shape) > MAX_RANK:
         raise ProtocolError(f"the shape of {printable(name, 80)!r} is not a list")
     if not all(type(dim) is int for dim in shape):
         raise ProtocolError(
-            f"the shape of {printable(name, 80)!r} holds other things than integers"
+            f"the shape of {printable(name, 80)!r} has values that are not integers"
         )
     dims = tuple(dim if 0 < dim < 2**31 else None for dim in shape)
     _, kind = DTYPES.get(datatype, ("", printable(datatype, 20)))
@@ -247,13 +252,13 @@ def _described(output: Any, number: int) -> tuple[str, str, tuple[int, ...]]:
     if not isinstance(name, str) or not 1 <= len(name) <= MAX_NAME:
         raise ProtocolError(f"output {number} has no name")
     if not isinstance(datatype, str) or (datatype != TEXTS and datatype not in ANSWERS):
-        raise ProtocolError(f"output {number} is of an unknown datatype")
+        raise ProtocolError(f"output {number} has an unknown datatype")
     if not isinstance(shape, list) or len(shape) > MAX_RANK:
         raise ProtocolError(f"output {number} has no shape")
     if not all(type(dim) is int and 0 <= dim < 2**31 for dim in shape):
-        raise ProtocolError(f"output {number} has an absurd shape")
+        raise ProtocolError(f"output {number} has an impossible or too large shape")
     if prod(max(dim, 1) for dim in shape) > MAX_ELEMENTS:  # numpy refuses it beside a 0 too
-        raise ProtocolError(f"output {number} has an absurd shape")
+        raise ProtocolError(f"output {number} has an impossible or too large shape")
     return name, datatype, tuple(shape)
 
 
@@ -263,29 +268,29 @@ def _binary_size(output: dict[str, Any]) -> int | None:
     if size is None:
         return None
     if type(size) is not int or size < 0 or "data" in output:
-        raise ProtocolError("an output with an absurd binary size")
+        raise ProtocolError("an output has an invalid binary size")
     return size
 
 
 def _from_json(data: Any, datatype: str, count: int) -> NDArray[Any]:
-    """Return an output's elements, of which each is spelled as its datatype asks for.
+    """Return an output's elements, each of the JSON type that its datatype requires.
 
-    What is beyond a float is infinite, and counts as that; an integer that does not fit is none.
+    A number beyond the range of floats becomes infinite; an integer that does not fit is refused.
     """
     if not isinstance(data, list):
-        raise ProtocolError("an output without data")
+        raise ProtocolError("an output has no data")
     dtype = np.dtype(object if datatype == TEXTS else ANSWERS[datatype])
     try:
         values = np.array(data, dtype=object).reshape(-1)
         kinds = (str,) if datatype == TEXTS else SPELLED[dtype.kind]
         if not all(type(value) in kinds for value in consulted(values)):
-            raise ProtocolError(f"data that are not {datatype}")
+            raise ProtocolError(f"the data are not {datatype}")
         with np.errstate(over="ignore"):
             values = values.astype(dtype)
     except (ValueError, TypeError, OverflowError, RecursionError):
-        raise ProtocolError(f"data that are not {datatype}") from None
+        raise ProtocolError(f"the data are not {datatype}") from None
     if values.size != count:
-        raise ProtocolError("another number of values than its shape says")
+        raise ProtocolError("an output has another number of values than its shape says")
     return values
 
 
@@ -302,7 +307,7 @@ def _from_bytes(data: bytes, datatype: str, count: int) -> NDArray[Any]:
 
 def _elements(data: bytes, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
     if len(data) != count * dtype.itemsize:
-        raise ProtocolError("another number of bytes than its shape says")
+        raise ProtocolError("an output has another number of bytes than its shape says")
     values: NDArray[Any] = np.frombuffer(data, dtype).astype(dtype.newbyteorder("="))
     return values
 
@@ -311,12 +316,12 @@ def _texts(data: bytes, count: int) -> NDArray[Any]:
     found, at = [], 0
     for _ in consulted(range(count)):
         if at == len(data):
-            raise ProtocolError("another number of texts than its shape says")
+            raise ProtocolError("an output has another number of texts than its shape says")
         length = int.from_bytes(data[at : at + 4], "little")
         if at + 4 + length > len(data):
             raise ProtocolError("a text is longer than the body")
         found.append(data[at + 4 : at + 4 + length].decode("utf-8", "replace"))
         at += 4 + length
     if at != len(data):
-        raise ProtocolError("another number of texts than its shape says")
+        raise ProtocolError("an output has another number of texts than its shape says")
     return np.array(found, dtype=object)

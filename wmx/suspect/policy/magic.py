@@ -1,9 +1,9 @@
-"""What archives, databases, key stores and keys begin with; docs/security.md has the same list."""
+"""Magic numbers of archives, databases, key stores and keys; docs/security.md lists the same."""
 
 import re
 from re import Pattern
 
-# what stands in a file at a place: a kind, the place, and the bytes, one of them
+# kind of file, offset, and the bytes of which one is found there
 MAGIC: tuple[tuple[str, int, tuple[bytes, ...]], ...] = (
     ("an archive", 0, (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")),  # zip; empty; in parts
     ("an archive", 0, tuple(b"BZh%d" % level for level in range(1, 10))),  # bzip2
@@ -72,7 +72,7 @@ PATTERNS: tuple[tuple[str, Pattern[bytes]], ...] = tuple(
 
 
 def kind_by_magic(head: bytes) -> str | None:
-    """Say what a file is by the numbers that stand in it, ``None`` if by none.
+    """Return what a file is by its magic number; ``None`` if it has none of these.
 
     Args:
         head: its first bytes, 300 or all.

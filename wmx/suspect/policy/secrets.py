@@ -1,8 +1,9 @@
-"""Files that are no weights of a model, whatever a model says: told by what stands in them.
+"""Recognizing, by their content, files that a model names as weights but that may be secrets.
 
-A stranger's model names the files beside it that hold its weights, and is given their content.  It
-may name a key, a token or a trigger file that happens to lie there, or whose name the stranger
-chose.  Weights are raw numbers; what a secret of this program, or of others, looks like is none.
+A stranger's model names the files in its folder that hold its weights, and gets their content.  It
+may name a key, a token or a trigger file that happens to be there, or whose name the stranger
+chose.  Weights are raw numbers; a file that looks like a secret of this or another program is
+refused.
 """
 
 import re
@@ -10,8 +11,8 @@ from collections.abc import Callable
 
 from wmx.suspect.policy.magic import kind_by_magic
 
-HEAD_BYTES = 2**16  # a secret that is longer shows what it is in its first bytes
-PEM_BEGIN = b"-----BEGIN "  # in every encoding of text, where it stands among other bytes too
+HEAD_BYTES = 2**16  # longer secrets are recognized by their first bytes
+PEM_BEGIN = b"-----BEGIN "  # in every text encoding, and also in the middle of a file
 WIDE_ENCODINGS = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 PEM_BEGINS = (PEM_BEGIN, *(PEM_BEGIN.decode("ascii").encode(one) for one in WIDE_ENCODINGS))
 CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
@@ -26,7 +27,7 @@ MAX_SAFETENSORS_HEADER = 100_000_000  # of the format itself
 
 
 def kind_of_secret(head: bytes) -> str | None:
-    """Say what a file is that is no file of weights, ``None`` if it may be one.
+    """Return what a file is if it cannot be a file of weights; ``None`` if it may be one.
 
     Args:
         head: its first :data:`HEAD_BYTES`, or all of it.
@@ -36,9 +37,9 @@ def kind_of_secret(head: bytes) -> str | None:
 
 
 def _is_text(head: bytes) -> bool:
-    """Say whether the bytes are text in any encoding that keys, tokens and JSON are written in.
+    """Say whether the bytes are text in an encoding that is used for keys, tokens and JSON.
 
-    Of a hundred random bytes one in 100,000 is without a control character, of 400 none.
+    100 random bytes have no control character with probability 1 in 100,000; 400 practically never.
     """
     if not head:
         return False
