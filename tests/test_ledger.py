@@ -163,3 +163,16 @@ def test_what_was_disclosed_under_another_name_of_the_key_counts(tmp_path: Path)
     assert [Ledger(name, CLAIM).next_start() for name in names] == [30] * 3
     assert Ledger(tmp_path / "mine.pem", CLAIM).next_start() == 0
     assert Ledger(tmp_path / "owner.older.pem", CLAIM).next_start() == 0
+
+
+def test_all_names_of_a_key_share_one_lock(tmp_path: Path) -> None:
+    """Else two processes that call the key by two names would disclose the same triggers."""
+    from wmx._internal.file_lock import locked
+
+    ledger = Ledger(tmp_path / "owner.old-1.pem", CLAIM)
+    assert Ledger(tmp_path / "owner.pem", CLAIM).spend(0, 1, suspect="ab", evidence="cd")
+    held = tmp_path / "owner.pem.spent" / f"{CLAIM.digest}.lock"
+    with locked(held), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wmx._internal.file_lock.WAIT_SECONDS", 0.1)
+        with pytest.raises(CannotRunError, match=held.name):
+            ledger.spend(1, 1, suspect="ab", evidence="cd")

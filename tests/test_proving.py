@@ -6,6 +6,7 @@ import os
 from contextlib import closing
 from math import log2
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -514,3 +515,61 @@ def test_all_that_are_left_are_disclosed_though_whole_batches_are_fewer(
     assert len(evidence.trigger_slice) == 100
     assert len(evidence.predictions) == 64
     assert check(Evidence.load(folder / "e.json"), model=path).verified
+
+
+@pytest.mark.parametrize("reveal", [np.int64(300), "46", 46.0, None, "Enough", "ALL", True, 0])
+def test_no_other_word_discloses_all(
+    reveal: Any, suspect: OnnxFile, ledger: Ledger, folder: Path
+) -> None:
+    with pytest.raises(UsageError, match="expected 1 to 100 triggers, 'enough' or 'all'"):
+        prove(suspect, MARK, KEY, folder / "e.json", ledger, reveal=reveal)
+    assert ledger.next_start() == 0
+
+
+def test_a_number_of_numpy_is_a_number(suspect: OnnxFile, ledger: Ledger, folder: Path) -> None:
+    found = prove(
+        suspect,
+        MARK,
+        KEY,
+        folder / "e.json",
+        ledger,
+        reveal=np.int64(46),  # type: ignore[arg-type]
+    )
+    assert len(found.trigger_slice) == ledger.next_start() == 46
+
+
+def test_a_ledger_that_is_not_the_claims_is_refused(suspect: OnnxFile, folder: Path) -> None:
+    other = Watermark.new(KEY, shape=(8, 8, 1), classes=10)
+    KEY.save(folder / "mine.pem")
+    OwnerKey.generate().save(folder / "other.pem")
+    MARK.claim.save(folder / "claim.json")
+    for wrong, error in (
+        (Ledger(folder / "mine.pem", other.claim), UsageError),
+        (folder / "other.pem", UsageError),
+        (folder / "onwer.pem", CannotRunError),
+        (folder / "claim.json", IntegrityError),
+        ("", CannotRunError),
+    ):
+        with pytest.raises(error):
+            prove(suspect, MARK, KEY, folder / "e.json", wrong)
+    assert not (folder / "e.json").exists()
+    assert list(folder.glob("*.spent")) == []
+
+
+def test_a_key_with_two_hard_links_discloses_nothing(suspect: OnnxFile, folder: Path) -> None:
+    KEY.save(folder / "mine.pem")
+    (folder / "again.pem").hardlink_to(folder / "mine.pem")
+    with pytest.raises(CannotRunError, match="2 names"):
+        prove(suspect, MARK, KEY, folder / "e.json", folder / "again.pem")
+    assert not (folder / "e.json").exists()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"required_bits": -5.0}, {"required_bits": float("nan")}, {"claims_tried": 0}]
+)
+def test_numbers_that_cannot_be_spend_nothing(
+    wrong: dict[str, Any], suspect: OnnxFile, ledger: Ledger, folder: Path
+) -> None:
+    with pytest.raises(UsageError):
+        prove(suspect, MARK, KEY, folder / "e.json", ledger, **wrong)
+    assert ledger.next_start() == 0

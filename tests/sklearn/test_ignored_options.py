@@ -8,7 +8,7 @@ import pytest
 from wmx import OwnerKey
 from wmx.errors import UsageError
 from wmx.training.config import Training
-from wmx.training.data.dataset import LabelledData
+from wmx.training.data.dataset import LabeledData
 from wmx.training.embed import embed
 from wmx_sklearn import _training
 
@@ -20,7 +20,7 @@ def test_options_that_have_no_use_are_refused(
     monkeypatch.setattr("wmx.training.embed.load_adapter", lambda _: _training)
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(40, 6)).astype(np.float32), np.arange(40) % 2
-    data = LabelledData.of(x, y, x, y, "table")
+    data = LabeledData.of(x, y, x, y, "table")
     training = Training(model="forest", **option)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match=f"no use for {next(iter(option))}"):
         embed(OwnerKey.generate(), data, tmp_path / "run", training=training, framework="sklearn")

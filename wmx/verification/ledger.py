@@ -88,9 +88,15 @@ class Ledger:
 
     def __init__(self, key_path: str | Path, claim: Claim) -> None:
         """Use the ledger beside the key at ``key_path``, which may be a link to it."""
+        self._key = Path(key_path)
         self._folder = ledger_folder(key_path)
         self._claim = claim.digest
         self._path = self._folder / f"{claim.digest}.json"
+
+    @property
+    def claim(self) -> str:
+        """SHA-256 of the claim's payload, hexadecimal."""
+        return self._claim
 
     def disclosures(self) -> list[Disclosure]:
         """Return what was disclosed so far, in order, under any name of the key.
@@ -152,9 +158,12 @@ class Ledger:
             CannotRunError: the ledger cannot be written, or is locked.
             IntegrityError: the ledger is damaged.
         """
+        self._require_one_name()
+        shared = self._folder.with_name(_first_name(self._folder))  # by all names of the key
         try:
-            self._folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
-            with locked(self._folder / f"{self._claim}.lock"):
+            for folder in (self._folder, shared):
+                folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+            with locked(shared / f"{self._claim}.lock"):
                 entries = self.disclosures()
                 if start != _count(entries):
                     return False
@@ -166,6 +175,19 @@ class Ledger:
                 hint="make the folder of the owner key writable: the ledger is kept beside it",
             ) from None
         return True
+
+    def _require_one_name(self) -> None:
+        """Refuse a key with hard links: beside each name lies a ledger that knows of no other."""
+        try:
+            names = self._key.stat().st_nlink
+        except OSError:
+            return
+        if names > 1:
+            raise CannotRunError(
+                f"the owner key {self._key} has {names} names (hard links), and its ledger lies "
+                "beside one of them",
+                hint="keep one name, or make the others symbolic links",
+            )
 
     def _document(self, entries: list[Disclosure]) -> bytes:
         document: dict[str, Any] = {

@@ -7,10 +7,16 @@ again if the file existed before the ledger entry.
 import hashlib
 from pathlib import Path
 
-from wmx._internal.files import SECRET_MODE, Staged, require_writable, sha256_of
+from wmx._internal.files import (
+    SECRET_MODE,
+    Staged,
+    read_bytes,
+    require_writable,
+    sha256_of,
+)
 from wmx._internal.text import is_file_name
 from wmx.errors import CannotRunError, UsageError
-from wmx.protocol.keys import OwnerKey
+from wmx.protocol.keys import MAX_KEY_BYTES, OwnerKey, is_encrypted
 from wmx.statistics.experts import BITS_WITHOUT_TIMESTAMP
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.suspect.policy.model_header import NO_HEADER
@@ -18,6 +24,7 @@ from wmx.suspect.suspect import Suspect, opened
 from wmx.verification.evidence import MAX_EVIDENCE_BYTES, Evidence, Run
 from wmx.verification.ledger import Ledger
 from wmx.verification.reveal import Choice, Reveal, choose
+from wmx.verification.verdict import bits_to_ask
 from wmx.watermark import Watermark
 
 
@@ -64,12 +71,31 @@ def prove(
             error says so, and where the evidence is.
     """
     require_writable(path, force=force)
-    if not isinstance(ledger, Ledger):
-        ledger = Ledger(ledger, watermark.claim)
+    bits_to_ask(required_bits, trusted_timestamp=False)
+    if type(claims_tried) is not int or claims_tried < 1:
+        raise UsageError(f"claims_tried is {claims_tried!r}, expected 1 or more")
+    ledger = _ledger_of(watermark, owner, ledger)
     with opened(suspect) as asked:
         return _proved(
             asked, watermark, owner, Path(path), ledger, required_bits, claims_tried, reveal, force
         )
+
+
+def _ledger_of(watermark: Watermark, owner: OwnerKey, given: Ledger | str | Path) -> Ledger:
+    """Return the claim's ledger: in another one its triggers would be disclosed a second time."""
+    if not isinstance(watermark, Watermark):
+        raise UsageError(f"watermark is {type(watermark).__name__}, expected a Watermark")
+    if isinstance(given, Ledger):
+        if given.claim != watermark.claim.digest:
+            raise UsageError(
+                f"the ledger is of the claim {given.claim}, and the watermark is of "
+                f"{watermark.claim.digest}"
+            )
+        return given
+    pem = read_bytes(given, "owner key", MAX_KEY_BYTES)
+    if not is_encrypted(pem) and OwnerKey.from_pem(pem, name=str(given)).public != owner.public:
+        raise UsageError(f"the owner key {given} is another one than owner")
+    return Ledger(given, watermark.claim)
 
 
 def _proved(
@@ -113,6 +139,9 @@ def _publish(file: Staged, spent: str) -> None:
     """Give an evidence its name; if that fails, keep it under another: its triggers are spent."""
     try:
         file.publish()
+    except KeyboardInterrupt:
+        file.keep()
+        raise
     except CannotRunError as error:
         kept = file.keep()
         if kept is None:

@@ -12,7 +12,8 @@ one that is depends only on these triggers (docs/evidence.md).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from operator import index
+from typing import Any, Literal, TypeAlias, get_args
 
 from wmx.errors import CannotRunError, SuspectDiedError, UsageError
 from wmx.statistics.mixture import (
@@ -34,6 +35,7 @@ from wmx.verification.sequential_query import Variant, fresh, query_sequentially
 from wmx.watermark import Watermark
 
 Reveal: TypeAlias = Literal["enough", "all"] | int
+REVEAL_WORDS = get_args(Literal["enough", "all"])
 
 SPENT_HINT = "date the claim, which halves the required bits; mark the next model with a new claim"
 MARGIN_BITS = 0.01  # so that rounding on the checker's machine does not decide
@@ -83,10 +85,8 @@ def choose(
     trigger_slice = watermark.trigger_slice(start).first(MAX_OPENINGS)
     if not len(trigger_slice):
         raise CannotRunError("every trigger of this claim was disclosed already", hint=SPENT_HINT)
-    if isinstance(reveal, int):
-        if not 1 <= reveal <= len(trigger_slice):
-            raise UsageError(f"--reveal is {reveal}, expected 1 to {len(trigger_slice)} triggers")
-        trigger_slice = trigger_slice.first(reveal)
+    if reveal not in REVEAL_WORDS:
+        trigger_slice = trigger_slice.first(_number(reveal, len(trigger_slice)))
     penalty = penalty_of(
         claims_tried, starts=watermark.claim.n, overrides=suspect.overrides.penalty
     )
@@ -104,6 +104,19 @@ def choose(
             hint=SPENT_HINT if start else "require fewer bits with --min-bits",
         )
     return choice
+
+
+def _number(reveal: Any, most: int) -> int:
+    """Return a number of triggers; whatever else is given must not count as "all"."""
+    try:
+        number = index(reveal)
+    except TypeError:
+        number = 0
+    if isinstance(reveal, bool) or not 1 <= number <= most:
+        raise UsageError(
+            f"--reveal is {reveal!r}, expected 1 to {most} triggers, 'enough' or 'all'"
+        )
+    return number
 
 
 class _Choosing:
