@@ -22,6 +22,6 @@ def test_options_that_have_no_use_are_refused(
     x, y = rng.normal(size=(40, 6)).astype(np.float32), np.arange(40) % 2
     data = LabeledData.of(x, y, x, y, "table")
     training = Training(model="forest", **option)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match=f"no use for {next(iter(option))}"):
+    with pytest.raises(UsageError, match=f"does not use {next(iter(option))}"):
         embed(OwnerKey.generate(), data, tmp_path / "run", training=training, framework="sklearn")
     assert not (tmp_path / "run").exists()
