@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -78,6 +79,39 @@ def anchors(text: str) -> set[str]:
         slug = re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
         found[slug] = found.get(slug, 0) + 1
     return set(found)
+
+
+def json_fields(*headings: str) -> set[str]:
+    """Return the fields that sections of the page about ``--json`` describe, as patterns."""
+    sections = re.split(r"^#+ +", page("reference/json.md"), flags=re.MULTILINE)
+    found = set()
+    for heading in headings:
+        (section,) = [text for text in sections if text.partition("\n")[0] == heading]
+        for cell in re.findall(r"^\| (`[^|]*`) \|", section, flags=re.MULTILINE):
+            found |= set(re.findall(r"`([^`]+)`", cell))
+    return found
+
+
+def json_paths(value: Any, path: str = "") -> set[str]:
+    """Return the path of every leaf of an answer, ``a.b`` in objects, ``a[].b`` in their lists."""
+    if isinstance(value, dict) and value:
+        parts = [
+            json_paths(item, f"{path}.{name}" if path else name) for name, item in value.items()
+        ]
+        return set().union(*parts)
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        return set().union(*(json_paths(item, f"{path}[]") for item in value))
+    return {path}
+
+
+def json_matches(path: str, pattern: str) -> bool:
+    """Say whether a described field is that of a path, or the path is empty above it.
+
+    ``*`` in a pattern stands for a name that depends on the case.
+    """
+    if re.fullmatch(re.escape(pattern).replace(r"\*", r".+"), path):
+        return True
+    return bool(re.match(re.escape(path) + r"[.\[]", pattern))
 
 
 def environment(home: Path) -> dict[str, str]:

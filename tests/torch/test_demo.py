@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import documents
 import pytest
 
 from wmx import Claim, OwnerKey, Watermark, verify
@@ -37,6 +38,8 @@ def test_json_and_what_lies_there_already(capfd: pytest.CaptureFixture[str]) -> 
     assert fields["command"] == "demo"
     assert 0 <= fields["unmarked"]["accuracy"] <= 1
     assert not fields["unmarked"]["verified"]
+    documented = documents.json_fields("What every answer holds", "wmx demo")
+    assert documents.json_paths(fields) == documented - {"error.message", "error.hint"}
 
     key = Path("d/owner.pem").read_bytes()
     Path("d/notes.txt").write_text("mine")

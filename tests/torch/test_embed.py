@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import documents
 import numpy as np
 import pytest
 from PIL import Image
@@ -265,7 +266,10 @@ def test_the_model_is_put_on_record_and_dated_at_the_end(
     arguments = ["embed", "--data", "digits", "-o", "out", "--model", "mlp", "--device", "cpu"]
     with serving(Authority(tmp_path / "tsa")) as url:
         assert run([*arguments, "--epochs", "12", "--tsa", url, "--json"]) == 0
-        assert json.loads(capsys.readouterr().out)["release_path"] == "out/model.release.json"
+        answer = json.loads(capsys.readouterr().out)
+        assert answer["release_path"] == "out/model.release.json"
+        documented = documents.json_fields("What every answer holds", "wmx embed")
+        assert documents.json_paths(answer) == documented - {"error.message", "error.hint"}
         record = Release.load("out/model.release.json")
         digest = hashlib.sha256(Path("out/model.onnx").read_bytes()).hexdigest()
         assert (record.sha256, record.claim.digest) == (digest, Claim.load("out/claim.json").digest)
