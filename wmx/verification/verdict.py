@@ -120,6 +120,10 @@ def verify(
 ) -> Verdict:
     """Measure how well a suspect knows the labels of a watermark.
 
+    All triggers count, those too that an evidence has disclosed, since no ledger is read.  Of a
+    model that may have been made since by a reader of that evidence this is no proof: the command
+    ``wmx verify`` leaves them out.
+
     >>> from wmx import Claim, OwnerKey, Watermark, verify
     >>> watermark = Watermark.open(Claim.load("claim.json"), OwnerKey.load("owner.pem"))
     >>> verify("model.onnx", watermark).verified
