@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 
 def test_info_on_every_kind_of_file(wmx: Any, claim: Path) -> None:
@@ -15,6 +16,16 @@ def test_info_on_every_kind_of_file(wmx: Any, claim: Path) -> None:
     assert "tensor(float) [?, 1, 8, 8]" in model.out
     assert "fed as  NCHW" in model.out
     assert wmx("info", "gone.onnx").code == 4
+
+
+def test_info_refuses_the_files_that_the_reference_leaves_out(wmx: Any, claim: Path) -> None:
+    """``docs/reference/files.md`` says which kinds it reads."""
+    assert wmx("verify", "model.onnx", "--evidence", "e.json", "--report", "page.html").code == 0
+    (ledger,) = Path("store/owner.pem.spent").glob("*.json")
+    safetensors.numpy.save_file({"w": np.zeros(3, np.float32)}, "weights.safetensors")
+    Path("attacks.json").write_text('{"wmx_attacks": 1, "attacks": []}\n')
+    for file in ("page.html", ledger, "weights.safetensors", "attacks.json"):
+        assert wmx("info", file).code in (3, 4), file
 
 
 def test_doctor_shows_versions_and_providers(wmx: Any) -> None:
