@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from wmx._internal.file_sets import FileSet
+from wmx.errors import CannotRunError
 
 NAMES = ("first", "second", "third", "last")
 
@@ -129,6 +130,19 @@ def test_a_replacement_that_is_not_whole_is_left_alone(files: FileSet) -> None:
     files.settle()
     assert contents(files) == dict.fromkeys(NAMES, "old")
     assert contents(files.replacement) == dict.fromkeys(("second", "third"), "new")
+
+
+def test_a_replacement_that_is_a_link_is_refused(files: FileSet, tmp_path: Path) -> None:
+    """It may come out of a stranger's archive, and lead to the files of another run."""
+    other = FileSet(tmp_path / "other", NAMES)
+    write(other, "precious", *NAMES)
+    write(files, "old", *NAMES)
+    (tmp_path / "replacement").symlink_to("other")
+    for resume in (False, True):
+        with pytest.raises(CannotRunError, match="is a link"), files.written(resume=resume):
+            pass
+    assert contents(other) == dict.fromkeys(NAMES, "precious")
+    assert contents(files) == dict.fromkeys(NAMES, "old")
 
 
 def test_what_others_put_into_the_folder_of_a_replacement_stays(files: FileSet) -> None:

@@ -237,6 +237,24 @@ def test_an_evidence_is_whole_before_its_triggers_are_spent_and_named_behind(
     assert hidden(folder) == []
 
 
+def test_force_replaces_an_evidence_alone(suspect: OnnxFile, ledger: Ledger, folder: Path) -> None:
+    KEY.save(folder / "a.pem")
+    MARK.claim.save(folder / "c.json")
+    (folder / "m.onnx").write_bytes(onnx_models.knows_labels(MARK))
+    ledger.spend(0, 1, suspect="ab", evidence="cd")
+    (spent,) = folder.rglob("*.spent/*.json")
+    for path in (folder / "a.pem", folder / "c.json", folder / "m.onnx", spent):
+        before = path.read_bytes()
+        with pytest.raises(CannotRunError, match="replaces only an evidence"):
+            prove(suspect, MARK, KEY, path, ledger, required_bits=64, force=True)
+        assert path.read_bytes() == before
+    assert ledger.next_start() == 1
+    path = folder / "e.json"
+    for _ in range(2):
+        made = prove(suspect, MARK, KEY, path, ledger, required_bits=64, force=True)
+    assert Evidence.load(path).trigger_slice.start == made.trigger_slice.start > 1
+
+
 def hidden(folder: Path) -> list[Path]:
     return list(folder.rglob(".wmx-*"))
 

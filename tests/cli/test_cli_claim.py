@@ -71,8 +71,21 @@ def test_a_claim_that_is_replaced_stays_in_the_store(wmx: Any, home: Path) -> No
     after = Claim.load("claim.json")
     kept = {claim.digest: claim.timestamps for claim in Store().claims()}
     assert kept == {before.digest: (b"stamp",), after.digest: ()}
-    Path("claim.json").write_text("no claim")
+
+
+def test_a_claim_of_another_key_that_is_replaced_keeps_another_name(
+    wmx: Any,
+) -> None:
+    wmx("keygen")
+    other = Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=10).claim
+    other.save("claim.json")
     assert wmx(*CLAIM_NEW, "-o", "claim.json", "--force").code == 0
+    assert Claim.load("claim.old-1.json").digest == other.digest
+    Path("claim.json").write_bytes(Path("claim.json").read_bytes().replace(b'"sig":"', b'"sig":"A'))
+    damaged = Path("claim.json").read_bytes()
+    assert wmx(*CLAIM_NEW, "-o", "claim.json", "--force").code == 0
+    assert Path("claim.old-2.json").read_bytes() == damaged
+    assert other.digest not in {claim.digest for claim in Store().claims()}
 
 
 def test_keygen_without_a_name_fills_the_store(wmx: Any, home: Path) -> None:

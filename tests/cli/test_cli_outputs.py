@@ -5,12 +5,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from commands import CLAIM_NEW
 
+from wmx import OwnerKey
 from wmx.cli import outputs
 from wmx.errors import CannotRunError, LimitError, UsageError
 from wmx.report.ownership import OwnershipReport
+from wmx.training.weights import write_weights
+from wmx.triggers.trigger_file import save_images
 
 HELD = ("model.onnx", "--claim", "claim.json", "--key", "owner.pem", "--triggers", "t.safetensors")
 WEIGHTS = ("--weights", "named")
@@ -116,6 +120,9 @@ def test_the_files_in_a_folder_of_results_are_looked_at_too() -> None:
     outputs.prepare_folder(
         "--out", Path("out"), (), names=["other.onnx"], key=Path("out/model.onnx")
     )
+    OwnerKey.generate().save("out/claim.json")
+    with pytest.raises(CannotRunError, match=r"out/claim\.json exists and is a key"):
+        outputs.prepare_folder("--out", Path("out"), (), names=["claim.json"], force=True)
     with pytest.raises(CannotRunError, match="is a file, expected a folder"):
         outputs.prepare_folder("--out", Path("out/model.onnx"), ())
 
@@ -140,13 +147,65 @@ def test_a_key_may_lie_beside_the_stores_own(wmx: Any, home: Path) -> None:
     assert wmx("keygen", "-o", home / "claims" / "key.pem").code == 2
 
 
-def test_what_is_no_secret_is_replaced_by_force(wmx: Any, claim: Path) -> None:
-    for name in ("e.json", "page.html", "m.spent.json", "model.json"):
-        Path(name).write_text("old")
-    words = ("verify", "model.onnx", "--evidence", "e.json", "--report", "page.html", "--force")
-    assert wmx(*words).code == 0
-    assert wmx("release", "model.onnx", "-o", "m.spent.json", "--force").code == 0
-    assert "old" not in {path.read_text() for path in map(Path, ("e.json", "page.html"))}
+OUTPUTS = {
+    "an evidence": ("verify", "model.onnx", "--min-bits", "32", "--evidence"),
+    "an HTML page": ("verify", "model.onnx", "--report"),
+    "a release record": ("release", "model.onnx", "-o"),
+    "a claim": (*CLAIM_NEW, "-o"),
+    "a timestamp request": ("claim", "timestamp", "claim.json", "--request"),
+}
+
+
+@pytest.fixture
+def kinds(wmx: Any, claim: Path, home: Path) -> dict[str, Path]:
+    """A file of every kind; none of them is named by any other option of a command."""
+    found = {}
+    for kind, words in OUTPUTS.items():
+        found[kind] = Path(f"old {kind}")
+        result = wmx(*words, found[kind])
+        assert result.code == 0, result.err
+    found["a key"] = Path(shutil.copy(home / "owner.pem", "my.old-1.pem"))
+    found["a model"] = Path("other.onnx")
+    found["a file of secret trigger images"] = Path("images")
+    save_images("images", np.zeros((2, 8, 8, 1), np.uint8))
+    found["a file of secret trigger images or of weights"] = Path("weights")
+    write_weights(Path("weights"), {"w": np.zeros(3, np.float32)})
+    found["no file that wmx writes"] = Path("notes")
+    Path("notes").write_text("mine")
+    return found
+
+
+@pytest.mark.parametrize("written", OUTPUTS)
+def test_force_replaces_a_file_of_the_same_kind_alone(
+    wmx: Any, kinds: dict[str, Path], written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words, before = OUTPUTS[written], contents()
+    with monkeypatch.context() as patched:
+        patched.setattr("wmx.verification.scan.best_match", None)  # nothing is queried
+        for kind, path in kinds.items():
+            if kind != written:
+                result = wmx(*words, path, "--force")
+                assert result.code == 4, (kind, result.err)
+                assert f"{path} exists and is {kind}; --force" in result.err
+                assert f"replaces only {written}" in result.err
+    assert contents() == before
+    Path("empty").touch()
+    for path in (kinds[written], Path("empty")):
+        result = wmx(*words, path, "--force")
+        assert result.code == 0, result.err
+        assert path.read_bytes() != before.get(path, b"")
+
+
+def test_the_page_of_check_replaces_no_key_that_it_is_not_told_of(
+    wmx: Any, kinds: dict[str, Path]
+) -> None:
+    key, page = kinds["a key"], kinds["an HTML page"]
+    before = key.read_bytes(), page.read_bytes()
+    words = ("check", kinds["an evidence"], "--force", "--report")
+    assert wmx(*words, key).code == 4
+    assert wmx(*words, page).code == 1, "not repeated"
+    assert key.read_bytes() == before[0]
+    assert page.read_bytes() != before[1]
 
 
 # places that take no file

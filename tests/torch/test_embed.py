@@ -27,6 +27,7 @@ from wmx.training.config import EpochDone, Training
 from wmx.training.data.dataset import LabeledData, load_data
 from wmx.training.embed import embed
 from wmx.triggers.cells import Cells
+from wmx.verification.store import Store
 from wmx_torch._training import learner
 
 TRAINING = Training(model="cnn", epochs=12, device="cpu")
@@ -178,6 +179,29 @@ def test_the_old_run_stays_until_the_new_one_is_whole(
     assert resumed_epochs(owner, digits, tmp_path) == [2]
     assert names(tmp_path) == set(before)
     assert (tmp_path / "claim.json").read_bytes() == claim
+
+
+def test_the_claims_of_a_run_and_of_its_unfinished_replacement_stay_in_the_store(
+    digits: LabeledData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Epochs were trained under both, and a model may have come of them."""
+    monkeypatch.setenv("WMX_HOME", str(tmp_path / "store"))
+    monkeypatch.chdir(tmp_path)
+    assert run(["keygen"]) == 0
+    key = OwnerKey.load(tmp_path / "store" / "owner.pem")
+
+    def stop(done: EpochDone) -> None:
+        raise KeyboardInterrupt
+
+    embed(key, digits, "run", training=SHORT)
+    with pytest.raises(KeyboardInterrupt):
+        embed(key, digits, "run", training=SHORT, force=True, report=stop)
+    replaced = {
+        Claim.load(f"run/{name}").digest for name in ("claim.json", "replacement/claim.json")
+    }
+    words = ["--data", "digits", "--model", "mlp", "--epochs", "1", "--device", "cpu", "--force"]
+    assert run(["embed", *words, "--out", "run"]) in (0, 1)
+    assert replaced < {claim.digest for claim in Store().claims()}
 
 
 def test_a_run_that_cannot_replace_another_leaves_it_alone(

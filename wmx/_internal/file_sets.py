@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from wmx._internal.files import TEMPORARIES, publish
+from wmx.errors import CannotRunError
 
 REPLACEMENT = "replacement"
 
@@ -32,7 +33,16 @@ class FileSet:
 
     @property
     def replacement(self) -> Self:
-        """The set in the folder below, which replaces this one when it is whole."""
+        """The set in the folder below, which replaces this one when it is whole.
+
+        Raises:
+            CannotRunError: a link is there: files would be removed and written where it leads.
+        """
+        if (self.folder / REPLACEMENT).is_symlink():
+            raise CannotRunError(
+                f"{self.folder / REPLACEMENT} is a link, expected a folder or nothing",
+                hint="remove the link",
+            )
         return replace(self, folder=self.folder / REPLACEMENT)
 
     def existing(self) -> list[Path]:

@@ -118,7 +118,7 @@ def attack(
 
     folder = out or (model if model.is_dir() else model.parent) / "attacks"
     read = (None if model.is_dir() else model, claim, *(weights or []))
-    prepare_folder("--out", folder, read, names=(RESULTS, PAGE), key=key)
+    prepare_folder("--out", folder, read, names=(RESULTS, PAGE), force=force, key=key)
     chosen = chosen_attacks(attacks, settings or ())
     require_engines()  # now: after an hour of attacks would be too late
     watermark = _watermark(model, claim, key)

@@ -27,6 +27,7 @@ from wmx.cli.outputs import prepare_output
 from wmx.cli.timestamp import timestamp
 from wmx.cli.words import dating_fields, dating_rows, stamp_rows
 from wmx.errors import UsageError
+from wmx.protocol.replacing import CLAIM, TRIGGERS
 
 if TYPE_CHECKING:
     from wmx.protocol.claim import Claim
@@ -103,8 +104,9 @@ def new(
 
     images_path = out.with_suffix(".triggers.safetensors")
     read = (quantiles, trigger_images)
-    for path in (out, images_path) if trigger_images is not None else (out,):
-        prepare_output("--out", path, read, force=force, key=key)
+    prepare_output("--out", out, CLAIM, read, force=force, key=key)
+    if trigger_images is not None:
+        prepare_output("--out", images_path, TRIGGERS, read, force=force, key=key)
     dims = integers(shape, "--shape")
     generator = _generator(dims, n, trigger_images, quantiles, vocabulary, exclude)
     low_high = numbers(value_range, "--range")

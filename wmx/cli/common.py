@@ -74,7 +74,10 @@ RootsOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-ForceOption = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
+ForceOption = Annotated[
+    bool,
+    typer.Option("--force", help="Replace existing files, each only by one of its kind."),
+]
 MinBitsOption = Annotated[
     float | None,
     typer.Option(help="Bits required to verify (default: 128, or 64 with a trusted timestamp)."),
@@ -129,14 +132,20 @@ def keep_in_store(watermark: "Watermark") -> None:
 
 
 def keep_replaced_claim(path: Path, images: Path, owner: "OwnerKey") -> None:
-    """Add a claim to the store before its file is replaced: a model may bear its mark.
+    """Keep a claim whose file is about to be replaced: a model may bear its mark.
+
+    It is added to the store; a claim that this key cannot open is kept with its images beside
+    their own names instead (:func:`wmx._internal.files.keep_aside`).
 
     Args:
-        path: file of the claim; nothing happens if there is none.
+        path: file of the claim; need not exist.
         images: file of its secret trigger images; need not exist.
-        owner: key that made the claim; a claim of another key is not kept, as this key cannot
-            prove anything with it.
+        owner: key that opens the claims of the store.
+
+    Raises:
+        CannotRunError: the claim can be kept in neither place.
     """
+    from wmx._internal.files import keep_aside
     from wmx.errors import WmxError
     from wmx.protocol.claim import Claim
     from wmx.triggers.trigger_file import load_images
@@ -146,7 +155,10 @@ def keep_replaced_claim(path: Path, images: Path, owner: "OwnerKey") -> None:
         claim = Claim.load(path)
         found = load_images(images) if images.exists() else None
         watermark = Watermark.open(claim, owner, images=found)
-    except WmxError:  # there is none, or none that proves anything
+    except WmxError:  # there is none, or another key's
+        for file in (path, images):
+            if file.exists():
+                keep_aside(file, lambda _: None)
         return
     keep_in_store(watermark)
     store().keep_timestamps(claim)

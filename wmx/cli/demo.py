@@ -36,9 +36,9 @@ def demo(
     json: JsonOption = False,
 ) -> None:
     """Train a marked and an unmarked model of handwritten digits, and verify both."""
-    from wmx.training.demo import run_demo
+    from wmx.training.demo import DemoFiles, run_demo
 
-    prepare_folder("--out", out, ())
+    prepare_folder("--out", out, (), names=DemoFiles(out).names, force=force)
     prepare_training(threads=1)
     began = time.monotonic()
     if not json:

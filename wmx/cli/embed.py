@@ -142,13 +142,13 @@ def embed(
         device=device.value,
         pretrained=pretrained,
     )
-    prepare_folder("--out", out, (trigger_images,), names=RunFiles(out).names, key=key)
+    prepare_folder("--out", out, (trigger_images,), names=RunFiles(out).names, force=force, key=key)
     owner = load_owner(key)
     labeled = load_data(data, image_size=image_size)
     triggers = None if trigger_images is None else _own_images(trigger_images, labeled, n)
     if force:
-        before = RunFiles(out)
-        keep_replaced_claim(before.claim, before.triggers, owner)
+        for before in (RunFiles(out), RunFiles(out).replacement):  # one may be unfinished
+            keep_replaced_claim(before.claim, before.triggers, owner)
     try:
         with training_progress(silent=json) as report_as:
             embedded = embed_mark(

@@ -7,6 +7,7 @@ from pathlib import Path
 from wmx._internal.files import require_writable
 from wmx.cli.common import never_weights, store
 from wmx.errors import CannotRunError, UsageError
+from wmx.protocol.replacing import PAGE, require_no_key, require_output
 
 Others = Iterable[Path | None]
 
@@ -28,29 +29,30 @@ def prepare_report(
         return
     from wmx.report.page import require_engines
 
-    prepare_output("--report", path, others, force=force, key=key)
+    prepare_output("--report", path, PAGE, others, force=force, key=key)
     require_engines()
 
 
 def prepare_output(
-    option: str, path: Path, others: Others, *, force: bool, key: Path | None = None
+    option: str, path: Path, kind: str, others: Others, *, force: bool, key: Path | None = None
 ) -> None:
-    """Refuse an output that cannot be written, or would replace a secret or another file in use.
+    """Refuse an output that cannot be written, or would replace a file that must stay.
 
     Args:
         option: that names the output.
         path: the output.
+        kind: what it will be, one of those in :mod:`wmx.protocol.replacing`.
         others: files and folders that the command reads or writes.
-        force: whether the output may replace an existing file that is none of those.
+        force: whether the output may replace an existing file of its kind that is none of those.
         key: the owner key of the command; the store's if ``None``.
 
     Raises:
         UsageError: the output is one of ``others``, weights of one of them, a file of the store or
             of a ledger; or lies in such a folder.
-        CannotRunError: as :func:`wmx._internal.files.require_writable`.
+        CannotRunError: as :func:`wmx.protocol.replacing.require_output`.
     """
     require_apart(option, path, others, key=key)
-    require_writable(path, force=force)
+    require_output(path, kind, force=force)
 
 
 def prepare_folder(
@@ -59,6 +61,7 @@ def prepare_folder(
     others: Others,
     *,
     names: Iterable[str] = (),
+    force: bool = False,
     key: Path | None = None,
 ) -> None:
     """Refuse a folder for results as :func:`prepare_output` refuses a file.
@@ -68,19 +71,27 @@ def prepare_folder(
         folder: need not exist.
         others, key: as in :func:`prepare_output`.
         names: of the files that the command writes into it.
+        force: whether these may be replaced; a key among them may not.
 
     Raises:
         UsageError: the folder or one of these files lies where no output may.
-        CannotRunError: ``folder`` is a file.
+        CannotRunError: ``folder`` is a file; or a file in it is to be replaced and is a key.
     """
+    names = tuple(names)
     for path in (folder, *(folder / name for name in names)):
         require_apart(option, path, others, key=key)
     if os.path.lexists(folder) and not folder.is_dir():
         raise CannotRunError(f"{option} names {folder}, which is a file, expected a folder")
+    if force:
+        for name in names:
+            require_no_key(folder / name)
 
 
 def prepare_key(path: Path, *, force: bool) -> None:
-    """As :func:`prepare_output` for a new owner key, which may lie in the store's folder."""
+    """As :func:`prepare_output` for a new owner key, which may lie in the store's folder.
+
+    It may replace a file of any kind: what is there is kept under another name.
+    """
     _require_no_ledger("--out", path)
     if not _same(Path(os.path.realpath(path.parent)), store().folder):
         require_apart("--out", path, ())

@@ -31,6 +31,7 @@ from wmx.cli.outputs import prepare_output
 from wmx.cli.timestamp import ask, timestamp
 from wmx.cli.words import command_line, dating_fields, digest_rows, stamp_rows, utc
 from wmx.errors import CannotRunError
+from wmx.protocol.replacing import RELEASE
 
 if TYPE_CHECKING:
     from wmx.protocol.claim import Claim
@@ -114,7 +115,7 @@ def new(
 
     path = out or record_path(model)
     read = (model, claim, triggers, roots, *(weights or []))
-    prepare_output("--out", path, read, force=force, key=key)
+    prepare_output("--out", path, RELEASE, read, force=force, key=key)
     owner = load_owner(key)
 
     def spent(claim: "Claim") -> int:

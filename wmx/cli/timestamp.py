@@ -18,6 +18,7 @@ from wmx.cli.common import (
 from wmx.cli.outputs import prepare_output
 from wmx.cli.words import utc
 from wmx.errors import IntegrityError, UsageError
+from wmx.protocol.replacing import REQUEST
 
 if TYPE_CHECKING:
     from wmx.protocol.claim import Claim
@@ -54,7 +55,7 @@ def timestamp(
         raise UsageError("expected exactly one of --tsa, --request and --response")
     stamped = load_stamped(file)
     if request is not None:
-        prepare_output("--request", request, (file, roots), force=force)
+        prepare_output("--request", request, REQUEST, (file, roots), force=force)
         write_bytes(request, Query.of(stamped).request, force=force)
         text = f"request {request}: send it to an authority, then give its answer with --response"
         answer(command_of(stamped), text, {"request": str(request)}, as_json=json)

@@ -35,6 +35,7 @@ from wmx.cli.suspects import Named, getting_ready
 from wmx.cli.verdict_words import exit_code_of, verdict_fields, verdict_text
 from wmx.cli.words import command_line, trigger_slice_text
 from wmx.errors import IntegrityError, UsageError, WmxError
+from wmx.protocol.replacing import EVIDENCE
 from wmx.suspect.overrides import Overrides
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def verify(
                 "--evidence is only for an ONNX file, which others can run too",
                 hint="leave out --evidence",
             )
-        prepare_output("--evidence", evidence, read, force=force, key=key)
+        prepare_output("--evidence", evidence, EVIDENCE, read, force=force, key=key)
     elif reveal is not None:
         raise UsageError("--reveal is only for an evidence", hint="name its file with --evidence")
     prepare_report(report, (*read, evidence), force=force, key=key)

@@ -16,6 +16,7 @@ from wmx.errors import CannotRunError, IntegrityError, UsageError
 from wmx.protocol import jcs
 from wmx.protocol.dsse import Envelope
 from wmx.protocol.encoding import decode_base64, encode_base64
+from wmx.protocol.replacing import require_output
 
 MAX_TIMESTAMPS = 16
 MAX_RESPONSE_BYTES = 64 * 1024  # authorities answer a few KiB; no signature covers what is padded
@@ -84,11 +85,13 @@ class Stamped(ABC):
 
         Args:
             path: where to write.
-            force: replace an existing file.
+            force: replace an existing file of this kind.
 
         Raises:
-            CannotRunError: the file exists and ``force`` is not set, or cannot be written.
+            CannotRunError: the file exists and ``force`` is not set, or it is of another kind; or
+                cannot be written.
         """
+        require_output(path, f"a {self.KIND}", force=force)
         write_bytes(path, self.to_bytes(), force=force)
 
     def with_timestamps(self, responses: Iterable[bytes]) -> Self:

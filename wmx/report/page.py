@@ -12,6 +12,7 @@ from typing import Any
 from wmx._internal.files import PUBLIC_MODE, write_bytes
 from wmx._internal.text import printable
 from wmx.errors import MissingExtraError
+from wmx.protocol.replacing import PAGE, require_output
 
 TEMPLATES = Path(__file__).parent
 NO_LIMIT = None
@@ -45,12 +46,14 @@ def write_page(
         values: by their names in the template.
         path: of the page.
         mode: of the file; 0600 where the page shows what not everybody may see.
-        force: replace an existing file.
+        force: replace an existing HTML page.
 
     Raises:
         MissingExtraError: jinja2 is not installed.
-        CannotRunError: ``path`` exists and ``force`` is not set, or it cannot be written.
+        CannotRunError: ``path`` exists and ``force`` is not set, or it is no page; or it cannot be
+            written.
     """
+    require_output(path, PAGE, force=force)
     write_bytes(path, render(template, values).encode(), mode=mode, force=force)
 
 

@@ -11,12 +11,12 @@ from wmx._internal.files import (
     SECRET_MODE,
     Staged,
     read_bytes,
-    require_writable,
     sha256_of,
 )
 from wmx._internal.text import is_file_name
 from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.keys import MAX_KEY_BYTES, OwnerKey, is_encrypted
+from wmx.protocol.replacing import EVIDENCE, require_output
 from wmx.statistics.experts import BITS_WITHOUT_TIMESTAMP
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.suspect.policy.model_header import NO_HEADER
@@ -62,7 +62,7 @@ def prove(
         required_bits: what the disclosed triggers have to give after all penalties.
         claims_tried: number of claims tested on the suspect.
         reveal: ``"enough"``, ``"all"`` that are left, or a number of triggers.
-        force: replace ``path`` if it exists.
+        force: replace ``path`` if it exists and is an evidence.
 
     Raises:
         UsageError: the suspect is not a file, or ``reveal`` is out of range.
@@ -70,7 +70,7 @@ def prove(
             trigger is spent then, unless the file was written and could not be given its name: the
             error says so, and where the evidence is.
     """
-    require_writable(path, force=force)
+    require_output(path, EVIDENCE, force=force)
     bits_to_ask(required_bits, trusted_timestamp=False)
     if type(claims_tried) is not int or claims_tried < 1:
         raise UsageError(f"claims_tried is {claims_tried!r}, expected 1 or more")
