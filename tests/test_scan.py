@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from support import onnx_models
-from support.oip_server import serving
+from support.oip_server import Server, serving
 
 from wmx import OwnerKey, Watermark
 from wmx.errors import QueryBudgetError
@@ -95,9 +95,42 @@ def test_a_claim_that_cannot_be_held_against_an_api_is_named_with_the_reason(
             marks[:2],
             disclosed=lambda claim: claim.n if claim.digest == spent else 0,
         )
-    assert verdict.is_answer
+    assert not verdict.is_answer
     assert list(verdict.passed_over) == [spent]
     assert "was disclosed" in verdict.passed_over[spent]
+
+
+def test_an_api_that_refuses_what_comes_after_the_newest_claim_has_not_said_no(
+    marks: list[Watermark],
+) -> None:
+    calls = 0
+    most = 0
+
+    def lie(_: Server, path: str, __: bytes) -> tuple[int, dict[str, str], bytes] | None:
+        nonlocal calls
+        calls += path.endswith("/infer")
+        return (400, {}, b"{}") if most and calls > most else None
+
+    with serving(onnx_models.knows_labels(marks[1]), lie=lie) as server:
+        verify_any(api(server.url, 600), marks[:1])
+        most, calls = calls, 0
+        verdict = verify_any(api(server.url, 1800), marks[:3])
+    assert not verdict.is_answer
+    assert verdict.claim == marks[0].claim.digest
+    assert list(verdict.passed_over) == [one.claim.digest for one in marks[1:3]]
+
+
+def test_a_claim_that_verifies_is_a_yes_though_others_fail(marks: list[Watermark]) -> None:
+    spent = marks[0].claim.digest
+    with serving(onnx_models.knows_labels(marks[1])) as server:
+        _, verdict = best_match(
+            api(server.url, 2000),
+            marks[:2],
+            disclosed=lambda claim: claim.n if claim.digest == spent else 0,
+        )
+    assert verdict.verified
+    assert verdict.is_answer
+    assert list(verdict.passed_over) == [spent]
 
 
 def test_all_claims_are_held_against_a_file_and_the_best_wins(

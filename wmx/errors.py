@@ -7,6 +7,9 @@ MORE_QUERIES_HINT = (
     "allow more with --max-queries, in Python RequestPolicy(max_queries=...); or name the one "
     "claim that is meant"
 )
+NAME_CLAIM_HINT = (
+    "name the one claim that is meant with --claim, in Python wmx.verify(suspect, watermark)"
+)
 
 
 class WmxError(Exception):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from wmx._internal.text import odds, scientific
 from wmx.cli.output import NOT_VERIFIED, decision_fields, table, tenths
 from wmx.cli.words import dating_fields, dating_rows, digest_rows
-from wmx.errors import MORE_QUERIES_HINT, QueryBudgetError
+from wmx.errors import MORE_QUERIES_HINT, NAME_CLAIM_HINT, CannotRunError
 
 if TYPE_CHECKING:
     from wmx.verification.verdict import Verdict
@@ -15,10 +15,10 @@ MOST_NAMED = 5  # claims that a text lists; --json lists all
 
 
 def exit_code_of(verdict: "Verdict") -> int:
-    """Return 0 if verified, 1 if not, 4 if the query budget ended before either was clear."""
+    """Return 0 if verified, 1 if not, 4 if neither is clear (:attr:`Verdict.is_answer`)."""
     if verdict.verified:
         return 0
-    return NOT_VERIFIED if verdict.is_answer else QueryBudgetError.exit_code
+    return NOT_VERIFIED if verdict.is_answer else CannotRunError.exit_code
 
 
 def verdict_text(verdict: "Verdict") -> str:
@@ -56,15 +56,25 @@ def _head(verdict: "Verdict") -> str:
         return "VERIFIED"
     if verdict.is_answer:
         return "NOT VERIFIED"
-    return f"NOT VERIFIED, and no answer yet: {_lack(verdict)}\n{MORE_QUERIES_HINT}"
+    return f"NOT VERIFIED, and no answer yet: {_lack(verdict)}\n{_hint(verdict)}"
 
 
 def _lack(verdict: "Verdict") -> str:
-    """Say which claims lack predictions as the query budget ended: why there is no answer."""
-    what = "every trigger was sent"
-    if verdict.claims_tried > 1:
-        what += f" of {len(verdict.lacking)} of {verdict.claims_tried} claims"
-    return f"the budget ended before {what}"
+    """Say how many claims lack predictions or a verdict: why there is no answer."""
+    reasons = []
+    if verdict.lacking:
+        what = "every trigger was sent"
+        if verdict.claims_tried > 1:
+            what += f" of {len(verdict.lacking)} of {verdict.claims_tried} claims"
+        reasons.append(f"the budget ended before {what}")
+    if verdict.passed_over:
+        failed = f"{len(verdict.passed_over)} of {verdict.claims_tried} claims"
+        reasons.append(f"{failed} could not be tested")
+    return ", and ".join(reasons)
+
+
+def _hint(verdict: "Verdict") -> str:
+    return MORE_QUERIES_HINT if verdict.lacking else NAME_CLAIM_HINT
 
 
 def _query_rows(verdict: "Verdict") -> dict[str, str]:
@@ -125,4 +135,4 @@ def _error_fields(verdict: "Verdict") -> dict[str, Any]:
     """Return the object ``error`` that goes with exit code 4."""
     if verdict.verified or verdict.is_answer:
         return {}
-    return {"error": {"message": _lack(verdict), "hint": MORE_QUERIES_HINT}}
+    return {"error": {"message": _lack(verdict), "hint": _hint(verdict)}}

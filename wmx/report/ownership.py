@@ -210,10 +210,19 @@ def report_of_verdict(
             "that others find the same: no trigger is disclosed here, so that nobody without the "
             "owner key can repeat it",
         )
+    heading, outcome = "NOT VERIFIED", "no"
+    if verdict.verified:
+        heading, outcome = "VERIFIED", "yes"
+    elif not verdict.is_answer:
+        heading, outcome = "NOT VERIFIED, AND NO ANSWER YET", "open"
+        unchecked.insert(
+            0,
+            "all triggers of every claim: the queries ended before, or the suspect failed on some",
+        )
     return OwnershipReport(
         owner=owner_words(watermark.claim),
-        heading="VERIFIED" if verdict.verified else "NOT VERIFIED",
-        outcome="yes" if verdict.verified else "no",
+        heading=heading,
+        outcome=outcome,
         summary=[
             hits_sentence(name, counted.hits, counted.n),
             *bits_sentences(counted.bits, verdict.required_bits),

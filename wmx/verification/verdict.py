@@ -64,7 +64,8 @@ class Verdict:
         budget_ended: whether the query budget ended before the query did.
         lacking: digests of the claims for which not all triggers were sent for that reason; after a
             scan, those of other claims too.
-        passed_over: why other claims of a scan have no verdict, by their digests.
+        passed_over: why other claims of a scan have no verdict, by their digests: the suspect
+            failed on their triggers, or these were all disclosed.
     """
 
     bits: float
@@ -101,8 +102,12 @@ class Verdict:
 
     @property
     def is_answer(self) -> bool:
-        """Whether this is a yes or a no: not if the budget ended before all triggers were sent."""
-        return self.verified or not self.lacking
+        """Whether this is a yes or a no.
+
+        It is neither if no claim verified, and the query budget ended before all triggers were sent
+        or another claim of the scan has no verdict: a suspect could fail on purpose.
+        """
+        return self.verified or not (self.lacking or self.passed_over)
 
     @property
     def log10_tail(self) -> float:
