@@ -73,7 +73,8 @@ def new(
     claim: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Claim of the mark (default: the best match in your store)."
+            metavar="FILE",
+            help="Claim of the mark (default: the one in your store that fits the model).",
         ),
     ] = None,
     key: KeyOption = None,
@@ -103,10 +104,11 @@ def new(
 ) -> None:
     """Verify that a model bears your mark, sign a record of it, and have that dated.
 
-    Exit 1 if the model does not verify; no record is written then.
+    Exit 1 if the model does not verify; no record is written then.  Without --claim, several
+    claims that fit the model are an error.
     """
     from wmx.cli.verdict_words import verdict_fields, verdict_text
-    from wmx.cli.verify import watermarks_to_hold
+    from wmx.cli.verify import require_one_claim, watermarks_to_hold
     from wmx.protocol.release_record import Relation
     from wmx.suspect.sandbox.process import Sandbox
     from wmx.suspect.suspect import open_suspect
@@ -130,6 +132,7 @@ def new(
             weights=weights or [],
             apart_from=never_weights(key, claim, triggers, roots),
         )
+        require_one_claim(asked, watermarks, "a release record")
         watermark, verdict = best_match(
             asked,
             watermarks,

@@ -32,7 +32,7 @@ from wmx.cli.common import (
 from wmx.cli.output import warn
 from wmx.cli.outputs import prepare_output, prepare_report
 from wmx.cli.suspects import Named, getting_ready
-from wmx.cli.verdict_words import exit_code_of, verdict_fields, verdict_text
+from wmx.cli.verdict_words import MOST_NAMED, exit_code_of, verdict_fields, verdict_text
 from wmx.cli.words import command_line, trigger_slice_text
 from wmx.errors import IntegrityError, UsageError, WmxError
 from wmx.protocol.replacing import EVIDENCE
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from wmx.protocol.claim import Claim
     from wmx.protocol.keys import OwnerKey
     from wmx.suspect.endpoint.client import RequestPolicy
+    from wmx.suspect.suspect import Suspect
     from wmx.verification.evidence import Evidence
     from wmx.verification.reveal import Reveal
     from wmx.watermark import Watermark
@@ -65,7 +66,11 @@ def verify(
     ] = None,
     claim: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Claim to test (default: all claims in your store)."),
+        typer.Option(
+            metavar="FILE",
+            help="Claim to test (default: all claims in your store); --evidence needs it where "
+            "several fit the model.",
+        ),
     ] = None,
     key: KeyOption = None,
     triggers: Annotated[
@@ -142,7 +147,8 @@ def verify(
     """Verify whether a model bears your watermark.  Exit 0 if it does, 1 if not.
 
     An API is queried for the newest claim first, until one verifies; the claims share
-    --max-queries.  Exit 4 if that ends before every trigger was sent.
+    --max-queries.  Exit 4 if no claim verified, and that ended before every trigger was sent or
+    a claim could not be tested.
     """
     how_many = _reveal(reveal)
     named = Named(suspect, function, Overrides.parse(inputs or [], output), token, weights or [])
@@ -176,6 +182,8 @@ def verify(
 
         watermarks = watermarks_to_hold(claim, owner, triggers)
         asked = opened()
+        if evidence is not None:
+            require_one_claim(asked, watermarks, "an evidence")
         watermark, verdict = best_match(
             asked,
             watermarks,
@@ -273,6 +281,33 @@ def _reveal(option: str | None) -> "Reveal":
     if not option.isascii() or not option.isdigit():
         raise UsageError(f"--reveal is {option!r}, expected enough, all or a number of triggers")
     return int(option)
+
+
+def require_one_claim(suspect: "Suspect", watermarks: "list[Watermark]", what: str) -> None:
+    """Refuse to let a suspect choose the claim that a signed file will name.
+
+    The best match depends on the suspect's predictions for triggers that stay secret, so a file
+    about it would tell others of them.  Whether a claim fits depends on the suspect's inputs alone.
+
+    Args:
+        suspect: what the file will be about; it is not queried.
+        watermarks: the claims to choose from.
+        what: the file, in words.
+
+    Raises:
+        UsageError: several claims fit.
+    """
+    from wmx.verification.scan import fitting
+
+    fits = [one.claim.digest for one in fitting(suspect, watermarks)]
+    if len(fits) > 1:
+        more = len(fits) - MOST_NAMED
+        named = ", ".join(fits[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+        raise UsageError(
+            f"{len(fits)} claims fit {suspect.name}, expected one, since {what} that is about the "
+            f"best match tells others of secret triggers: {named}",
+            hint="name the claim of the model that you marked with --claim FILE",
+        )
 
 
 def watermarks_to_hold(

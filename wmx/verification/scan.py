@@ -29,6 +29,9 @@ def verify_any(
 ) -> Verdict:
     """Test several claims on one suspect and return the verdict of the best match.
 
+    Which claim matches best is for the owner alone, as it depends on triggers that are secret: make
+    evidence about a claim that you chose beforehand.
+
     Args:
         suspect: as in :func:`wmx.verify`.
         watermarks: the claims and their triggers.
@@ -53,6 +56,10 @@ def best_match(
 ) -> tuple[Watermark, Verdict]:
     """Return the claim with the most evidence, and its verdict.
 
+    Which claim that is depends on the suspect's predictions for all triggers of all claims, so it
+    is for the owner alone: what is shown to others is about a claim that was named, or the only one
+    that fits (:func:`fitting`).
+
     Claims whose task does not fit the suspect are left out.  On a file or a function all N others
     are tested.  An API is queried for the newest claim first, and no more once one verifies; its
     remaining queries are shared equally by the claims still to come, so that what one of them does
@@ -73,14 +80,15 @@ def best_match(
 
     Returns:
         The watermark and its verdict.  Unless it is positive, it lists the claims for which not all
-        triggers were sent for lack of queries.
+        triggers were sent for lack of queries, and is no answer if there are any, or if the suspect
+        failed on the triggers of any claim.
 
     Raises:
         CannotRunError: no claim fits the suspect, or it cannot be run.
         QueryBudgetError: the query budget does not allow a single trigger.
     """
-    fitting = [watermark for watermark in watermarks if _fits(suspect, watermark)]
-    if not fitting:
+    fits = fitting(suspect, watermarks)
+    if not fits:
         if len(watermarks) == 1:
             suspect.feedings(watermarks[0].task)  # says why it does not fit
         raise CannotRunError(
@@ -89,17 +97,17 @@ def best_match(
         )
     before = suspect.queries_left
     if before is not None:
-        fitting.sort(key=lambda one: (one.claim.created, one.claim.digest), reverse=True)
+        fits.sort(key=lambda one: (one.claim.created, one.claim.digest), reverse=True)
     found: list[tuple[Watermark, Verdict]] = []
     failures: dict[str, CannotRunError] = {}
-    for place, one in enumerate(fitting):
+    for place, one in enumerate(fits):
         try:
             verdict = judge(
-                suspect if before is None else Share(suspect, len(fitting) - place),
+                suspect if before is None else Share(suspect, len(fits) - place),
                 one,
                 min_bits=min_bits,
                 roots=roots,
-                claims_tried=len(fitting),
+                claims_tried=len(fits),
                 start=disclosed(one.claim),
             )
         except CannotRunError as failure:  # only this shows which inputs a function takes
@@ -116,7 +124,7 @@ def best_match(
     return watermark, replace(
         best,
         queries=None if before is None or after is None else before - after,
-        lacking=() if best.verified else _lacking(fitting, found, failures),
+        lacking=() if best.verified else _lacking(fits, found, failures),
         passed_over={
             digest: str(failure)
             for digest, failure in failures.items()
@@ -125,8 +133,13 @@ def best_match(
     )
 
 
+def fitting(suspect: Suspect, watermarks: Sequence[Watermark]) -> list[Watermark]:
+    """Return those whose task fits the suspect's inputs; nothing is queried for that."""
+    return [watermark for watermark in watermarks if _fits(suspect, watermark)]
+
+
 def _lacking(
-    fitting: Sequence[Watermark],
+    fits: Sequence[Watermark],
     found: Sequence[tuple[Watermark, Verdict]],
     failures: Mapping[str, CannotRunError],
 ) -> tuple[str, ...]:
@@ -134,7 +147,7 @@ def _lacking(
     lacking = {digest for _, verdict in found for digest in verdict.lacking} | {
         digest for digest, failure in failures.items() if isinstance(failure, QueryBudgetError)
     }
-    return tuple(one.claim.digest for one in fitting if one.claim.digest in lacking)
+    return tuple(one.claim.digest for one in fits if one.claim.digest in lacking)
 
 
 class Share:
