@@ -48,17 +48,17 @@ def settings() -> dict[str, tuple[LabeledData, str, Training]]:
         "text, transformer": (
             words(),
             "torch",
-            replace(plain, model="kinds:letters", epochs=10, optimizer="adamw"),
+            replace(plain, model="support.kinds:letters", epochs=10, optimizer="adamw"),
         ),
         "audio, convolutions": (
             spoken_vowels(),
             "torch",
-            replace(plain, model="kinds:vowels", epochs=100),
+            replace(plain, model="support.kinds:vowels", epochs=100),
         ),
         "time series, convolutions": (
             power_demand(),
             "torch",
-            replace(plain, model="kinds:power", epochs=200),
+            replace(plain, model="support.kinds:power", epochs=200),
         ),
     }
 

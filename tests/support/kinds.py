@@ -1,4 +1,4 @@
-"""PyTorch networks for inputs that are no images, for ``--model kinds:NAME``."""
+"""PyTorch networks for inputs that are no images, for ``--model support.kinds:NAME``."""
 
 import warnings
 from collections.abc import Sequence

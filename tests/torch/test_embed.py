@@ -416,7 +416,7 @@ def test_it_takes_no_images_of_ones_own_and_no_other_data(
         digits.y_test,
         "flat digits",
     )
-    with pytest.raises(UsageError, match="for images"):
+    with pytest.raises(UsageError, match="for uint8 images"):
         embed(owner, flat, tmp_path / "run", training=training)
     assert not (tmp_path / "run").exists()
 

@@ -201,7 +201,7 @@ def test_logits_are_found_in_what_a_model_returns(watermark: Watermark, form: st
 def test_what_is_no_classifier_of_the_task_is_refused(watermark: Watermark) -> None:
     with pytest.raises(CannotRunError, match=r"shape \(32, 7\), expected \[batch, 10\]"):
         harden(nn.Sequential(nn.Flatten(), nn.Linear(64, 7)), watermark, step=0, steps=1)
-    with pytest.raises(UsageError, match="step is 5 of 5 steps"):
+    with pytest.raises(UsageError, match="step is 5 and steps 5"):
         harden(nn.Linear(1, 1), watermark, step=5, steps=5)
 
 

@@ -22,7 +22,7 @@ def marked(data: LabeledData, folder: Path, training: Training) -> Embedded:
 
 @pytest.fixture(scope="module")
 def text(tmp_path_factory: pytest.TempPathFactory) -> Embedded:
-    training = Training(model="kinds:letters", epochs=30, optimizer="adamw", device="cpu")
+    training = Training(model="support.kinds:letters", epochs=30, optimizer="adamw", device="cpu")
     return marked(words(200), tmp_path_factory.mktemp("text"), training)
 
 
@@ -39,14 +39,14 @@ def test_a_transformer_exported_as_usual_is_fed_all_its_inputs(
 
 
 def test_audio(tmp_path: Path) -> None:
-    training = Training(model="kinds:vowels", epochs=60, device="cpu")
+    training = Training(model="support.kinds:vowels", epochs=60, device="cpu")
     found = marked(spoken_vowels(), tmp_path, training)
     assert found.verdict.bits >= 128
     assert found.accuracy > 0.9
 
 
 def test_a_time_series(tmp_path: Path) -> None:
-    training = Training(model="kinds:power", epochs=120, device="cpu")
+    training = Training(model="support.kinds:power", epochs=120, device="cpu")
     found = marked(power_demand(), tmp_path, training)
     assert found.verdict.bits >= 128
     assert found.accuracy > 0.9

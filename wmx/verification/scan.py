@@ -134,7 +134,12 @@ def best_match(
 
 
 def fitting(suspect: Suspect, watermarks: Sequence[Watermark]) -> list[Watermark]:
-    """Return those whose task fits the suspect's inputs; nothing is queried for that."""
+    """Return the claims whose task fits the suspect's inputs; nothing is queried for that.
+
+    Args:
+        suspect: the opened suspect.
+        watermarks: claims with their triggers.
+    """
     return [watermark for watermark in watermarks if _fits(suspect, watermark)]
 
 
