@@ -201,8 +201,12 @@ def test_a_page_is_not_replaced_unless_forced(case: Case, page: Path) -> None:
     with pytest.raises(CannotRunError, match="exists already"):
         case.owners().write(page)
     assert page.read_text() == "mine"
+    with pytest.raises(CannotRunError, match="replaces only an HTML page"):
+        case.owners().write(page, force=True)
+    assert page.read_text() == "mine"
+    page.write_text("<!doctype html>\nold")
     case.owners().write(page, force=True)
-    assert page.read_text().startswith("<!doctype html>")
+    assert "old" not in page.read_text().splitlines()
 
 
 def test_the_same_findings_give_the_same_page(case: Case, tmp_path: Path) -> None:
