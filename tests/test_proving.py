@@ -136,7 +136,7 @@ def test_the_next_evidence_starts_behind_the_last(
     assert not seen & {x.tobytes() for x in second.trigger_slice.triggers}
     with pytest.raises(CannotRunError, match="are required; nothing was disclosed") as caught:
         prove(suspect, MARK, KEY, folder / "3.json", ledger, required_bits=128)
-    assert "timestamp" in str(caught.value.hint)
+    assert "date the claim" in str(caught.value.hint)
     assert not (folder / "3.json").exists()
     left = prove(suspect, MARK, KEY, folder / "4.json", ledger, required_bits=20, reveal="all")
     assert left.trigger_slice.start + len(left.trigger_slice) == 100

@@ -59,8 +59,9 @@ def test_the_fields_of_verdicts_evidence_and_records(wmx: Any, claim: Path) -> N
 
 
 def test_the_fields_of_what_files_are(wmx: Any, claim: Path, pictures: Path) -> None:
-    assert wmx("verify", "model.onnx", "--evidence", "e.json").code == 0
-    assert wmx("release", "model.onnx").code == 0
+    named = ("--claim", claim)
+    assert wmx("verify", "model.onnx", "--evidence", "e.json", *named).code == 0
+    assert wmx("release", "model.onnx", *named).code == 0
     info = (*EVERY, "Dates", "wmx info")
     for file, sections in {
         "store/owner.pem": ("An owner key",),

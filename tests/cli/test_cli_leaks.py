@@ -229,7 +229,7 @@ def _mistakes(made: Session) -> None:
     made.wmx("verify", "store/owner.pem", code=4)
     made.wmx("verify", "model.onnx", "--claim", "store/owner.pem", code=3)
     made.wmx("verify", "model.onnx", "--claim", "theirs.json", code=3)
-    made.wmx("verify", "model.onnx", "--evidence", "x.json", "--reveal", "1", code=4)
+    made.wmx("verify", "model.onnx", "--evidence", "x.json", "--reveal", "1", code=2)
     made.wmx("claim", "show", "token", code=3)
     made.wmx("embed", "--data", "token", "-o", "nowhere", code=2)
 

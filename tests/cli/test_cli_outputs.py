@@ -147,10 +147,11 @@ def test_a_key_may_lie_beside_the_stores_own(wmx: Any, home: Path) -> None:
     assert wmx("keygen", "-o", home / "claims" / "key.pem").code == 2
 
 
+VERIFY = ("verify", "model.onnx", "--claim", "claim.json")
 OUTPUTS = {
-    "an evidence": ("verify", "model.onnx", "--min-bits", "32", "--evidence"),
+    "an evidence": (*VERIFY, "--min-bits", "32", "--evidence"),
     "an HTML page": ("verify", "model.onnx", "--report"),
-    "a release record": ("release", "model.onnx", "-o"),
+    "a release record": ("release", "model.onnx", "--claim", "claim.json", "-o"),
     "a claim": (*CLAIM_NEW, "-o"),
     "a timestamp request": ("claim", "timestamp", "claim.json", "--request"),
 }

@@ -84,7 +84,7 @@ def test_triggers_that_are_left_are_counted_not_those_that_were_asked(
     evidence = ("--evidence", "e.json", "--reveal", 43)
     assert wmx("verify", "model.onnx", *evidence).code == 0
     result = wmx("verify", address.url, "--min-bits", 64)
-    assert "The 57 others are worth 189 bits at most" in result.out
+    assert "The 57 others give 189 bits at most" in result.out
 
 
 def test_a_token_goes_along(wmx: Any, address: Server) -> None:
@@ -100,7 +100,7 @@ def test_there_is_no_evidence_about_an_address_and_nothing_is_asked(
 ) -> None:
     result = wmx("verify", address.url, "--evidence", "e.json")
     assert result.code == 2
-    assert "about a file" in result.err
+    assert "only for an ONNX file" in result.err
     assert address.asked == 0
 
 

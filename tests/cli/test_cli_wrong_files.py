@@ -53,7 +53,7 @@ def test_the_wrong_key_is_told_by_the_claims_path(wmx: Any, claim: Path) -> None
     claim.rename("mine.json")
     result = wmx("verify", "model.onnx", "--claim", "mine.json", "--key", "another.pem")
     assert result.code == 3
-    assert "did not make the claim mine.json" in result.err
+    assert "the claim mine.json was made with another owner key" in result.err
     assert "--key" in result.err
 
 

@@ -58,7 +58,7 @@ def a_trigger_slice_of_more_than_there_are(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p["window"].update(count=2**53 - 1))
 
 
-@case(3, "are integers")
+@case(3, "are not integers")
 def a_trigger_slice_that_starts_at_true(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p["window"].update(start=False))
 

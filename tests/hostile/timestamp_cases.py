@@ -198,13 +198,13 @@ def a_status_that_does_not_exist(scene: Scene) -> Attack:
     return keep(scene, der(SEQUENCE, der(SEQUENCE, integer(127))))
 
 
-@case(3, "of something else than this claim's signature")
+@case(3, "for something else than this claim's signature")
 def a_timestamp_of_another_claim(scene: Scene) -> Attack:
     other = Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=10)
     return keep(scene, authority().stamp(other.claim.envelope.signature))
 
 
-@case(3, "of something else than this claim's signature")
+@case(3, "for something else than this claim's signature")
 def a_timestamp_of_the_claims_text(scene: Scene) -> Attack:
     return keep(scene, authority().stamp(scene.watermark.claim.envelope.payload))
 

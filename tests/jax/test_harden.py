@@ -90,7 +90,7 @@ def test_a_gradient_that_is_not_finite_is_not_added(watermark: Watermark) -> Non
 
 def test_what_does_not_fit_is_refused(watermark: Watermark) -> None:
     model = network()
-    with pytest.raises(UsageError, match="step is 20 of 20"):
+    with pytest.raises(UsageError, match="step is 20 and steps 20"):
         harden(zeros(model), model, watermark, step=20, steps=20)
     with pytest.raises(UsageError, match="not those of the model's parameters"):
         harden({"a": jnp.zeros(3)}, model, watermark, step=0, steps=20)

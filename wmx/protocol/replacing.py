@@ -12,7 +12,6 @@ from wmx._internal.der import MalformedError, walk_inward
 from wmx._internal.files import read_bytes, read_head, require_writable
 from wmx.errors import CannotRunError, IntegrityError
 from wmx.protocol import jcs
-from wmx.protocol.encoding import decode_base64
 from wmx.protocol.file_kind import kind_of_file, kind_of_payload
 
 CLAIM = "a claim"
@@ -84,6 +83,8 @@ def _kind_of(data: bytes) -> str | None:
 
 
 def _signed_kind(data: bytes) -> str | None:
+    from wmx.protocol.encoding import decode_base64  # numpy with it, which --help does without
+
     try:
         file: Any = jcs.loads(data, "file")
         return kind_of_payload(file["payloadType"], decode_base64(file["payload"]))
