@@ -112,8 +112,8 @@ def open_suspect(
     >>> from contextlib import closing
     >>> from wmx import Task, open_suspect
     >>> with closing(open_suspect("model.onnx")) as suspect:
-    ...     [feeding.name for feeding in suspect.feedings(Task.of((8, 8, 1), classes=10))]
-    ['NCHW']
+    ...     suspect.feedings(Task.of((8, 8, 1), classes=10))[0].name
+    'NCHW'
 
     Args:
         suspect: path of an ONNX file; or ``"https://HOST/v2/models/NAME"``, a string, which is
