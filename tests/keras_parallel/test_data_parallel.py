@@ -117,7 +117,7 @@ def test_what_the_devices_cannot_share_is_refused_with_the_cure(
     assert refused.value.hint == "choose another batch size, such as 100, which makes 104"
     with pytest.raises(UsageError, match="1696 rows and 100 triggers make 1796") as refused:
         watermarked((digits[0][:1696], digits[1][:1696]), watermark)
-    assert refused.value.hint == "leave out 4 rows, and choose a batch_size that 8 divides"
+    assert refused.value.hint == "drop 4 rows, and choose a batch_size that 8 divides"
     x, y = watermarked((digits[0][:1692], digits[1][:1692]), watermark)
     assert len(x) == len(y) == 1792
 
