@@ -72,7 +72,8 @@ def ground(
 @contextmanager
 def cheap_label_keys() -> Iterator[None]:
     """Let a label key cost a ten-thousandth, while claims are ground: its price, not the odds."""
-    with patch("forging.grinding.label_key", _cheap), patch("wmx.protocol.claim.label_key", _cheap):
+    here, there = "support.forging.grinding.label_key", "wmx.protocol.claim.label_key"
+    with patch(here, _cheap), patch(there, _cheap):
         yield
 
 
