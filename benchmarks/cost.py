@@ -28,9 +28,9 @@ from splits import train_and_test
 from stacks import add_device_option, add_stack_option, framework_of, on_device, run_all
 
 from wmx import OwnerKey, Watermark
+from wmx.training import recipe as recipes
 from wmx.training.batches import TrainingBatches
 from wmx.training.config import Training, TrainingDevice
-from wmx.training.config import recipe as recipes
 from wmx.training.data.dataset import LabeledData
 from wmx.training.plugins import load_adapter
 

@@ -31,7 +31,7 @@ from onnx import TensorProto
 from wmx import OwnerKey, Watermark, verify
 from wmx.protocol.task import Task
 from wmx.statistics.experts import INVERSE_TEMPERATURES
-from wmx.statistics.normalization import Standardiser
+from wmx.statistics.normalization import Standardizer
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from support.fixed import OWNER
@@ -79,7 +79,7 @@ def file_of(mark: Watermark, scores: NDArray[np.float64]) -> bytes:
 
 def told(wealth: float, scores: NDArray[np.float64]) -> dict[int, int]:
     """Return the labels that an expert's log2 wealth tells of the rows that it could bet on."""
-    z = Standardiser(K).update(scores)
+    z = Standardizer(K).update(scores)
     low, high = -100.0, 100.0
     while high - low > 1e-15 * max(1.0, abs(low)):
         middle = (low + high) / 2
