@@ -27,7 +27,8 @@ from wmx.cli.outputs import prepare_output
 from wmx.cli.timestamp import timestamp
 from wmx.cli.words import dating_fields, dating_rows, stamp_rows
 from wmx.errors import UsageError
-from wmx.protocol.replacing import CLAIM, TRIGGERS
+from wmx.protocol.file_kind import CLAIM
+from wmx.protocol.replacing import TRIGGERS
 
 if TYPE_CHECKING:
     from wmx.protocol.claim import Claim

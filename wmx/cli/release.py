@@ -31,7 +31,7 @@ from wmx.cli.outputs import prepare_output
 from wmx.cli.timestamp import ask, timestamp
 from wmx.cli.words import command_line, dating_fields, digest_rows, stamp_rows, utc
 from wmx.errors import CannotRunError
-from wmx.protocol.replacing import RELEASE
+from wmx.protocol.file_kind import RELEASE
 
 if TYPE_CHECKING:
     from wmx.protocol.claim import Claim

@@ -35,7 +35,7 @@ from wmx.cli.suspects import Named, getting_ready
 from wmx.cli.verdict_words import MOST_NAMED, exit_code_of, verdict_fields, verdict_text
 from wmx.cli.words import command_line, trigger_slice_text
 from wmx.errors import IntegrityError, UsageError, WmxError
-from wmx.protocol.replacing import EVIDENCE
+from wmx.protocol.file_kind import EVIDENCE
 from wmx.suspect.overrides import Overrides
 
 if TYPE_CHECKING:

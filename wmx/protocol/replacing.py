@@ -12,11 +12,8 @@ from wmx._internal.der import MalformedError, walk_inward
 from wmx._internal.files import read_bytes, read_head, require_writable
 from wmx.errors import CannotRunError, IntegrityError
 from wmx.protocol import jcs
-from wmx.protocol.file_kind import kind_of_file, kind_of_payload
+from wmx.protocol.file_kind import KEY, kind_of_file, kind_of_payload
 
-CLAIM = "a claim"
-EVIDENCE = "an evidence"
-RELEASE = "a release record"
 PAGE = "an HTML page"
 REQUEST = "a timestamp request"
 TRIGGERS = "a file of secret trigger images"
@@ -62,7 +59,7 @@ def require_no_key(path: Path) -> None:
     Raises:
         CannotRunError: a key is there.
     """
-    if path.is_file() and kind_of_file(read_head(path, "file", HEAD_BYTES)) == "a key":
+    if path.is_file() and kind_of_file(read_head(path, "file", HEAD_BYTES)) == KEY:
         raise CannotRunError(
             f"{path} exists and is a key, which --force never replaces",
             hint="choose another folder",

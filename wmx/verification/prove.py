@@ -15,8 +15,9 @@ from wmx._internal.files import (
 )
 from wmx._internal.text import is_file_name
 from wmx.errors import CannotRunError, UsageError
+from wmx.protocol.file_kind import EVIDENCE
 from wmx.protocol.keys import MAX_KEY_BYTES, OwnerKey, is_encrypted
-from wmx.protocol.replacing import EVIDENCE, require_output
+from wmx.protocol.replacing import require_output
 from wmx.statistics.experts import BITS_WITHOUT_TIMESTAMP
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.suspect.policy.model_header import NO_HEADER
