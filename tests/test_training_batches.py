@@ -10,7 +10,7 @@ from wmx.errors import UsageError
 from wmx.training.batches import TrainingBatches, shifted
 from wmx.training.config import Training
 from wmx.training.data.dataset import LabeledData
-from wmx.training.trigger_batches import MarkedBatches
+from wmx.training.trigger_batches import MarkedBatches, numpy_dtype
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +114,19 @@ def test_labels_beyond_the_claims_classes_are_refused(watermark: Watermark, labe
     inputs, labels = np.zeros((50, 8, 8, 1), np.float32), np.full(50, label)
     with pytest.raises(UsageError, match="the claim is for 10 classes, 0 to 9"):
         MarkedBatches(watermark, "adi").append((inputs, labels), 0)
+
+
+def test_a_dtype_that_another_package_added_to_numpy_stays_what_it_is(
+    data: LabeledData, watermark: Watermark
+) -> None:
+    """bfloat16 arrays come from JAX and TensorFlow; a tensor of PyTorch has a dtype of its own."""
+    bfloat16 = np.dtype(pytest.importorskip("ml_dtypes").bfloat16)
+    values = data.task.model_input(data.x_train[:32]).astype(bfloat16)
+    inputs, labels = MarkedBatches(watermark, "robust").append((values, data.y_train[:32]), 0)
+    assert len(inputs) == len(labels) > 32
+    assert inputs.dtype == bfloat16
+
+    class Foreign:
+        dtype = "torch.bfloat16"
+
+    assert numpy_dtype(Foreign()) == np.float32

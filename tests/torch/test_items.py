@@ -124,6 +124,16 @@ def test_tokens_and_their_attention_mask(form: Any) -> None:
     assert caught.value.hint == "truncate and pad every text to that length"
 
 
+def test_bfloat16_items_also_where_another_package_has_added_it_to_numpy(
+    digits: TensorDataset, watermark: Watermark
+) -> None:
+    pytest.importorskip("ml_dtypes")  # with it, np.dtype("bfloat16") is no error
+    marked = watermarked(Digits(digits, lambda x, y: (x.bfloat16(), int(y))), watermark)
+    inputs = [marked[index][0] for index in range(len(digits), len(marked))]
+    assert inputs
+    assert {values.dtype for values in inputs} == {torch.bfloat16}
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [

@@ -176,11 +176,21 @@ def numbers_of(part: Any) -> NDArray[Any]:
 
 
 def numpy_dtype(part: Any) -> np.dtype[Any]:
-    """Return the NumPy dtype of an array or tensor; float32 for floats that NumPy lacks."""
+    """Return the NumPy dtype of an array or tensor; float32 for tensors of floats that NumPy lacks.
+
+    NumPy lacks bfloat16.  A package that adds it (ml_dtypes, which comes with JAX and TensorFlow)
+    makes ``np.dtype("bfloat16")`` succeed as soon as anything imports it, but PyTorch reads no such
+    array: by name, only NumPy's own dtypes count.
+    """
+    if isinstance(part.dtype, np.dtype):
+        return part.dtype
     name = str(part.dtype).rpartition(".")[2].strip("'<> ")
     try:
-        return np.dtype(name)
+        dtype = np.dtype(name)
     except TypeError:
-        if "float" in name:
-            return np.dtype(np.float32)
-        raise UsageError(f"a batch holds {part.dtype}, expected numbers") from None
+        dtype = None
+    if dtype is not None and dtype.isbuiltin == 1:
+        return dtype
+    if "float" in name:
+        return np.dtype(np.float32)
+    raise UsageError(f"a batch holds {part.dtype}, expected numbers")
