@@ -114,9 +114,16 @@ else
 endif
 	touch $@
 
-$(DOCS)/.ready: pyproject.toml constraints.txt
+# the build of wmx itself takes the tool that the lock has installed
+$(DOCS)/.ready: pyproject.toml constraints.txt docs/requirements.lock
 	$(PYTHON) -m venv $(DOCS)
+ifdef LOCKED
+	$(DOCS)/bin/python $(PIP) install $(BY_HASH) -r docs/requirements.lock
+	$(DOCS)/bin/python $(PIP) install --quiet --no-deps --no-build-isolation -e .
+	$(DOCS)/bin/python $(PIP) check
+else
 	$(DOCS)/bin/python $(PIP) install --quiet -c constraints.txt -e '.[docs]'
+endif
 	touch $@
 
 lock:

@@ -5,10 +5,12 @@ hashes of all files of those versions at the package index.  A file that pip wou
 elsewhere, such as a build of PyTorch for CPUs on this machine's disk, is listed with its own hash
 alone; its name is printed, for whoever commits the lock to judge.
 
-    python3.11 .ci/lock.py
+    python3.11 .ci/lock.py            all of them
+    python3.11 .ci/lock.py NAME...    these, such as docs/requirements.lock
 """
 
 import json
+import platform
 import re
 import subprocess
 import sys
@@ -20,6 +22,7 @@ ROOT = Path(__file__).parents[1]
 PLATFORM = "x86_64-manylinux_2_36"  # the hashes of all others are listed too
 SETS = {  # lock file: what is installed, and under which constraints
     "requirements.lock": ((".[all,browser,dev]",), "constraints.txt"),
+    "docs/requirements.lock": ((".[docs]",), "constraints.txt"),
     "tests/mlserver/requirements.lock": (
         ("mlserver", "onnxruntime"),
         "tests/mlserver/constraints.txt",
@@ -39,7 +42,8 @@ def main() -> None:
         venv.create(folder / "tools", with_pip=True)
         tools = folder / "tools" / "bin"
         subprocess.run([tools / "python", "-m", "pip", "install", "--quiet", "uv"], check=True)
-        for lock, (words, constraints) in SETS.items():
+        for lock in sys.argv[1:] or SETS:
+            words, constraints = SETS[lock]
             write(ROOT / lock, chosen(tools, folder, words, constraints), tools, folder)
 
 
@@ -67,7 +71,7 @@ def write(lock: Path, packages: dict[str, tuple[str, str, str]], tools: Path, fo
     )
     (folder / "pins.in").write_text(pins)
     uv = [tools / "uv", "pip", "compile", "--no-deps", "--generate-hashes", "--quiet"]
-    form = ["--no-header", "--no-annotate", "--python-version", "3.11"]
+    form = ["--no-header", "--no-annotate", "--python-version", platform.python_version()]
     output = ["--python-platform", PLATFORM, folder / "pins.in", "-o", folder / "pins.lock"]
     subprocess.run([*uv, *form, *output], check=True, stdout=subprocess.DEVNULL)
     lines = [HEADER.format(name=lock.relative_to(ROOT))]
