@@ -10,6 +10,7 @@ from wmx._internal.lazy import names_from
 TYPE_CHECKING = False  # as typing's: the locked process imports this package first
 
 if TYPE_CHECKING:
+    from wmx.protocol.model_reference import ModelReference
     from wmx.suspect.endpoint.client import RequestPolicy
     from wmx.suspect.overrides import Overrides
     from wmx.suspect.sandbox.limits import Limits
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Limits": "wmx.suspect.sandbox.limits",
+    "ModelReference": "wmx.protocol.model_reference",
     "Overrides": "wmx.suspect.overrides",
     "RequestPolicy": "wmx.suspect.endpoint.client",
     "Sandbox": "wmx.suspect.sandbox.process",
     "Suspect": "wmx.suspect.suspect",
 }
 
-__all__ = ["Limits", "Overrides", "RequestPolicy", "Sandbox", "Suspect"]
+__all__ = ["Limits", "ModelReference", "Overrides", "RequestPolicy", "Sandbox", "Suspect"]
 
 # from 1.31 on onnxruntime reports the machine it is imported on to its makers, in every process
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
