@@ -45,10 +45,11 @@ from wmx.attacks.attack import Target
 from wmx.attacks.training.overwriting import Overwriting, own_key, own_watermark
 from wmx.disputes.fine_tuning import FineTuned, default_training, fine_tune
 from wmx.disputes.holding import Exhibit
-from wmx.disputes.lineage import NEARER_BITS, Reader, identity, seed_of, trace
+from wmx.disputes.lineage import NEARER_BITS, Reader, seed_of, trace
 from wmx.disputes.lineage_inputs import Scope, draw
 from wmx.disputes.party import Party, Shown
 from wmx.disputes.settling import Settlement, settle
+from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.release_record import Relation, Release
 from wmx.protocol.timestamp import UNDATED, Dating
 from wmx.statistics.mixture import Probe
@@ -90,8 +91,7 @@ class Marker:
             self.key,
             self.mark.claim,
             relation=relation,
-            model=path.name,
-            sha256=sha256_of(path),
+            model=reference_to(path),
             software="benchmarks/disputes.py",
         )
         return Shown(record, dating, UNDATED, path)
@@ -213,7 +213,7 @@ def theft_of(
 
 def taught_by(own: Path, original: Path, data: LabeledData, mark: Watermark) -> LabeledData:
     """Return the thief's samples, and the inputs that lineage will ask with his model's answers."""
-    names = [identity_of(path) for path in (own, original)]
+    names = [reference_to(path).identity for path in (own, original)]
     inputs = draw(seed_of(names), 0, TAUGHT, Scope.of([mark.task], []))
     predictions = reader(own, mark).predictions(inputs).top
     return LabeledData.of(
@@ -232,12 +232,8 @@ def reader(path: Path, mark: Watermark) -> Reader:
     return Reader(model, Probe(layout, model.session.outputs[0].name), mark.task)
 
 
-def sha256_of(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def identity_of(path: Path) -> str:
-    return identity(sha256_of(path), {})
+def reference_to(path: Path) -> ModelReference:
+    return ModelReference(path.name, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def disputes(theft: Theft) -> dict[str, Settlement]:
@@ -358,7 +354,7 @@ def null(arguments: argparse.Namespace, data: LabeledData, seeds: range) -> dict
     found = []
     for first, second, suspect in islice(triples(models), NULL_TRIPLES):
         readers = [plain_reader(path, data) for path in (suspect, first, second)]
-        names = (identity_of(first), identity_of(second))
+        names = (reference_to(first).identity, reference_to(second).identity)
         lineage = trace(readers[:1], readers[1], readers[2], [], names)
         if not lineage.alike:
             share = max(lineage.sides.values()) / lineage.disagreements

@@ -23,6 +23,7 @@ import harness
 
 from wmx import Claim, OwnerKey
 from wmx.errors import IntegrityError
+from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.release_record import Relation, Release
 from wmx.verification.evidence import Evidence
 
@@ -44,9 +45,7 @@ def main() -> None:
         key,
         mark.claim,
         relation=Relation.own,
-        model="model.onnx",
-        sha256="ab" * 32,
-        external={"model.onnx.data": "cd" * 32},
+        model=ModelReference("model.onnx", "ab" * 32, {"model.onnx.data": "cd" * 32}),
         previous="ef" * 32,
         software="wmx",
     )

@@ -15,7 +15,6 @@ from support.disputed_models import Side, marked, marked_beside, network, side
 from wmx import Watermark
 from wmx.disputes.decision import Lack, Mark
 from wmx.disputes.holding import Bench, Held
-from wmx.disputes.lineage import identity
 from wmx.disputes.party import Party, Shown
 from wmx.disputes.settling import Settlement, settle
 from wmx.errors import IntegrityError, UsageError
@@ -132,7 +131,7 @@ def test_an_original_older_than_the_suspect_beats_one_that_is_younger(
     found = settled(suspect, parties, *records)
     assert (found.outcome, found.named) == ("named", "o")
     (lineage,) = found.lineages.values()
-    assert lineage.nearer == identity(onnx_models.sha256_of(owner.model), {})
+    assert lineage.nearer == owner.record(owner.model).model.identity
     assert lineage.bits > 100
     marks = {one.party: one.marks for one in found.exhibits}
     assert marks["o"] == {"o": Mark.carried, "t": Mark.lacking}
@@ -194,7 +193,7 @@ def test_nor_does_one_to_which_the_suspect_was_brought_near(
     records = shown(thief, thief.model, day(-9)), shown(owner, owner.model, day(0))
     found = settled(suspect, parties, *records, shown(thief, path, day(1), Relation.found))
     (lineage,) = found.lineages.values()
-    assert lineage.nearer == identity(onnx_models.sha256_of(thief.model), {})
+    assert lineage.nearer == thief.record(thief.model).model.identity
     assert found.named is None
     assert lacks(found, "t") == [Lack.older_than_suspect]
 
@@ -289,7 +288,7 @@ def test_models_with_one_graph_and_other_weights_beside_it_are_paid_for_one_by_o
         for name, washed in (("v1", thief.watermark), ("v2", owner.watermark))
     ]
     first, second = shown(owner, models[0]), shown(thief, models[1])
-    assert first.release.sha256 == second.release.sha256
+    assert first.release.model.sha256 == second.release.model.sha256
     found = settle(suspect, parties, [first, second])
     assert found.tried == 2 * 3
     marks = {one.party: one.marks for one in found.exhibits}

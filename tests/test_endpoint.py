@@ -19,6 +19,7 @@ from support.oip_server import Server, dripping, response, serving
 import wmx
 from wmx import OwnerKey, Watermark, open_suspect, verify
 from wmx.errors import CannotRunError, UsageError
+from wmx.protocol.model_reference import ModelReference
 from wmx.suspect.endpoint.client import Client, RequestPolicy, read_token
 from wmx.suspect.endpoint.endpoint import Endpoint
 from wmx.suspect.endpoint.messages import HEADER_LENGTH, outputs_of
@@ -47,7 +48,7 @@ def test_an_intact_mark_is_verified_and_few_inputs_are_asked(
         verdict = verify(Endpoint.open(server.url), watermark, min_bits=64)
     assert verdict.verified
     assert server.asked == verdict.n <= 24
-    assert verdict.suspect_sha256 is None
+    assert verdict.suspect.sha256 is None
     assert verdict.engine == "Open Inference Protocol 2, onnxruntime_onnx"
 
 
@@ -59,7 +60,7 @@ def test_the_library_takes_an_address_where_it_takes_a_file(
         address = address.format(server.url, host=server.url.removeprefix("http://"))
         verdict = verify(address, watermark, min_bits=64)
         assert verdict.verified
-        assert verdict.suspect == address
+        assert verdict.suspect == ModelReference(address)
     with serving(model, token="abc") as server:
         with pytest.raises(CannotRunError, match="refused access"):
             verify(server.url, watermark)

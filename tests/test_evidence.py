@@ -30,6 +30,7 @@ from wmx.errors import IntegrityError
 from wmx.protocol import jcs
 from wmx.protocol.dsse import Envelope, pre_authentication_encoding
 from wmx.protocol.encoding import encode_base64
+from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.statement import PAYLOAD_TYPE
 from wmx.statistics.mixture import ALONE, SHIFTS, TOGETHER, Probe
 from wmx.statistics.predictions import Predictions
@@ -42,6 +43,7 @@ EVIDENCE = small_evidence(KEY, MARK)
 SCORED = scored_evidence(KEY)
 FILE = EVIDENCE.to_bytes()
 LABELS = MARK.labels[:4]
+OTHER = ModelReference("model.onnx", "bb" * 32)
 
 
 def refused(data: bytes, match: str | None = None) -> None:
@@ -58,7 +60,7 @@ def test_an_evidence_survives_its_file(tmp_path: Path) -> None:
     assert (again.trigger_slice.labels == LABELS).all()
     assert again.score.hits == 4
     assert again.score.bits == EVIDENCE.score.bits > 20
-    assert again.suspect_sha256 == SUSPECT
+    assert again.suspect == SUSPECT
 
 
 def test_the_bits_are_those_of_the_answers_less_the_price_of_the_start() -> None:
@@ -202,7 +204,7 @@ def test_no_field_of_another_evidence_makes_more_of_this_one(path: tuple[Any, ..
     missed = scores_of((MARK.labels[2:6] + 1) % 1000, 1000, seed=1)
     for other in (
         small_evidence(KEY, MARK, start=2),
-        small_evidence(KEY, MARK, start=2, predictions=missed, suspect="bb" * 32),
+        small_evidence(KEY, MARK, start=2, predictions=missed, suspect=OTHER),
         small_evidence(THIEF, thief),
     ):
         statement, source = statement_of(EVIDENCE), statement_of(other)
@@ -448,7 +450,7 @@ def test_bits_need_not_be_given_to_a_suspect_that_is_silent() -> None:
 def test_the_statement_is_what_in_toto_says() -> None:
     statement = statement_of(EVIDENCE)
     assert statement["_type"] == "https://in-toto.io/Statement/v1"
-    assert statement["subject"] == [{"name": "model.onnx", "digest": {"sha256": SUSPECT}}]
+    assert statement["subject"] == [{"name": "model.onnx", "digest": {"sha256": SUSPECT.sha256}}]
     assert set(statement) == {"_type", "subject", "predicateType", "predicate"}
 
 

@@ -23,6 +23,7 @@ from wmx import Watermark, verify
 from wmx.errors import IntegrityError
 from wmx.protocol.dsse import Envelope
 from wmx.protocol.keys import fingerprint
+from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.task import Task
 from wmx.statistics.experts import evidence_bits
 from wmx.statistics.mixture import Probe
@@ -235,8 +236,7 @@ def evidence_of(victim: Victim, mark: Watermark, start: int, count: int) -> Evid
         probes_tried=1,
         required_bits=64,
         claims_tried=1,
-        suspect="victim.onnx",
-        suspect_sha256="00" * 32,
+        suspect=ModelReference("victim.onnx", "00" * 32),
         run=RUN,
     )
 

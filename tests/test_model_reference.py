@@ -22,7 +22,7 @@ def test_the_same_files_are_the_same_model_under_any_name() -> None:
     renamed = ModelReference("other.onnx", MODEL.sha256, dict(WEIGHTS))
     assert MODEL.has_same_files(renamed)
     assert MODEL.identity == renamed.identity
-    assert MODEL != renamed
+    assert renamed != MODEL
 
 
 @pytest.mark.parametrize(

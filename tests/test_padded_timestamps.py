@@ -20,6 +20,7 @@ from wmx._internal.der import PATH_TO_CERTIFICATES, certificates_in, walk_inward
 from wmx.errors import IntegrityError, LimitError, UsageError
 from wmx.protocol import timestamp
 from wmx.protocol.encoding import encode_base64
+from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.release_record import Relation, Release
 from wmx.protocol.stamped import MAX_RESPONSE_BYTES, Stamped
 from wmx.protocol.timestamp import (
@@ -35,9 +36,8 @@ from wmx.verification.evidence import Evidence
 KEY = OwnerKey.generate()
 WATERMARK = Watermark.new(KEY, shape=(8, 8, 1), classes=1000, n=6)
 CLAIM = WATERMARK.claim
-RELEASE = Release.sign(
-    KEY, CLAIM, relation=Relation.own, model="m.onnx", sha256="ab" * 32, software="tests"
-)
+MODEL = ModelReference("m.onnx", "ab" * 32)
+RELEASE = Release.sign(KEY, CLAIM, relation=Relation.own, model=MODEL, software="tests")
 SERIAL = 0x4141414141414141
 
 
@@ -121,9 +121,7 @@ def evidence_with(claim: Claim) -> object:
 
 
 def release_with(claim: Claim) -> object:
-    record = Release.sign(
-        KEY, claim, relation=Relation.own, model="m", sha256="ab" * 32, software="tests"
-    )
+    record = Release.sign(KEY, claim, relation=Relation.own, model=MODEL, software="tests")
     return Release.from_bytes(record.to_bytes())
 
 

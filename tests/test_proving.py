@@ -62,7 +62,7 @@ def test_an_intact_mark_needs_45_triggers_at_most(
     (entry,) = ledger.disclosures()
     file = (folder / "e.json").read_bytes()
     assert entry.evidence == hashlib.sha256(file).hexdigest()
-    assert entry.suspect == suspect.sha256 == evidence.suspect_sha256
+    assert entry.suspect == suspect.reference.sha256 == evidence.suspect.sha256
     assert Evidence.from_bytes(file).score.bits == evidence.score.bits
     assert (folder / "e.json").stat().st_mode & 0o777 == 0o600
 
@@ -74,7 +74,7 @@ def test_weights_beside_the_model_are_subjects_too(ledger: Ledger, folder: Path)
     evidence = prove(
         OnnxFile.open_own(path, "cpu"), MARK, KEY, folder / "e.json", ledger, required_bits=128
     )
-    assert evidence.suspect_external == {weights.name: digest}
+    assert evidence.suspect.external == {weights.name: digest}
     statement = json.loads(evidence.envelope.payload)
     assert [subject["name"] for subject in statement["subject"]] == [path.name, weights.name]
     assert check(evidence, model=path).verified
@@ -368,7 +368,7 @@ def test_the_evidence_names_what_was_run(suspect: OnnxFile, ledger: Ledger, fold
     evidence = prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
     assert evidence.run.engine == suspect.engine
     assert evidence.run.opsets == ("ai.onnx 17",)
-    assert evidence.suspect == "model.onnx"
+    assert evidence.suspect.name == "model.onnx"
     statement = json.loads(evidence.envelope.payload)
     assert str(folder) not in json.dumps(statement)
 
@@ -402,7 +402,7 @@ def test_another_model_is_refused(evidence: Evidence, folder: Path) -> None:
     (folder / "other.onnx").write_bytes(onnx_models.knows_labels(MARK, opset=18))
     with pytest.raises(IntegrityError, match="about another file") as caught:
         check(evidence, model=folder / "other.onnx")
-    assert evidence.suspect_sha256 in str(caught.value.hint)
+    assert str(evidence.suspect.sha256) in str(caught.value.hint)
 
 
 def test_another_claim_is_refused(evidence: Evidence) -> None:
@@ -427,8 +427,7 @@ def test_made_up_answers_do_not_survive_the_model(folder: Path, ledger: Ledger) 
         probes_tried=choice.probes,
         required_bits=128,
         claims_tried=1,
-        suspect="model.onnx",
-        suspect_sha256=str(innocent.sha256),
+        suspect=innocent.reference.without_folder,
         run=Run("", (), ""),
     )
     assert check(made_up).sufficient
@@ -467,8 +466,7 @@ def test_a_model_with_a_second_way_shares_its_mixture_though_the_owner_named_one
         probes_tried=1,
         required_bits=128,
         claims_tried=1,
-        suspect="two.onnx",
-        suspect_sha256=str(suspect.sha256),
+        suspect=suspect.reference.without_folder,
         run=Run("", (), ""),
     )
     honest = check(few, model=folder / "two.onnx")

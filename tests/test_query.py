@@ -12,6 +12,7 @@ from support.fixed import OWNER, fixed_watermark
 
 from wmx import Watermark, verify
 from wmx.errors import CannotRunError
+from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.task import Task
 from wmx.statistics.mixture import ALONE, OTHER_ROWS, SHIFTS, TOGETHER, Probe
 from wmx.statistics.predictions import Predictions
@@ -233,7 +234,7 @@ def test_which_triggers_are_tried_singly_hangs_on_the_files_and_not_on_labels() 
             return np.zeros((len(inputs), 10))
 
         other = FunctionSuspect(noted)
-        other.sha256, other.external = suspect.sha256, suspect.external
+        other.reference = suspect.reference
         asking = BatchQuery(other, trigger_slice)
         asking.plain()
         asking.single_rows()
@@ -242,13 +243,13 @@ def test_which_triggers_are_tried_singly_hangs_on_the_files_and_not_on_labels() 
     trigger_slice = fixed_watermark(TASK).trigger_slice()
     suspect = FunctionSuspect(lambda inputs: np.zeros(len(inputs)))
     assert tried(suspect, trigger_slice) != tried(suspect, trigger_slice), "a function has no file"
-    suspect.sha256 = "00" * 32
+    suspect.reference = ModelReference("f", "00" * 32)
     first = tried(suspect, trigger_slice)
     assert len(set(first)) == TESTED
     assert tried(suspect, replace(trigger_slice, labels=(trigger_slice.labels + 1) % 10)) == first
-    suspect.sha256 = "ab" * 32
+    suspect.reference = ModelReference("f", "ab" * 32)
     second = tried(suspect, trigger_slice)
-    suspect.external = {"weights.bin": "cd" * 32}
+    suspect.reference = ModelReference("f", "ab" * 32, {"weights.bin": "cd" * 32})
     third = tried(suspect, trigger_slice)
     assert len({tuple(first), tuple(second), tuple(third)}) == 3
 

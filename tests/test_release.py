@@ -11,6 +11,7 @@ from wmx import Claim, OwnerKey, Watermark, verify
 from wmx.errors import IntegrityError, UsageError
 from wmx.protocol import jcs
 from wmx.protocol.dsse import Envelope
+from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.release_record import Relation, Release
 from wmx.protocol.statement import PAYLOAD_TYPE, stated_type
 from wmx.verification.release import record_of
@@ -18,14 +19,13 @@ from wmx.verification.store import Store
 
 KEY, STRANGER = OwnerKey.generate(), OwnerKey.generate()
 MARK = Watermark.new(KEY, shape=(8, 8, 1), classes=10)
-SHA256 = "ab" * 32
+MODEL = ModelReference("model.onnx", "ab" * 32)
 
 
 def release(**changes: Any) -> Release:
     arguments: dict[str, Any] = {
         "relation": Relation.own,
-        "model": "model.onnx",
-        "sha256": SHA256,
+        "model": MODEL,
         "software": "wmx 1",
         **changes,
     }
@@ -33,13 +33,14 @@ def release(**changes: Any) -> Release:
 
 
 def test_what_is_signed_is_read_back() -> None:
-    made = release(external={"model.onnx.data": "cd" * 32}, previous="ef" * 32)
+    made = release(
+        model=replace(MODEL, external={"model.onnx.data": "cd" * 32}), previous="ef" * 32
+    )
     read = Release.from_bytes(made.to_bytes())
     assert read == made
     assert read.claim == MARK.claim
-    assert read.is_about(SHA256, {"model.onnx.data": "cd" * 32})
-    assert not read.is_about(SHA256, {})
-    assert not read.is_about(None, {"model.onnx.data": "cd" * 32})
+    assert read.model == made.model
+    assert not read.model.has_same_files(MODEL)
     assert (read.relation, read.previous, read.software) == (Relation.own, "ef" * 32, "wmx 1")
 
 
@@ -49,21 +50,14 @@ def test_it_is_an_in_toto_statement_in_a_dsse_envelope() -> None:
     assert stated_type(file) == "urn:wmx:release:1"
     stated = jcs.loads(made.envelope.payload, "x")
     assert stated["_type"] == "https://in-toto.io/Statement/v1"
-    assert stated["subject"] == [{"digest": {"sha256": SHA256}, "name": "model.onnx"}]
+    assert stated["subject"] == [{"digest": {"sha256": MODEL.sha256}, "name": "model.onnx"}]
     assert stated["predicate"]["claim"]["digest"] == {"sha256": MARK.claim.digest}
 
 
 def test_nobody_else_can_sign_for_an_owner() -> None:
     """A thief would else call what he ships the owner's."""
     with pytest.raises(IntegrityError, match="signature"):
-        Release.sign(
-            STRANGER,
-            MARK.claim,
-            relation=Relation.own,
-            model="model.onnx",
-            sha256=SHA256,
-            software="x",
-        )
+        Release.sign(STRANGER, MARK.claim, relation=Relation.own, model=MODEL, software="x")
     other = Watermark.new(STRANGER, shape=(8, 8, 1), classes=10).claim
     payload = jcs.loads(release().envelope.payload, "x")
     payload["predicate"]["claim"]["file"] = other.to_json()
@@ -118,7 +112,7 @@ def change(path: str, value: Any) -> bytes:
         ("subject", {}),
         ("subject/0/name", "../model.onnx"),
         ("subject/0/name", 1),
-        ("subject/0/digest", {"sha256": SHA256, "md5": "x"}),
+        ("subject/0/digest", {"sha256": MODEL.sha256, "md5": "x"}),
         ("subject/0/digest/sha256", "AB" * 32),
     ],
 )
@@ -149,8 +143,7 @@ def model(tmp_path: Path) -> Path:
 
 def test_it_is_made_of_a_verdict_on_a_file(model: Path) -> None:
     made = record_of(verify(model, MARK), MARK, KEY, software="wmx 1")
-    assert made.is_about(onnx_models.sha256_of(model), {})
-    assert made.model == "model.onnx"
+    assert made.model == ModelReference("model.onnx", onnx_models.sha256_of(model))
 
 
 def test_none_is_made_of_a_model_without_the_mark(model: Path) -> None:
@@ -165,9 +158,10 @@ def test_none_is_made_of_anothers_verdict_or_of_what_is_no_file(model: Path) -> 
     with pytest.raises(UsageError, match="does not verify under this claim"):
         record_of(verdict, other, KEY, software="wmx 1")
     with pytest.raises(UsageError, match="not a file"):
-        record_of(replace(verdict, suspect_sha256=None), MARK, KEY, software="wmx 1")
+        record_of(replace(verdict, suspect=ModelReference("f")), MARK, KEY, software="wmx 1")
+    hostile = replace(verdict, suspect=replace(verdict.suspect, name="a\nb.onnx"))
     with pytest.raises(UsageError, match="cannot stand in a release record"):
-        record_of(replace(verdict, suspect="a\nb.onnx"), MARK, KEY, software="wmx 1")
+        record_of(hostile, MARK, KEY, software="wmx 1")
 
 
 # the store

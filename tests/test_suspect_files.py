@@ -13,6 +13,7 @@ from support import onnx_models
 
 from wmx import OwnerKey, Watermark, verify
 from wmx.errors import CannotRunError, UsageError
+from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.task import Task
 from wmx.suspect import session as runtime
 from wmx.suspect.onnx_file import OnnxFile
@@ -116,12 +117,13 @@ def test_weights_beside_the_file_are_read_and_hashed(
     whole.write_bytes(model)
     named = () if together else weights
     with closing(open_suspect(path, "cpu", own=own, weights=named)) as suspect:
-        assert suspect.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-        assert suspect.external == {
-            file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in weights
-        }
+        assert suspect.reference == ModelReference(
+            str(path),
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+            {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in weights},
+        )
         found, expected = verify(suspect, watermark), verify(whole, watermark)
-    assert found.suspect_external == suspect.external
+    assert found.suspect == suspect.reference
     assert (found.bits, found.hits, found.probes_tried) == (
         (expected.bits, expected.hits, expected.probes_tried)
     )

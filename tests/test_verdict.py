@@ -204,7 +204,7 @@ def test_the_verdict_names_what_was_run(watermark: Watermark, tmp_path: Path) ->
 
     model = onnx_models.knows_labels(watermark)
     verdict = verify(written(tmp_path, model), watermark)
-    assert verdict.suspect_sha256 == hashlib.sha256(model).hexdigest()
+    assert verdict.suspect.sha256 == hashlib.sha256(model).hexdigest()
     assert verdict.engine.startswith("onnxruntime ")
     assert verdict.claim == watermark.claim.digest
     assert verdict.log10_tail == pytest.approx(-100.0)

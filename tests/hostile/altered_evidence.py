@@ -10,6 +10,7 @@ from support.evidence_files import restated, signed, small_evidence, statement_o
 
 from wmx import OwnerKey
 from wmx.protocol import jcs
+from wmx.protocol.model_reference import ModelReference
 from wmx.verification.evidence import Evidence
 
 ENOUGH = 43  # triggers for 128 bits with 10 classes
@@ -23,7 +24,8 @@ def owner(scene: Scene) -> OwnerKey:
 def honest(scene: Scene, *, count: int = ENOUGH, model: bytes | None = None) -> Evidence:
     """An evidence that ``wmx check`` would take, if its answers are the model's."""
     digest = hashlib.sha256(model or scene.model).hexdigest()
-    return small_evidence(owner(scene), scene.watermark, count=count, suspect=digest)
+    suspect = ModelReference("model.onnx", digest)
+    return small_evidence(owner(scene), scene.watermark, count=count, suspect=suspect)
 
 
 def check(scene: Scene, evidence: bytes | str, model: bytes | None = None) -> list[str]:

@@ -12,6 +12,7 @@ from support.page_parts import check_stands_alone
 from wmx import OwnerKey, Watermark
 from wmx.errors import CannotRunError
 from wmx.protocol.keys import fingerprint
+from wmx.protocol.model_reference import ModelReference
 from wmx.report.ownership import MEANINGS, OwnershipReport, report_of_check
 from wmx.report.reproduce import Files, owner_steps, third_party_steps
 from wmx.report.thumbnails import MAX_SIDE, first_values, thumbnail
@@ -49,7 +50,7 @@ def test_a_yes_in_words_with_its_odds_claim_and_date(case: Case, page: Path) -> 
         f"once in 2^{int(verdict.bits)} cases or less",
         verdict.claim,
         verdict.owner.hex(),
-        str(verdict.suspect_sha256),
+        str(verdict.suspect.sha256),
         case.watermark.claim.root.hex(),
         "that is its owner's word, with no timestamp that is trusted here",
         "when the claim was made",
@@ -125,7 +126,7 @@ def test_the_page_shows_the_count_that_decides(case: Case) -> None:
 
 def test_a_name_is_quoted_and_cut(case: Case) -> None:
     name = 'model.onnx" was seized, and the court says VERIFIED; the model ' + "x" * 100
-    proof = replace(case.proof, suspect=name)
+    proof = replace(case.proof, suspect=replace(case.proof.suspect, name=name))
     report = case.third_partys(replace(case.unrepeated, evidence=proof))
     assert f'"{name[:60].replace(chr(34), chr(39))}..." was queried' in report.summary[0]
 
@@ -232,9 +233,7 @@ def hostile() -> Evidence:
         probes_tried=1,
         required_bits=1,
         claims_tried=1,
-        suspect=HOSTILE_NAME,
-        suspect_external={'w "VERIFIED"': "bb" * 32},
-        suspect_sha256="aa" * 32,
+        suspect=ModelReference(HOSTILE_NAME, "aa" * 32, {'w "VERIFIED"': "bb" * 32}),
         run=Run(HOSTILE, (HOSTILE,), HOSTILE),
     )
 
@@ -255,20 +254,19 @@ def test_strangers_words_stay_words(hostile: Evidence, case: Case, tmp_path: Pat
 
 def test_commands_take_names_as_they_are() -> None:
     files = Files(Path("a/my claim.json"), Path("$(id).json"), Path("b/roots.pem"), 96.0)
-    digests = {"-rf;x.onnx": "aa", "the weights": "bb"}
+    suspect = ModelReference("-rf;x.onnx", "aa", {"the weights": "bb"})
     check_it = ["wmx", "check", "$(id).json", "--model", "./-rf;x.onnx"]
     for steps in (
-        third_party_steps("-rf;x.onnx", digests, files),
-        owner_steps("-rf;x.onnx", digests, files, proved=True),
+        third_party_steps(suspect, files),
+        owner_steps(suspect, files, proved=True),
     ):
         assert [shlex.split(step.command) for step in steps] == [
             ["sha256sum", "./-rf;x.onnx"],
             ["sha256sum", "the weights"],
             [*check_it, "--claim", "my claim.json", "--min-bits", "96", "--roots", "roots.pem"],
         ]
-    words = [
-        shlex.split(step.command) for step in owner_steps("m", {"m": "aa"}, files, proved=False)
-    ]
+    steps = owner_steps(ModelReference("m", "aa"), files, proved=False)
+    words = [shlex.split(step.command) for step in steps]
     assert words[1][:5] == ["wmx", "verify", "m", "--claim", "my claim.json"]
     assert words[2] == [*words[1], "--evidence", "evidence.json"]
 
@@ -307,8 +305,7 @@ def test_triggers_that_are_no_images_are_numbers(page: Path) -> None:
         probes_tried=1,
         required_bits=1,
         claims_tried=1,
-        suspect="model.onnx",
-        suspect_sha256="aa" * 32,
+        suspect=ModelReference("model.onnx", "aa" * 32),
         run=Run("", (), ""),
     )
     report = report_of_check(check(evidence), Files(), stream=np.random.default_rng(0))

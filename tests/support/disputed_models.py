@@ -10,6 +10,7 @@ from onnx import helper
 
 from support import onnx_models
 from wmx import OwnerKey, Watermark
+from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.release_record import Relation, Release
 
 PIXELS = 64
@@ -41,9 +42,11 @@ class Side:
             self.key,
             self.watermark.claim,
             relation=relation,
-            model=model.name,
-            sha256=onnx_models.sha256_of(model),
-            external={one.name: onnx_models.sha256_of(one) for one in [data] if one.exists()},
+            model=ModelReference(
+                model.name,
+                onnx_models.sha256_of(model),
+                {one.name: onnx_models.sha256_of(one) for one in [data] if one.exists()},
+            ),
             previous=previous,
             software="a test",
         )

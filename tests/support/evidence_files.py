@@ -1,7 +1,7 @@
 """Small evidences for tests: 1,000 classes, so that a few triggers suffice."""
 
 import json
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from wmx import OwnerKey, Watermark
 from wmx.protocol import jcs
 from wmx.protocol.dsse import Envelope
+from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.statement import PAYLOAD_TYPE
 from wmx.protocol.task import Task
 from wmx.statistics.hits import fraction_text
@@ -19,7 +20,7 @@ from wmx.verification.evidence import Evidence, Run
 
 RUN = Run("onnxruntime 1.31.1 CPUExecutionProvider", ("ai.onnx 17",), "tests")
 PLAIN = Probe("NCHW", "y", rows=ALONE)
-SUSPECT = "aa" * 32
+SUSPECT = ModelReference("model.onnx", "aa" * 32)
 
 
 def small_watermark(
@@ -44,8 +45,7 @@ def small_evidence(
     probe: Probe = PLAIN,
     predictions: Predictions | None = None,
     probes_tried: int = 1,
-    suspect: str = SUSPECT,
-    external: Mapping[str, str] | None = None,
+    suspect: ModelReference = SUSPECT,
 ) -> Evidence:
     """Evidence from ``count`` triggers, all of them hits unless other answers are given."""
     trigger_slice = mark.trigger_slice(start).first(count)
@@ -58,9 +58,7 @@ def small_evidence(
         probes_tried=probes_tried,
         required_bits=20,
         claims_tried=1,
-        suspect="model.onnx",
-        suspect_sha256=suspect,
-        suspect_external=external,
+        suspect=suspect,
         run=RUN,
         created="2026-11-24T00:00:00Z",
     )
@@ -77,7 +75,7 @@ def scored_evidence(key: OwnerKey) -> Evidence:
         probe=Probe("NCHW", "y", SHIFTS[0], rows=2),
         predictions=scores_of(mark.labels[:3], 10, seed=1),
         probes_tried=2,
-        external={"model.onnx.data": "bb" * 32},
+        suspect=replace(SUSPECT, external={"model.onnx.data": "bb" * 32}),
     )
 
 

@@ -27,7 +27,13 @@ from wmx.cli.common import (
 )
 from wmx.cli.output import NOT_VERIFIED
 from wmx.cli.outputs import prepare_report
-from wmx.cli.words import dating_fields, dating_rows, digest_rows, trigger_slice_text
+from wmx.cli.words import (
+    dating_fields,
+    dating_rows,
+    digest_rows,
+    suspect_fields,
+    trigger_slice_text,
+)
 
 if TYPE_CHECKING:
     from wmx.verification.check import Checked
@@ -112,8 +118,8 @@ def _text(checked: "Checked") -> str:
         "claim": evidence.claim.digest,
         "owner": evidence.claim.owner.hex(),
         **dating_rows(checked.dating),
-        "about": evidence.suspect,
-        **digest_rows(evidence.suspect_sha256, evidence.suspect_external),
+        "about": evidence.suspect.name,
+        **digest_rows(evidence.suspect),
     }
     unchecked = "\n".join(f"  - {sentence}" for sentence in checked.unchecked)
     return f"{checked.heading}\n{table(rows)}\nnot checked:\n{unchecked}"
@@ -136,8 +142,6 @@ def _fields(checked: "Checked") -> dict[str, Any]:
         "claim": evidence.claim.digest,
         "owner": evidence.claim.owner.hex(),
         **dating_fields(checked.dating),
-        "suspect": evidence.suspect,
-        "suspect_sha256": evidence.suspect_sha256,
-        "suspect_external": dict(evidence.suspect_external),
+        **suspect_fields(evidence.suspect),
         "unchecked": checked.unchecked,
     }

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from wmx.cli.output import table, tenths
-from wmx.cli.words import dating_fields, utc
+from wmx.cli.words import dating_fields, digest_fields, suspect_fields, utc
 
 if TYPE_CHECKING:
     from wmx.disputes.decision import Comparison
@@ -55,9 +55,7 @@ def settlement_fields(settlement: "Settlement", tuned: "FineTuned | None") -> di
     return {
         "outcome": settlement.outcome,
         "named": settlement.named,
-        "suspect": settlement.suspect,
-        "suspect_sha256": settlement.suspect_sha256,
-        "suspect_external": dict(settlement.suspect_external),
+        **suspect_fields(settlement.suspect),
         "suspect_dating": _dating_fields(settlement.suspect_dating),
         "claims_times_models": settlement.tried,
         "parties": [
@@ -160,7 +158,7 @@ def _exhibit_rows(settlement: "Settlement") -> dict[str, str]:
         release, dating = exhibit.shown.release, exhibit.shown.dating
         refused = "".join(f"; {reason}" for reason in dating.refused)
         rows[f"{number}. {exhibit.party}"] = (
-            f"{release.model}, {_when(dating)}{refused}: {marks or 'not shown'}"
+            f"{release.model.name}, {_when(dating)}{refused}: {marks or 'not shown'}"
         )
     return rows
 
@@ -177,9 +175,7 @@ def _lineage_rows(settlement: "Settlement") -> dict[str, str]:
 
 def _names(settlement: "Settlement") -> dict[str, str]:
     """Return names of the originals by identity; with the party, as two files may share a name."""
-    return {
-        one.identity: f"{one.shown.release.model} of {one.party}" for one in settlement.exhibits
-    }
+    return {one.identity: f"{one.original.name} of {one.party}" for one in settlement.exhibits}
 
 
 def _bits(held: "Held") -> str:
@@ -226,10 +222,9 @@ def _exhibit_fields(exhibit: "Exhibit") -> dict[str, Any]:
     release = exhibit.shown.release
     marks = exhibit.original.marks or {}
     return {
-        "model": release.model,
+        "model": release.model.name,
         "path": exhibit.path and str(exhibit.path),
-        "sha256": release.sha256,
-        "external": dict(release.external),
+        **digest_fields(release.model),
         "release": release.digest,
         **_dating_fields(exhibit.shown.dating),
         "marks": {
@@ -247,7 +242,7 @@ def _lineage_fields(
         "originals": [
             {
                 "party": one.party,
-                "sha256": one.shown.release.sha256,
+                "sha256": one.shown.release.model.sha256,
                 "sides": lineage.sides.get(one.identity, 0),
                 "families": {name: sides[one.identity] for name, sides in lineage.families.items()},
             }

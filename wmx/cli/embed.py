@@ -239,7 +239,7 @@ def _fields(embedded: "Embedded", record: "Release | None") -> dict[str, Any]:
         "claim": verdict.claim,
         "claim_path": str(files.claim),
         "model_path": str(files.model),
-        "model_sha256": verdict.suspect_sha256,
+        "model_sha256": verdict.suspect.sha256,
         "weights_path": str(files.weights) if files.weights.exists() else None,
         "triggers_path": str(files.triggers) if files.triggers.exists() else None,
         "release_path": None if record is None else str(files.release),

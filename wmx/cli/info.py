@@ -19,7 +19,14 @@ from wmx.cli.common import (
     table,
 )
 from wmx.cli.release import shown as shown_release
-from wmx.cli.words import command_line, digest_rows, stamp_rows, trigger_slice_text
+from wmx.cli.words import (
+    command_line,
+    digest_fields,
+    digest_rows,
+    stamp_rows,
+    suspect_fields,
+    trigger_slice_text,
+)
 from wmx.errors import UsageError
 
 if TYPE_CHECKING:
@@ -117,8 +124,8 @@ def _evidence(file: Path) -> tuple[str, dict[str, Any]]:
     evidence = Evidence.load(file)
     score = evidence.score
     rows = {
-        "about": evidence.suspect,
-        **digest_rows(evidence.suspect_sha256, evidence.suspect_external),
+        "about": evidence.suspect.name,
+        **digest_rows(evidence.suspect),
         "claim": evidence.claim.digest,
         "owner": evidence.claim.owner.hex(),
         **stamp_rows(evidence.claim),
@@ -130,9 +137,7 @@ def _evidence(file: Path) -> tuple[str, dict[str, Any]]:
     }
     fields = {
         "kind": "evidence",
-        "suspect": evidence.suspect,
-        "suspect_sha256": evidence.suspect_sha256,
-        "suspect_external": dict(evidence.suspect_external),
+        **suspect_fields(evidence.suspect),
         "claim": evidence.claim.digest,
         "owner": evidence.claim.owner.hex(),
         "timestamps": len(evidence.claim.timestamps),
@@ -164,14 +169,13 @@ def _triggers(file: Path) -> tuple[str, dict[str, Any]]:
 def _model(model: "OnnxFile", claim_path: Path | None) -> tuple[str, dict[str, Any]]:
     from wmx.protocol.claim import Claim
 
-    rows = digest_rows(model.sha256, model.external)
+    rows = digest_rows(model.reference)
     for role, ports in (("input", model.session.inputs), ("output", model.session.outputs)):
         for number, port in enumerate(ports, 1):
             rows[f"{role} {number}" if len(ports) > 1 else role] = str(port)
     fields: dict[str, Any] = {
         "kind": "model",
-        "sha256": model.sha256,
-        "external": dict(model.external),
+        **digest_fields(model.reference),
         "inputs": [_port_fields(port) for port in model.session.inputs],
         "outputs": [_port_fields(port) for port in model.session.outputs],
     }
@@ -181,7 +185,7 @@ def _model(model: "OnnxFile", claim_path: Path | None) -> tuple[str, dict[str, A
         for number, (text, _) in enumerate(bindings, 1):
             rows[f"fed as {number}" if len(bindings) > 1 else "fed as"] = text
         fields["bindings"] = [binding for _, binding in bindings]
-    return f"ONNX model {_shown(Path(model.name))}\n{table(rows)}", fields
+    return f"ONNX model {_shown(Path(model.reference.name))}\n{table(rows)}", fields
 
 
 def _binding(feeding: "Feeding") -> tuple[str, dict[str, Any]]:

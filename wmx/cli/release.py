@@ -29,7 +29,7 @@ from wmx.cli.common import (
 from wmx.cli.output import NOT_VERIFIED
 from wmx.cli.outputs import prepare_output
 from wmx.cli.timestamp import ask, timestamp
-from wmx.cli.words import command_line, dating_fields, digest_rows, stamp_rows, utc
+from wmx.cli.words import command_line, dating_fields, digest_fields, digest_rows, stamp_rows, utc
 from wmx.errors import CannotRunError
 from wmx.protocol.file_kind import RELEASE
 
@@ -234,14 +234,14 @@ def advice(record: "Release", path: Path) -> str:
         path: where it is.
     """
     if record.timestamps:
-        return f"Keep this record and {record.model} unchanged, byte for byte."
+        return f"Keep this record and {record.model.name} unchanged, byte for byte."
     when = "before you hand out the model"
     if record.relation == "found":
         when = "now, as the suspect is shown to exist only from that date on"
     return (
         f"Have it dated {when}: "
         f"{command_line('wmx', 'release', 'timestamp', path)} --tsa URL"
-        f"\nThen keep it and {record.model} unchanged, byte for byte."
+        f"\nThen keep it and {record.model.name} unchanged, byte for byte."
     )
 
 
@@ -282,8 +282,8 @@ def describe(record: "Release", dating: "Dating | None" = None) -> str:
     }
     rows = {
         "record": record.digest,
-        "model": f"{record.model}: {whose[record.relation]}",
-        **digest_rows(record.sha256, record.external),
+        "model": f"{record.model.name}: {whose[record.relation]}",
+        **digest_rows(record.model),
         "claim": record.claim.digest,
         "owner": record.claim.owner.hex(),
         "previous": record.previous or "none: the first of this claim",
@@ -307,9 +307,8 @@ def release_fields(record: "Release") -> dict[str, Any]:
     return {
         "release": record.digest,
         "relation": str(record.relation),
-        "model": record.model,
-        "sha256": record.sha256,
-        "external": dict(record.external),
+        "model": record.model.name,
+        **digest_fields(record.model),
         "claim": record.claim.digest,
         "owner": record.claim.owner.hex(),
         "previous": record.previous,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from wmx._internal.text import odds, scientific
 from wmx.cli.output import NOT_VERIFIED, decision_fields, table, tenths
-from wmx.cli.words import dating_fields, dating_rows, digest_rows
+from wmx.cli.words import dating_fields, dating_rows, digest_rows, suspect_fields
 from wmx.errors import MORE_QUERIES_HINT, NAME_CLAIM_HINT, CannotRunError
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def verdict_text(verdict: "Verdict") -> str:
         "claim": verdict.claim,
         "owner": verdict.owner.hex(),
         **dating_rows(verdict.dating),
-        "suspect": verdict.suspect,
-        **digest_rows(verdict.suspect_sha256, verdict.suspect_external),
+        "suspect": verdict.suspect.name,
+        **digest_rows(verdict.suspect),
         "run by": verdict.engine,
     }
     return f"{_head(verdict)}\n{table(rows)}"
@@ -115,9 +115,7 @@ def verdict_fields(verdict: "Verdict") -> dict[str, Any]:
         "claim": verdict.claim,
         "owner": verdict.owner.hex(),
         **dating_fields(verdict.dating),
-        "suspect": verdict.suspect,
-        "suspect_sha256": verdict.suspect_sha256,
-        "suspect_external": dict(verdict.suspect_external),
+        **suspect_fields(verdict.suspect),
         "engine": verdict.engine,
         "best_way": verdict.best_probe,
         "experts": {name: tenths(bits) for name, bits in verdict.experts.items()},

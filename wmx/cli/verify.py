@@ -304,8 +304,8 @@ def require_one_claim(suspect: "Suspect", watermarks: "list[Watermark]", what: s
         more = len(fits) - MOST_NAMED
         named = ", ".join(fits[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
         raise UsageError(
-            f"{len(fits)} claims fit {suspect.name}, expected one, since {what} that is about the "
-            f"best match tells others of secret triggers: {named}",
+            f"{len(fits)} claims fit {suspect.reference.name}, expected one, since {what} that is "
+            f"about the best match tells others of secret triggers: {named}",
             hint="name the claim of the model that you marked with --claim FILE",
         )
 

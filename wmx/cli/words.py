@@ -1,10 +1,10 @@
 """Files, dates and trigger slices in words that several commands share."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wmx.protocol.model_reference import ModelReference
     from wmx.protocol.stamped import Stamped
     from wmx.protocol.timestamp import Dating
     from wmx.verification.evidence import Evidence
@@ -25,15 +25,21 @@ def stamp_rows(file: "Stamped") -> dict[str, str]:
     return {f"timestamp {number}": stamp for number, stamp in enumerate(stamps, 1)}
 
 
-def digest_rows(sha256: str | None, external: Mapping[str, str]) -> dict[str, str]:
-    """Return, for people, the digests of a suspect's files.
+def digest_rows(model: "ModelReference") -> dict[str, str]:
+    """Return, for people, the digests of a model's files."""
+    weights = {f"sha256 of {name}": digest for name, digest in model.external.items()}
+    return {"sha256": model.sha256 or "none"} | weights
 
-    Args:
-        sha256: of its ONNX file, hexadecimal; ``None`` if it is no file.
-        external: those of the files with its weights, by name.
-    """
-    weights = {f"sha256 of {name}": digest for name, digest in external.items()}
-    return {"sha256": sha256 or "none"} | weights
+
+def digest_fields(model: "ModelReference") -> dict[str, Any]:
+    """Return, for programs, the digests of a model's files."""
+    return {"sha256": model.sha256, "external": dict(model.external)}
+
+
+def suspect_fields(suspect: "ModelReference") -> dict[str, Any]:
+    """Return, for programs, the name of a suspect and the digests of its files."""
+    digests = {f"suspect_{name}": value for name, value in digest_fields(suspect).items()}
+    return {"suspect": suspect.name, **digests}
 
 
 def dating_rows(dating: "Dating") -> dict[str, str]:

@@ -19,6 +19,7 @@ from wmx._internal.files import sha256_of
 from wmx.attacks.campaign import accuracy
 from wmx.disputes.party import Party
 from wmx.errors import CannotRunError, IntegrityError, LimitError, SuspectDiedError, UsageError
+from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.task import Task
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.suspect.policy.model_files import require_one_file
@@ -136,7 +137,8 @@ def fine_tune(
         IntegrityError: the file is no longer the one that was opened.
         SuspectDiedError: the suspect's own process crashed (not the one that trains).
     """
-    _require_unchanged(suspect, sha256_of(suspect.name, "model"))
+    model = suspect.reference
+    _require_unchanged(model, sha256_of(model.name, "model"))
     task = _task_of_the_data(suspect, parties, samples)
     before = {party.name: _hits_and_bits(suspect, party) for party in parties}
     accuracy_before = accuracy(suspect, samples.x_test, samples.y_test, task)
@@ -144,9 +146,9 @@ def fine_tune(
         adapter = load_adapter(FRAMEWORK)
         assert isinstance(adapter, FineTuningAdapter)
         with held_to(limits.budget()), Sandbox.start(limits, adapter.TUNING_CHILD) as sandbox:
-            require_one_file(suspect.name, suspect.external, "fine-tuning")
-            tuned = _Tuned.open(suspect.name, "cpu", sandbox)
-            _require_unchanged(suspect, tuned.sha256)
+            require_one_file(model.name, model.external, "fine-tuning")
+            tuned = _Tuned.open(model.name, "cpu", sandbox)
+            _require_unchanged(model, tuned.reference.sha256)
             _train(sandbox, tuned, task, samples, training, report)
             accuracy_after = accuracy(tuned, samples.x_test, samples.y_test, task)
             if accuracy_after < accuracy_before - MOST_LOST:
@@ -222,9 +224,9 @@ def _train(
             report(epoch + 1, training.epochs)
 
 
-def _require_unchanged(suspect: Suspect, sha256: str | None) -> None:
-    if sha256 != suspect.sha256:
-        raise IntegrityError(f"{suspect.name} was changed while it was being read")
+def _require_unchanged(model: ModelReference, sha256: str | None) -> None:
+    if sha256 != model.sha256:
+        raise IntegrityError(f"{model.name} was changed while it was being read")
 
 
 def _hits_and_bits(model: Suspect, party: Party) -> tuple[int, float]:

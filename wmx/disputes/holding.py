@@ -9,7 +9,7 @@ from pathlib import Path
 
 from wmx.disputes.decision import Case, Mark, Original, Pair
 from wmx.disputes.explanations import dated
-from wmx.disputes.lineage import Lineage, Reader, identity, trace
+from wmx.disputes.lineage import Lineage, Reader, trace
 from wmx.disputes.originals import opened
 from wmx.disputes.party import Party, Shown
 from wmx.errors import CannotRunError, IntegrityError, LimitError, SuspectDiedError
@@ -69,7 +69,6 @@ class Exhibit:
     Attributes:
         party: its name.
         shown: the release record.
-        identity: one digest of all files of the model.
         path: of the model; ``None`` if it was not shown.
         held: every standing claim tested on it, by the party's name; empty if it was not shown.
         marks: whether it carries each mark, by the same names; ``None`` if it was not shown.
@@ -78,18 +77,21 @@ class Exhibit:
 
     party: str
     shown: Shown
-    identity: str
     path: Path | None
     held: Mapping[str, Held]
     marks: Mapping[str, Mark] | None
     unclear: Mapping[str, str]
 
     @property
+    def identity(self) -> str:
+        """One digest of all files of the model."""
+        return self.shown.release.model.identity
+
+    @property
     def original(self) -> Original:
         """What the decision needs to know of it."""
-        return Original(
-            self.shown.release.model, self.identity, self.shown.dating, self.marks, self.unclear
-        )
+        name = self.shown.release.model.name
+        return Original(name, self.identity, self.shown.dating, self.marks, self.unclear)
 
 
 @dataclass(frozen=True)
@@ -159,13 +161,10 @@ class Bench:
         Raises:
             IntegrityError: the model is not the one that the record names.
         """
-        release = shown.release
         path, held = shown.model, {}
-        if release.is_about(self.suspect.sha256, self.suspect.external):
-            path, held = (
-                Path(self.suspect.name),
-                {one.name: on_suspect[one.name] for one in standing},
-            )
+        if shown.release.model.has_same_files(self.suspect.reference):
+            path = Path(self.suspect.reference.name)
+            held = {one.name: on_suspect[one.name] for one in standing}
         elif path is not None:
             held = self._held_by_all(path, shown, standing)
         marks = {one.name: _mark(held[one.name], one, shown) for one in standing} if held else None
@@ -174,8 +173,7 @@ class Bench:
             for one in standing
             if marks is not None and marks[one.name] is Mark.unclear
         }
-        name = identity(release.sha256, release.external)
-        return Exhibit(party.name, shown, name, path, held, marks, unclear)
+        return Exhibit(party.name, shown, path, held, marks, unclear)
 
     def lineages(
         self,
@@ -212,7 +210,7 @@ class Bench:
         """Test claims on a stranger's file; if it cannot be run, the results say so."""
         try:
             with self._opened(path) as model:
-                if not shown.release.is_about(model.sha256, model.external):
+                if not shown.release.model.has_same_files(model.reference):
                     raise IntegrityError(
                         f"{path} is not the model that the release record names: its files have "
                         "other digests",
@@ -253,7 +251,7 @@ class Bench:
         assert exhibit.path is not None
         assert probe is not None
         with self._opened(exhibit.path) as model:
-            if not exhibit.shown.release.is_about(model.sha256, model.external):
+            if not exhibit.shown.release.model.has_same_files(model.reference):
                 raise IntegrityError(f"{exhibit.path} was changed while it was being read")
             yield Reader(model, probe, party.trigger_slice.task)
 

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from wmx._internal.budget import consult, require_room_for_floats
 from wmx.disputes.lineage_inputs import Scope, draw, family_names
 from wmx.errors import CannotRunError
-from wmx.protocol import jcs
 from wmx.protocol.task import Task
 from wmx.statistics.experts import BLOCK_SCORES, COPIES_OF_SCORES
 from wmx.statistics.mixture import Probe
@@ -62,7 +61,7 @@ class Reader:
                 predictions = self.model.predictions(feeding, inputs, self.task, scaling, rows)
                 if self.probe.output in predictions:
                     return predictions[self.probe.output]
-        raise CannotRunError(f"{self.model.name} no longer answers as {self.probe.name}")
+        raise CannotRunError(f"{self.model.reference.name} no longer answers as {self.probe.name}")
 
 
 @dataclass(frozen=True)
@@ -72,8 +71,9 @@ class Lineage:
     Attributes:
         inputs: number of inputs that both originals were queried with.
         disagreements: on how many of them their top classes differ.
-        sides: on how many of those the suspect sides with each original, by its identity; for the
-            probe of the suspect with the least clear result.  Equal scores are no side.
+        sides: on how many of those the suspect sides with each original, by its
+            :attr:`~wmx.protocol.model_reference.ModelReference.identity`; for the probe of the
+            suspect with the least clear result.  Equal scores are no side.
         families: the same for each family of inputs.
         bits: -log2 of the sign test's probability.
         nearer: identity of the original that the suspect is nearer to; ``None`` if undecided.
@@ -89,17 +89,6 @@ class Lineage:
     nearer: str | None = None
     alike: bool = False
     failure: str | None = None
-
-
-def identity(sha256: str, external: Mapping[str, str]) -> str:
-    """Return one digest, hexadecimal, for all files of a model.
-
-    Args:
-        sha256: of the ONNX file, hexadecimal.
-        external: those of the files with its weights, by name.
-    """
-    files = {"external": dict(external), "sha256": sha256}
-    return hashlib.sha256(jcs.dumps(files)).hexdigest()
 
 
 def seed_of(originals: Sequence[str]) -> bytes:

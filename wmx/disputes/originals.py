@@ -7,15 +7,15 @@ its files; which files those are is only known once it is loaded.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
 from wmx._internal.budget import held_to
 from wmx._internal.files import read_bytes
-from wmx.disputes.lineage import identity
 from wmx.errors import CannotRunError, IntegrityError, LimitError, SuspectDiedError, UsageError
+from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.release_record import Release
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.suspect.policy.external_files import beside
@@ -80,7 +80,7 @@ def find_originals(
         by_sha256[digest].append(path)
     found: dict[str, Path] = {}
     for sha256, same in by_sha256.items():
-        named = [one for one in releases if one.sha256 == sha256]
+        named = [one for one in releases if one.model.sha256 == sha256]
         if not named:
             raise UsageError(
                 f"--original {same[0]}: no release record names a file with its SHA-256, {sha256}",
@@ -95,18 +95,18 @@ def _among(
     paths: Sequence[Path], releases: Sequence[Release], open_model: Opener
 ) -> dict[str, Path]:
     """Match models and records that share the SHA-256 of an ONNX file."""
-    if len(paths) == len({identity(one.sha256, one.external) for one in releases}) == 1:
+    if len(paths) == len({one.model.identity for one in releases}) == 1:
         return {
             one.digest: paths[0] for one in releases
         }  # its weights are compared when it is tested
     fitting: dict[str, Path] = {}
     unknown = None
     for path in paths:
-        external = _external(path, open_model)
-        if external is None:
+        model = _reference(path, open_model)
+        if model is None:
             unknown = path
             continue
-        own = {one.digest: path for one in releases if one.external == external}
+        own = {one.digest: path for one in releases if one.model.has_same_files(model)}
         if not own:
             raise IntegrityError(
                 f"--original {path} is not a model that a release record names: the files with "
@@ -119,10 +119,10 @@ def _among(
     return fitting
 
 
-def _external(path: Path, open_model: Opener) -> Mapping[str, str] | None:
-    """Return the digests of the files beside a model, or ``None`` if it cannot be loaded."""
+def _reference(path: Path, open_model: Opener) -> ModelReference | None:
+    """Return the digests of a model's files, or ``None`` if it cannot be loaded."""
     try:
         with open_model(path) as model:
-            return dict(model.external)
+            return model.reference
     except (CannotRunError, SuspectDiedError, LimitError):
         return None

@@ -117,7 +117,7 @@ class Party:
         Raises:
             IntegrityError: the evidence is about another file.
         """
-        require_about(evidence, suspect.sha256, suspect.external, f"the suspect of {name}")
+        require_about(evidence, suspect.reference, f"the suspect of {name}")
         claim = evidence.claim
         if published is not None:
             claim = claim.dated_by_both(published)

@@ -7,9 +7,10 @@ from typing import Literal, TypeAlias
 
 from wmx.disputes.decision import Case, Comparison, Pair, compare_all, named
 from wmx.disputes.holding import Bench, Exhibit, Held
-from wmx.disputes.lineage import Lineage, identity
+from wmx.disputes.lineage import Lineage
 from wmx.disputes.party import Party, Shown
 from wmx.errors import UsageError
+from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.release_record import Relation
 from wmx.protocol.timestamp import Dating, earliest
 from wmx.statistics.experts import required_bits
@@ -26,9 +27,7 @@ class Settlement:
     """What was found.
 
     Attributes:
-        suspect: name of the suspect.
-        suspect_sha256: of its file, hexadecimal.
-        suspect_external: those of the files beside it with its weights, by name.
+        suspect: name of the suspect, and the digests of its files.
         suspect_dating: by when it existed, from records that name it.
         parties: in the order of their names.
         held: every claim tested on the suspect, by the party's name.
@@ -40,9 +39,7 @@ class Settlement:
         tried: claims times models, whose log2 is subtracted from all bits.
     """
 
-    suspect: str
-    suspect_sha256: str | None
-    suspect_external: Mapping[str, str]
+    suspect: ModelReference
     suspect_dating: Dating
     parties: tuple[Party, ...]
     held: Mapping[str, Held]
@@ -114,7 +111,7 @@ def settle(
         party.dated_by(records) for party in sorted(parties, key=lambda party: party.name)
     )
     models = {
-        identity(one.release.sha256, one.release.external)
+        one.release.model.identity
         for one in records
         if one.model is not None and not _names(one, suspect)
     }
@@ -134,9 +131,7 @@ def settle(
     nearer = {pair: one.nearer for pair, one in lineages.items() if one.nearer is not None}
     comparisons = compare_all(cases, found, nearer)
     return Settlement(
-        suspect=suspect.name,
-        suspect_sha256=suspect.sha256,
-        suspect_external=suspect.external,
+        suspect=suspect.reference,
         suspect_dating=found,
         parties=ordered,
         held=held,
@@ -170,7 +165,7 @@ def _own(party: Party, records: Sequence[Shown]) -> list[Shown]:
 
 
 def _names(shown: Shown, suspect: Suspect) -> bool:
-    return shown.release.is_about(suspect.sha256, suspect.external)
+    return shown.release.model.has_same_files(suspect.reference)
 
 
 def _require_of_use(records: Sequence[Shown], parties: Sequence[Party], suspect: Suspect) -> None:
@@ -180,18 +175,18 @@ def _require_of_use(records: Sequence[Shown], parties: Sequence[Party], suspect:
         raise UsageError("a release record was given twice", hint="give each record once")
     claims = {party.claim_digest for party in parties}
     for shown in records:
-        release = shown.release
+        release, model = shown.release, shown.release.model
         if _names(shown, suspect):
             continue
         if release.relation is Relation.found:
             raise UsageError(
-                f"a release record (--found) is about {release.model}, which is not the suspect",
-                hint=f"give the file with the SHA-256 {release.sha256} as the suspect, or leave "
+                f"a release record (--found) is about {model.name}, which is not the suspect",
+                hint=f"give the file with the SHA-256 {model.sha256} as the suspect, or leave "
                 "the record out",
             )
         if release.claim.digest not in claims:
             raise UsageError(
-                f"the release record of {release.model} is for the claim {release.claim.digest}, "
+                f"the release record of {model.name} is for the claim {release.claim.digest}, "
                 "which no party has",
                 hint="give this claim or an evidence of it too, or leave the record out",
             )

@@ -5,7 +5,6 @@ binds the digests of a model's files to a claim.  Its content is the signer's wo
 was signed no later than a trusted timestamp is proven.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, Self
@@ -16,8 +15,9 @@ from wmx.protocol.claim import MAX_CLAIM_BYTES, SCHEME, Claim, checked_time, now
 from wmx.protocol.dsse import Envelope
 from wmx.protocol.encoding import decode_hex32
 from wmx.protocol.keys import OwnerKey
+from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.stamped import Stamped, envelope_and_timestamps
-from wmx.protocol.statement import PAYLOAD_TYPE, checked_predicate, statement, subjects_from_json
+from wmx.protocol.statement import PAYLOAD_TYPE, checked_predicate, model_from_json, statement
 
 PREDICATE_TYPE = "urn:wmx:release:1"
 MAX_RELEASE_BYTES = 2 * MAX_CLAIM_BYTES
@@ -38,9 +38,7 @@ class Release(Stamped):
     Attributes:
         claim: whose watermark the model bears, with the timestamps that it had.
         relation: where the signer has the model from.
-        model: name of its ONNX file.
-        sha256: of it, hexadecimal.
-        external: SHA-256 of the files beside it that hold its weights, by name.
+        model: name and digests of its files.
         previous: digest of the signer's previous record of an own model with the same watermark,
             hexadecimal; ``None`` if this is the first.
         created: the time that the signer states, ``YYYY-MM-DDThh:mm:ssZ``; proves nothing.
@@ -52,15 +50,13 @@ class Release(Stamped):
 
     claim: Claim
     relation: Relation
-    model: str
-    sha256: str
-    external: Mapping[str, str]
+    model: ModelReference
     previous: str | None
     created: str
     software: str
 
     def __repr__(self) -> str:
-        return f"Release({self.digest[:16]}, {self.relation} {self.model!r})"
+        return f"Release({self.digest[:16]}, {self.relation} {self.model.name!r})"
 
     @classmethod
     def sign(
@@ -69,9 +65,7 @@ class Release(Stamped):
         claim: Claim,
         *,
         relation: Relation,
-        model: str,
-        sha256: str,
-        external: Mapping[str, str] | None = None,
+        model: ModelReference,
         previous: str | None = None,
         created: str | None = None,
         software: str,
@@ -81,12 +75,12 @@ class Release(Stamped):
         Args:
             key: of the claim's owner.
             claim: whose watermark the model bears.
-            relation, model, sha256, external, previous, software: as the attributes.
+            relation, model, previous, software: as the attributes.
             created: ``YYYY-MM-DDThh:mm:ssZ``; now if ``None``.
 
         Raises:
-            IntegrityError: readers would refuse the record: the key is not that of the claim, or a
-                name is no file name.
+            IntegrityError: readers would refuse the record: the key is not that of the claim, a
+                name is no file name, or the model has no file.
         """
         predicate = {
             "claim": {"digest": {"sha256": claim.digest}, "file": claim.to_json()},
@@ -96,9 +90,7 @@ class Release(Stamped):
             "scheme": SCHEME,
             "software": software,
         }
-        payload = statement(
-            PREDICATE_TYPE, predicate, model=model, sha256=sha256, external=external or {}
-        )
+        payload = statement(PREDICATE_TYPE, predicate, model)
         return cls.from_json(Envelope.seal(PAYLOAD_TYPE, payload, key).to_json())
 
     @classmethod
@@ -135,29 +127,17 @@ class Release(Stamped):
     ) -> Self:
         """Read a statement whose signature was verified; raises as :meth:`from_json`."""
         predicate = checked_predicate(stated, PREDICATE_TYPE, claim, what)
-        (model, sha256), *external = subjects_from_json(stated["subject"])
         previous = predicate["previous"]
         return cls(
             envelope=envelope,
             timestamps=timestamps,
             claim=claim,
             relation=Relation(predicate["relation"]),
-            model=model,
-            sha256=sha256,
-            external=dict(external),
+            model=model_from_json(stated["subject"]),
             previous=None if previous is None else decode_hex32(previous).hex(),
             created=checked_time(predicate["created"]),
             software=_line(predicate["software"]),
         )
-
-    def is_about(self, sha256: str | None, external: Mapping[str, str]) -> bool:
-        """Return whether a model's files are those that the record names.
-
-        Args:
-            sha256: of the ONNX file, hexadecimal.
-            external: SHA-256 of the files beside it that hold its weights, by name.
-        """
-        return (self.sha256, self.external) == (sha256, dict(external))
 
 
 def _line(value: Any) -> str:

@@ -12,6 +12,7 @@ from wmx.errors import IntegrityError
 from wmx.protocol import jcs
 from wmx.protocol.claim import SCHEME, Claim
 from wmx.protocol.encoding import decode_base64, decode_hex32
+from wmx.protocol.model_reference import ModelReference
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -21,21 +22,16 @@ MAX_SUBJECTS = 1001  # as many files of weights as a model may have, and its own
 def statement(
     predicate_type: str,
     predicate: Mapping[str, Any],
-    *,
-    model: str,
-    sha256: str,
-    external: Mapping[str, str],
+    model: ModelReference,
 ) -> bytes:
     """Return the payload of a statement in RFC 8785 form.
 
     Args:
         predicate_type: what kind of statement it is.
         predicate: what is stated.
-        model: name of the ONNX file.
-        sha256: of it, hexadecimal.
-        external: SHA-256 of the files beside it that hold its weights, by name.
+        model: whose files are the subjects.
     """
-    files = ((model, sha256), *sorted(external.items()))
+    files = ((model.name, model.sha256), *sorted(model.external.items()))
     return jcs.dumps(
         {
             "_type": STATEMENT_TYPE,
@@ -73,8 +69,8 @@ def checked_predicate(
     return predicate
 
 
-def subjects_from_json(subjects: Any) -> list[tuple[str, str]]:
-    """Return names and SHA-256: of the ONNX file, then of those beside it with its weights.
+def model_from_json(subjects: Any) -> ModelReference:
+    """Return the model whose files are the subjects of a statement, its ONNX file first.
 
     Names must be plain file names: commands show them, so they must not imitate a verdict or lead
     to another folder.  There may be no digest beside the SHA-256 that is compared.
@@ -96,7 +92,8 @@ def subjects_from_json(subjects: Any) -> list[tuple[str, str]]:
         found.append((name, decode_hex32(digest["sha256"]).hex()))
     if len(dict(found)) < len(found):
         raise ValueError("a file occurs twice among the subjects")
-    return found
+    (name, sha256), *external = found
+    return ModelReference(name, sha256, dict(external))
 
 
 def stated_type(file: Any) -> str | None:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from wmx._internal.text import odds, printable, scientific
 from wmx.protocol.claim import Claim
 from wmx.protocol.keys import fingerprint
+from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.timestamp import Dating
-from wmx.report.reproduce import Digests
 from wmx.statistics.mixture import penalty_of
 from wmx.verification.evidence import Evidence
 from wmx.verification.verdict import Verdict
@@ -81,17 +81,16 @@ def date_sentence(claim: Claim, dating: Dating) -> str:
     return f"The claim was dated {stamped} by an authority under {dating.authority}."
 
 
-def model_facts(name: str, digests: Digests, engine: str, proof: Evidence | None) -> Facts:
+def model_facts(model: ModelReference, engine: str, proof: Evidence | None) -> Facts:
     """Return the facts about a model.
 
     Args:
-        name: of its file, or its address.
-        digests: SHA-256 of its files, by name.
+        model: named without a folder.
         engine: what ran it here.
         proof: evidence about it, whose facts are added.
     """
-    weights = {f"SHA-256 of {file}": digests[file] for file in digests if file != name}
-    facts = {"file": name, "SHA-256": digests.get(name, "none"), **weights, "run by": engine}
+    weights = {f"SHA-256 of {name}": digest for name, digest in model.external.items()}
+    facts = {"file": model.name, "SHA-256": model.sha256 or "none", **weights, "run by": engine}
     if proof is not None:
         facts["run by, as the owner says"] = proof.run.engine
         facts["operator sets"] = ", ".join(proof.run.opsets)

@@ -6,7 +6,7 @@ was a hit, never the input, the expected class or the predicted class.  The make
 its predictions, though, and would learn from the hits which of them are labels.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -31,7 +31,7 @@ from wmx.report.facts import (
     time_words,
 )
 from wmx.report.page import write_page
-from wmx.report.reproduce import Digests, Files, Step, owner_steps, third_party_steps
+from wmx.report.reproduce import Files, Step, owner_steps, third_party_steps
 from wmx.report.thumbnails import first_values, thumbnail
 from wmx.statistics.mixture import EvidenceScore, penalty_of
 from wmx.statistics.predictions import NO_CLASS, Predictions
@@ -196,9 +196,7 @@ def report_of_verdict(
     course = Course.of(
         score, predictions, trigger_slice, required=verdict.required_bits, stream=stream
     )
-    is_file = verdict.suspect_sha256 is not None
-    name = Path(verdict.suspect).name if is_file else verdict.suspect
-    digests = _digests(name, verdict.suspect_sha256, verdict.suspect_external)
+    suspect = verdict.suspect.without_folder
     unchecked = [
         unchecked_date(verdict.dating),
         "that the owner tried no more claims or models than are counted here, and that nobody "
@@ -224,7 +222,7 @@ def report_of_verdict(
         heading=heading,
         outcome=outcome,
         summary=[
-            hits_sentence(name, counted.hits, counted.n),
+            hits_sentence(suspect.name, counted.hits, counted.n),
             *bits_sentences(counted.bits, verdict.required_bits),
             date_sentence(watermark.claim, verdict.dating),
         ],
@@ -233,10 +231,10 @@ def report_of_verdict(
         experts=_experts(score),
         groups=_groups(course),
         disclosed=[] if proof is None else _disclosed(proof.trigger_slice, proof.predictions),
-        model=model_facts(name, digests, verdict.engine, proof),
+        model=model_facts(suspect, verdict.engine, proof),
         claim=claim_facts(watermark.claim, verdict.dating),
         count=facts,
-        steps=owner_steps(name, digests, files, proved=proof is not None),
+        steps=owner_steps(suspect, files, proved=proof is not None),
         unchecked=[*unchecked, *NEVER_CHECKED],
         version=__version__,
         created=time_words(created or now_text()),
@@ -270,8 +268,6 @@ def report_of_check(
     course = Course.of(
         score, predictions, evidence.trigger_slice, required=checked.required_bits, stream=stream
     )
-    name = evidence.suspect
-    digests = _digests(name, evidence.suspect_sha256, evidence.suspect_external)
     source = (
         "The model was not run here: its predictions are the word of the owner, who signed them."
         if again is None
@@ -283,7 +279,7 @@ def report_of_check(
         heading=checked.heading,
         outcome="no" if not checked.sufficient else "yes" if checked.verified else "open",
         summary=[
-            hits_sentence(name, counted.hits, counted.n),
+            hits_sentence(evidence.suspect.name, counted.hits, counted.n),
             *bits_sentences(checked.bits, checked.required_bits),
             source,
             date_sentence(evidence.claim, checked.dating),
@@ -294,7 +290,7 @@ def report_of_check(
         groups=_groups(course),
         disclosed=_disclosed(evidence.trigger_slice, predictions[score.counted]),
         model=model_facts(
-            name, digests, "not run here" if again is None else again.engine, evidence
+            evidence.suspect, "not run here" if again is None else again.engine, evidence
         ),
         claim=claim_facts(evidence.claim, checked.dating),
         count={
@@ -302,7 +298,7 @@ def report_of_check(
             **proof_facts(evidence),
             **({} if again is None or again is lower else repeated_facts(again)),
         },
-        steps=third_party_steps(name, digests, files),
+        steps=third_party_steps(evidence.suspect, files),
         unchecked=checked.unchecked,
         version=__version__,
         created=time_words(created or now_text()),
@@ -344,7 +340,3 @@ def _disclosed(trigger_slice: TriggerSlice, predictions: Predictions) -> list[Di
         )
         for row, trigger in enumerate(trigger_slice.triggers)
     ]
-
-
-def _digests(name: str, sha256: str | None, external: Mapping[str, str]) -> Digests:
-    return {} if sha256 is None else {name: sha256, **external}

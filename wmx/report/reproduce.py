@@ -1,13 +1,12 @@
 """The commands in a report with which others repeat a check, quoted for the shell."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from wmx._internal.text import printable
-
-Digests = Mapping[str, str]  # SHA-256 of the suspect's files, by name
+from wmx.protocol.model_reference import ModelReference
 
 
 @dataclass(frozen=True)
@@ -47,27 +46,26 @@ class Files:
         return found
 
 
-def owner_steps(suspect: str, digests: Digests, files: Files, *, proved: bool) -> Sequence[Step]:
+def owner_steps(suspect: ModelReference, files: Files, *, proved: bool) -> Sequence[Step]:
     """Return how a verdict is repeated: by anybody if there is evidence, else by the owner.
 
     Args:
-        suspect: name of its file, or its address.
-        digests: SHA-256 of its files, by name; empty where it is no file.
+        suspect: named without a folder.
         files: what the command was given.
         proved: whether evidence was made.
     """
     if proved:
-        return third_party_steps(suspect, digests, files)
+        return third_party_steps(suspect, files)
     claim = ["--claim", _name(files.claim)] if files.claim else []
-    again = ["wmx", "verify", *(files.naming or [_file(suspect)]), *claim]
+    again = ["wmx", "verify", *(files.naming or [_file(suspect.name)]), *claim]
     repeating = Step(
         "The owner repeats the verdict with the owner key in the key store, or named by --key:",
         _command([*again, *files.options()]),
     )
-    if not digests:
+    if suspect.sha256 is None:
         return [repeating]  # what is no file may predict otherwise tomorrow
     return [
-        *_same_files(digests),
+        *_same_files(suspect),
         repeating,
         Step(
             "To let others repeat it without the key, the owner writes evidence, which "
@@ -77,13 +75,13 @@ def owner_steps(suspect: str, digests: Digests, files: Files, *, proved: bool) -
     ]
 
 
-def third_party_steps(suspect: str, digests: Digests, files: Files) -> Sequence[Step]:
+def third_party_steps(suspect: ModelReference, files: Files) -> Sequence[Step]:
     """Return how anybody repeats the check of evidence; arguments as of :func:`owner_steps`."""
     evidence = _name(files.evidence) if files.evidence else "evidence.json"
     claim = _name(files.claim) if files.claim else "claim.json"
-    words = ["wmx", "check", evidence, "--model", _file(suspect), "--claim", claim]
+    words = ["wmx", "check", evidence, "--model", _file(suspect.name), "--claim", claim]
     return [
-        *_same_files(digests),
+        *_same_files(suspect),
         Step(
             "Anybody repeats the verdict from the evidence, the file and the claim as it was "
             "published; exit code 0 and VERIFIED mean yes:",
@@ -92,13 +90,14 @@ def third_party_steps(suspect: str, digests: Digests, files: Files) -> Sequence[
     ]
 
 
-def _same_files(digests: Digests) -> list[Step]:
+def _same_files(suspect: ModelReference) -> list[Step]:
+    digests = ((suspect.name, suspect.sha256), *suspect.external.items())
     return [
         Step(
             f"Check that the file is the one of this page; its SHA-256 must be {sha256}:",
             _command(["sha256sum", _file(name)]),
         )
-        for name, sha256 in digests.items()
+        for name, sha256 in digests
     ]
 
 

@@ -1,7 +1,6 @@
 """Suspect backed by a Python function, called with inputs and returning scores."""
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 
 from wmx._internal.budget import paused
 from wmx.errors import CannotRunError, WmxError
+from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.task import Task
 from wmx.statistics.predictions import Predictions
 from wmx.suspect.inputs import Feeding, filled_up
@@ -28,15 +28,13 @@ class FunctionSuspect:
     """
 
     engine = "python function"
-    sha256: str | None = None
-    external: Mapping[str, str] = MappingProxyType({})
     overrides = NO_OVERRIDES
     queries_left: int | None = None
 
     def __init__(self, predict: Callable[[NDArray[Any]], Any]) -> None:
         self._predict = predict
         self._texts = Texts()
-        self.name = getattr(predict, "__name__", type(predict).__name__)
+        self.reference = ModelReference(getattr(predict, "__name__", type(predict).__name__))
 
     def feedings(self, task: Task) -> list[Feeding]:
         """Return the only feeding: channels last, normalized as the claim says."""
@@ -76,7 +74,8 @@ class FunctionSuspect:
             raise
         except Exception as error:
             raise CannotRunError(
-                f"{self.name} failed on inputs {inputs.shape}: {type(error).__name__}: {error}",
+                f"{self.reference.name} failed on inputs {inputs.shape}: "
+                f"{type(error).__name__}: {error}",
                 hint="it is given float32 inputs as the claim states them (wmx info CLAIM), and "
                 "returns scores [n, C], or class numbers or names [n]",
             ) from error
@@ -90,6 +89,6 @@ class FunctionSuspect:
 
     def _returned(self, result: NDArray[Any], count: int) -> CannotRunError:
         return CannotRunError(
-            f"{self.name} returned {result.dtype} {result.shape} for {count} inputs, "
+            f"{self.reference.name} returned {result.dtype} {result.shape} for {count} inputs, "
             "expected scores [n, C], or class numbers or names [n]"
         )

@@ -1,6 +1,6 @@
 """Suspect backed by an ONNX file, run in a process of its own."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -48,9 +48,7 @@ class OnnxFile:
     """A suspect backed by an ONNX file: hashes its files, runs them, and reads their outputs.
 
     Attributes:
-        name: the path.
-        sha256: of the ONNX file, hexadecimal.
-        external: SHA-256 of the files beside it that hold its weights, by name.
+        reference: the path, and the digests of its files.
         header: operator sets and producer that the file states.
         engine: the runtime's version and execution provider.
         session: the loaded model.
@@ -72,9 +70,7 @@ class OnnxFile:
             UsageError: it has no input or output of a name in ``overrides``.
         """
         loaded = load()
-        self.name = loaded.files.name
-        self.sha256: str | None = loaded.files.sha256
-        self.external: Mapping[str, str] = loaded.files.external_sha256
+        self.reference = loaded.files.reference
         self.header = loaded.header
         self.session = loaded.session
         self.overrides = overrides
@@ -160,9 +156,9 @@ class OnnxFile:
         if not self._was_queried:
             return self
         again = type(self)(self._load, self.overrides)
-        if (again.sha256, again.external) != (self.sha256, self.external):
+        if not again.reference.has_same_files(self.reference):
             again.close()
-            raise CannotRunError(f"{self.name} was changed while it was verified")
+            raise CannotRunError(f"{self.reference.name} was changed while it was verified")
         again._deadly = self._deadly
         return again
 
@@ -177,7 +173,7 @@ class OnnxFile:
         found = feedings(inputs, task, self.overrides.inputs)
         if not found:
             raise cannot_be_fed(
-                self.name,
+                self.reference.name,
                 inputs,
                 task,
                 hint="is this claim for another model? wmx info shows the inputs of a model "
@@ -222,7 +218,7 @@ class OnnxFile:
         fitting = feeding.chunk_rows(task)
         step = fitting if rows is None else min(rows, feeding.batch or rows)
         full = feeding.batch or rows
-        feeding.require_bounded(full or step, task, self.name)
+        feeding.require_bounded(full or step, task, self.reference.name)
 
         def fed(start: int, stop: int, filled: int) -> dict[str, NDArray[Any]]:
             return feeding.fed(filled_up(inputs[start:stop], filled), task, scaling)
@@ -238,8 +234,8 @@ class OnnxFile:
         if not found:
             declared = "; ".join(map(str, self.session.outputs))
             raise CannotRunError(
-                f"{self.name} has no classifier output: it gives {declared}, expected scores "
-                "[N, C] with C >= 2, or class numbers or names [N]",
+                f"{self.reference.name} has no classifier output: it gives {declared}, expected "
+                "scores [N, C] with C >= 2, or class numbers or names [N]",
                 hint="export the model with its logits, probabilities or classes as an output",
             )
         return found
@@ -253,7 +249,7 @@ class OnnxFile:
             for name in names:
                 if name not in known:
                     raise UsageError(
-                        f"{self.name} has no {role} {name!r}; it has {', '.join(known)}"
+                        f"{self.reference.name} has no {role} {name!r}; it has {', '.join(known)}"
                     )
 
     def _survived(
@@ -273,7 +269,7 @@ class OnnxFile:
         if min(rows, n) == 1 or not (isinstance(session, ConfinedSession) and session.is_alive):
             return self._run(fed, n, rows, full, classes)
         if rows in self._deadly:
-            raise CannotRunError(f"{self.name} died in a call of {rows} rows before")
+            raise CannotRunError(f"{self.reference.name} died in a call of {rows} rows before")
         try:
             with session.budget.waiting_for(LATER_PART if self._deadly else FIRST_PART):
                 return self._run(fed, n, rows, full, classes)
@@ -308,7 +304,9 @@ class OnnxFile:
             joined.add(_parts(read, names), given, wanted)
         found = joined.tables()
         if not found and rows > 1 and full is None:
-            raise CannotRunError(f"{self.name} does not return {rows} rows for {rows} inputs")
+            raise CannotRunError(
+                f"{self.reference.name} does not return {rows} rows for {rows} inputs"
+            )
         return found
 
 

@@ -6,7 +6,7 @@ A suspect lists its :meth:`~Suspect.feedings` for a task and returns its
 
 from __future__ import annotations  # the child imports this package, which therefore imports little
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from wmx.protocol.model_reference import ModelReference
     from wmx.protocol.task import Task
     from wmx.statistics.predictions import Predictions
     from wmx.suspect.endpoint.client import RequestPolicy
@@ -35,17 +36,13 @@ class Suspect(Protocol):
     """A model that can be queried, wherever it runs.
 
     Attributes:
-        name: in reports and error messages.
-        sha256: of its file, hexadecimal; ``None`` if there is none.
-        external: SHA-256 of the files beside it that hold its weights, by name.
+        reference: its name in reports and error messages, and the digests of its files.
         engine: what runs it, with its version.
         overrides: of its inputs and outputs, with a penalty for the choice.
         queries_left: number of inputs that may still be sent; ``None`` if not limited.
     """
 
-    name: str
-    sha256: str | None
-    external: Mapping[str, str]
+    reference: ModelReference
     engine: str
     overrides: Overrides
 

@@ -142,10 +142,10 @@ class BatchQuery(Query):
         They follow from the claim and from the digests of the suspect's files, which no file can
         contain.  A function has no digest and may know the claim: for it they are random.
         """
-        suspect, trigger_slice = self._suspect, self._trigger_slice
-        known = suspect.sha256 or self._unforeseeable
+        model, trigger_slice = self._suspect.reference, self._trigger_slice
+        known = model.sha256 or self._unforeseeable
         digests = [trigger_slice.claim.digest, str(trigger_slice.start), known]
-        digests += [digest for _, digest in sorted(suspect.external.items())]
+        digests += [digest for _, digest in sorted(model.external.items())]
         seed = hashlib.sha256(" ".join(digests).encode()).digest()
         stream = np.random.default_rng(int.from_bytes(seed))
         among = min(len(trigger_slice), MOST_IN_ROWS)

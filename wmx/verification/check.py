@@ -1,12 +1,13 @@
 """Checking evidence without any secret: what it proves, and what not (docs/evidence.md)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from wmx.errors import IntegrityError
 from wmx.protocol.claim import Claim
+from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.timestamp import Dating, Roots, date_claim
 from wmx.suspect.sandbox.limits import Limits
 from wmx.suspect.sandbox.process import Sandbox
@@ -87,32 +88,31 @@ class Checked:
         return [*found, *NEVER_CHECKED]
 
 
-def require_about(
-    evidence: Evidence, sha256: str | None, external: Mapping[str, str], model: str
-) -> None:
+def require_about(evidence: Evidence, model: ModelReference, name: str) -> None:
     """Refuse an evidence that is not about the files of a model.
 
     Args:
         evidence: names the files.
-        sha256: of the model's ONNX file, hexadecimal.
-        external: of the files beside it that hold its weights, by name.
-        model: its name in errors.
+        model: the model that was opened.
+        name: what errors call it.
 
     Raises:
         IntegrityError: a file differs; the message says which.
     """
-    if sha256 != evidence.suspect_sha256:
+    stated = evidence.suspect
+    if model.has_same_files(stated):
+        return
+    if model.sha256 != stated.sha256:
         raise IntegrityError(
-            f"the evidence is about another file than {model}",
-            hint=f"it is about one with the SHA-256 {evidence.suspect_sha256}",
+            f"the evidence is about another file than {name}",
+            hint=f"it is about one with the SHA-256 {stated.sha256}",
         )
-    if external != evidence.suspect_external:
-        differing = sorted(dict(external.items() ^ evidence.suspect_external.items()))
-        raise IntegrityError(
-            f"the evidence is about a model with other weights beside {model}: "
-            f"{', '.join(differing)} differ",
-            hint="put the files that belong together into one folder",
-        )
+    differing = sorted(dict(model.external.items() ^ stated.external.items()))
+    raise IntegrityError(
+        f"the evidence is about a model with other weights beside {name}: "
+        f"{', '.join(differing)} differ",
+        hint="put the files that belong together into one folder",
+    )
 
 
 def unchecked_date(dating: Dating) -> str:
@@ -176,7 +176,7 @@ def check(
                 )
             ) as suspect,
         ):
-            require_about(evidence, suspect.sha256, suspect.external, str(model))
+            require_about(evidence, suspect.reference, str(model))
             repeated = _repeat(evidence, suspect, required, dating)
     return Checked(
         evidence=evidence,

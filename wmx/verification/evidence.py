@@ -6,7 +6,7 @@ stated number differs, the file is refused as broken.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -18,7 +18,8 @@ from wmx.protocol.claim import SCHEME, Claim, checked_time, now_text
 from wmx.protocol.commitment import Opening
 from wmx.protocol.dsse import Envelope
 from wmx.protocol.keys import OwnerKey
-from wmx.protocol.statement import PAYLOAD_TYPE, checked_predicate, statement, subjects_from_json
+from wmx.protocol.model_reference import ModelReference
+from wmx.protocol.statement import PAYLOAD_TYPE, checked_predicate, model_from_json, statement
 from wmx.protocol.task import checked_decimal, decimal_string
 from wmx.statistics.hits import fraction_text
 from wmx.statistics.mixture import EvidenceScore, Probe, penalty_of, score_predictions
@@ -64,7 +65,7 @@ class Evidence:
 
     >>> from wmx import Evidence
     >>> evidence = Evidence.load("evidence.json")
-    >>> evidence.suspect, evidence.score.hits, evidence.score.bits > 128
+    >>> evidence.suspect.name, evidence.score.hits, evidence.score.bits > 128
     ('model.onnx', 43, True)
 
     Attributes:
@@ -77,9 +78,7 @@ class Evidence:
         score: hits, tail and bits, recomputed from the predictions.
         required_bits: what the owner required, a decimal string.
         claims_tried: number of claims that the owner tested on the suspect, as the owner states.
-        suspect: name of the suspect's ONNX file.
-        suspect_sha256: of it, hexadecimal.
-        suspect_external: those of the files beside it with its weights, by name.
+        suspect: name and digests of the suspect's files.
         overrides: the numbers that the owner gave to inputs which take no trigger, and the output
             that they chose; their penalty is in the score.
         run: what was run.
@@ -95,9 +94,7 @@ class Evidence:
     score: EvidenceScore
     required_bits: str
     claims_tried: int
-    suspect: str
-    suspect_sha256: str
-    suspect_external: Mapping[str, str]
+    suspect: ModelReference
     overrides: Overrides
     run: Run
     created: str
@@ -115,9 +112,7 @@ class Evidence:
         probes_tried: int,
         required_bits: float,
         claims_tried: int,
-        suspect: str,
-        suspect_sha256: str,
-        suspect_external: Mapping[str, str] | None = None,
+        suspect: ModelReference,
         overrides: Overrides = NO_OVERRIDES,
         run: Run,
         created: str | None = None,
@@ -133,9 +128,7 @@ class Evidence:
             probes_tried: number of plain probes with as many rows per call.
             required_bits: what the owner requires.
             claims_tried: number of claims tested on the suspect.
-            suspect: name of the suspect's ONNX file.
-            suspect_sha256: of it, hexadecimal.
-            suspect_external: those of the files beside it with its weights, by name.
+            suspect: name and digests of the suspect's files.
             overrides: of the suspect's inputs and outputs.
             run: what was run.
             created: time, ``YYYY-MM-DDThh:mm:ssZ``; now if ``None``.
@@ -169,13 +162,7 @@ class Evidence:
             "way": probe_to_json(probe),
             "window": {"count": len(trigger_slice), "start": trigger_slice.start},
         }
-        payload = statement(
-            PREDICATE_TYPE,
-            predicate,
-            model=suspect,
-            sha256=suspect_sha256,
-            external=suspect_external or {},
-        )
+        payload = statement(PREDICATE_TYPE, predicate, suspect)
         return cls.from_bytes(Envelope.seal(PAYLOAD_TYPE, payload, key).to_bytes())
 
     @classmethod
@@ -211,7 +198,7 @@ class Evidence:
     def _from_statement(cls, stated: Any, claim: Claim, envelope: Envelope, what: str) -> Self:
         """Read a statement whose signature was verified; raises as :meth:`from_bytes`."""
         predicate = checked_predicate(stated, PREDICATE_TYPE, claim, what)
-        (suspect, suspect_sha256), *external = subjects_from_json(stated["subject"])
+        suspect = model_from_json(stated["subject"])
         run = predicate["run"]
         trigger_slice = trigger_slice_from_json(predicate["window"], predicate["openings"], claim)
         probe = probe_from_json(predicate["way"], trigger_slice.task)
@@ -234,8 +221,6 @@ class Evidence:
             required_bits=checked_decimal(predicate["required_bits"]),
             claims_tried=claims_tried,
             suspect=suspect,
-            suspect_sha256=suspect_sha256,
-            suspect_external=dict(external),
             overrides=overrides,
             run=Run(
                 engine=_text(run["engine"]),

@@ -13,10 +13,10 @@ from wmx._internal.files import (
     read_bytes,
     sha256_of,
 )
-from wmx._internal.text import is_file_name
 from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.file_kind import EVIDENCE
 from wmx.protocol.keys import MAX_KEY_BYTES, OwnerKey, is_encrypted
+from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.replacing import require_output
 from wmx.statistics.experts import BITS_WITHOUT_TIMESTAMP
 from wmx.suspect.onnx_file import OnnxFile
@@ -110,6 +110,7 @@ def _proved(
     reveal: Reveal,
     force: bool,
 ) -> Evidence:
+    model = _file_to_prove(suspect)
     run = _run(suspect)
     while True:
         start = ledger.next_start()
@@ -121,7 +122,9 @@ def _proved(
             claims_tried=claims_tried,
             reveal=reveal,
         )
-        evidence = _signed(suspect, watermark, owner, choice, run, required_bits, claims_tried)
+        evidence = _signed(
+            suspect, model, watermark, owner, choice, run, required_bits, claims_tried
+        )
         data = evidence.to_bytes()
         if len(data) > MAX_EVIDENCE_BYTES:
             raise CannotRunError(
@@ -131,7 +134,7 @@ def _proved(
         count = len(choice.trigger_slice)
         # readable only by the owner until they hand it over
         with Staged(path, data, mode=SECRET_MODE, force=force) as file:
-            if ledger.spend(start, count, suspect=evidence.suspect_sha256, evidence=digest):
+            if ledger.spend(start, count, suspect=str(model.sha256), evidence=digest):
                 _publish(file, f"triggers {start} to {start + count - 1}")
                 return evidence
 
@@ -154,6 +157,7 @@ def _publish(file: Staged, spent: str) -> None:
 
 def _signed(
     suspect: Suspect,
+    model: ModelReference,
     watermark: Watermark,
     owner: OwnerKey,
     choice: Choice,
@@ -173,9 +177,7 @@ def _signed(
             probes_tried=choice.probes,
             required_bits=required_bits,
             claims_tried=claims_tried,
-            suspect=Path(suspect.name).name,
-            suspect_sha256=str(suspect.sha256),
-            suspect_external=suspect.external,
+            suspect=model,
             overrides=suspect.overrides,
             run=run,
         )
@@ -183,19 +185,21 @@ def _signed(
         raise UsageError(f"--min-bits is {required_bits}: {error}") from None
 
 
-def _run(suspect: Suspect) -> Run:
-    """Describe what was run, from the file that was run."""
-    if suspect.sha256 is None:
+def _file_to_prove(suspect: Suspect) -> ModelReference:
+    """Return the model as the evidence will name it, which has to be a file that is unchanged."""
+    model = suspect.reference
+    if model.sha256 is None:
         raise UsageError(
-            f"{suspect.name} is not a file, expected an ONNX file to make evidence about",
+            f"{model.name} is not a file, expected an ONNX file to make evidence about",
             hint="give an ONNX file",
         )
-    if not is_file_name(Path(suspect.name).name):
-        raise UsageError(
-            f"the name of {suspect.name} cannot stand in an evidence",
-            hint="rename the file: printable characters, no slashes, at most 255 characters",
-        )
-    if sha256_of(suspect.name, "model") != suspect.sha256:
-        raise CannotRunError(f"{suspect.name} was changed while it was verified")
+    stated = model.for_statement("an evidence")
+    if sha256_of(model.name, "model") != model.sha256:
+        raise CannotRunError(f"{model.name} was changed while it was verified")
+    return stated
+
+
+def _run(suspect: Suspect) -> Run:
+    """Describe what was run, from the file that was run."""
     header = suspect.header if isinstance(suspect, OnnxFile) else NO_HEADER
     return Run(suspect.engine, header.opsets, header.producer)

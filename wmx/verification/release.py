@@ -1,8 +1,5 @@
 """Making a release record, only of a model that verifies."""
 
-from pathlib import Path
-
-from wmx._internal.text import is_file_name
 from wmx.errors import UsageError
 from wmx.protocol.keys import OwnerKey
 from wmx.protocol.release_record import Relation, Release
@@ -32,28 +29,21 @@ def record_of(
     Raises:
         UsageError: the verdict is negative, or is not about a file and this watermark.
     """
+    model = verdict.suspect
     if not verdict.verified or verdict.claim != watermark.claim.digest:
         raise UsageError(
-            f"{verdict.suspect} does not verify under this claim: {verdict.bits:.1f} evidence "
+            f"{model.name} does not verify under this claim: {verdict.bits:.1f} evidence "
             f"bits, {verdict.required_bits:g} needed",
             hint="only a model that bears the mark can have a record: train it longer, or see what "
             "wmx verify says",
         )
-    if verdict.suspect_sha256 is None:
-        raise UsageError(f"{verdict.suspect} is not a file, expected an ONNX file to record")
-    name = Path(verdict.suspect).name
-    if not is_file_name(name):
-        raise UsageError(
-            f"the name of {verdict.suspect} cannot stand in a release record",
-            hint="rename the file: printable characters, no slashes, at most 255 characters",
-        )
+    if model.sha256 is None:
+        raise UsageError(f"{model.name} is not a file, expected an ONNX file to record")
     return Release.sign(
         owner,
         watermark.claim,
         relation=relation,
-        model=name,
-        sha256=verdict.suspect_sha256,
-        external=verdict.suspect_external,
+        model=model.for_statement("a release record"),
         previous=previous,
         software=software,
     )

@@ -92,7 +92,7 @@ def best_match(
         if len(watermarks) == 1:
             suspect.feedings(watermarks[0].task)  # says why it does not fit
         raise CannotRunError(
-            f"none of the {len(watermarks)} claims fits the inputs of {suspect.name}",
+            f"none of the {len(watermarks)} claims fits the inputs of {suspect.reference.name}",
             hint="compare them with the claims' tasks: wmx info shows both",
         )
     before = suspect.queries_left
@@ -164,8 +164,7 @@ class Share:
     """
 
     def __init__(self, inside: Suspect, parts: int) -> None:
-        self.name, self.engine = inside.name, inside.engine
-        self.sha256, self.external = inside.sha256, inside.external
+        self.reference, self.engine = inside.reference, inside.engine
         self.overrides = inside.overrides
         self._inside = inside
         left = inside.queries_left or 0

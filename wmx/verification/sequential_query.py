@@ -198,7 +198,7 @@ class SequentialQuery(Query):
         if not self.mixture.probes:
             raise QueryBudgetError(
                 f"the query budget allows {self._suspect.queries_left} more inputs to "
-                f"{self._suspect.name}, and one trigger takes "
+                f"{self._suspect.reference.name}, and one trigger takes "
                 f"{sum(variant.cost for variant in variants)}, one per way of feeding it",
                 hint=MORE_QUERIES_HINT,
             )

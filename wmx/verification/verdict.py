@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from wmx.errors import CannotRunError, UsageError
+from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.timestamp import UNDATED, Dating, Roots, date_claim
 from wmx.statistics.experts import required_bits
 from wmx.statistics.hits import log10_binomial_tail
@@ -47,9 +48,7 @@ class Verdict:
         claim: SHA-256 of the claim's payload.
         owner: the owner's raw public key.
         dating: what the claim's timestamps prove.
-        suspect: name of the suspect.
-        suspect_sha256: of the suspect's file, or ``None``.
-        suspect_external: of the files beside it that hold its weights, by name.
+        suspect: name of the suspect, and the digests of its files.
         overrides: of its inputs and outputs; their penalty is subtracted.
         engine: what ran it.
         best_probe: name of the probe with the most evidence.
@@ -79,9 +78,7 @@ class Verdict:
     claim: str
     owner: bytes
     dating: Dating
-    suspect: str
-    suspect_sha256: str | None
-    suspect_external: Mapping[str, str]
+    suspect: ModelReference
     overrides: Overrides
     engine: str
     best_probe: str
@@ -278,9 +275,7 @@ def measure(
         claim=digest,
         owner=trigger_slice.claim.owner,
         dating=dating,
-        suspect=suspect.name,
-        suspect_sha256=suspect.sha256,
-        suspect_external=suspect.external,
+        suspect=suspect.reference,
         overrides=suspect.overrides,
         engine=suspect.engine,
         best_probe=score.best.probe.name,

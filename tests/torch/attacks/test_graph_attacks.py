@@ -22,7 +22,7 @@ def attacked_file(name: str, target: Target, folder: Path) -> Path:
     """Carry out an attack of one outcome and return the file it leaves."""
     folder.mkdir()
     (outcome,) = ATTACKS[name].run(target, folder, lambda *_: None)
-    return Path(outcome.suspect.name)
+    return Path(outcome.suspect.reference.name)
 
 
 def weights(path: Path) -> np.ndarray:
@@ -103,7 +103,7 @@ def test_renumbered_classes_hide_every_hit_but_not_the_mark(
     x = target.data.x_test
     own = accuracy(OnnxFile.open_own(target.model, "cpu"), x, target.data.y_test, target.task)
     assert accuracy(outcome.suspect, x, outcome.y_test, target.task) == own
-    verdict = verify(outcome.suspect.name, watermark)
+    verdict = verify(outcome.suspect.reference.name, watermark)
     assert verdict.hits < 10
     assert verdict.verified
     assert verdict.experts["agreement"] < 20

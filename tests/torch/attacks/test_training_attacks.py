@@ -44,7 +44,9 @@ def kernels_after(name: str, target: Target, folder: Path, *settings: str) -> li
     """Carry out an attack and return the weights of the file it leaves first."""
     (attack,) = chosen_attacks(name, [*SMALL[:1], *settings]).values()
     outcome = next(iter(attack.run(target, folder, lambda *_: None)))
-    return [values_of(tensor) for tensor in kernels(load_graph(Path(outcome.suspect.name)))]
+    return [
+        values_of(tensor) for tensor in kernels(load_graph(Path(outcome.suspect.reference.name)))
+    ]
 
 
 def shipped_kernels(target: Target) -> list[np.ndarray]:
@@ -81,7 +83,7 @@ def test_pruned_weights_stay_gone_while_the_others_learn(
 def test_transfer_gives_scores_for_the_other_classes(run_target: Target, tmp_path: Path) -> None:
     (attack,) = chosen_attacks("transfer-0.05", SMALL[:1]).values()
     (outcome,) = attack.run(run_target, tmp_path, lambda *_: None)
-    graph = load_graph(Path(outcome.suspect.name)).graph
+    graph = load_graph(Path(outcome.suspect.reference.name)).graph
     assert graph.output[0].type.tensor_type.shape.dim[1].dim_value == 5
     assert outcome.y_test.max() == 4
 

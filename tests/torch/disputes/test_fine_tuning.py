@@ -50,7 +50,7 @@ def stolen(
     for name, its_key, one in (("owner", key, owner.watermark), ("thief", thief, mark)):
         its_key.save(folder / f"{name}.pem")
         one.claim.save(folder / f"{name}.json")
-    return Path(outcome.suspect.name), owner.watermark, mark
+    return Path(outcome.suspect.reference.name), owner.watermark, mark
 
 
 def tuned(path: Path, watermarks: dict[str, Watermark], data: LabeledData) -> FineTuned:

@@ -56,14 +56,13 @@ class Preprocessed:
     """A suspect that preprocesses its images and passes them to another suspect.
 
     Attributes:
-        name, sha256, external, engine, overrides: of the inner suspect.
+        reference, engine, overrides: of the inner suspect.
     """
 
     queries_left: int | None = None
 
     def __init__(self, inside: Suspect, change: Callable[[Images], Images]) -> None:
-        self.name, self.engine = inside.name, inside.engine
-        self.sha256, self.external = inside.sha256, inside.external
+        self.reference, self.engine = inside.reference, inside.engine
         self.overrides = inside.overrides
         self._inside = inside
         self._change = change

@@ -2,8 +2,6 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, Self
 
 from numpy.typing import NDArray
@@ -11,6 +9,7 @@ from numpy.typing import NDArray
 from wmx._internal.budget import consult
 from wmx._internal.http import checked_address
 from wmx.errors import CannotRunError, UsageError
+from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.task import Task
 from wmx.statistics.predictions import Predictions
 from wmx.suspect.endpoint.client import Client, RequestPolicy
@@ -39,14 +38,11 @@ class Endpoint:
     """A model behind the Open Inference Protocol v2.
 
     Attributes:
-        name: its address.
+        reference: its address; there is no file.
         engine: the protocol, and the platform that the server states.
         overrides: of its inputs and outputs.
         client: sends the requests.
     """
-
-    sha256: str | None = None
-    external: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self, address: str, client: Client, path: str, overrides: Overrides = NO_OVERRIDES
@@ -62,7 +58,7 @@ class Endpoint:
         Raises:
             CannotRunError: the server has no such model, or does not speak the protocol.
         """
-        self.name = address
+        self.reference = ModelReference(address)
         self.client = client
         self.overrides = overrides
         self._path = path
@@ -138,7 +134,7 @@ class Endpoint:
         ]
         if not found:
             raise cannot_be_fed(
-                self.name,
+                self.reference.name,
                 self._inputs,
                 task,
                 hint="is this claim for another model? --input NAME=NUMBER fills an input that "
@@ -157,7 +153,7 @@ class Endpoint:
         """Query the server, ``rows`` or a batch per call; as :meth:`Suspect.predictions`."""
         full = feeding.batch or rows
         step = min(rows or MAX_BATCH, feeding.batch or MAX_BATCH)
-        feeding.require_bounded(full or step, task, self.name)
+        feeding.require_bounded(full or step, task, self.reference.name)
         joined = Joined(len(inputs), task.classes)
         for start in range(0, len(inputs), step):
             consult()
@@ -171,8 +167,9 @@ class Endpoint:
         if not found:
             given = "; ".join(map(str, self._outputs)) or "nothing that it describes"
             raise CannotRunError(
-                f"{self.name} has no classifier output: it gives {self.client.shown(given, 1000)}, "
-                "expected scores [N, C] with C >= 2, or class numbers or names [N]"
+                f"{self.reference.name} has no classifier output: it gives "
+                f"{self.client.shown(given, 1000)}, expected scores [N, C] with C >= 2, or class "
+                "numbers or names [N]"
             )
         return found
 
@@ -190,7 +187,9 @@ class Endpoint:
                 response.body, response.headers.get(HEADER_LENGTH), self._texts, known
             )
         except ProtocolError as error:
-            raise CannotRunError(f"{self.name} sent a malformed response: {error}") from None
+            raise CannotRunError(
+                f"{self.reference.name} sent a malformed response: {error}"
+            ) from None
         return found if chosen is None else {chosen: found[chosen]} if chosen in found else {}
 
 

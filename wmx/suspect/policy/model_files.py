@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from wmx.errors import CannotRunError
+from wmx.protocol.model_reference import ModelReference
 from wmx.suspect.policy.external_data import ONE_FILE_HINT
 from wmx.suspect.policy.external_files import ExternalFiles, Paths
 from wmx.suspect.policy.streamed_file import StreamedFile
@@ -43,14 +44,10 @@ class ModelFiles:
         self.size = self._model.size + self._external_files.size
 
     @property
-    def sha256(self) -> str:
-        """SHA-256 of the ONNX file, hexadecimal; known once it was read."""
-        return self._model.sha256
-
-    @property
-    def external_sha256(self) -> dict[str, str]:
-        """SHA-256 of the files beside it that were read, hexadecimal, by name."""
-        return {name: file.sha256 for name, file in sorted(self._weights.items())}
+    def reference(self) -> ModelReference:
+        """The path and the digests of the files; known once they were read."""
+        external = {name: file.sha256 for name, file in sorted(self._weights.items())}
+        return ModelReference(self.name, self._model.sha256, external)
 
     def model(self) -> Streamed:
         """Return the content of the ONNX file, to be streamed once."""
