@@ -30,6 +30,7 @@ from wmx.statistics.mixture import Probe
 from wmx.statistics.predictions import Predictions
 from wmx.verification.check import check
 from wmx.verification.evidence import Evidence, Run
+from wmx.verification.selection import Selection
 
 KEY = THIEF
 TASK = Task.of((8, 8, 1), 10)
@@ -235,7 +236,7 @@ def evidence_of(victim: Victim, mark: Watermark, start: int, count: int) -> Evid
         Predictions.from_scores(scores),
         probes_tried=1,
         required_bits=64,
-        claims_tried=1,
+        selection=Selection(starts=mark.claim.n),
         suspect=ModelReference("victim.onnx", "00" * 32),
         run=RUN,
     )

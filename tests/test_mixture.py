@@ -1,7 +1,6 @@
 """The mixture over ways and windows: what chance can reach, and that it is counted once."""
 
 from itertools import product
-from math import log2
 
 import numpy as np
 import pytest
@@ -20,11 +19,11 @@ from wmx.statistics.mixture import (
     Mixture,
     Probe,
     log2_share,
-    penalty_of,
     score_predictions,
 )
 from wmx.statistics.predictions import Predictions
 from wmx.triggers.trigger_slice import TriggerSlice
+from wmx.verification.selection import Selection
 
 WATERMARK = Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=3, n=12)
 
@@ -167,7 +166,7 @@ def trigger_slices(labels: tuple[int, ...], suspect: Predictions) -> list[np.nda
         score: EvidenceScore = score_predictions(
             {Probe("NCHW", "y"): suspect[start:]},
             trigger_slice_of(list(labels[start:])),
-            penalty=penalty_of(1, starts=n),
+            penalty=Selection(starts=n).penalty,
         )
         found.append(2.0 ** score.running_bits())
     return found
@@ -213,12 +212,6 @@ def test_chance_reaches_b_bits_in_any_window_at_most_once_in_2_to_the_b(seed: in
     )
     for bits in np.arange(-3.0, 6.0, 0.25):
         assert (best >= 2.0**bits).mean() <= 2.0**-bits
-
-
-def test_prices() -> None:
-    assert penalty_of(1) == 0
-    assert penalty_of(8) == 3
-    assert penalty_of(4, starts=100) == pytest.approx(2 + log2(100))
 
 
 @given(st.integers(1, 12))

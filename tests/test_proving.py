@@ -89,7 +89,7 @@ def test_an_output_that_was_chosen_is_paid_for_and_read_again(ledger: Ledger, fo
     with closing(open_suspect(path, overrides=Overrides(output="y"))) as suspect:
         evidence = prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
     read = Evidence.load(folder / "e.json")
-    assert read.overrides == Overrides(output="y")
+    assert read.selection.overrides == Overrides(output="y")
     assert (read.probe.output, read.probes_tried) == ("y", 1)
     score = score_predictions(
         {read.probe: read.predictions}, read.trigger_slice, penalty=log2(MARK.claim.n)
@@ -426,7 +426,7 @@ def test_made_up_answers_do_not_survive_the_model(folder: Path, ledger: Ledger) 
         choice.predictions,
         probes_tried=choice.probes,
         required_bits=128,
-        claims_tried=1,
+        selection=choice.selection,
         suspect=innocent.reference.without_folder,
         run=Run("", (), ""),
     )
@@ -465,7 +465,7 @@ def test_a_model_with_a_second_way_shares_its_mixture_though_the_owner_named_one
         choice.predictions,
         probes_tried=1,
         required_bits=128,
-        claims_tried=1,
+        selection=choice.selection,
         suspect=suspect.reference.without_folder,
         run=Run("", (), ""),
     )

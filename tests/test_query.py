@@ -22,6 +22,7 @@ from wmx.suspect.suspect import Predict
 from wmx.triggers import Features
 from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.batch_query import MOST_IN_ROWS, MOST_SHIFTED, TESTED, BatchQuery
+from wmx.verification.selection import Selection
 from wmx.verification.sequential_query import SequentialQuery
 from wmx.verification.verdict import measure
 
@@ -303,7 +304,7 @@ def test_chance_is_not_exceeded_by_a_suspect_that_looks_at_its_batch(
                 suspect,
                 replace(trigger_slice, labels=np.array(labels)),
                 required=required,
-                starts=starts,
+                selection=Selection(starts=starts),
             ).verified
             for labels in product(range(classes), repeat=n)
         ]

@@ -25,6 +25,7 @@ from wmx.suspect import Limits, Sandbox
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.suspect.sandbox.wire import PREFIX, Message
 from wmx.suspect.suspect import Suspect
+from wmx.verification.selection import Selection
 from wmx.verification.verdict import measure
 
 MIB = 2**20
@@ -415,8 +416,10 @@ def test_who_dies_of_other_batches_keeps_its_verdict(
     suspect = dying(monkeypatch, path, wants, CRASHES)
     assert verify(suspect, watermark).bits == verify(path, watermark).bits
     trigger_slice = watermark.trigger_slice().first(16)
-    in_turn = measure(suspect, trigger_slice, required=128, starts=2)
-    assert in_turn.bits == measure(open_suspect(path), trigger_slice, required=128, starts=2).bits
+    chosen = Selection(starts=2)
+    in_turn = measure(suspect, trigger_slice, required=128, selection=chosen)
+    unlimited = measure(open_suspect(path), trigger_slice, required=128, selection=chosen)
+    assert in_turn.bits == unlimited.bits
     suspect.close()
 
 

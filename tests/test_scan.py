@@ -34,7 +34,7 @@ def test_no_claim_uses_up_what_the_others_need(marks: list[Watermark], place: in
         verdict = verify_any(api(server.url, 2000), marks[::-1])
     assert verdict.verified
     assert verdict.claim == marks[place].claim.digest
-    assert verdict.claims_tried == CLAIMS
+    assert verdict.selection.claims_tried == CLAIMS
     assert verdict.lacking == ()
 
 

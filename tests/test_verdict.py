@@ -169,7 +169,8 @@ def test_a_scan_finds_the_right_claim_and_pays_for_the_others(
     tokens = Watermark.for_task(owner, Task.of((12,), 10, kind="tokens"), generator=Tokens(200))
     verdict = verify_any(path, [*others, tokens, watermark])
     assert verdict.claim == watermark.claim.digest
-    assert verdict.claims_tried == 4  # the claim about tokens does not fit and is not counted
+    # the claim about tokens does not fit and is not counted
+    assert verdict.selection.claims_tried == 4
     assert verdict.bits == pytest.approx(alone.bits - 2)
 
 

@@ -22,6 +22,7 @@ from wmx.statistics.predictions import Predictions
 from wmx.triggers.tokens import Tokens
 from wmx.verification.check import check
 from wmx.verification.evidence import Evidence, Run
+from wmx.verification.selection import Selection
 
 HOSTILE = "--help\"><img src=x onerror=alert(1)>'\n\x1b[2J\u202e{{ 7*7 }}.onnx"
 HOSTILE_NAME = "--help\"><img src=x onerror=alert(1)>' {{ 7*7 }}.onnx"  # as far as it can be a name
@@ -232,7 +233,7 @@ def hostile() -> Evidence:
         Predictions.from_labels(np.array([-1, 5000, 3]), 1000),
         probes_tried=1,
         required_bits=1,
-        claims_tried=1,
+        selection=Selection(starts=trigger_slice.claim.n),
         suspect=ModelReference(HOSTILE_NAME, "aa" * 32, {'w "VERIFIED"': "bb" * 32}),
         run=Run(HOSTILE, (HOSTILE,), HOSTILE),
     )
@@ -304,7 +305,7 @@ def test_triggers_that_are_no_images_are_numbers(page: Path) -> None:
         Predictions.from_labels(mark.labels, 1000),
         probes_tried=1,
         required_bits=1,
-        claims_tried=1,
+        selection=Selection(starts=trigger_slice.claim.n),
         suspect=ModelReference("model.onnx", "aa" * 32),
         run=Run("", (), ""),
     )

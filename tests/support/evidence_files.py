@@ -13,10 +13,11 @@ from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.statement import PAYLOAD_TYPE
 from wmx.protocol.task import Task
 from wmx.statistics.hits import fraction_text
-from wmx.statistics.mixture import ALONE, SHIFTS, Probe, penalty_of, score_predictions
+from wmx.statistics.mixture import ALONE, SHIFTS, Probe, score_predictions
 from wmx.statistics.predictions import Predictions
 from wmx.verification.codec import predictions_from_json, probe_from_json, trigger_slice_from_json
 from wmx.verification.evidence import Evidence, Run
+from wmx.verification.selection import Selection
 
 RUN = Run("onnxruntime 1.31.1 CPUExecutionProvider", ("ai.onnx 17",), "tests")
 PLAIN = Probe("NCHW", "y", rows=ALONE)
@@ -57,7 +58,7 @@ def small_evidence(
         predictions or Predictions.from_labels(trigger_slice.labels, mark.task.classes),
         probes_tried=probes_tried,
         required_bits=20,
-        claims_tried=1,
+        selection=Selection(starts=mark.claim.n),
         suspect=suspect,
         run=RUN,
         created="2026-11-24T00:00:00Z",
@@ -101,7 +102,7 @@ def restated(statement: dict[str, Any], key: OwnerKey) -> bytes:
     score = score_predictions(
         {probe: predictions},
         trigger_slice,
-        penalty=penalty_of(predicate["claims_tried"], starts=claim.n),
+        penalty=Selection(predicate["claims_tried"], claim.n).penalty,
         plain={probe.rows: predicate["probes_tried"]},
     )
     predicate["claim"]["digest"]["sha256"] = claim.digest

@@ -20,12 +20,14 @@ from vectors.make_wmx_3 import suspects
 
 from wmx.protocol.claim import Claim
 from wmx.protocol.keys import OwnerKey
+from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.timestamp import load_roots, trusted_stamp
 from wmx.statistics.mixture import ALONE, TOGETHER, Probe
 from wmx.statistics.predictions import Predictions
 from wmx.suspect.overrides import NO_OVERRIDES, Overrides
 from wmx.triggers.trigger_file import load_images
 from wmx.verification.evidence import Evidence, Run
+from wmx.verification.selection import Selection
 from wmx.watermark import Watermark
 
 FOLDER = Path(__file__).parent / "evidence-5"
@@ -90,10 +92,8 @@ def evidence_vector(name: str, key: OwnerKey) -> dict[str, object]:
         predictions_of(name, trigger_slice.labels, claim.task.classes),
         probes_tried=probes,
         required_bits=12.5,
-        claims_tried=claims_tried,
-        suspect=f"{name}.onnx",
-        suspect_sha256=hashlib.sha256(name.encode()).hexdigest(),
-        overrides=SETTLED.get(name, NO_OVERRIDES),
+        selection=Selection(claims_tried, claim.n, SETTLED.get(name, NO_OVERRIDES)),
+        suspect=ModelReference(f"{name}.onnx", hashlib.sha256(name.encode()).hexdigest()),
         run=RUN,
         created=CREATED,
     )
@@ -105,9 +105,9 @@ def evidence_vector(name: str, key: OwnerKey) -> dict[str, object]:
         "start": start,
         "count": count,
         "labels": trigger_slice.labels.tolist(),
-        "hits": evidence.weight.hits,
-        "tail": str(evidence.weight.tail),
-        "bits": evidence.weight.bits,
+        "hits": evidence.score.hits,
+        "tail": str(evidence.score.tail),
+        "bits": evidence.score.bits,
     }
 
 

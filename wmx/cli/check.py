@@ -138,7 +138,7 @@ def _fields(checked: "Checked") -> dict[str, Any]:
         and {"bits": again.bits, "hits": again.hits, "n": again.n, "engine": again.engine},
         "start": evidence.trigger_slice.start,
         "count": len(evidence.trigger_slice),
-        "claims_tried": evidence.claims_tried,
+        "claims_tried": evidence.selection.claims_tried,
         "claim": evidence.claim.digest,
         "owner": evidence.claim.owner.hex(),
         **dating_fields(checked.dating),

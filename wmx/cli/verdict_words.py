@@ -25,11 +25,12 @@ def verdict_text(verdict: "Verdict") -> str:
     """Return the verdict for people."""
     bits = f"{verdict.bits:.1f} bits, {verdict.required_bits:g} needed"
     rows = {"evidence": f"{bits}: {odds(verdict.bits)}"}
-    if verdict.claims_tried > 1:
+    tried = verdict.selection.claims_tried
+    if tried > 1:
         best = "the best"
         if verdict.queries is not None and verdict.verified:
             best = "the first that verified, newest first,"
-        rows["scan"] = f"{best} of {verdict.claims_tried} claims; the penalty for that is included"
+        rows["scan"] = f"{best} of {tried} claims; the penalty for that is included"
     if verdict.start:
         most = verdict.left * log2(verdict.classes)
         rows["left out"] = (
@@ -62,14 +63,14 @@ def _head(verdict: "Verdict") -> str:
 def _lack(verdict: "Verdict") -> str:
     """Say how many claims lack predictions or a verdict: why there is no answer."""
     reasons = []
+    tried = verdict.selection.claims_tried
     if verdict.lacking:
         what = "every trigger was sent"
-        if verdict.claims_tried > 1:
-            what += f" of {len(verdict.lacking)} of {verdict.claims_tried} claims"
+        if tried > 1:
+            what += f" of {len(verdict.lacking)} of {tried} claims"
         reasons.append(f"the budget ended before {what}")
     if verdict.passed_over:
-        failed = f"{len(verdict.passed_over)} of {verdict.claims_tried} claims"
-        reasons.append(f"{failed} could not be tested")
+        reasons.append(f"{len(verdict.passed_over)} of {tried} claims could not be tested")
     return ", and ".join(reasons)
 
 
@@ -111,7 +112,7 @@ def verdict_fields(verdict: "Verdict") -> dict[str, Any]:
         "classes": verdict.classes,
         "tail": fraction_text(verdict.tail),
         "log10_tail": verdict.log10_tail,
-        "claims_tried": verdict.claims_tried,
+        "claims_tried": verdict.selection.claims_tried,
         "claim": verdict.claim,
         "owner": verdict.owner.hex(),
         **dating_fields(verdict.dating),

@@ -202,7 +202,7 @@ def verify(
                 evidence,
                 Ledger(key_file(key), watermark.claim),
                 required_bits=verdict.required_bits,
-                claims_tried=verdict.claims_tried,
+                claims_tried=verdict.selection.claims_tried,
                 reveal=how_many,
                 force=force,
             )
@@ -252,12 +252,9 @@ def more_can_be_made(proof: "Evidence") -> bool:
 
     Each gives log2 K bits at most, less the penalty for choices.
     """
-    from wmx.statistics.mixture import penalty_of
-
     claim, trigger_slice = proof.claim, proof.trigger_slice
     left = claim.n - trigger_slice.start - len(trigger_slice)
-    penalty = penalty_of(proof.claims_tried, starts=claim.n, overrides=proof.overrides.penalty)
-    return left * log2(claim.task.classes) - penalty >= float(proof.required_bits)
+    return left * log2(claim.task.classes) - proof.selection.penalty >= float(proof.required_bits)
 
 
 def _proof_fields(proof: "Evidence", path: Path) -> dict[str, Any]:

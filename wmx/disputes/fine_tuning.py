@@ -32,6 +32,7 @@ from wmx.training.adapter import FineTuningAdapter
 from wmx.training.config import Training
 from wmx.training.data.dataset import LabeledData
 from wmx.training.plugins import load_adapter
+from wmx.verification.selection import Selection
 from wmx.verification.verdict import measure
 
 FRAMEWORK = "torch"
@@ -235,7 +236,8 @@ def _hits_and_bits(model: Suspect, party: Party) -> tuple[int, float]:
     All probes are tried, whatever the plain ones give: a mark must not seem to keep more only
     because it needed shifts before and does not now.
     """
-    verdict = measure(model, party.trigger_slice, required=float("inf"), starts=party.starts)
+    selection = Selection(starts=party.selection.starts)
+    verdict = measure(model, party.trigger_slice, required=float("inf"), selection=selection)
     return verdict.hits, verdict.bits
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from math import log2
 from pathlib import Path
@@ -128,14 +128,10 @@ class Bench:
             LimitError: the work took more time or memory than its limit.
         """
         required = bits_to_ask(self.min_bits, trusted_timestamp=party.dating.is_trusted)
+        selection = party.selection
+        selection = replace(selection, claims_tried=self.tried * selection.claims_tried)
         try:
-            verdict = measure(
-                model,
-                party.trigger_slice,
-                required=required,
-                claims_tried=self.tried * party.claims_tried,
-                starts=party.starts,
-            )
+            verdict = measure(model, party.trigger_slice, required=required, selection=selection)
         except CannotRunError as error:
             return Held(0.0, required, failure=str(error))
         bits = verdict.bits

@@ -15,6 +15,7 @@ from wmx.suspect.suspect import Suspect
 from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.check import require_about
 from wmx.verification.evidence import Evidence
+from wmx.verification.selection import NO_SELECTION, Selection
 from wmx.watermark import Watermark
 
 
@@ -55,8 +56,7 @@ class Party:
         trigger_slice: triggers of its claim with their labels: all that are secret, or those that
             an evidence discloses.
         dating: what the claim's timestamps prove to the judge.
-        starts: number of trigger slices that this one was chosen from.
-        claims_tried: how many claims the party had tested on the suspect, as it states.
+        selection: what its claim and trigger slice were chosen from, as the party states.
         stated_bits: what its evidence states; never more bits are counted on the suspect.
         disclosed: when the triggers were disclosed, as the party states; ``None`` if they are
             secret.
@@ -65,8 +65,7 @@ class Party:
     name: str
     trigger_slice: TriggerSlice
     dating: Dating
-    starts: int = 1
-    claims_tried: int = 1
+    selection: Selection = NO_SELECTION
     stated_bits: float = inf
     disclosed: datetime | None = None
 
@@ -125,8 +124,7 @@ class Party:
             name,
             evidence.trigger_slice,
             date_claim(claim, roots),
-            starts=claim.n,
-            claims_tried=evidence.claims_tried,
+            selection=evidence.selection,
             stated_bits=evidence.score.bits,
             disclosed=datetime.fromisoformat(evidence.created),
         )

@@ -7,7 +7,6 @@ from wmx.protocol.claim import Claim
 from wmx.protocol.keys import fingerprint
 from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.timestamp import Dating
-from wmx.statistics.mixture import penalty_of
 from wmx.verification.evidence import Evidence
 from wmx.verification.verdict import Verdict
 
@@ -122,20 +121,16 @@ def claim_facts(claim: Claim, dating: Dating) -> Facts:
     return facts
 
 
-def count_facts(verdict: Verdict, penalty: float) -> Facts:
-    """Return the facts about a verdict.
-
-    Args:
-        verdict: the verdict.
-        penalty: bits that were subtracted.
-    """
-    own_penalty = penalty_of(verdict.claims_tried, overrides=verdict.overrides.penalty)
+def count_facts(verdict: Verdict) -> Facts:
+    """Return the facts about a verdict."""
+    selection = verdict.selection
     return {
         "evidence": f"{verdict.bits:.2f} bits; {verdict.required_bits:g} are required",
         "hits": _tail_words(verdict.hits, verdict.n, verdict.log10_tail),
-        "subtracted for choices": f"{penalty:.2f} bits: claims tried {verdict.claims_tried}"
-        + (", overrides of inputs and outputs" if verdict.overrides.penalty else "")
-        + (", and the first trigger" if penalty > own_penalty else ""),
+        "subtracted for choices": f"{selection.penalty:.2f} bits: "
+        f"claims tried {selection.claims_tried}"
+        + (", overrides of inputs and outputs" if selection.overrides.penalty else "")
+        + (", and the first trigger" if selection.starts > 1 else ""),
         "best probe": f"{verdict.best_probe} "
         f"(of {verdict.probes_tried} tried; a probe is one way of feeding inputs to the model and "
         "reading its outputs)",
@@ -156,7 +151,7 @@ def proof_facts(proof: Evidence) -> Facts:
     last = trigger_slice.start + len(trigger_slice) - 1
     return {
         "stated by the signed evidence": f"{score.bits:.2f} bits, {score.hits} of {score.n} "
-        f"hits, claims tried: {proof.claims_tried}",
+        f"hits, claims tried: {proof.selection.claims_tried}",
         "stated hits": _tail_words(score.hits, score.n, score.log10_tail),
         "triggers disclosed": f"{trigger_slice.start} to {last} of {proof.claim.n}, each opened "
         "from the commitment",

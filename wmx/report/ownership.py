@@ -33,7 +33,7 @@ from wmx.report.facts import (
 from wmx.report.page import write_page
 from wmx.report.reproduce import Files, Step, owner_steps, third_party_steps
 from wmx.report.thumbnails import first_values, thumbnail
-from wmx.statistics.mixture import EvidenceScore, penalty_of
+from wmx.statistics.mixture import EvidenceScore
 from wmx.statistics.predictions import NO_CLASS, Predictions
 from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.check import NEVER_CHECKED, Checked, unchecked_date
@@ -183,9 +183,7 @@ def report_of_verdict(
         # an API was queried no more often than the verdict took
         trigger_slice = watermark.trigger_slice(verdict.start).first(verdict.n)
         counted, score, predictions = verdict, verdict.score, verdict.predictions
-        facts = count_facts(
-            verdict, penalty_of(verdict.claims_tried, overrides=verdict.overrides.penalty)
-        )
+        facts = count_facts(verdict)
     else:
         trigger_slice, score, predictions = (
             proof.trigger_slice,
@@ -262,9 +260,6 @@ def report_of_check(
     predictions = {evidence.probe: evidence.predictions} if lower is None else lower.predictions
     score = evidence.score if lower is None else lower.score
     counted = evidence.score if lower is None else lower
-    penalty = penalty_of(
-        evidence.claims_tried, starts=evidence.claim.n, overrides=evidence.overrides.penalty
-    )
     course = Course.of(
         score, predictions, evidence.trigger_slice, required=checked.required_bits, stream=stream
     )
@@ -294,7 +289,7 @@ def report_of_check(
         ),
         claim=claim_facts(evidence.claim, checked.dating),
         count={
-            **({} if lower is None else count_facts(lower, penalty)),
+            **({} if lower is None else count_facts(lower)),
             **proof_facts(evidence),
             **({} if again is None or again is lower else repeated_facts(again)),
         },

@@ -390,17 +390,6 @@ def mixture_bits(results: Sequence[ProbeResult]) -> float:
     return log2_mean((result.bits for result in results), (result.log2_share for result in results))
 
 
-def penalty_of(claims_tried: int, *, starts: int = 1, overrides: float = 0.0) -> float:
-    """Return the penalty for choices, in bits.
-
-    Args:
-        claims_tried: number of claims that one was chosen from.
-        starts: number of trigger slices that one was chosen from.
-        overrides: penalty of the interface overrides, in bits.
-    """
-    return log2(claims_tried) + log2(starts) + overrides
-
-
 def shifted(pixels: NDArray[np.uint8], down: int, right: int) -> NDArray[np.uint8]:
     """Return images moved by whole pixels; the pixels that become free are 0.
 

@@ -12,16 +12,18 @@ if TYPE_CHECKING:
     from wmx.verification.ledger import Ledger
     from wmx.verification.release import record_of
     from wmx.verification.scan import verify_any
+    from wmx.verification.selection import Selection
     from wmx.verification.store import Store
 
 _HOMES = {
     "Checked": "wmx.verification.check",
     "Ledger": "wmx.verification.ledger",
+    "Selection": "wmx.verification.selection",
     "Store": "wmx.verification.store",
     "record_of": "wmx.verification.release",
     "verify_any": "wmx.verification.scan",
 }
 
-__all__ = ["Checked", "Ledger", "Store", "record_of", "verify_any"]
+__all__ = ["Checked", "Ledger", "Selection", "Store", "record_of", "verify_any"]
 
 __getattr__ = names_from(__name__, _HOMES)

@@ -80,8 +80,9 @@ class Checked:
                 "or give it with --claim"
             )
         found.append(unchecked_date(self.dating))
+        tried = self.evidence.selection.claims_tried
         found.append(
-            f"that the owner tried no more claims than stated ({self.evidence.claims_tried}), "
+            f"that the owner tried no more claims than stated ({tried}), "
             "tested them on no other models, and had disclosed these triggers to nobody before "
             "the model was made"
         )
@@ -170,7 +171,7 @@ def check(
                     model,
                     device,
                     sandbox=sandbox,
-                    overrides=evidence.overrides,
+                    overrides=evidence.selection.overrides,
                     weights=weights,
                     apart_from=apart_from,
                 )
@@ -209,6 +210,5 @@ def _repeat(evidence: Evidence, suspect: Suspect, required: float, dating: Datin
         evidence.trigger_slice,
         required=required,
         dating=dating,
-        claims_tried=evidence.claims_tried,
-        starts=evidence.claim.n,
+        selection=evidence.selection,
     )

@@ -22,9 +22,9 @@ from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.statement import PAYLOAD_TYPE, checked_predicate, model_from_json, statement
 from wmx.protocol.task import checked_decimal, decimal_string
 from wmx.statistics.hits import fraction_text
-from wmx.statistics.mixture import EvidenceScore, Probe, penalty_of, score_predictions
+from wmx.statistics.mixture import EvidenceScore, Probe, score_predictions
 from wmx.statistics.predictions import Predictions
-from wmx.suspect.overrides import NO_OVERRIDES, Overrides
+from wmx.suspect.overrides import Overrides
 from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.codec import (
     opening_to_json,
@@ -34,6 +34,7 @@ from wmx.verification.codec import (
     probe_to_json,
     trigger_slice_from_json,
 )
+from wmx.verification.selection import Selection
 
 PREDICATE_TYPE = "urn:wmx:evidence:5"
 MAX_EVIDENCE_BYTES = 256 * 1024**2
@@ -77,10 +78,10 @@ class Evidence:
             share a part of the mixture; as the owner states.
         score: hits, tail and bits, recomputed from the predictions.
         required_bits: what the owner required, a decimal string.
-        claims_tried: number of claims that the owner tested on the suspect, as the owner states.
+        selection: claims tested on the suspect, as the owner states; as starts all triggers of the
+            claim; and the owner's overrides of the suspect's inputs and outputs.  Its penalty is in
+            the score.
         suspect: name and digests of the suspect's files.
-        overrides: the numbers that the owner gave to inputs which take no trigger, and the output
-            that they chose; their penalty is in the score.
         run: what was run.
         created: time as the owner states, ``YYYY-MM-DDThh:mm:ssZ``.
         envelope: the signed file.
@@ -93,9 +94,8 @@ class Evidence:
     probes_tried: int
     score: EvidenceScore
     required_bits: str
-    claims_tried: int
+    selection: Selection
     suspect: ModelReference
-    overrides: Overrides
     run: Run
     created: str
     envelope: Envelope
@@ -111,9 +111,8 @@ class Evidence:
         *,
         probes_tried: int,
         required_bits: float,
-        claims_tried: int,
+        selection: Selection,
         suspect: ModelReference,
-        overrides: Overrides = NO_OVERRIDES,
         run: Run,
         created: str | None = None,
     ) -> Self:
@@ -127,9 +126,8 @@ class Evidence:
             predictions: for all these triggers, or for the first ones.
             probes_tried: number of plain probes with as many rows per call.
             required_bits: what the owner requires.
-            claims_tried: number of claims tested on the suspect.
+            selection: what was chosen before; its starts have to be all triggers of the claim.
             suspect: name and digests of the suspect's files.
-            overrides: of the suspect's inputs and outputs.
             run: what was run.
             created: time, ``YYYY-MM-DDThh:mm:ssZ``; now if ``None``.
 
@@ -138,23 +136,22 @@ class Evidence:
             IntegrityError: what was made would be refused by a reader.
         """
         claim = trigger_slice.claim
-        penalty = penalty_of(claims_tried, starts=claim.n, overrides=overrides.penalty)
         predicate = {
             "claim": {"digest": {"sha256": claim.digest}, "file": claim.to_json()},
-            "claims_tried": claims_tried,
+            "claims_tried": selection.claims_tried,
             "answers": predictions_to_json(predictions, trigger_slice.task),
             "counted": _counted(
                 score_predictions(
                     {probe: predictions},
                     trigger_slice,
-                    penalty=penalty,
+                    penalty=selection.penalty,
                     plain={probe.rows: probes_tried},
                 )
             ),
             "created": created or now_text(),
             "openings": [opening_to_json(opening) for opening in openings],
-            "inputs": dict(overrides.inputs),
-            "output": overrides.output,
+            "inputs": dict(selection.overrides.inputs),
+            "output": selection.overrides.output,
             "probes_tried": probes_tried,
             "required_bits": decimal_string(required_bits),
             "run": {"engine": run.engine, "opsets": list(run.opsets), "producer": run.producer},
@@ -204,11 +201,16 @@ class Evidence:
         probe = probe_from_json(predicate["way"], trigger_slice.task)
         predictions = predictions_from_json(predicate["answers"], trigger_slice)
         probes_tried = _number("probes_tried", predicate["probes_tried"], MAX_PROBES)
-        claims_tried = _number("claims_tried", predicate["claims_tried"], MAX_CLAIMS_TRIED)
-        overrides = _overrides(predicate["inputs"], predicate["output"])
-        penalty = penalty_of(claims_tried, starts=claim.n, overrides=overrides.penalty)
+        selection = Selection(
+            _number("claims_tried", predicate["claims_tried"], MAX_CLAIMS_TRIED),
+            claim.n,
+            _overrides(predicate["inputs"], predicate["output"]),
+        )
         score = score_predictions(
-            {probe: predictions}, trigger_slice, penalty=penalty, plain={probe.rows: probes_tried}
+            {probe: predictions},
+            trigger_slice,
+            penalty=selection.penalty,
+            plain={probe.rows: probes_tried},
         )
         _compare(predicate["counted"], _counted(score), what)
         return cls(
@@ -219,9 +221,8 @@ class Evidence:
             probes_tried=probes_tried,
             score=score,
             required_bits=checked_decimal(predicate["required_bits"]),
-            claims_tried=claims_tried,
+            selection=selection,
             suspect=suspect,
-            overrides=overrides,
             run=Run(
                 engine=_text(run["engine"]),
                 opsets=_texts(run["opsets"]),

@@ -122,9 +122,7 @@ def _proved(
             claims_tried=claims_tried,
             reveal=reveal,
         )
-        evidence = _signed(
-            suspect, model, watermark, owner, choice, run, required_bits, claims_tried
-        )
+        evidence = _signed(model, watermark, owner, choice, run, required_bits)
         data = evidence.to_bytes()
         if len(data) > MAX_EVIDENCE_BYTES:
             raise CannotRunError(
@@ -156,14 +154,12 @@ def _publish(file: Staged, spent: str) -> None:
 
 
 def _signed(
-    suspect: Suspect,
     model: ModelReference,
     watermark: Watermark,
     owner: OwnerKey,
     choice: Choice,
     run: Run,
     required_bits: float,
-    claims_tried: int,
 ) -> Evidence:
     trigger_slice = choice.trigger_slice
     indices = range(trigger_slice.start, trigger_slice.start + len(trigger_slice))
@@ -176,9 +172,8 @@ def _signed(
             choice.predictions,
             probes_tried=choice.probes,
             required_bits=required_bits,
-            claims_tried=claims_tried,
+            selection=choice.selection,
             suspect=model,
-            overrides=suspect.overrides,
             run=run,
         )
     except ValueError as error:

@@ -24,13 +24,13 @@ from wmx.statistics.mixture import (
     TOGETHER,
     Mixture,
     Probe,
-    penalty_of,
 )
 from wmx.statistics.predictions import Predictions
 from wmx.suspect.suspect import Suspect
 from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.batch_query import MOST_SHIFTED, BatchQuery
 from wmx.verification.codec import MAX_OPENINGS
+from wmx.verification.selection import Selection
 from wmx.verification.sequential_query import Variant, fresh, query_sequentially
 from wmx.watermark import Watermark
 
@@ -50,12 +50,14 @@ class Choice:
         probe: by which they were fed and read.
         predictions: for the triggers, or for the first ones where only whole batches were sent.
         probes: number of plain probes with as many rows per call.
+        selection: what claim and triggers were chosen from, and the suspect's overrides.
     """
 
     trigger_slice: TriggerSlice
     probe: Probe
     predictions: Predictions
     probes: int
+    selection: Selection
 
 
 def choose(
@@ -87,12 +89,10 @@ def choose(
         raise CannotRunError("every trigger of this claim was disclosed already", hint=SPENT_HINT)
     if reveal not in REVEAL_WORDS:
         trigger_slice = trigger_slice.first(_number(reveal, len(trigger_slice)))
-    penalty = penalty_of(
-        claims_tried, starts=watermark.claim.n, overrides=suspect.overrides.penalty
-    )
-    choosing = _Choosing(
-        suspect, trigger_slice, required_bits + MARGIN_BITS + penalty, reveal == "enough"
-    )
+    selection = Selection(claims_tried, watermark.claim.n, suspect.overrides)
+    penalty = selection.penalty
+    wanted = required_bits + MARGIN_BITS + penalty
+    choosing = _Choosing(suspect, trigger_slice, selection, wanted, reveal == "enough")
     choice = choosing.one_at_a_time() or choosing.by_other_probes()
     if choice is None:
         if choosing.failure is not None and choosing.most_bits < 0:
@@ -128,12 +128,18 @@ class _Choosing:
     """
 
     def __init__(
-        self, suspect: Suspect, trigger_slice: TriggerSlice, wanted: float, stops_early: bool
+        self,
+        suspect: Suspect,
+        trigger_slice: TriggerSlice,
+        selection: Selection,
+        wanted: float,
+        stops_early: bool,
     ) -> None:
         self.most_bits = float("-inf")
         self.failure: CannotRunError | SuspectDiedError | None = None
         self._suspect = suspect
         self._trigger_slice = trigger_slice
+        self._selection = selection
         self._wanted = wanted
         self._stops_early = stops_early
         self._feedings = suspect.feedings(trigger_slice.task)
@@ -226,6 +232,7 @@ class _Choosing:
             probe=best,
             predictions=mixture.predictions_of(best),
             probes=mixture.plain_probes(best.rows),
+            selection=self._selection,
         )
 
     def _reached(self, mixture: Mixture) -> bool:

@@ -1,7 +1,7 @@
 """The verdict: does a suspect know the labels of a watermark better than by chance?"""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,14 @@ from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.timestamp import UNDATED, Dating, Roots, date_claim
 from wmx.statistics.experts import required_bits
 from wmx.statistics.hits import log10_binomial_tail
-from wmx.statistics.mixture import EvidenceScore, Mixture, Probe, penalty_of
+from wmx.statistics.mixture import EvidenceScore, Mixture, Probe
 from wmx.statistics.predictions import Predictions
-from wmx.suspect.overrides import Overrides
 from wmx.suspect.suspect import Suspect, opened
 from wmx.suspect.types import Device
 from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.batch_query import BatchQuery
 from wmx.verification.query import Query
+from wmx.verification.selection import NO_SELECTION, Selection
 from wmx.verification.sequential_query import SequentialQuery
 from wmx.watermark import Watermark
 
@@ -44,12 +44,12 @@ class Verdict:
         n: number of triggers that count.
         classes: number of classes K.
         tail: P(that many hits or more by chance), exact; ``None`` for n above 4,096.
-        claims_tried: number of claims tested on this suspect; its log2 is subtracted.
+        selection: claims tested on this suspect, and overrides of its inputs and outputs, whose
+            penalty is subtracted.
         claim: SHA-256 of the claim's payload.
         owner: the owner's raw public key.
         dating: what the claim's timestamps prove.
         suspect: name of the suspect, and the digests of its files.
-        overrides: of its inputs and outputs; their penalty is subtracted.
         engine: what ran it.
         best_probe: name of the probe with the most evidence.
         experts: log2 of each expert's wealth for that probe.
@@ -74,12 +74,11 @@ class Verdict:
     n: int
     classes: int
     tail: Fraction | None
-    claims_tried: int
+    selection: Selection
     claim: str
     owner: bytes
     dating: Dating
     suspect: ModelReference
-    overrides: Overrides
     engine: str
     best_probe: str
     experts: dict[str, float]
@@ -194,7 +193,7 @@ def judge(
         trigger_slice,
         required=bits_to_ask(min_bits, trusted_timestamp=dating.is_trusted),
         dating=dating,
-        claims_tried=claims_tried,
+        selection=Selection(claims_tried),
     )
 
 
@@ -220,8 +219,7 @@ def measure(
     *,
     required: float,
     dating: Dating = UNDATED,
-    claims_tried: int = 1,
-    starts: int = 1,
+    selection: Selection = NO_SELECTION,
 ) -> Verdict:
     """Measure an opened suspect by the triggers of a slice.
 
@@ -238,14 +236,15 @@ def measure(
         trigger_slice: the triggers and their labels.
         required: bits needed to verify.
         dating: what the claim's timestamps prove.
-        claims_tried: number of claims tested on this suspect; its log2 is subtracted.
-        starts: number of trigger slices that this one was chosen from; its log2 is subtracted.
+        selection: what claim and trigger slice were chosen from, whose penalty is subtracted; its
+            overrides are replaced by those of the suspect.
 
     Raises:
         CannotRunError: the suspect cannot be fed, or has no classifier output.
         SuspectDiedError: the process that ran it crashed, or ran into a limit.
     """
-    penalty = penalty_of(claims_tried, starts=starts, overrides=suspect.overrides.penalty)
+    selection = replace(selection, overrides=suspect.overrides)
+    penalty = selection.penalty
 
     def enough(mixture: Mixture) -> bool:
         return mixture.bits - penalty >= required
@@ -254,7 +253,7 @@ def measure(
     query: Query
     if before is not None:
         query = SequentialQuery(suspect, trigger_slice, enough)
-    elif starts > 1:
+    elif selection.starts > 1:
         query = SequentialQuery(suspect, trigger_slice, lambda _: False)
     else:
         query = BatchQuery(suspect, trigger_slice)
@@ -271,12 +270,11 @@ def measure(
         n=score.n,
         classes=score.classes,
         tail=score.tail,
-        claims_tried=claims_tried,
+        selection=selection,
         claim=digest,
         owner=trigger_slice.claim.owner,
         dating=dating,
         suspect=suspect.reference,
-        overrides=suspect.overrides,
         engine=suspect.engine,
         best_probe=score.best.probe.name,
         experts=score.best.experts,
