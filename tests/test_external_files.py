@@ -215,9 +215,11 @@ def test_contents_follow_each_other_in_the_order_of_their_names(tmp_path: Path) 
     for name, content in {"m.onnx": b"m", "m.data": b"\1two", "m.bin": b"\2one"}.items():
         (tmp_path / name).write_bytes(content)
     files = ModelFiles(tmp_path / "m.onnx")
-    assert isinstance(files.model(), Streamed)
+    model = files.model()
+    assert isinstance(model, Streamed)
     sizes, contents = files.weights(["m.bin", "m.data"])
     assert (sizes, b"".join(contents.pieces())) == ([4, 4], b"\2one\1two")
+    assert b"".join(model.pieces()) == b"m"
     assert list(files.reference.external) == ["m.bin", "m.data"]
 
 
