@@ -42,23 +42,18 @@ def test_a_file_is_kept_aside_under_the_first_name_that_is_free(
     path = tmp_path / "owner.pem"
     write_bytes(path, b"first", mode=SECRET_MODE)
     (tmp_path / "owner.old-1.pem").symlink_to("nowhere")
-    prepared: list[Path] = []
-
-    def prepare(name: Path) -> None:
-        assert not name.exists()
-        prepared.append(name)
-
-    assert keep_aside(path, prepare) == tmp_path / "owner.old-2.pem"
-    assert prepared == [tmp_path / "owner.old-2.pem"]
+    assert keep_aside(path) == tmp_path / "owner.old-2.pem"
+    assert keep_aside(path) == tmp_path / "owner.old-2.pem", "it is kept already"
+    write_bytes(path, b"second", mode=SECRET_MODE, force=True)
 
     def no_links(*_: object, **__: object) -> None:
         raise OSError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", no_links)  # as on file systems that have none
     monkeypatch.delattr(os, "O_TMPFILE", raising=False)
-    aside = keep_aside(path, prepare)
+    aside = keep_aside(path)
     assert aside == tmp_path / "owner.old-3.pem"
-    assert aside.read_bytes() == path.read_bytes() == b"first"
+    assert aside.read_bytes() == path.read_bytes() == b"second"
     assert aside.stat().st_mode & 0o777 == 0o600
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rfc8785
@@ -161,8 +162,61 @@ def test_what_was_disclosed_under_another_name_of_the_key_counts(tmp_path: Path)
         assert Ledger(name, CLAIM).next_start() == 10 * number
         assert Ledger(name, CLAIM).spend(10 * number, 10, suspect="ab", evidence="cd")
     assert [Ledger(name, CLAIM).next_start() for name in names] == [30] * 3
-    assert Ledger(tmp_path / "mine.pem", CLAIM).next_start() == 0
-    assert Ledger(tmp_path / "owner.older.pem", CLAIM).next_start() == 0
+    assert Ledger(tmp_path / "renamed by hand.pem", CLAIM).next_start() == 30
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda folder, file: (folder.mkdir(), file.symlink_to("/nowhere")),
+        lambda folder, file: folder.symlink_to("/nowhere"),
+        lambda folder, file: folder.symlink_to(folder.name),
+        lambda folder, file: folder.write_bytes(b""),
+        lambda folder, file: (folder.mkdir(), file.mkdir()),
+    ],
+    ids=["dangling file", "dangling folder", "loop", "folder is a file", "file is a folder"],
+)
+@pytest.mark.parametrize("name", ["owner.pem", "owner.old-1.pem"])
+def test_a_ledger_that_cannot_be_reached_is_not_an_empty_one(
+    make: Any, name: str, ledger: Ledger, tmp_path: Path
+) -> None:
+    """Such as on a disk that is not connected: a model of what it discloses would verify."""
+    folder = tmp_path / f"{name}.spent"
+    make(folder, folder / f"{CLAIM.digest}.json")
+    with pytest.raises(CannotRunError):
+        ledger.next_start()
+    with pytest.raises(CannotRunError):
+        ledger.spend(0, 1, **WORDS)
+
+
+@pytest.mark.parametrize("refused", ["parent", "folder"])
+def test_a_folder_that_may_not_be_searched(
+    refused: str, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.spend(0, 1, **WORDS)
+    listed = os.listdir
+
+    def listdir(path: Path) -> list[str]:
+        if Path(path) == (tmp_path if refused == "parent" else tmp_path / "owner.pem.spent"):
+            raise PermissionError(13, "Permission denied")
+        return listed(path)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    with pytest.raises(CannotRunError, match="cannot search"):
+        ledger.next_start()
+
+
+def test_hard_links_are_refused_before_anything_is_counted(tmp_path: Path) -> None:
+    """The command that verifies would count what was disclosed under the other name."""
+    other = tmp_path / "other"
+    other.mkdir()
+    KEY.save(tmp_path / "owner.pem")
+    (tmp_path / "owner.old-1.pem").hardlink_to(tmp_path / "owner.pem")  # a killed keygen --force
+    assert Ledger(tmp_path / "owner.pem", CLAIM).next_start() == 0
+    (other / "owner.pem").hardlink_to(tmp_path / "owner.pem")
+    for key in (tmp_path / "owner.pem", other / "owner.pem"):
+        with pytest.raises(CannotRunError, match="3 names"):
+            Ledger(key, CLAIM).next_start()
 
 
 def test_all_names_of_a_key_share_one_lock(tmp_path: Path) -> None:

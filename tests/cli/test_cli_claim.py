@@ -1,5 +1,8 @@
 """``wmx keygen`` and ``wmx claim``: what is written, who can read it, and what is refused."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +60,32 @@ def test_a_key_that_is_replaced_knows_what_it_has_disclosed(wmx: Any, home: Path
     claim = Watermark.new(OwnerKey.load(home / "owner.pem"), shape=(8, 8, 1), classes=10).claim
     Ledger(home / "owner.pem", claim).spend(0, 43, suspect="ab", evidence="cd")
     assert wmx("keygen", "--force").code == 0
-    assert Ledger(home / "owner.old-1.pem", claim).next_start() == 43
-    assert (home / "owner.old-1.pem.spent").stat().st_mode & 0o777 == 0o700
+    old = Ledger(home / "owner.old-1.pem", claim)
+    assert old.next_start() == 43
+    old.spend(43, 43, suspect="ab", evidence="ef")
+    (home / "owner.old-1.pem").rename(home / "owner.pem")  # moved back, and replaced once more
+    assert wmx("keygen", "--force").code == 0
+    assert Ledger(home / "owner.old-1.pem", claim).next_start() == 86
+    assert Ledger(home / "owner.pem", claim).next_start() == 86
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_keys_made_at_once_are_all_kept(exists: bool, tmp_path: Path) -> None:
+    """The public half of a key that was printed may stand in a claim already."""
+    if exists:
+        OwnerKey.generate().save(tmp_path / "owner.pem")
+    command = [sys.executable, "-c", "from wmx.cli import main; main()"]
+    command += ["keygen", "-o", "owner.pem", "--force", "--json"]
+    running = [
+        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    printed = [json.loads(process.communicate()[0]) for process in running]
+    made = {answer["public"] for answer in printed if "public" in answer}
+    kept = [OwnerKey.load(path).public.hex() for path in tmp_path.glob("*.pem")]
+    assert made
+    assert made <= set(kept)
+    assert len(kept) == len(set(kept)), "two names for one key"
 
 
 def test_a_claim_that_is_replaced_stays_in_the_store(wmx: Any, home: Path) -> None:

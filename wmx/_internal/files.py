@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import os
 import stat
-from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -182,14 +181,14 @@ def require_writable(path: str | Path, *, force: bool) -> None:
         _remove(temporary)
 
 
-def keep_aside(path: str | Path, prepare: Callable[[Path], None]) -> Path:
+def keep_aside(path: str | Path) -> Path:
     """Keep a file that is about to be replaced under a second name, and return that.
 
-    The name is ``STEM.old-N.SUFFIX`` in the same folder, with the first free N.
+    The name is ``STEM.old-N.SUFFIX`` in the same folder, with the first free N, or the one that it
+    has already, since a process was killed before it replaced the file.
 
     Args:
         path: the file.
-        prepare: called with the new name before the file has it, to copy what belongs to the file.
 
     Raises:
         CannotRunError: the folder cannot be written, or the file cannot be read.
@@ -198,8 +197,9 @@ def keep_aside(path: str | Path, prepare: Callable[[Path], None]) -> Path:
     for number in count(1):
         aside = path.with_name(f"{path.stem}.old-{number}{path.suffix}")
         if os.path.lexists(aside):
+            if os.path.samestat(os.lstat(aside), os.lstat(path)):
+                return aside
             continue
-        prepare(aside)
         try:
             os.link(path, aside)
         except FileExistsError:  # made meanwhile
@@ -316,8 +316,11 @@ class Staged:
     def keep(self) -> Path | None:
         """Keep the file under a temporary name and return that; ``None`` if that fails.
 
-        For a file that could not be published and must not be lost.
+        For a file that could not be published and must not be lost.  If it has its name already,
+        that is returned.
         """
+        if self._is_published():
+            return self._path
         kept = temporary_beside(self._path)
         try:
             if self._nameless:
@@ -328,6 +331,15 @@ class Staged:
             return None
         _flush_folder(kept.parent)
         return kept
+
+
+    def _is_published(self) -> bool:
+        try:
+            if self._nameless:
+                return os.path.samestat(os.fstat(self._file.fileno()), os.lstat(self._path))
+            return not os.path.lexists(self._temporary) and os.path.lexists(self._path)
+        except OSError:
+            return False
 
 
 def _cannot_write(path: str | Path, error: OSError | ValueError) -> CannotRunError:

@@ -82,8 +82,9 @@ def run(arguments: Sequence[str]) -> int:
             return UsageError.exit_code
         hint = f"{error.ctx.command_path} --help" if error.ctx else "wmx --help"
         return print_error(command, UsageError(error.format_message(), hint), as_json=as_json)
-    except (KeyboardInterrupt, typer.Abort):
-        print_error(command, CannotRunError("interrupted"), as_json=as_json)
+    except (KeyboardInterrupt, typer.Abort) as stop:
+        what = f"interrupted; {stop}" if str(stop) else "interrupted"
+        print_error(command, CannotRunError(what), as_json=as_json)
         return INTERRUPTED
     except MemoryError:
         return print_error(command, CannotRunError("out of memory"), as_json=as_json)

@@ -158,7 +158,7 @@ def keep_replaced_claim(path: Path, images: Path, owner: "OwnerKey") -> None:
     except WmxError:  # there is none, or another key's
         for file in (path, images):
             if file.exists():
-                keep_aside(file, lambda _: None)
+                keep_aside(file)
         return
     keep_in_store(watermark)
     store().keep_timestamps(claim)

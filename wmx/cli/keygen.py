@@ -1,7 +1,7 @@
 """``wmx keygen``: make an owner key."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,9 @@ from wmx.cli.common import ForceOption, JsonOption, answer, store
 from wmx.cli.outputs import prepare_key
 from wmx.cli.passphrase import stored_passphrase, typed_passphrase
 from wmx.errors import UsageError
+
+if TYPE_CHECKING:
+    from wmx.protocol.keys import OwnerKey
 
 
 def keygen(
@@ -33,11 +36,7 @@ def keygen(
 
     With --force, a key that exists is renamed and not deleted: your claims may depend on it.
     """
-    import os
-
-    from wmx._internal.files import keep_aside
     from wmx.protocol.keys import OwnerKey, fingerprint
-    from wmx.verification.ledger import copy_ledgers
 
     home = store()
     path = out or home.key_path
@@ -46,10 +45,7 @@ def keygen(
     prepare_key(path, force=force)
     words = _new_passphrase() if passphrase else None
     key = OwnerKey.generate()
-    kept = None
-    if os.path.lexists(path):
-        kept = keep_aside(path, lambda aside: copy_ledgers(path, aside))
-    key.save(path, words, force=force)
+    kept = _saved(key, path, words, force=force)
     text = f"owner key {path}\npublic key {key.public.hex()}\n"
     if kept is not None:
         text += f"the key that existed is now {kept}\n"
@@ -65,6 +61,26 @@ def keygen(
         },
         as_json=json,
     )
+
+
+def _saved(key: "OwnerKey", path: Path, passphrase: bytes | None, *, force: bool) -> Path | None:
+    """Save a new key; return the name under which the key that it replaces is kept.
+
+    The ledgers of disclosed triggers stay where they are: they count for every key in the folder.
+    """
+    import os
+
+    from wmx._internal.file_lock import locked
+    from wmx._internal.files import keep_aside
+
+    if not (force and os.path.lexists(path)):
+        key.save(path, passphrase)
+        return None
+    # else two processes at once would keep the same old key, and one of the new ones would be lost
+    with locked(path.with_name(f"{path.name}.lock")):
+        kept = keep_aside(path)
+        key.save(path, passphrase, force=True)
+    return kept
 
 
 def _new_passphrase() -> bytes:

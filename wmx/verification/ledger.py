@@ -1,9 +1,11 @@
 """The ledger: which triggers of a claim were disclosed, so that none is used twice.
 
 It is kept beside the key, in the folder ``KEY.spent``, one file per claim.  A disclosed trigger
-is known to every reader of the evidence and can be trained away; the next evidence starts after it.
+is known to every reader of the evidence and can be trained in or away; the next evidence starts
+after it.
 """
 
+import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,9 +47,9 @@ def _count(entries: list[Disclosure]) -> int:
     return sum(entry.count for entry in entries)
 
 
-def _first_name(folder: Path) -> str:
-    """Return the name that a ledger folder had before its key was renamed."""
-    return ASIDE.sub("", folder.name)
+def _first_name(path: Path) -> str:
+    """Return the name that a key, or its ledger folder, had before ``keygen --force``."""
+    return ASIDE.sub("", path.name)
 
 
 def ledger_folder(key_path: str | Path) -> Path:
@@ -59,28 +61,6 @@ def ledger_folder(key_path: str | Path) -> Path:
 def is_ledger_folder(path: str | Path) -> bool:
     """Say whether a folder has the name of a ledger folder, of whatever key."""
     return Path(path).name.lower().endswith(SUFFIX)  # some disks do not tell cases apart
-
-
-def copy_ledgers(key_path: str | Path, other_path: str | Path) -> None:
-    """Copy the ledgers of a key to where they belong under another name of the key.
-
-    Without them the key would disclose triggers a second time.
-
-    Args:
-        key_path: the key.
-        other_path: its other name.
-
-    Raises:
-        CannotRunError: a ledger cannot be read or written.
-    """
-    folder, other = ledger_folder(key_path), ledger_folder(other_path)
-    try:
-        for ledger in sorted(folder.glob("*.json")):
-            other.mkdir(mode=FOLDER_MODE, exist_ok=True)
-            content = read_bytes(ledger, "ledger", MAX_LEDGER_BYTES)
-            write_bytes(other / ledger.name, content, mode=SECRET_MODE, force=True)
-    except OSError as error:
-        raise CannotRunError(f"cannot copy the ledgers in {folder}: {error.strerror}") from None
 
 
 class Ledger:
@@ -101,18 +81,36 @@ class Ledger:
     def disclosures(self) -> list[Disclosure]:
         """Return what was disclosed so far, in order, under any name of the key.
 
-        A key that ``keygen --force`` renamed may have disclosed triggers under its old name since,
-        or may have been moved back.  Of several ledgers the longest counts.
+        Every ledger folder beside the key counts, whatever its name: a key is renamed by
+        ``keygen --force``, moved back, or moved elsewhere with its folder.  Of several ledgers of
+        the claim the longest counts.
 
         Raises:
-            CannotRunError: a ledger cannot be read.
-            IntegrityError: a ledger is damaged.  It does not count as empty: else triggers would be
-                disclosed twice.
+            CannotRunError: a ledger cannot be read, or the key has several names.
+            IntegrityError: a ledger is damaged.  Neither counts as empty: else triggers would be
+                disclosed twice, and a model made from the first evidence would verify.
         """
-        names = {self._path, *self._folder.parent.glob(f"*{SUFFIX}/{self._path.name}")}
-        own = [path for path in names if _first_name(path.parent) == _first_name(self._folder)]
-        ledgers = [self._read(path) for path in own if path.exists()]
+        self._require_one_name()
+        ledgers = [self._read(path) for path in self._ledgers_beside_the_key()]
         return max(ledgers, key=_count, default=[])
+
+    def _ledgers_beside_the_key(self) -> list[Path]:
+        """Return the claim's ledgers; "there is none" is only said of a folder that was searched."""
+        found = []
+        place = self._folder
+        try:
+            beside = [one for one in os.listdir(place.parent) if is_ledger_folder(one)]
+            for name in beside:
+                place = self._folder.with_name(name)
+                if self._path.name in os.listdir(place):
+                    found.append(place / self._path.name)
+        except OSError as error:
+            raise CannotRunError(
+                f"cannot search {place} for ledgers of disclosed triggers: {error.strerror}",
+                hint="make the folder readable, and connect its disk: a ledger that is not found "
+                "is not an empty one",
+            ) from None
+        return found
 
     def _read(self, path: Path) -> list[Disclosure]:
         data = read_bytes(path, "ledger", MAX_LEDGER_BYTES)
@@ -158,7 +156,6 @@ class Ledger:
             CannotRunError: the ledger cannot be written, or is locked.
             IntegrityError: the ledger is damaged.
         """
-        self._require_one_name()
         shared = self._folder.with_name(_first_name(self._folder))  # by all names of the key
         try:
             for folder in (self._folder, shared):
@@ -177,15 +174,22 @@ class Ledger:
         return True
 
     def _require_one_name(self) -> None:
-        """Refuse a key with hard links: beside each name lies a ledger that knows of no other."""
+        """Refuse a key with hard links: the ledger beside another name might not be found.
+
+        The names that ``keygen --force`` gives are no harm: it leaves two if it is killed.
+        """
+        own = self._key.resolve()
         try:
-            names = self._key.stat().st_nlink
+            key = os.stat(own)
+            with os.scandir(own.parent) as beside:
+                names = [Path(one.name) for one in beside if one.inode() == key.st_ino]
         except OSError:
-            return
-        if names > 1:
+            return  # the key is not there, or searching for ledgers says why this fails
+        known = [name for name in names if _first_name(name) == _first_name(own)]
+        if key.st_nlink > max(len(known), 1):
             raise CannotRunError(
-                f"the owner key {self._key} has {names} names (hard links), and its ledger lies "
-                "beside one of them",
+                f"the owner key {self._key} has {key.st_nlink} names (hard links), and the ledger "
+                "of what was disclosed lies beside one of them",
                 hint="keep one name, or make the others symbolic links",
             )
 

@@ -59,7 +59,7 @@ def prove(
         watermark: the claim and its triggers.
         owner: the key that signed the claim.
         path: where to write.
-        ledger: of the claim; or the path of the owner key, beside which it lies.
+        ledger: of the claim; or the path of the owner key, unencrypted, beside which it lies.
         required_bits: what the disclosed triggers have to give after all penalties.
         claims_tried: number of claims tested on the suspect.
         reveal: ``"enough"``, ``"all"`` that are left, or a number of triggers.
@@ -94,7 +94,12 @@ def _ledger_of(watermark: Watermark, owner: OwnerKey, given: Ledger | str | Path
             )
         return given
     pem = read_bytes(given, "owner key", MAX_KEY_BYTES)
-    if not is_encrypted(pem) and OwnerKey.from_pem(pem, name=str(given)).public != owner.public:
+    if is_encrypted(pem):
+        raise UsageError(
+            f"the owner key {given} is encrypted, and which key it is cannot be seen",
+            hint="give Ledger(path, watermark.claim) of wmx.verification, beside the right key",
+        )
+    if OwnerKey.from_pem(pem, name=str(given)).public != owner.public:
         raise UsageError(f"the owner key {given} is another one than owner")
     return Ledger(given, watermark.claim)
 
@@ -141,16 +146,17 @@ def _publish(file: Staged, spent: str) -> None:
     """Give an evidence its name; if that fails, keep it under another: its triggers are spent."""
     try:
         file.publish()
-    except KeyboardInterrupt:
-        file.keep()
-        raise
     except CannotRunError as error:
-        kept = file.keep()
-        if kept is None:
-            said, hint = "are spent nevertheless", "the next evidence starts after them"
-        else:
-            said, hint = f"are spent, and the evidence is in {kept}", "rename this file"
-        raise CannotRunError(f"{error}; {spent} {said}", hint=hint) from None
+        said, hint = _kept(file, spent)
+        raise CannotRunError(f"{error}; {said}", hint=hint) from None
+
+
+def _kept(file: Staged, spent: str) -> tuple[str, str]:
+    """Keep an evidence whose triggers are spent; return what became of it, and what to do."""
+    kept = file.keep()
+    if kept is None:
+        return f"{spent} are spent nevertheless", "the next evidence starts after them"
+    return f"{spent} are spent, and the evidence is in {kept}", "rename this file"
 
 
 def _signed(
