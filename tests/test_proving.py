@@ -237,6 +237,41 @@ def test_an_evidence_is_whole_before_its_triggers_are_spent_and_named_behind(
     assert hidden(folder) == []
 
 
+@pytest.mark.parametrize("nameless", [True, False])
+@pytest.mark.parametrize("at", ["spend", "publish"])
+def test_an_evidence_that_is_interrupted_after_spending_is_kept(
+    suspect: OnnxFile,
+    ledger: Ledger,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    nameless: bool,
+    at: str,
+) -> None:
+    if not nameless:
+        monkeypatch.delattr(os, "O_TMPFILE")
+    spend, publish = Ledger.spend, Staged.publish
+
+    def spending(self: Ledger, *numbers: int, **words: str) -> bool:
+        spent = spend(self, *numbers, **words)
+        if at == "spend":
+            raise KeyboardInterrupt
+        return spent
+
+    def publishing(self: Staged) -> None:
+        publish(self)
+        if at == "publish" and (folder / "e.json").exists():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Ledger, "spend", spending)
+    monkeypatch.setattr(Staged, "publish", publishing)
+    with pytest.raises(KeyboardInterrupt, match="are spent, and the evidence is in") as caught:
+        prove(suspect, MARK, KEY, folder / "e.json", ledger)
+    kept = Path(str(caught.value).rpartition(" in ")[2])
+    assert (kept == folder / "e.json") == (at == "publish")
+    assert len(Evidence.load(kept).trigger_slice) == ledger.next_start()
+    assert len([*folder.glob("e.json"), *hidden(folder)]) == 1
+
+
 def test_force_replaces_an_evidence_alone(suspect: OnnxFile, ledger: Ledger, folder: Path) -> None:
     KEY.save(folder / "a.pem")
     MARK.claim.save(folder / "c.json")
@@ -578,6 +613,13 @@ def test_a_key_with_two_hard_links_discloses_nothing(suspect: OnnxFile, folder: 
     with pytest.raises(CannotRunError, match="2 names"):
         prove(suspect, MARK, KEY, folder / "e.json", folder / "again.pem")
     assert not (folder / "e.json").exists()
+
+
+def test_the_path_of_an_encrypted_key_is_no_ledger(suspect: OnnxFile, folder: Path) -> None:
+    """It might be another key's, whose ledger says that nothing was disclosed."""
+    OwnerKey.generate().save(folder / "encrypted.pem", b"a passphrase")
+    with pytest.raises(UsageError, match="is encrypted"):
+        prove(suspect, MARK, KEY, folder / "e.json", folder / "encrypted.pem")
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 from support.tsa import Authority, serving
 
-from wmx import Claim
+from wmx import Claim, Evidence
+from wmx._internal.files import Staged
 from wmx.cli import timestamp
+from wmx.errors import CannotRunError
 from wmx.protocol.release_record import Relation, Release
+from wmx.verification.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +103,116 @@ def test_what_another_process_keeps_meanwhile_is_not_lost(
     monkeypatch.setattr(timestamp, "_verified", verified_slowly)
     assert wmx("release", "timestamp", path, "--response", "r.tsr").code == 0
     assert Release.load(path).timestamps == (b"of another", Path("r.tsr").read_bytes())
+
+
+# each record names the one before: else a dispute takes a later one for the first
+
+
+def test_a_command_that_is_interrupted_leaves_a_record_that_the_next_one_names(
+    wmx: Any, claim: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: Staged) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Staged, "publish", _at_the_second_call(Staged.publish, interrupted))
+        assert wmx("release", "model.onnx").code == 130
+    assert not Path("model.release.json").exists()
+    (kept,) = (home / "releases").glob("*.json")
+    assert wmx("release", "model.onnx", "--json").json["previous"] == Release.load(kept).digest
+
+
+def _at_the_second_call(first: Any, then: Any) -> Any:
+    calls: list[Any] = []
+
+    def call(file: Staged) -> None:
+        calls.append(file)
+        (first if len(calls) == 1 else then)(file)
+
+    return call
+
+
+def test_a_name_that_is_taken_meanwhile_loses_no_record(
+    wmx: Any, claim: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken(_: Staged) -> None:
+        raise CannotRunError("model.release.json exists already")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Staged, "publish", _at_the_second_call(Staged.publish, taken))
+        result = wmx("release", "model.onnx")
+    (kept,) = (home / "releases").glob("*.json")
+    assert result.code == 4
+    assert str(kept) in result.err
+
+
+def test_no_record_is_written_that_the_store_cannot_keep(wmx: Any, claim: Path, home: Path) -> None:
+    for kept in (home / "releases").iterdir():
+        kept.unlink()
+    (home / "releases").rmdir()
+    (home / "releases").write_bytes(b"")
+    assert wmx("release", "model.onnx").code == 4
+    assert not Path("model.release.json").exists()
+
+
+def test_two_commands_at_once_do_not_both_follow_the_same_record(
+    wmx: Any, claim: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wmx._internal.file_lock.WAIT_SECONDS", 0.1)
+    with Store(home).releases_of(Claim.load(claim)):
+        result = wmx("release", "model.onnx")
+    assert result.code == 4
+    assert "another process" in result.err
+    assert not Path("model.release.json").exists()
+    assert wmx("release", "model.onnx").code == 0
+
+
+def test_a_record_that_is_dated_joins_the_store(
+    wmx: Any, claim: Path, authority: Authority, home: Path
+) -> None:
+    """Made elsewhere, or before the store's folder was lost."""
+    wmx("release", "model.onnx")
+    (kept,) = (home / "releases").glob("*.json")
+    kept.unlink()
+    with serving(authority) as url:
+        assert wmx("release", "timestamp", "model.release.json", "--tsa", url).code == 0
+    assert len(Release.load(kept).timestamps) == 1
+
+
+def test_a_record_of_an_undated_copy_of_a_claim_bears_the_claims_date(
+    wmx: Any, claim: Path, authority: Authority
+) -> None:
+    """Else a dispute would take the claim for undated."""
+    undated = claim.read_bytes()
+    with serving(authority) as url:
+        assert wmx("claim", "timestamp", claim, "--tsa", url).code == 0
+    claim.write_bytes(undated)
+    assert wmx("release", "model.onnx", "--claim", claim).code == 0
+    assert len(Release.load("model.release.json").claim.timestamps) == 1
+    assert wmx("verify", "model.onnx", "--claim", claim, "--evidence", "e.json").code == 0
+    assert len(Evidence.load("e.json").claim.timestamps) == 1
+
+
+@pytest.mark.parametrize("tsa", ["tsa.example/tsr", "ftp://tsa.example"])
+def test_an_address_that_is_none_is_refused_before_any_work(
+    tsa: str, wmx: Any, claim: Path, home: Path
+) -> None:
+    assert wmx("release", "model.onnx", "--tsa", tsa).code == 2
+    assert not Path("model.release.json").exists()
+    assert not list((home / "releases").glob("*.json"))
+    result = wmx("embed", "--data", "digits", "-o", "run", "--tsa", tsa)
+    assert result.code == 2
+    assert not Path("run").exists()
+
+
+def test_an_answer_that_is_no_timestamp_leaves_a_record_without_a_date(
+    wmx: Any, claim: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authority, "answer", lambda _: b"no timestamp")
+    with serving(authority) as url:
+        result = wmx("release", "model.onnx", "--tsa", url)
+    assert result.code == 3
+    assert "was written, but has no date" in result.err
 
 
 def test_info_shows_a_record(wmx: Any, claim: Path) -> None:

@@ -332,12 +332,14 @@ class Staged:
         _flush_folder(kept.parent)
         return kept
 
-
     def _is_published(self) -> bool:
         try:
+            named = os.lstat(self._path)
             if self._nameless:
-                return os.path.samestat(os.fstat(self._file.fileno()), os.lstat(self._path))
-            return not os.path.lexists(self._temporary) and os.path.lexists(self._path)
+                return os.path.samestat(os.fstat(self._file.fileno()), named)
+            if not os.path.lexists(self._temporary):
+                return True  # it was renamed
+            return os.path.samestat(os.lstat(self._temporary), named)
         except OSError:
             return False
 

@@ -22,6 +22,7 @@ from wmx.cli.output import NOT_VERIFIED, decision_fields
 from wmx.cli.outputs import prepare_folder
 from wmx.cli.progress import training_progress
 from wmx.cli.release import advice, written
+from wmx.cli.timestamp import require_address
 from wmx.cli.words import command_line
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ def embed(
         device=device.value,
         pretrained=pretrained,
     )
+    require_address(tsa)
     prepare_folder("--out", out, (trigger_images,), names=RunFiles(out).names, force=force, key=key)
     owner = load_owner(key)
     labeled = load_data(data, image_size=image_size)

@@ -28,9 +28,9 @@ from wmx.cli.common import (
 )
 from wmx.cli.output import NOT_VERIFIED
 from wmx.cli.outputs import prepare_output
-from wmx.cli.timestamp import ask, timestamp
+from wmx.cli.timestamp import ask, require_address, timestamp
 from wmx.cli.words import command_line, dating_fields, digest_fields, digest_rows, stamp_rows, utc
-from wmx.errors import CannotRunError
+from wmx.errors import CannotRunError, WmxError
 from wmx.protocol.file_kind import RELEASE
 
 if TYPE_CHECKING:
@@ -115,6 +115,7 @@ def new(
     from wmx.verification.ledger import Ledger
     from wmx.verification.scan import best_match
 
+    require_address(tsa)
     path = out or record_path(model)
     read = (model, claim, triggers, roots, *(weights or []))
     prepare_output("--out", path, RELEASE, read, force=force, key=key)
@@ -195,28 +196,41 @@ def written(
     Raises:
         CannotRunError: a file cannot be written, or the authority does not answer; in the second
             case the record is written, without a date.
+        IntegrityError: the authority's answer is no timestamp of the record; likewise.
         UsageError: the verdict is negative, or is not about a file.
     """
     from wmx import __version__
+    from wmx._internal.files import Staged
     from wmx.protocol.release_record import Relation
+    from wmx.protocol.replacing import require_output
     from wmx.verification.release import record_of
 
-    last = store().last_release(watermark.claim)
-    record = record_of(
-        verdict,
-        watermark,
-        owner,
-        relation=Relation(relation),
-        previous=None if last is None else last.digest,
-        software=f"wmx {__version__}",
-    )
-    record.save(path, force=force)
-    store().add_release(record)
+    require_output(path, RELEASE, force=force)
+    kept = store()
+    with kept.releases_of(watermark.claim) as last:
+        record = record_of(
+            verdict,
+            watermark,
+            owner,
+            relation=Relation(relation),
+            previous=None if last is None else last.digest,
+            software=f"wmx {__version__}",
+        )
+        # before it has its name: a record that is used but missing in the store breaks the chain
+        with Staged(path, record.to_bytes(), force=force) as file:
+            copy = kept.add_release(record)
+            try:
+                file.publish()
+            except CannotRunError as error:
+                raise CannotRunError(
+                    f"{error}; the record is made, and stands in {copy}",
+                    hint="copy that file: your next records name it",
+                ) from None
     if tsa is not None:
         try:
             stamp = ask(record, tsa)
-        except CannotRunError as error:
-            raise CannotRunError(
+        except WmxError as error:
+            raise type(error)(
                 f"{error}; the release record {path} was written, but has no date",
                 hint=f"date it later, or by another authority: "
                 f"{command_line('wmx', 'release', 'timestamp', path)} --tsa URL",

@@ -86,6 +86,14 @@ def command_of(stamped: "Claim | Release") -> str:
     return stamped.KIND.split()[0]
 
 
+def require_address(tsa: str | None) -> None:
+    """Refuse a wrong address of a timestamp authority before any work is done."""
+    if tsa is not None:
+        from wmx._internal.http import checked_address
+
+        checked_address(tsa, "--tsa")
+
+
 def ask(stamped: "Claim | Release", url: str) -> bytes:
     """Return the answer of a timestamp authority, RFC 3161, DER.
 

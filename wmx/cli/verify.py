@@ -332,7 +332,7 @@ def watermarks_to_hold(
                 "--triggers is only for a single claim", hint="name the claim with --claim"
             )
         return store().watermarks(owner)
-    claim = Claim.load(claim_path)
+    claim = store().dated(Claim.load(claim_path))
     if claim.owner != owner.public:
         raise IntegrityError(
             f"the claim {claim_path} was made with another owner key",

@@ -95,7 +95,7 @@ class Ledger:
         return max(ledgers, key=_count, default=[])
 
     def _ledgers_beside_the_key(self) -> list[Path]:
-        """Return the claim's ledgers; "there is none" is only said of a folder that was searched."""
+        """Return the claim's ledgers; that there is none is said only after a whole search."""
         found = []
         place = self._folder
         try:

@@ -137,9 +137,15 @@ def _proved(
         count = len(choice.trigger_slice)
         # readable only by the owner until they hand it over
         with Staged(path, data, mode=SECRET_MODE, force=force) as file:
-            if ledger.spend(start, count, suspect=str(model.sha256), evidence=digest):
-                _publish(file, f"triggers {start} to {start + count - 1}")
-                return evidence
+            spent = f"triggers {start} to {start + count - 1}"
+            try:
+                if ledger.spend(start, count, suspect=str(model.sha256), evidence=digest):
+                    _publish(file, spent)
+                    return evidence
+            except KeyboardInterrupt:
+                if any(entry.evidence == digest for entry in ledger.disclosures()):
+                    raise KeyboardInterrupt(_kept(file, spent)[0]) from None
+                raise
 
 
 def _publish(file: Staged, spent: str) -> None:

@@ -5,12 +5,14 @@ It is in the user's data folder, or in the folder that the environment variable 
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wmx._internal.file_lock import locked
 from wmx._internal.files import SECRET_MODE
 from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.claim import Claim
@@ -85,12 +87,33 @@ class Store:
             claim.save(path)
         return path
 
-    def add_release(self, release: Release) -> None:
-        """Keep a release record; adding the same again changes nothing."""
+    def add_release(self, release: Release) -> Path:
+        """Keep a release record and return its path; adding it again adds its timestamps."""
         self.open_for_writing()
         path = self._release_path(release)
         if not path.exists():
             release.save(path)
+        else:
+            release.keep_timestamps(path, release.timestamps)
+        return path
+
+    @contextmanager
+    def releases_of(self, claim: Claim) -> Iterator[Release | None]:
+        """Hold the claim's chain of records, and yield its last one; then add the next.
+
+        Each record names the one before it, so that a dispute sees when one is left out.  Without
+        the lock two processes would both follow the same one.
+
+        Raises:
+            CannotRunError: the store cannot be written, or another process holds the chain.
+            IntegrityError: a record of the store is broken; its file is named.
+        """
+        self.open_for_writing()
+        try:
+            with locked(self.folder / "releases" / f"{claim.digest}.lock"):
+                yield self.last_release(claim)
+        except OSError as error:
+            raise CannotRunError(f"cannot lock the store {self.folder}: {error.strerror}") from None
 
     def last_release(self, claim: Claim) -> Release | None:
         """Return the last record of an own model with a claim's mark, by the times they state.
@@ -107,10 +130,23 @@ class Store:
         return max(last, key=lambda one: (one.created, one.digest), default=None)
 
     def keep_timestamps(self, file: Claim | Release) -> None:
-        """Add the timestamps that ``file`` bears to the store's copy of it, if there is one."""
-        path = self._claim_path(file) if isinstance(file, Claim) else self._release_path(file)
-        if path.exists():
-            file.keep_timestamps(path, file.timestamps)
+        """Add the timestamps that ``file`` bears to the store's copy of it, if there is one.
+
+        A release record of a claim of the store is added if it is missing.
+        """
+        if isinstance(file, Claim):
+            if self._claim_path(file).exists():
+                file.keep_timestamps(self._claim_path(file), file.timestamps)
+        elif self._release_path(file).exists() or self._claim_path(file.claim).exists():
+            self.add_release(file)
+
+    def dated(self, claim: Claim) -> Claim:
+        """Return a claim with the timestamps of the store's copy added.
+
+        What is signed about an undated copy would hide the date that the claim has.
+        """
+        path = self._claim_path(claim)
+        return claim.dated_by_both(Claim.load(path)) if path.exists() else claim
 
     def roots(self) -> Iterator[Path]:
         """Yield the files of root certificates that the owner of the store trusts."""
