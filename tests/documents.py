@@ -60,6 +60,28 @@ def commands(text: str) -> list[str]:
     return [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
 
 
+def programs(text: str) -> list[tuple[str, str]]:
+    """Return the ``python`` blocks, each with the command after it that verifies its model.
+
+    The command is empty where a program marks none.
+    """
+    found = []
+    for body, after in re.findall(
+        r"^```python\n(.*?)^```$([^`]*(?:^```console\n[^`]*)?)",
+        text,
+        flags=re.MULTILINE | re.DOTALL,
+    ):
+        proof = [line for line in commands(f"{after}```\n") if " --key owner.pem" in line]
+        found.append((body, proof[0] if proof else ""))
+    return found
+
+
+def walk(text: str) -> list[str]:
+    """Return the commands of a page but those that belong to its programs."""
+    proofs = [proof for _, proof in programs(text)]
+    return [line for line in commands(text) if line not in proofs]
+
+
 def without_blocks(text: str) -> str:
     """Return a page without its fenced blocks and comments."""
     text = re.sub(r"^ *```.*?^ *```$", "", text, flags=re.MULTILINE | re.DOTALL)
@@ -155,9 +177,24 @@ def run_program(program: str, folder: Path) -> str:
     return done.stdout
 
 
-def check_marks(program: str, folder: Path) -> None:
-    """Run a program that marks a model, and look at the verdict that it prints in the end."""
-    verified, hits, bits = run_program(program, folder).splitlines()[-1].split()
-    assert verified == "True"
-    assert int(hits) >= 95
-    assert float(bits) > 250
+def check_marks(program: str, proof: str, folder: Path) -> None:
+    """Run a program that marks a model, as its page does, and a second time.
+
+    Each time the verdict that it prints in the end is looked at.  Then its model is verified from
+    the command line, with the key and the claim that the first run has written.
+
+    Args:
+        program: of the page.
+        proof: the command that follows it.
+        folder: to run in.
+    """
+    claims = set()
+    for _ in range(2):
+        verified, hits, bits = run_program(program, folder).splitlines()[-1].split()
+        assert verified == "True"
+        assert int(hits) >= 95
+        assert float(bits) > 250
+        claims |= {path.read_bytes() for path in folder.glob("*-claim.json")}
+    assert len(claims) == 1
+    assert proof.startswith("wmx verify ")
+    run_commands([proof], folder)

@@ -1,4 +1,4 @@
-"""The guide for JAX with Flax is true: its program runs as it stands."""
+"""The guide for JAX with Flax is true: its program runs as it stands, and again."""
 
 from pathlib import Path
 
@@ -6,5 +6,5 @@ import documents
 
 
 def test_its_program_marks_a_model(tmp_path: Path) -> None:
-    (program,) = documents.blocks(documents.page("how-to/jax.md"), "python")
-    documents.check_marks(program, tmp_path)
+    ((program, proof),) = documents.programs(documents.page("how-to/jax.md"))
+    documents.check_marks(program, proof, tmp_path)

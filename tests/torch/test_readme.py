@@ -50,13 +50,13 @@ def test_the_rest_of_its_commands_work(name: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("name", documents.WALKS)
 def test_the_commands_of_a_guide_work(name: str, folder: Path) -> None:
-    documents.run_commands(documents.commands(documents.page(name)), folder)
+    documents.run_commands(documents.walk(documents.page(name)), folder)
 
 
 PROGRAMS = [
-    pytest.param(program, id=f"{name}-{number}")
+    pytest.param(program, proof, id=f"{name}-{number}")
     for name, suites in documents.PROGRAMS.items()
-    for number, program in enumerate(documents.blocks(documents.page(name), "python"))
+    for number, (program, proof) in enumerate(documents.programs(documents.page(name)))
     if suites[number] == "torch" and name != SCAN
 ]
 
@@ -66,9 +66,9 @@ def test_every_program_of_this_suite_is_run() -> None:
     assert len(PROGRAMS) + 1 == suites.count("torch")  # and the one that scans, below
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
-def test_a_program_marks_a_model(program: str, tmp_path: Path) -> None:
-    documents.check_marks(program, tmp_path)
+@pytest.mark.parametrize(("program", "proof"), PROGRAMS)
+def test_a_program_marks_a_model(program: str, proof: str, tmp_path: Path) -> None:
+    documents.check_marks(program, proof, tmp_path)
 
 
 def models_to_scan(folder: Path) -> None:
