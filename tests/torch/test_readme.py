@@ -3,11 +3,13 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import indent
 
 import documents
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import one_hot
 from torch.utils.data import TensorDataset
 
 from wmx import Watermark
@@ -126,3 +128,34 @@ def test_both_sides_of_the_diff_run(
 def test_the_guide_has_the_diff_of_the_readme() -> None:
     guide = documents.blocks(documents.page("how-to/pytorch.md"), "diff")
     assert guide == documents.blocks(README, "diff")
+
+
+def test_the_parts_for_mixup_and_for_resuming_fit_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = documents.page("how-to/pytorch.md")
+    mixing, saving, resuming = documents.blocks(text, "py")
+    before, _, rest = documents.blocks(text, "python")[0].partition("epochs, step = 12, 0\n")
+    loop = rest.partition("export(")[0]
+    head, _, body = loop.partition("\n")
+    assert head == "for epoch in range(epochs):"
+
+    def mixup(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        labels = one_hot(y, 10).float()
+        return (x + x.flip(0)) / 2, (labels + labels.flip(0)) / 2
+
+    first = "        optimizer.zero_grad()\n"
+    assert first in body
+    mixed = body.replace(first, indent(mixing, " " * 8) + first)
+    names = {"mixup": mixup, "one_hot": one_hot}
+    exec(f"{before}epochs, step = 1, 0\n{head}\n{mixed}\n{saving}", names)
+    assert names["step"] == 18
+    assert [row.tolist() for row in names["y"][-4:]] == [
+        row.tolist() for row in one_hot(names["y"][-4:].argmax(1), 10).float()
+    ]
+
+    again: dict[str, object] = {}
+    exec(f"{before}epochs = 2\n{resuming.replace('    ...  # as before', body)}", again)
+    assert again["step"] == 36
+    assert again["watermark"].claim == names["watermark"].claim  # type: ignore[attr-defined]
