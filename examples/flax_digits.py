@@ -1,6 +1,6 @@
 """Mark a small Flax network on digits, export it, and verify the mark in the file.
 
-    pip install "wmx[jax]"
+    pip install -c constraints.txt ".[jax]"    # in a checkout
     python examples/flax_digits.py --out my-model
 
 The folder gets owner.pem (keep it, and show it to nobody), claim.json (publish it), model.onnx.

@@ -1,6 +1,6 @@
 """Mark a small Keras network on digits, export it, and verify the mark in the file.
 
-    pip install "wmx[keras]"
+    pip install -c constraints.txt ".[keras]"    # in a checkout
     python examples/keras_digits.py --out my-model
 
 The folder gets owner.pem (keep it, and show it to nobody), claim.json (publish it), model.onnx.

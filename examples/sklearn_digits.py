@@ -1,6 +1,6 @@
 """Mark a small forest on digits, export it, and verify the mark in the file.
 
-    pip install "wmx[sklearn]"
+    pip install -c constraints.txt ".[sklearn]"    # in a checkout
     python examples/sklearn_digits.py --out my-model
 
 The folder gets owner.pem (keep it, and show it to nobody), claim.json (publish it), model.onnx.

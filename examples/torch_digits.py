@@ -1,6 +1,6 @@
 """Mark a small PyTorch network on digits, export it, and verify the mark in the file.
 
-    pip install "wmx[torch]"
+    pip install -c constraints.txt ".[torch]"    # in a checkout
     python examples/torch_digits.py --out my-model
 
 The folder gets owner.pem (keep it, and show it to nobody), claim.json (publish it), model.onnx.
