@@ -1,6 +1,7 @@
 """The documentation is true as far as it can be seen without a framework: links, tables, parts."""
 
 import ast
+import gzip
 import json
 import re
 import subprocess
@@ -8,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from documents import (
     DOCS,
@@ -29,9 +31,14 @@ from documents import (
 )
 
 from wmx import errors
+from wmx.training import load_data
+
+OUTSIDE = [ROOT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "benchmarks/README.md")]
 
 
-@pytest.mark.parametrize("path", pages(), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [*pages(), *OUTSIDE], ids=lambda path: f"{path.parent.name}-{path.name}"
+)
 def test_every_link_leads_to_a_file_and_a_heading(path: Path) -> None:
     for link in links(path.read_text()):
         if "://" in link:
@@ -123,6 +130,28 @@ def test_the_figures_are_those_that_were_measured() -> None:
     assert frameworks.count("\n") == 6
     for table in (survival, figures, frameworks):
         assert table in page("figures.md")
+
+
+def test_the_benchmarks_say_how_to_make_their_digits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From files in the format of MNIST: the program takes their first 10,000 digits."""
+    monkeypatch.chdir(tmp_path)
+    pixels = np.arange(10_001 * 28 * 28, dtype=np.uint32).astype(np.uint8)
+    digits = np.arange(10_001, dtype=np.uint32).astype(np.uint8) % 10
+    for name, header, values in (
+        ("train-images-idx3-ubyte.gz", 16, pixels),
+        ("train-labels-idx1-ubyte.gz", 8, digits),
+    ):
+        with gzip.open(name, "wb", compresslevel=1) as file:
+            file.write(bytes(header) + values.tobytes())
+    (program,) = blocks((ROOT / "benchmarks" / "README.md").read_text(), "python")
+    exec(program, {})
+    data = load_data("mnist10k.npz")
+    assert len(data.x_train) + len(data.x_test) == 10_000
+    with np.load("mnist10k.npz") as made:
+        assert made["x"].tobytes() == pixels[: 10_000 * 28 * 28].tobytes()
+        assert made["y"].tobytes() == digits[:10_000].tobytes()
 
 
 MARKED_OVER = "another mark trained over it, then fine-tuned"
