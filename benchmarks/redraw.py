@@ -98,7 +98,7 @@ def rows() -> list[Row]:
             fuzz,
         ),
         (
-            f"{dear['worst']['cases']} hostile models, claims and evidences under "
+            f"{dear['worst']['cases']} hostile models, claims and evidence files under "
             f"`{' '.join(dear['limits'])}`: CPU time and memory of the process with the key, at "
             "worst",
             f"{dear['worst']['cpu_seconds']:.1f} s, {dear['worst']['gib']:.2f} GiB",
@@ -134,7 +134,7 @@ def rows() -> list[Row]:
             forged[0],
         ),
         (
-            f"`wmx check` of an evidence with {check['openings']} openings of 28 x 28, less the "
+            f"`wmx check` of an evidence file with {check['openings']} openings of 28 x 28, less the "
             "start (`import typer`)",
             f"{seconds(check, 'wmx check'):.2f} s (with the model: "
             f"{seconds(check, 'wmx check --model'):.2f} s)",
@@ -148,7 +148,7 @@ def rows() -> list[Row]:
             check,
         ),
         (
-            "changes of one byte of a claim, a dated claim and two evidences that left a verdict",
+            "changes of one byte of a claim, a dated claim and two evidence files that left a verdict",
             f"{sum(file['standing'] for file in files)} of "
             f"{sum(file['changes'] for file in files):,}",
             "0",
