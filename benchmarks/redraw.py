@@ -134,8 +134,8 @@ def rows() -> list[Row]:
             forged[0],
         ),
         (
-            f"`wmx check` of an evidence file with {check['openings']} openings of 28 x 28, less the "
-            "start (`import typer`)",
+            f"`wmx check` of an evidence file with {check['openings']} openings of 28 x 28, "
+            "less the start (`import typer`)",
             f"{seconds(check, 'wmx check'):.2f} s (with the model: "
             f"{seconds(check, 'wmx check --model'):.2f} s)",
             "< 0.5 s",
@@ -148,7 +148,8 @@ def rows() -> list[Row]:
             check,
         ),
         (
-            "changes of one byte of a claim, a dated claim and two evidence files that left a verdict",
+            "changes of one byte of a claim, a dated claim and two evidence files that left a "
+            "verdict",
             f"{sum(file['standing'] for file in files)} of "
             f"{sum(file['changes'] for file in files):,}",
             "0",
