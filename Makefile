@@ -1,5 +1,6 @@
 # make demo   set up a virtual environment and run the main job on real digits
-# make test   set up, then lint, types, import directions, all tests
+# make test   set up, then lint, types, import directions, and all tests but the slow ones
+# make slow   the slow ones: statistics by simulation, forgers, killed commands, orders of imports
 # make coverage   which lines of the core its tests reach
 # make wheel  build the distribution
 # make docs   build the documentation as a site in site/, and fail where a link leads nowhere
@@ -16,7 +17,7 @@ BY_HASH := --quiet --require-hashes --no-deps --only-binary :all:
 # several test processes share the cores, and take each other's work at the end; one thread each is fastest and repeatable
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
 
-.PHONY: demo test lint unit coverage torch jax keras keras-parallel sklearn contract strangers mlserver shipped wheel docs lock clean
+.PHONY: demo test slow lint unit coverage torch jax keras keras-parallel sklearn contract strangers mlserver shipped wheel docs lock clean
 
 demo: $(VENV)/.demo
 	$(BIN)/wmx demo --force
@@ -33,7 +34,10 @@ lint: $(VENV)/.test
 
 # one framework per process: the core is tested without any, each adapter on its own
 unit: $(VENV)/.test
-	$(PYTEST) --browser
+	$(PYTEST) --browser -m "not slow"
+
+slow: $(VENV)/.test
+	$(PYTEST) -m slow
 
 coverage: $(VENV)/.test
 	$(PYTEST) --cov --cov-report term --cov-report html
