@@ -96,9 +96,8 @@ def _among(
 ) -> dict[str, Path]:
     """Match models and records that share the SHA-256 of an ONNX file."""
     if len(paths) == len({one.model.identity for one in releases}) == 1:
-        return {
-            one.digest: paths[0] for one in releases
-        }  # its weights are compared when it is tested
+        # its weights are compared when it is tested
+        return {one.digest: paths[0] for one in releases}
     fitting: dict[str, Path] = {}
     unknown = None
     for path in paths:

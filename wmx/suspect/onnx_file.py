@@ -191,8 +191,6 @@ class OnnxFile:
     ) -> dict[str, Predictions]:
         """Run the model on all inputs, ``rows`` at a time or as many as fit batch and memory.
 
-        Arguments and errors as of :meth:`Suspect.predictions`.
-
         A model whose process dies in a call of several rows is loaded anew, to be queried in other
         ways: a thief whose users give it single rows could make it fail on purpose for more.
 
