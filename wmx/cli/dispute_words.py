@@ -123,7 +123,7 @@ def _claim_rows(settlement: "Settlement") -> dict[str, str]:
 
 def _claim_row(party: "Party", held: "Held") -> str:
     if held.failure is not None:
-        return f"out, cannot be tested: {held.failure}"
+        return f"out, not tested: {held.failure}"
     word = "verifies" if held.verified else "out, does not verify"
     refused = "".join(f"; {reason}" for reason in party.dating.refused)
     return (

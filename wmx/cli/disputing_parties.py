@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wmx.cli.common import key_file, load_owner, store, trusted_roots
-from wmx.errors import UsageError
+from wmx.errors import LimitError, UsageError
 
 if TYPE_CHECKING:
     from wmx.disputes.originals import Opener
@@ -58,10 +58,10 @@ def disputing_parties(
     from wmx.disputes.party import Party, Shown
     from wmx.protocol.claim import Claim
     from wmx.protocol.release_record import Release
-    from wmx.verification.evidence import Evidence
 
+    _require_few(claim_paths, evidence_paths, release_paths)
     claims = {str(path): Claim.load(path) for path in claim_paths}
-    evidences = {str(path): Evidence.load(path) for path in evidence_paths}
+    evidences = {str(path): _loaded(path) for path in evidence_paths}
     releases = [Release.load(path) for path in release_paths]
     models = find_originals(original_paths, releases, open_model)
     names = [*claims, *evidences]
@@ -92,6 +92,32 @@ def disputing_parties(
             Party.from_evidence(name, one, roots, published=next(same, None), suspect=suspect)
         )
     return parties, [Shown.of(one, roots, models.get(one.digest)) for one in releases]
+
+
+def _require_few(*given: Sequence[Path]) -> None:
+    """Refuse more files than a dispute takes before any of them is read."""
+    from wmx.disputes.settling import MAX_PARTIES, MAX_RECORDS
+
+    options = ("--claim", "--evidence", "--release")
+    most = (MAX_PARTIES, MAX_PARTIES, MAX_RECORDS)
+    for option, paths, limit in zip(options, given, most, strict=True):
+        if len(paths) > limit:
+            raise UsageError(
+                f"{option} was given {len(paths)} times, expected at most {limit}",
+                hint="leave out the claims that do not verify by themselves: wmx verify, wmx check",
+            )
+
+
+def _loaded(path: Path) -> "Evidence":
+    """Return an evidence; where it costs too much to check, the error says which one."""
+    from wmx.verification.evidence import Evidence
+
+    try:
+        return Evidence.load(path)
+    except LimitError as error:
+        raise LimitError(
+            f"{path}: {error}", hint=f"leave this evidence out, or: {error.hint}"
+        ) from None
 
 
 def _owners(

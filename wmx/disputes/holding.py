@@ -1,12 +1,13 @@
 """Testing claims on models: on the suspect, and on what parties have signed as their own."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import permutations
 from math import log2
 from pathlib import Path
 
+from wmx._internal.budget import held_to
 from wmx.disputes.decision import Case, Mark, Original, Pair
 from wmx.disputes.explanations import dated
 from wmx.disputes.lineage import Lineage, Reader, trace
@@ -18,7 +19,7 @@ from wmx.suspect.onnx_file import OnnxFile
 from wmx.suspect.sandbox.limits import Limits
 from wmx.suspect.suspect import Suspect
 from wmx.suspect.types import Device
-from wmx.verification.verdict import bits_to_ask, measure
+from wmx.verification.verdict import measure
 
 LACKING_PART = 0.5  # of the required bits: with fewer, a model counts as without the mark
 
@@ -33,7 +34,8 @@ class Held:
         hits: triggers whose label is the top class.
         n: number of triggers.
         probe: the probe with the most evidence.
-        failure: why the model cannot be run; the numbers are then 0.
+        failure: why there is no result; the bits are then 0.
+        interrupted: whether that is because the process of the model died, or a limit was met.
     """
 
     bits: float
@@ -42,6 +44,7 @@ class Held:
     n: int = 0
     probe: Probe | None = None
     failure: str | None = None
+    interrupted: bool = False
 
     @property
     def verified(self) -> bool:
@@ -116,6 +119,21 @@ class Bench:
     weights: Sequence[Path] = ()
     apart_from: Sequence[Path] = ()
 
+    def on_suspect(self, party: Party) -> Held:
+        """Test a party's claim on the suspect, at the cost of that party alone.
+
+        Each party has a process and a budget of its own: an evidence can ask for triggers that take
+        hours, and would else take the dispute from all others.
+        """
+        try:
+            with self._suspect_anew() as suspect:
+                held = self.held(suspect, party)
+        except (SuspectDiedError, LimitError) as error:
+            return Held(
+                0.0, party.required_bits(self.min_bits), failure=str(error), interrupted=True
+            )
+        return replace(held, bits=min(held.bits, party.stated_bits - log2(self.tried)))
+
     def held(self, model: Suspect, party: Party) -> Held:
         """Test a party's claim on a model, as ``wmx verify`` does.
 
@@ -127,17 +145,14 @@ class Bench:
             SuspectDiedError: the process that runs the model crashed, or ran into a limit.
             LimitError: the work took more time or memory than its limit.
         """
-        required = bits_to_ask(self.min_bits, trusted_timestamp=party.dating.is_trusted)
+        required = party.required_bits(self.min_bits)
         selection = party.selection
         selection = replace(selection, claims_tried=self.tried * selection.claims_tried)
         try:
             verdict = measure(model, party.trigger_slice, required=required, selection=selection)
         except CannotRunError as error:
             return Held(0.0, required, failure=str(error))
-        bits = verdict.bits
-        if model is self.suspect:
-            bits = min(bits, party.stated_bits - log2(self.tried))
-        return Held(bits, required, verdict.hits, verdict.n, verdict.score.best.probe)
+        return Held(verdict.bits, required, verdict.hits, verdict.n, verdict.score.best.probe)
 
     def exhibit(
         self,
@@ -215,11 +230,7 @@ class Bench:
                 return {one.name: self.held(model, one) for one in standing}
         except (CannotRunError, SuspectDiedError, LimitError) as error:
             return {
-                one.name: Held(
-                    0.0,
-                    bits_to_ask(self.min_bits, trusted_timestamp=one.dating.is_trusted),
-                    failure=str(error),
-                )
+                one.name: Held(0.0, one.required_bits(self.min_bits), failure=str(error))
                 for one in standing
             }
 
@@ -230,9 +241,13 @@ class Bench:
         on_suspect: Mapping[str, Held],
     ) -> Lineage:
         try:
-            with self._reader(*one) as first, self._reader(*other) as second:
+            with (
+                self._suspect_anew() as asked,
+                self._reader(*one) as first,
+                self._reader(*other) as second,
+            ):
                 suspect = [
-                    Reader(self.suspect, probe, party.trigger_slice.task)
+                    Reader(asked, probe, party.trigger_slice.task)
                     for party, _ in (one, other)
                     if (probe := on_suspect[party.name].probe) is not None
                 ]
@@ -240,6 +255,16 @@ class Bench:
                 return trace(suspect, first, second, known, (one[1].identity, other[1].identity))
         except (CannotRunError, SuspectDiedError, LimitError) as error:
             return Lineage(failure=str(error))
+
+    @contextmanager
+    def _suspect_anew(self) -> Iterator[Suspect]:
+        """Load the suspect into a fresh process with a budget of its own; not so a function."""
+        if not isinstance(self.suspect, OnnxFile):
+            yield self.suspect
+            return
+        limits = self.limits or Limits()
+        with held_to(limits.budget()), closing(self.suspect.loaded_anew()) as suspect:
+            yield suspect
 
     @contextmanager
     def _reader(self, party: Party, exhibit: Exhibit) -> Iterator[Reader]:

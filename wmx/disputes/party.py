@@ -16,6 +16,7 @@ from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.check import require_about
 from wmx.verification.evidence import Evidence
 from wmx.verification.selection import NO_SELECTION, Selection
+from wmx.verification.verdict import bits_to_ask
 from wmx.watermark import Watermark
 
 
@@ -134,6 +135,14 @@ class Party:
         own = [one.claim_dating for one in records if one.release.claim.digest == self.claim_digest]
         dating = earliest([self.dating, *own])
         return replace(self, dating=replace(dating, refused=self.dating.refused))
+
+    def required_bits(self, min_bits: float | None) -> float:
+        """Return the bits that its claim needs to verify.
+
+        Args:
+            min_bits: required instead of 128, or 64 with a trusted timestamp.
+        """
+        return bits_to_ask(min_bits, trusted_timestamp=self.dating.is_trusted)
 
     @property
     def claim_digest(self) -> str:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from wmx.disputes.contenders import Contenders, own_records
 from wmx.disputes.decision import Case, Comparison, Pair, compare_all, named
 from wmx.disputes.holding import Bench, Exhibit, Held
 from wmx.disputes.lineage import Lineage
 from wmx.disputes.party import Party, Shown
-from wmx.errors import UsageError
+from wmx.errors import SuspectDiedError, UsageError
 from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.release_record import Relation
 from wmx.protocol.timestamp import Dating, earliest
@@ -19,6 +20,7 @@ from wmx.suspect.suspect import Suspect
 from wmx.suspect.types import Device
 
 Outcome: TypeAlias = Literal["named", "undecided", "uncontested", "no claim verifies"]
+MAX_PARTIES = 16
 MAX_RECORDS = 16
 
 
@@ -36,7 +38,8 @@ class Settlement:
         lineages: results for pairs of originals, by their identities.
         comparisons: of every pair of parties.
         named: who is ahead of all others; ``None`` if nobody is.
-        tried: claims times models, whose log2 is subtracted from all bits.
+        tried: claims times models that could be tested by what the parties stated, whose log2 is
+            subtracted from all bits.
     """
 
     suspect: ModelReference
@@ -93,10 +96,11 @@ def settle(
         apart_from: files and folders that never hold weights.
 
     Raises:
-        UsageError: ``min_bits`` is too low, fewer than two parties, two claims of one owner, or a
-            record of a claim that no party has.
+        UsageError: ``min_bits`` is too low, fewer than two parties or more than 16, two claims of
+            one owner, or a record of a claim that no party has.
         IntegrityError: a model is not the one that its record names.
-        SuspectDiedError: the process of the suspect crashed, or ran into a limit.
+        SuspectDiedError: no claim verifies, and at one the process of the suspect crashed, or ran
+            into a limit.
     """
     _require_opponents(parties)
     least = required_bits(trusted_timestamp=True)
@@ -110,19 +114,16 @@ def settle(
     ordered = tuple(
         party.dated_by(records) for party in sorted(parties, key=lambda party: party.name)
     )
-    models = {
-        one.release.model.identity
-        for one in records
-        if one.model is not None and not _names(one, suspect)
-    }
-    tried = len(parties) * (len(models) + 1)
-    bench = Bench(suspect, min_bits, tried, device, limits, weights, apart_from)
-    held = {party.name: bench.held(suspect, party) for party in ordered}
+    contenders = Contenders.among(ordered, records, suspect.reference, min_bits)
+    bench = Bench(suspect, min_bits, contenders.tried, device, limits, weights, apart_from)
+    held = {party.name: contenders.refused(party) or bench.on_suspect(party) for party in ordered}
     standing = [party for party in ordered if held[party.name].verified]
+    if not standing:
+        _require_tested(held)
     exhibits = [
         bench.exhibit(party, one, standing, held)
         for party in standing
-        for one in _own(party, records)
+        for one in own_records(party, records)
         if len(standing) > 1
     ]
     cases = [_case(party, records, exhibits) for party in standing]
@@ -140,12 +141,12 @@ def settle(
         lineages=lineages,
         comparisons=comparisons,
         named=named(cases, comparisons),
-        tried=tried,
+        tried=contenders.tried,
     )
 
 
 def _case(party: Party, records: Sequence[Shown], exhibits: Sequence[Exhibit]) -> Case:
-    own = [one.release for one in _own(party, records)]
+    own = [one.release for one in own_records(party, records)]
     shown = {release.digest for release in own}
     return Case(
         party.name,
@@ -153,15 +154,6 @@ def _case(party: Party, records: Sequence[Shown], exhibits: Sequence[Exhibit]) -
         tuple(exhibit.original for exhibit in exhibits if exhibit.party == party.name),
         withholds=any(one.previous is not None and one.previous not in shown for one in own),
     )
-
-
-def _own(party: Party, records: Sequence[Shown]) -> list[Shown]:
-    """Return the records of models that a party calls its own."""
-    return [
-        one
-        for one in records
-        if one.release.relation is Relation.own and one.release.claim.digest == party.claim_digest
-    ]
 
 
 def _names(shown: Shown, suspect: Suspect) -> bool:
@@ -192,7 +184,22 @@ def _require_of_use(records: Sequence[Shown], parties: Sequence[Party], suspect:
             )
 
 
+def _require_tested(held: Mapping[str, Held]) -> None:
+    """Refuse to say that no claim verifies where the suspect did not answer to one."""
+    for name, one in held.items():
+        if one.interrupted:
+            raise SuspectDiedError(
+                f"no claim verifies, and that of {name} was not tested to its end: {one.failure}",
+                hint="give it more with --seconds and --memory, in Python wmx.suspect.Limits",
+            )
+
+
 def _require_opponents(parties: Sequence[Party]) -> None:
+    if len(parties) > MAX_PARTIES:
+        raise UsageError(
+            f"{len(parties)} claims, expected at most {MAX_PARTIES}",
+            hint="leave out those that do not verify by themselves: wmx verify, wmx check",
+        )
     if len(parties) < 2:
         raise UsageError(
             f"{len(parties)} claims, expected two or more",

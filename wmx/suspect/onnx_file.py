@@ -153,8 +153,16 @@ class OnnxFile:
         Raises:
             CannotRunError: they are no longer the same.
         """
-        if not self._was_queried:
-            return self
+        return self.loaded_anew() if self._was_queried else self
+
+    def loaded_anew(self) -> Self:
+        """Return the same files, loaded anew; untrusted ones in another process.
+
+        That process draws on the budget that is held now, if there is one.
+
+        Raises:
+            CannotRunError: they are no longer the same.
+        """
         again = type(self)(self._load, self.overrides)
         if not again.reference.has_same_files(self.reference):
             again.close()

@@ -105,12 +105,14 @@ class Sandbox:
         return self._death is None
 
     def another(self) -> "Sandbox":
-        """Start a fresh child with the same limits and the same budget.
+        """Start a fresh child with the same limits; it draws on the budget that is held now.
+
+        Where none is held, it draws on what is left of this one's.
 
         Raises:
             CannotRunError: no process can be started.
         """
-        with held_to(self.budget):
+        with held_to(held() or self.budget):
             return Sandbox.start(self.limits)
 
     def watch_memory(self, most: int) -> None:
