@@ -34,7 +34,8 @@ def signed(name: str, dating: Dating, marks: tuple[Mark, Mark] | None, file: str
     """A model of a or b with the own mark and the other's as said; not shown if ``None``."""
     other = {"a": "b", "b": "a"}[name]
     held = None if marks is None else {name: marks[0], other: marks[1]}
-    return Original(f"{name}.onnx", f"{name} {file or dating.time}", dating, held)
+    identity = f"{name} {file or dating.time}"
+    return Original(f"{name}.onnx", identity, dating, held, made=dating if dating.time else LAST)
 
 
 def outcome(*cases: Case, found: Dating = UNDATED, nearer: Nearer | None = None) -> str | None:
@@ -45,9 +46,9 @@ def towards(one: Original, *others: Original) -> Nearer:
     return {frozenset((one.identity, other.identity)): one.identity for other in others}
 
 
-FOUND = at(20)
+FOUND, LAST = at(20), at(50)  # LAST: when undated records were made, by their party's own word
 OLD, LATE = clean("a", at(0)), clean("b", at(40))
-OWNER, THIEF = Case("a", originals=(OLD,)), Case("b", originals=(LATE,))
+OWNER, THIEF = Case("a", originals=(OLD,)), Case("b", at(10), (LATE,))
 DECIDED = towards(OLD, LATE)
 
 
@@ -114,7 +115,7 @@ def test_an_earlier_record_that_is_left_out_names_nobody() -> None:
 
 
 def test_an_undated_original_of_the_other_may_be_as_old_as_it_likes() -> None:
-    assert lacks(OWNER, Case("b", originals=(clean("b", UNDATED),))) == [Lack.undated]
+    assert lacks(OWNER, replace(THIEF, originals=(clean("b", UNDATED),))) == [Lack.undated]
 
 
 def test_an_original_older_than_the_suspect_counts_whatever_lineage_says() -> None:
@@ -136,7 +137,8 @@ def test_a_suspect_without_a_date_may_be_younger_than_every_original() -> None:
 def test_the_own_original_has_to_be_older_than_the_suspect() -> None:
     for minutes in (18.5, 20, 30):
         late = clean("a", at(minutes))
-        found = lacks(Case("a", originals=(late,)), THIEF, nearer=towards(late, LATE))
+        thief = replace(THIEF, claim=at(35))
+        found = lacks(Case("a", originals=(late,)), thief, nearer=towards(late, LATE))
         assert found == [Lack.suspect_not_later]
 
 
@@ -153,7 +155,7 @@ def test_an_own_original_carries_the_own_mark_alone(own: Mark, others: Mark) -> 
 def test_stamps_are_in_order_only_beyond_what_both_may_be_off() -> None:
     for minutes, order in ((21, False), (22, False), (22.01, True)):
         late = clean("b", at(minutes))
-        thief = Case("b", originals=(late,))
+        thief = replace(THIEF, originals=(late,))
         found = outcome(OWNER, thief, found=FOUND, nearer=towards(OLD, late))
         assert found == ("a" if order else None)
 
@@ -225,15 +227,15 @@ def test_a_thief_is_never_named_against_an_owner_who_has_nothing_dated(
 
 
 def test_an_early_checkpoint_stamped_before_the_owners_release_names_nobody() -> None:
-    """The claim was dated before training began, and so before every checkpoint."""
+    """The claim was made before training began, and so before every checkpoint."""
     owner = Case("a", at(-100), (clean("a", at(50)),))
     thief = Case("b", at(-1000), (clean("b", at(0)),))
     nearer = towards(thief.originals[0], owner.originals[0])
     assert outcome(owner, thief, found=FOUND, nearer=nearer) is None
-    undated = replace(owner, claim=UNDATED)  # docs/disputes.md: he did not have his claim dated
-    assert outcome(undated, thief, found=FOUND, nearer=nearer) == "b"
+    late = replace(owner, claim=at(10))  # docs/disputes.md, "What is left"
+    assert outcome(late, thief, found=FOUND, nearer=nearer) == "b"
     alike: Nearer = {}  # nor is a checkpoint that is hardly changed to be told from its successor
-    assert outcome(undated, thief, found=FOUND, nearer=alike) is None
+    assert outcome(late, thief, found=FOUND, nearer=alike) is None
 
 
 # what always holds
@@ -263,6 +265,7 @@ def mirrored(originals: tuple[Original, ...]) -> tuple[Original, ...]:
             f"mirrored {one.identity}",
             one.dating,
             one.marks and {swap[name]: mark for name, mark in one.marks.items()},
+            made=one.made,
         )
         for one in originals
     )
@@ -317,6 +320,57 @@ def test_leaving_out_what_one_has_oneself_gains_nothing() -> None:
         for less in (replace(one, originals=()), replace(one, claim=UNDATED)):
             assert outcome(less, other, found=found, nearer=nearer) in (None, "b", before)
         assert outcome(one, replace(other, originals=()), found=found, nearer=nearer) != "a"
+
+
+def test_leaving_out_a_date_or_having_a_file_stamped_anew_names_nobody_else() -> None:
+    """Timestamps stand beside the signature: whoever runs the dispute chooses which are shown."""
+    seen = set()
+    for one, other, found, nearer in all_pairs():
+        before = outcome(one, other, found=found, nearer=nearer)
+        for dating, date_of_suspect in product((UNDATED, at(1000)), (found, UNDATED, at(1000))):
+            for changed in product((False, True), repeat=2):
+                cases = [
+                    showing(case, dating) if is_changed else case
+                    for case, is_changed in zip((one, other), changed, strict=True)
+                ]
+                after = outcome(*cases, found=date_of_suspect, nearer=nearer)
+                if found.is_trusted or not date_of_suspect.is_trusted:
+                    assert after in (None, before)
+                seen.add(after)
+    assert seen == {"a", "b", None}
+
+
+def showing(case: Case, dating: Dating) -> Case:
+    """Return what a party has signed, with another date where there was one."""
+    return replace(
+        case,
+        originals=tuple(
+            replace(one, dating=dating) if one.dating.is_trusted else one for one in case.originals
+        ),
+    )
+
+
+@pytest.mark.parametrize("dating", [UNDATED, at(0), at(30), at(1000)])
+@pytest.mark.parametrize("found", [UNDATED, at(5), at(20), at(60)])
+def test_a_thief_who_shows_other_dates_of_the_owners_record_is_not_named(
+    dating: Dating, found: Dating
+) -> None:
+    """The owner signed claim and record before the suspect was made, and states no later time."""
+    original = replace(clean("a", dating), made=at(0))
+    owner = Case("a", at(-5), (original,))
+    for originals in choices("b"):
+        thief = Case("b", at(10), originals)
+        for nearer in lineages(owner, thief):
+            assert outcome(owner, thief, found=found, nearer=nearer) != "b"
+
+
+def test_an_owner_who_was_late_is_kept_by_the_time_that_their_claim_states() -> None:
+    owner = Case("a", at(-5), (clean("a", at(40)),))
+    thief = Case("b", at(-1000), (clean("b", at(0)),))
+    nearer = towards(thief.originals[0], owner.originals[0])
+    for claim in (owner.claim, UNDATED):
+        found = compare(replace(owner, claim=claim), thief, FOUND, nearer)
+        assert [one.lack for one in found.obstacles["b"]] == [Lack.older_claim]
 
 
 def test_a_third_party_is_named_or_keeps_others_from_it_but_does_not_change_who() -> None:

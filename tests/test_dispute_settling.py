@@ -389,6 +389,23 @@ def test_a_claim_is_dated_by_its_copy_in_a_record_too(
     assert found.held["o"].required_bits == 64
 
 
+def test_a_claim_that_only_lacks_a_date_keeps_others_from_being_named(
+    parties: tuple[Party, Party], owner: Side, thief: Side, folder: Path
+) -> None:
+    """Whoever runs the dispute may have left the date of an evidence's claim out."""
+    third = side(folder, "third", STRANGER)
+    marks = [one.watermark for one in (owner, thief, third)]
+    path = other_model(folder, "three", *marks, weights=network(OWNER))
+    suspect = open_suspect(path, own=True)
+    records = shown(owner, owner.model, day(0)), shown(thief, path)
+    weak = replace(party("third", third.watermark), stated_bits=100.0)
+    found = settled(suspect, (*parties, weak), *records)
+    assert (found.unclear, found.named, found.outcome) == (["third"], None, "undecided")
+    assert found.tried == 2 * 2  # it cannot be named, and so is not paid for
+    weaker = replace(weak, stated_bits=65.0)
+    assert settled(suspect, (*parties, weaker), *records).named == "o"
+
+
 # triggers that were disclosed
 
 
@@ -433,10 +450,17 @@ def test_no_bar_is_so_low_that_somebody_could_try_claims_until_one_fits(
 
 @pytest.mark.parametrize(
     ("bits", "mark"),
-    [(128, Mark.carried), (127.9, Mark.unclear), (64, Mark.unclear), (63.9, Mark.lacking)],
+    [(128, Mark.carried), (127.9, Mark.unclear), (32, Mark.unclear), (31.9, Mark.lacking)],
 )
-def test_a_mark_is_lacking_below_half_of_the_bits(bits: float, mark: Mark) -> None:
+def test_a_mark_is_lacking_below_half_of_what_a_dated_claim_needs(bits: float, mark: Mark) -> None:
     assert Held(bits, 128).mark == mark
+
+
+@pytest.mark.parametrize("bits", [0, 31.9, 32, 63.9, 64, 127.9])
+def test_no_mark_is_lacking_because_the_date_of_its_claim_was_left_out(bits: float) -> None:
+    dated, undated = Held(bits, 64).mark, Held(bits, 128).mark
+    assert (undated is Mark.lacking) == (dated is Mark.lacking)
+    assert (undated is not Mark.carried) or (dated is Mark.carried)
 
 
 def test_a_model_that_cannot_be_asked_is_not_shown_to_lack_a_mark() -> None:

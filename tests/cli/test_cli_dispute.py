@@ -3,12 +3,13 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.disputed_models import Side, marked, marked_beside, network, side
-from support.tsa import Authority
+from support.tsa import Authority, moved_by
 
 from wmx.protocol.release_record import Relation, Release
 from wmx.protocol.stamped import MAX_TIMESTAMPS, Stamped
@@ -44,8 +45,12 @@ def later() -> Iterator[None]:
     time.sleep(1.1)
 
 
-def stamped(authority: Authority, file: Stamped, path: str) -> str:
-    file.with_timestamps([authority.stamp(file.envelope.signature)]).save(path, force=True)
+def stamped(authority: Authority, file: Stamped, path: str, hours: float = 0) -> str:
+    """Have a file dated, some hours from now: the owner's long before the thief made a claim."""
+    stamp = authority.stamp_as(
+        file.envelope.signature, "tsa", change=moved_by(timedelta(hours=hours))
+    )
+    file.with_timestamps([stamp]).save(path, force=True)
     return path
 
 
@@ -91,13 +96,11 @@ def test_the_whole_way_of_an_owner(
 ) -> None:
     """Owners release a model, find the suspect, and hear what the thief calls their own."""
     roots = ("--roots", authority.roots)
-    with later():
-        words = ("--claim", "owner.json", "--key", "owner.pem")
-        assert wmx("release", "owner.onnx", *words).code == 0
-        stamped(authority, Release.load("owner.release.json"), "owner.release.json")
-    with later():
-        assert wmx("release", "stolen.onnx", *words, "--found", "-o", "found.json").code == 0
-        stamped(authority, Release.load("found.json"), "found.json")
+    words = ("--claim", "owner.json", "--key", "owner.pem")
+    assert wmx("release", "owner.onnx", *words).code == 0
+    stamped(authority, Release.load("owner.release.json"), "owner.release.json", -9)
+    assert wmx("release", "stolen.onnx", *words, "--found", "-o", "found.json").code == 0
+    stamped(authority, Release.load("found.json"), "found.json", -6)
     words = ("--claim", "thief.json", "--key", "thief.pem")
     assert wmx("release", "thief.onnx", *words).code == 0
     stamped(authority, Release.load("thief.release.json"), "thief.release.json")
@@ -125,7 +128,7 @@ def test_the_whole_way_of_an_owner(
 def test_whoever_signs_a_stolen_copy_is_not_the_owner(
     wmx: Any, owner: Side, thief: Side, authority: Authority
 ) -> None:
-    stamped(authority, owner.record(owner.model), "mine.json")
+    stamped(authority, owner.record(owner.model), "mine.json", -9)
     thief.record(Path("stolen.onnx")).save("theirs.json")
     records = ("--release", "mine.json", "--release", "theirs.json", "--original", "owner.onnx")
     result = wmx("dispute", "stolen.onnx", *PARTIES, *KEYS, *records, "--roots", authority.roots)
@@ -169,13 +172,10 @@ def test_originals_with_one_graph_and_other_weights_beside_it_are_told_apart(
             ("stolen", OWNER, None),
         )
     }
-    with later():
-        first = owner.record(made["v1"])
-        stamped(authority, first, "v1.json")
-    with later():
-        stamped(authority, owner.record(made["v2"], previous=first.digest), "v2.json")
-    with later():
-        stamped(authority, owner.record(made["stolen"], Relation.found), "found.json")
+    first = owner.record(made["v1"])
+    stamped(authority, first, "v1.json", -9)
+    stamped(authority, owner.record(made["v2"], previous=first.digest), "v2.json", -8)
+    stamped(authority, owner.record(made["stolen"], Relation.found), "found.json", -6)
     stamped(authority, thief.record(made["washed"]), "washed.json")
     records = [f"--release={name}.json" for name in ("v1", "v2", "found", "washed")]
     own = ["--original", made["v1"], "--original", made["v2"]]
@@ -198,8 +198,7 @@ def test_originals_with_one_graph_and_other_weights_beside_it_are_told_apart(
 def test_an_evidence_stands_for_a_party_whose_key_the_judge_does_not_hold(
     wmx: Any, owner: Side, thief: Side, authority: Authority
 ) -> None:
-    stamped(authority, owner.record(owner.model), "mine.json")
-    time.sleep(1.1)  # before the evidence discloses triggers
+    stamped(authority, owner.record(owner.model), "mine.json", -9)  # before the evidence
     words = ("verify", "stolen.onnx", "--claim", "thief.json", "--key", "thief.pem")
     assert wmx(*words, "--evidence", "theirs.json").code == 0
     thief.record(Path("stolen.onnx")).save("shipped.json")
@@ -261,6 +260,35 @@ def test_an_evidence_full_of_junk_stamps_takes_none_from_the_published_claim(
     result = wmx("dispute", "stolen.onnx", *both, *published, "--min-bits", "100", "--json")
     assert result.code == 1
     assert result.json["parties"][1]["trusted_time"]
+
+
+def created(hours: float) -> str:
+    """Return what a claim or a record states that was signed some hours from now."""
+    return f"{datetime.now(UTC) + timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def test_a_thief_who_leaves_out_the_date_of_the_owners_claim_is_not_named(
+    wmx: Any, authority: Authority, home: Path
+) -> None:
+    """The owner released late, and the record holds the claim as it was before it was dated."""
+    owner = side(Path(), "owner", OWNER, created(-20))
+    thief = side(Path(), "thief", THIEF, created(-100))
+    late = Path("late.onnx")
+    late.write_bytes(marked(network(3), owner.watermark))
+    both = marked(network(THIEF), owner.watermark, thief.watermark)
+    Path("stolen.onnx").write_bytes(both)
+    stamped(authority, owner.watermark.claim, "published.json", -19)
+    stamped(authority, owner.record(late, created=created(-5)), "late.json", -5)
+    stamped(authority, thief.record(thief.model), "theirs.json", -15)
+    stamped(authority, thief.record(Path("stolen.onnx"), Relation.found), "found.json", -10)
+    records = [f"--release={name}.json" for name in ("late", "theirs", "found")]
+    shown = ["--original=late.onnx", "--original=thief.onnx", "--roots", authority.roots, *KEYS]
+    for claim in ("published.json", "owner.json"):
+        claims = ("--claim", claim, "--claim", "thief.json")
+        result = wmx("dispute", "stolen.onnx", *claims, *records, *shown, "--json").json
+        assert result["named"] is None
+        (comparison,) = result["comparisons"]
+        assert comparison["obstacles"]["thief.json"] == ["older_claim"]
 
 
 def test_usage(wmx: Any, owner: Side, thief: Side) -> None:

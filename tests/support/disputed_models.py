@@ -12,6 +12,7 @@ from support import onnx_models
 from wmx import OwnerKey, Watermark
 from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.release_record import Relation, Release
+from wmx.protocol.task import Task
 
 PIXELS = 64
 CLASSES = 10
@@ -34,7 +35,11 @@ class Side:
     model: Path
 
     def record(
-        self, model: Path, relation: Relation = Relation.own, previous: str | None = None
+        self,
+        model: Path,
+        relation: Relation = Relation.own,
+        previous: str | None = None,
+        created: str | None = None,
     ) -> Release:
         """Sign that a model is one's own, or was found, whatever marks it carries."""
         data = model.with_name(f"{model.name}.data")
@@ -48,20 +53,22 @@ class Side:
                 {one.name: onnx_models.sha256_of(one) for one in [data] if one.exists()},
             ),
             previous=previous,
+            created=created,
             software="a test",
         )
 
 
-def side(folder: Path, name: str, base: int = 0) -> Side:
+def side(folder: Path, name: str, base: int = 0, created: str | None = None) -> Side:
     """Make an owner with the files ``name.json``, ``name.pem`` and ``name.onnx``.
 
     Args:
         folder: of the files.
         name: of the owner.
         base: which network the model is, beside its mark.
+        created: when the claim was made, as it states; now if ``None``.
     """
     key = OwnerKey.generate()
-    watermark = Watermark.new(key, shape=(8, 8, 1), classes=CLASSES)
+    watermark = Watermark.for_task(key, Task.of((8, 8, 1), CLASSES), created=created)
     made = Side(key, watermark, *(folder / f"{name}{end}" for end in (".json", ".pem", ".onnx")))
     watermark.claim.save(made.claim_path)
     key.save(made.key_path)

@@ -65,6 +65,7 @@ def settlement_fields(settlement: "Settlement", tuned: "FineTuned | None") -> di
                 "owner": party.trigger_slice.claim.owner.hex(),
                 "triggers": len(party.trigger_slice),
                 **_held_fields(settlement.held[party.name]),
+                "verifies_if_dated": party.name in settlement.unclear,
                 **_dating_fields(party.dating),
                 "originals": [
                     _exhibit_fields(one) for one in settlement.exhibits if one.party == party.name
@@ -116,15 +117,18 @@ def _head(settlement: "Settlement") -> str:
 
 def _claim_rows(settlement: "Settlement") -> dict[str, str]:
     rows = {
-        party.name: _claim_row(party, settlement.held[party.name]) for party in settlement.parties
+        party.name: _claim_row(party, settlement.held[party.name], party.name in settlement.unclear)
+        for party in settlement.parties
     }
     return rows | {"the suspect itself": _when(settlement.suspect_dating)}
 
 
-def _claim_row(party: "Party", held: "Held") -> str:
+def _claim_row(party: "Party", held: "Held", unclear: bool) -> str:
     if held.failure is not None:
         return f"out, not tested: {held.failure}"
     word = "verifies" if held.verified else "out, does not verify"
+    if unclear:
+        word = "verifies if its claim has a timestamp that was not shown, so nobody is named"
     refused = "".join(f"; {reason}" for reason in party.dating.refused)
     return (
         f"{word}: {held.bits:.1f} bits, after the penalty for all claims and models, "

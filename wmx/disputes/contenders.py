@@ -13,6 +13,7 @@ from wmx.disputes.holding import Held
 from wmx.disputes.party import Party, Shown
 from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.release_record import Relation
+from wmx.verification.verdict import bits_to_ask
 
 
 @dataclass(frozen=True)
@@ -22,11 +23,13 @@ class Contenders:
     Attributes:
         names: of these parties.
         tried: their claims times the models on which these may be tested.
+        tried_by_all: the same for all parties.
         min_bits: required instead of 128, or 64 with a trusted timestamp.
     """
 
     names: frozenset[str]
     tried: int
+    tried_by_all: int
     min_bits: float | None
 
     @classmethod
@@ -48,19 +51,35 @@ class Contenders:
             suspect: the model in dispute.
             min_bits: required instead of 128, or 64 with a trusted timestamp.
         """
+        by_all = len(parties) * (_originals(parties, records, suspect) + 1)
         able = list(parties)
         while able:
             spare = {party.name: _spare_bits(party, min_bits) for party in able}
             tried = len(able) * (_originals(able, records, suspect) + 1)
             least = min(spare.values())
             if least >= log2(tried):
-                return cls(frozenset(spare), tried, min_bits)
+                return cls(frozenset(spare), tried, by_all, min_bits)
             able = [party for party in able if spare[party.name] > least]
-        return cls(frozenset(), 1, min_bits)
+        return cls(frozenset(), 1, by_all, min_bits)
+
+    def most_bits(self, party: Party) -> float:
+        """Return the bits that a party can have on the suspect by what it states.
+
+        One that is not counted in the penalty pays for all, with which it cannot verify.
+        """
+        return party.stated_bits - log2(
+            self.tried if party.name in self.names else self.tried_by_all
+        )
 
     def refused(self, party: Party) -> Held | None:
-        """Return the result of a party that is not tested; ``None`` for one that is."""
-        if party.name in self.names:
+        """Return the result of a party that is not tested; ``None`` for one that is.
+
+        One that could verify if its claim were dated is tested too, as it keeps others from being
+        named (:attr:`~wmx.disputes.settling.Settlement.unclear`); it is not counted, as it cannot
+        be named.
+        """
+        dated = bits_to_ask(self.min_bits, trusted_timestamp=True)
+        if party.name in self.names or self.most_bits(party) >= dated:
             return None
         required = party.required_bits(self.min_bits)
         return Held(

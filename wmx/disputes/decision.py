@@ -2,7 +2,9 @@
 
 Pure functions of what was found; docs/disputes.md gives the reasons.  A party is ahead of another
 only if :func:`obstacles` finds nothing in its way, and is named only if it is ahead of all others.
-So neither silence, nor a contradiction, nor anything unclear decides a dispute.
+So neither silence, nor a contradiction, nor anything unclear decides a dispute.  Nor does a date
+that was left out: that something of a party is old takes a timestamp, and that it is young takes
+the party's own signed word.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,6 +36,7 @@ class Original:
             model was not shown.
         unclear: why a mark is :attr:`Mark.unclear`, by the party's name, as words that follow the
             model's name.
+        made: when the record was made, at the earliest, as its party has signed itself.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Original:
     dating: Dating = UNDATED
     marks: Mapping[str, Mark] | None = None
     unclear: Mapping[str, str] = field(default_factory=dict)
+    made: Dating = UNDATED
 
     def is_clean(self, owner: str, other: str) -> bool:
         """Say whether it carries the mark of its owner and lacks the other's.
@@ -74,7 +78,8 @@ class Case:
 
     Attributes:
         name: of the party.
-        claim: the earliest trusted date of its claim; being early does not help the party.
+        claim: when its claim was made, at the earliest, as the party has signed itself; being early
+            does not help the party.
         originals: models that it has signed as its own.
         withholds: whether one of its release records names an earlier one that was not shown.
     """
@@ -152,8 +157,9 @@ def obstacles(one: Case, other: Case, found: Dating, nearer: Nearer) -> tuple[Ob
 
     One has to show a dated original that carries only its own mark.  The other has to have shown a
     record: else whoever runs the dispute could win it by leaving out what the other has.  And no
-    model that the other signed may count as an original.  It does not if it carries both marks and
-    is not shown to be older, or if it is younger than the suspect, which it may be made from.
+    model that the other signed may count as an original.  It does not if by the other's own word it
+    carries both marks and is the younger one, or is younger than the suspect, which it may be made
+    from.
 
     Args:
         one: the party that may be ahead.
@@ -172,7 +178,7 @@ def obstacles(one: Case, other: Case, found: Dating, nearer: Nearer) -> tuple[Ob
         lacking.append(Obstacle(Lack.silence))
     for original in spoken:
         if original.carries_both(one.name, other.name):
-            if best is not None and not best.dating.is_before_if_dated(original.dating):
+            if best is not None and not best.dating.is_before(original.made):
                 lacking.append(Obstacle(Lack.both_not_later, original))
         elif original.is_clean(other.name, one.name):
             lacking += _against_clean(original, best, found, nearer)
@@ -190,7 +196,7 @@ def _against_clean(
     """Return why an original that carries only its owner's mark still counts."""
     if not original.dating.is_trusted:
         return [Obstacle(Lack.undated, original)]
-    if found.is_trusted and not found.is_before(original.dating):
+    if found.is_trusted and not found.is_before(original.made):
         return [Obstacle(Lack.older_than_suspect, original)]
     if best is not None:
         pair = frozenset((best.identity, original.identity))
@@ -200,13 +206,17 @@ def _against_clean(
 
 
 def _of_dates(best: Original | None, other: Case, found: Dating) -> list[Obstacle]:
-    """Return which dates are missing to show that the other's original is too young to count."""
+    """Return which dates are missing to show that the other's original is too young to count.
+
+    The suspect carries the mark of the other's claim.  If that was made after the first party's
+    original, the suspect was too, whatever dates of the suspect were left out.
+    """
     lacking = []
     if not found.is_trusted:
         lacking.append(Obstacle(Lack.suspect_undated))
     elif best is not None and not best.dating.is_before(found):
         lacking.append(Obstacle(Lack.suspect_not_later))
-    if best is not None and not best.dating.is_before_if_dated(other.claim):
+    if best is not None and not best.dating.is_before(other.claim):
         lacking.append(Obstacle(Lack.older_claim))
     return lacking
 

@@ -71,7 +71,7 @@ def _why_ahead(
             pair = frozenset((best.identity, original.identity))
             names = {best.identity: best.name, original.identity: original.name}
             said.append(
-                f"{other.name}: its original {original.name}, {dated(original.dating)}, is "
+                f"{other.name}: its original {original.name}, {made(original.made)}, is "
                 f"younger than the suspect, {dated(found)}, and can have been made from it"
             )
             said.append(f"lineage: {lineage_text(lineages[pair], names)}")
@@ -114,7 +114,7 @@ def _sentence(
         case Lack.older_claim:
             assert best is not None
             return (
-                f"the claim of {other.name}, {dated(other.claim)}, is not younger than its "
+                f"the claim of {other.name}, {made(other.claim)}, is not younger than its "
                 f"original {best.name}, {dated(best.dating)}"
             )
     assert original is not None
@@ -142,11 +142,11 @@ def _about(
             )
         case Lack.older_than_suspect:
             return (
-                f"is an original too, {dated(original.dating)}, and not younger than the suspect, "
+                f"is an original too, {made(original.made)}, and not younger than the suspect, "
                 f"{dated(found)}, so the suspect can have been made from it"
             )
         case Lack.both_not_later:
-            return f"carries both marks, and is not the younger one: it is {dated(original.dating)}"
+            return f"carries both marks, and is not the younger one: {made(original.made)}"
     assert lack is Lack.lineage
     assert best is not None
     names = {best.identity: best.name, original.identity: original.name}
@@ -190,3 +190,12 @@ def dated(dating: Dating) -> str:
         return "undated"
     seconds = dating.accuracy.total_seconds()
     return f"dated {dating.time:%Y-%m-%dT%H:%M:%SZ} give or take {seconds:g} s"
+
+
+def made(dating: Dating) -> str:
+    """Return when something was made, at the earliest, as its party admits, in words."""
+    if dating.time is None:
+        return "made nobody says when"
+    return (
+        f"made {dating.time:%Y-%m-%dT%H:%M:%SZ} at the earliest, by the word of {dating.authority}"
+    )

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import permutations
-from math import log2
 from pathlib import Path
 
 from wmx._internal.budget import held_to
@@ -14,6 +13,7 @@ from wmx.disputes.lineage import Lineage, Reader, trace
 from wmx.disputes.originals import opened
 from wmx.disputes.party import Party, Shown
 from wmx.errors import CannotRunError, IntegrityError, LimitError, SuspectDiedError
+from wmx.statistics.experts import required_bits
 from wmx.statistics.mixture import Probe
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.suspect.sandbox.limits import Limits
@@ -21,7 +21,9 @@ from wmx.suspect.suspect import Suspect
 from wmx.suspect.types import Device
 from wmx.verification.verdict import measure
 
-LACKING_PART = 0.5  # of the required bits: with fewer, a model counts as without the mark
+# with fewer a model counts as without the mark: half of what a dated claim needs, for all claims,
+# so that nobody can make a mark count as lacking by leaving out the date of its claim
+LACKING_BITS = required_bits(trusted_timestamp=True) / 2
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,12 @@ class Held:
     def mark(self) -> Mark:
         """Whether the model carries the mark; unclear where it cannot be run.
 
-        Thieves who have the model could try many claims for one that fits it by chance.  For half
-        of the required bits they need the square root of the number of tries.
+        Thieves who have the model could try many claims for one that fits it by chance, so that it
+        seems unclear: that takes 2**32 tries, and names nobody.
         """
         if self.verified:
             return Mark.carried
-        if self.failure is None and self.bits < LACKING_PART * self.required_bits:
+        if self.failure is None and self.bits < LACKING_BITS:
             return Mark.lacking
         return Mark.unclear
 
@@ -93,8 +95,14 @@ class Exhibit:
     @property
     def original(self) -> Original:
         """What the decision needs to know of it."""
-        name = self.shown.release.model.name
-        return Original(name, self.identity, self.shown.dating, self.marks, self.unclear)
+        return Original(
+            self.shown.release.model.name,
+            self.identity,
+            self.shown.dating,
+            self.marks,
+            self.unclear,
+            made=self.shown.made,
+        )
 
 
 @dataclass(frozen=True)
@@ -119,11 +127,15 @@ class Bench:
     weights: Sequence[Path] = ()
     apart_from: Sequence[Path] = ()
 
-    def on_suspect(self, party: Party) -> Held:
+    def on_suspect(self, party: Party, most_bits: float) -> Held:
         """Test a party's claim on the suspect, at the cost of that party alone.
 
         Each party has a process and a budget of its own: an evidence can ask for triggers that take
         hours, and would else take the dispute from all others.
+
+        Args:
+            party: whose claim is tested.
+            most_bits: that it can have, by what it states.
         """
         try:
             with self._suspect_anew() as suspect:
@@ -132,7 +144,7 @@ class Bench:
             return Held(
                 0.0, party.required_bits(self.min_bits), failure=str(error), interrupted=True
             )
-        return replace(held, bits=min(held.bits, party.stated_bits - log2(self.tried)))
+        return replace(held, bits=min(held.bits, most_bits))
 
     def held(self, model: Suspect, party: Party) -> Held:
         """Test a party's claim on a model, as ``wmx verify`` does.
@@ -299,8 +311,7 @@ def _why_unclear(held: Held, party: Party, shown: Shown) -> str:
     if held.mark is Mark.unclear:
         return (
             f"shows {held.bits:.1f} bits of the mark of {party.name}: {held.required_bits:g} are "
-            f"required to carry it, and fewer than {LACKING_PART * held.required_bits:g} to be "
-            "without it"
+            f"required to carry it, and fewer than {LACKING_BITS:g} to be without it"
         )
     said = (
         f"shows next to nothing of the mark of {party.name}, but the triggers of this mark were "

@@ -10,7 +10,7 @@ from typing import Self
 from wmx.errors import CannotRunError
 from wmx.protocol.claim import Claim
 from wmx.protocol.release_record import Release
-from wmx.protocol.timestamp import Dating, Roots, date_claim, earliest
+from wmx.protocol.timestamp import Dating, Roots, date_claim, earliest, made_by_own_word
 from wmx.suspect.suspect import Suspect
 from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.check import require_about
@@ -46,6 +46,11 @@ class Shown:
             model: the ONNX file that the record names, if it was shown.
         """
         return cls(release, date_claim(release, roots), date_claim(release.claim, roots), model)
+
+    @property
+    def made(self) -> Dating:
+        """When the record was made, at the earliest, as its signer admits."""
+        return made_by_own_word(self.release.created, self.dating)
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,11 @@ class Party:
             min_bits: required instead of 128, or 64 with a trusted timestamp.
         """
         return bits_to_ask(min_bits, trusted_timestamp=self.dating.is_trusted)
+
+    @property
+    def claim_made(self) -> Dating:
+        """When its claim was made, at the earliest, as the party admits."""
+        return made_by_own_word(self.trigger_slice.claim.created, self.dating)
 
     @property
     def claim_digest(self) -> str:

@@ -18,6 +18,7 @@ from wmx.statistics.experts import required_bits
 from wmx.suspect.sandbox.limits import Limits
 from wmx.suspect.suspect import Suspect
 from wmx.suspect.types import Device
+from wmx.verification.verdict import bits_to_ask
 
 Outcome: TypeAlias = Literal["named", "undecided", "uncontested", "no claim verifies"]
 MAX_PARTIES = 16
@@ -38,6 +39,8 @@ class Settlement:
         lineages: results for pairs of originals, by their identities.
         comparisons: of every pair of parties.
         named: who is ahead of all others; ``None`` if nobody is.
+        unclear: names of parties whose claims do not verify, and would with a trusted timestamp.
+            They keep others from being named, as the timestamp may have been left out.
         tried: claims times models that could be tested by what the parties stated, whose log2 is
             subtracted from all bits.
     """
@@ -51,6 +54,7 @@ class Settlement:
     lineages: Mapping[Pair, Lineage]
     comparisons: Sequence[Comparison]
     named: str | None
+    unclear: Sequence[str]
     tried: int
 
     @property
@@ -116,10 +120,16 @@ def settle(
     )
     contenders = Contenders.among(ordered, records, suspect.reference, min_bits)
     bench = Bench(suspect, min_bits, contenders.tried, device, limits, weights, apart_from)
-    held = {party.name: contenders.refused(party) or bench.on_suspect(party) for party in ordered}
+    held = {
+        party.name: contenders.refused(party)
+        or bench.on_suspect(party, contenders.most_bits(party))
+        for party in ordered
+    }
     standing = [party for party in ordered if held[party.name].verified]
     if not standing:
         _require_tested(held)
+    dated = bits_to_ask(min_bits, trusted_timestamp=True)
+    unclear = [name for name, one in held.items() if dated <= one.bits < one.required_bits]
     exhibits = [
         bench.exhibit(party, one, standing, held)
         for party in standing
@@ -140,7 +150,8 @@ def settle(
         cases=cases,
         lineages=lineages,
         comparisons=comparisons,
-        named=named(cases, comparisons),
+        named=None if unclear else named(cases, comparisons),
+        unclear=unclear,
         tried=contenders.tried,
     )
 
@@ -150,7 +161,7 @@ def _case(party: Party, records: Sequence[Shown], exhibits: Sequence[Exhibit]) -
     shown = {release.digest for release in own}
     return Case(
         party.name,
-        party.dating,
+        party.claim_made,
         tuple(exhibit.original for exhibit in exhibits if exhibit.party == party.name),
         withholds=any(one.previous is not None and one.previous not in shown for one in own),
     )

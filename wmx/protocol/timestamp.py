@@ -8,7 +8,7 @@ reported.
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
@@ -35,6 +35,7 @@ MAX_ROOTS_BYTES = 16 * 1024**2
 MAX_CERTIFICATES = 32  # of a timestamp; a chain has a few, and each costs time to search
 # of a timestamp that states none; authorities under ETSI EN 319 421 keep within a second
 UNSTATED_ACCURACY = timedelta(minutes=1)
+FIRST_WORD = datetime(1970, 1, 1, tzinfo=UTC)  # what states an earlier time is no younger for that
 HASHES = {  # object identifiers of the digests that are accepted
     "2.16.840.1.101.3.4.2.1": hashlib.sha256,
     "2.16.840.1.101.3.4.2.2": hashlib.sha384,
@@ -74,10 +75,6 @@ class Dating:
             return False
         return self.time + self.accuracy < other.time - other.accuracy
 
-    def is_before_if_dated(self, other: "Dating") -> bool:
-        """Say whether this date is earlier than another, or the other is missing."""
-        return not other.is_trusted or self.is_before(other)
-
     @property
     def latest(self) -> datetime:
         """By when the file existed, at the latest.
@@ -89,6 +86,17 @@ class Dating:
             raise ValueError("no trusted timestamp")
         return self.time + self.accuracy
 
+    @property
+    def earliest(self) -> datetime:
+        """The earliest moment that the date may mean.
+
+        Raises:
+            ValueError: there is no trusted timestamp.
+        """
+        if self.time is None:
+            raise ValueError("no trusted timestamp")
+        return self.time - self.accuracy
+
 
 UNDATED = Dating()
 
@@ -97,6 +105,23 @@ def earliest(datings: Iterable[Dating]) -> Dating:
     """Return the date that proves existence the earliest; :data:`UNDATED` if there is none."""
     trusted = [dating for dating in datings if dating.is_trusted]
     return min(trusted, key=lambda dating: dating.latest, default=UNDATED)
+
+
+def made_by_own_word(created: str, dating: Dating) -> Dating:
+    """Return since when a file exists at most, as its signer admits.
+
+    A timestamp proves that a file existed by then, and not that it did not exist before: whoever
+    shows the file may leave an early one out and have it stamped anew.  That a file is young
+    therefore only follows from what its owner has signed against their own interest.  A trusted
+    timestamp that is earlier than this word refutes it, and counts in its place.
+
+    Args:
+        created: the time that the signer states, ``YYYY-MM-DDThh:mm:ssZ``.
+        dating: what the timestamps that were shown prove.
+    """
+    time = max(datetime.fromisoformat(created), FIRST_WORD)
+    word = Dating(time, "its signer", accuracy=UNSTATED_ACCURACY)
+    return word if dating.time is None or word.earliest <= dating.earliest else dating
 
 
 def load_roots(path: str | Path) -> Roots:
