@@ -7,11 +7,13 @@ import pytest
 from support import onnx_models
 from support.oip_server import Server, serving
 
-from wmx import OwnerKey, Watermark
-from wmx.errors import QueryBudgetError
+from wmx import OwnerKey, Watermark, open_suspect
+from wmx.errors import LimitError, QueryBudgetError, SuspectDiedError, WmxError
 from wmx.suspect.endpoint.client import RequestPolicy
 from wmx.suspect.endpoint.endpoint import Endpoint
+from wmx.verification import scan
 from wmx.verification.scan import best_match, verify_any
+from wmx.verification.verdict import Verdict, judge
 
 CLAIMS = 4
 
@@ -143,3 +145,53 @@ def test_all_claims_are_held_against_a_file_and_the_best_wins(
     assert verdict.queries is None
     assert verdict.lacking == ()
     assert not verdict.budget_ended
+
+
+# a file whose process dies, or that meets a limit
+
+
+def ending_at(
+    place: int, marks: list[Watermark], end: WmxError, monkeypatch: pytest.MonkeyPatch
+) -> list[str]:
+    """Let the claim at a place be more than a suspect can bear; return the claims as tested."""
+    tested: list[str] = []
+
+    def judged(suspect: Any, one: Watermark, **options: Any) -> Verdict:
+        tested.append(one.claim.digest)
+        if one is marks[place]:
+            raise end
+        return judge(suspect, one, **options)
+
+    monkeypatch.setattr(scan, "judge", judged)
+    return tested
+
+
+ENDS = [SuspectDiedError("it hung", "more time"), LimitError("too long", "more time")]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_yes_stands_when_a_later_claim_is_more_than_the_suspect_can_bear(
+    marks: list[Watermark], end: WmxError, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tested = ending_at(2, marks, end, monkeypatch)
+    suspect = open_suspect(onnx_models.written(tmp_path, onnx_models.knows_labels(marks[1])))
+    watermark, verdict = best_match(suspect, marks)
+    assert watermark is marks[1]
+    assert verdict.verified
+    assert verdict.selection.claims_tried == CLAIMS  # all are paid for
+    digests = [one.claim.digest for one in marks]
+    assert tested == digests[:3]
+    assert list(verdict.passed_over) == digests[2:]
+    assert verdict.passed_over[digests[2]] == str(end)
+    assert str(end) in verdict.passed_over[digests[3]]
+    assert "not tested" in verdict.passed_over[digests[3]]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_without_a_yes_it_is_no_answer_and_says_at_which_claim(
+    marks: list[Watermark], end: WmxError, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ending_at(1, marks, end, monkeypatch)
+    suspect = open_suspect(onnx_models.written(tmp_path, onnx_models.knows_labels(marks[3])))
+    with pytest.raises(type(end), match=f"{end} .at claim 2 of 4, {marks[1].claim.digest}"):
+        best_match(suspect, marks)

@@ -7,7 +7,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from wmx.errors import CannotRunError, QueryBudgetError
+from wmx.errors import (
+    CannotRunError,
+    LimitError,
+    QueryBudgetError,
+    SuspectDiedError,
+    WmxError,
+)
 from wmx.protocol.claim import Claim
 from wmx.protocol.task import Task
 from wmx.protocol.timestamp import Roots
@@ -61,9 +67,10 @@ def best_match(
     that fits (:func:`fitting`).
 
     Claims whose task does not fit the suspect are left out.  On a file or a function all N others
-    are tested.  An API is queried for the newest claim first, and no more once one verifies; its
-    remaining queries are shared equally by the claims still to come, so that what one of them does
-    not use is left to the others.
+    are tested, until its process dies or a limit is met: then there is nothing left to test them
+    with, and what has verified by then stands.  An API is queried for the newest claim first, and
+    no more once one verifies; its remaining queries are shared equally by the claims still to come,
+    so that what one of them does not use is left to the others.
 
     The penalty is log2 N bits, whether all N were tested or not.  Each claim reaches b + log2 N
     bits by chance with probability at most 2**-b / N, whenever its query ends; so any of the N does
@@ -86,6 +93,8 @@ def best_match(
     Raises:
         CannotRunError: no claim fits the suspect, or it cannot be run.
         QueryBudgetError: the query budget does not allow a single trigger.
+        SuspectDiedError, LimitError: the process of the suspect died, or a limit was met, before
+            any claim verified; the message says at which claim.
     """
     fits = fitting(suspect, watermarks)
     if not fits:
@@ -99,7 +108,7 @@ def best_match(
     if before is not None:
         fits.sort(key=lambda one: (one.claim.created, one.claim.digest), reverse=True)
     found: list[tuple[Watermark, Verdict]] = []
-    failures: dict[str, CannotRunError] = {}
+    failures: dict[str, WmxError] = {}
     for place, one in enumerate(fits):
         try:
             verdict = judge(
@@ -112,6 +121,11 @@ def best_match(
             )
         except CannotRunError as failure:  # only this shows which inputs a function takes
             failures[one.claim.digest] = failure
+        except (SuspectDiedError, LimitError) as end:
+            if not any(verdict.verified for _, verdict in found):
+                raise _at_claim(end, place, fits) from end
+            failures |= _left_untested(end, fits[place:])
+            break
         else:
             found.append((one, verdict))
             if before is not None and verdict.verified:
@@ -143,10 +157,29 @@ def fitting(suspect: Suspect, watermarks: Sequence[Watermark]) -> list[Watermark
     return [watermark for watermark in watermarks if _fits(suspect, watermark)]
 
 
+def _at_claim(
+    end: SuspectDiedError | LimitError, place: int, fits: Sequence[Watermark]
+) -> WmxError:
+    """Return the error that ended a scan, which says at which of several claims it did."""
+    if len(fits) == 1:
+        return end
+    at = f"claim {place + 1} of {len(fits)}, {fits[place].claim.digest}"
+    return type(end)(f"{end} (at {at})", hint=f"test one claim at a time (--claim), or {end.hint}")
+
+
+def _left_untested(
+    end: SuspectDiedError | LimitError, rest: Sequence[Watermark]
+) -> dict[str, WmxError]:
+    """Return why the claim at which a scan ended, and those after it, have no verdict."""
+    first, *others = (one.claim.digest for one in rest)
+    later: WmxError = type(end)(f"not tested after this at an earlier claim: {end}")
+    return {first: end, **dict.fromkeys(others, later)}
+
+
 def _lacking(
     fits: Sequence[Watermark],
     found: Sequence[tuple[Watermark, Verdict]],
-    failures: Mapping[str, CannotRunError],
+    failures: Mapping[str, WmxError],
 ) -> tuple[str, ...]:
     """Return the claims, in order, for which not all triggers were sent for lack of queries."""
     lacking = {digest for _, verdict in found for digest in verdict.lacking} | {
