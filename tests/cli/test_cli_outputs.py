@@ -127,6 +127,39 @@ def test_the_files_in_a_folder_of_results_are_looked_at_too() -> None:
         outputs.prepare_folder("--out", Path("out/model.onnx"), ())
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--pretrained", "run/weights.safetensors", "--data", "digits"), "run/weights"),
+        (("--pretrained", "run/replacement/weights.safetensors", "--data", "digits"), "run/repl"),
+        (("--data", "run"), "names run,"),
+        (("--data", "run/model.onnx"), "run/model"),
+        (("--data", "cifar10:run"), "names run,"),
+    ],
+)
+def test_what_a_training_starts_from_is_not_replaced_by_its_results(
+    wmx: Any, home: Path, words: tuple[str, ...], said: str
+) -> None:
+    for name in ("run/weights.safetensors", "run/replacement/weights.safetensors"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text("weights")
+    Path("run/model.onnx").write_text("data")
+    before = contents()
+    result = wmx("embed", *words, "-o", "run", "--force")
+    assert result.code == 2
+    assert said in result.err
+    assert "in use by this command" in result.err
+    assert contents() == before
+
+
+def test_samples_to_attack_with_are_not_among_the_results(wmx: Any, home: Path) -> None:
+    Path("photos").mkdir()
+    for words in (("--data", "photos"), ("--data", "digits", "--transfer-data", "photos")):
+        result = wmx("attack", "model.onnx", *words, "--out", "photos/attacks")
+        assert result.code == 2
+        assert "names photos/attacks, where no output may go: photos is in use" in result.err
+
+
 def test_the_token_and_the_passphrase_are_no_output(
     wmx: Any, held: dict[Path, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:

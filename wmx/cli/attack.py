@@ -114,10 +114,11 @@ def attack(
     from wmx.attacks.catalogue import chosen_attacks
     from wmx.attacks.report import write_report
     from wmx.report.page import require_engines
-    from wmx.training.data.dataset import load_data
+    from wmx.training.data.dataset import data_path, load_data
 
     folder = out or (model if model.is_dir() else model.parent) / "attacks"
-    read = (None if model.is_dir() else model, claim, *(weights or []))
+    samples = [data_path(one) for one in (data, transfer_data) if one is not None]
+    read = (None if model.is_dir() else model, claim, *(weights or []), *samples)
     prepare_folder("--out", folder, read, names=(RESULTS, PAGE), force=force, key=key)
     chosen = chosen_attacks(attacks, settings or ())
     require_engines()  # now: after an hour of attacks would be too late

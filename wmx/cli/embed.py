@@ -127,7 +127,7 @@ def embed(
     """
     prepare_training()
     from wmx.training.config import Training
-    from wmx.training.data.dataset import load_data
+    from wmx.training.data.dataset import data_path, load_data
     from wmx.training.embed import embed as embed_mark
     from wmx.training.run_dir import RunFiles
 
@@ -144,7 +144,8 @@ def embed(
         pretrained=pretrained,
     )
     require_address(tsa)
-    prepare_folder("--out", out, (trigger_images,), names=RunFiles(out).names, force=force, key=key)
+    read = (trigger_images, pretrained, data_path(data))
+    prepare_folder("--out", out, read, names=RunFiles(out).names, force=force, key=key)
     owner = load_owner(key)
     labeled = load_data(data, image_size=image_size)
     triggers = None if trigger_images is None else _own_images(trigger_images, labeled, n)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from wmx._internal.file_sets import REPLACEMENT
 from wmx._internal.files import require_writable
 from wmx.cli.common import never_weights, store
 from wmx.errors import CannotRunError, UsageError
@@ -78,7 +79,8 @@ def prepare_folder(
         CannotRunError: ``folder`` is a file; or a file in it is to be replaced and is a key.
     """
     names = tuple(names)
-    for path in (folder, *(folder / name for name in names)):
+    folders = (folder, folder / REPLACEMENT)  # new files are made there, and unfinished ones lie
+    for path in (folder, *(one / name for one in folders for name in names)):
         require_apart(option, path, others, key=key)
     if os.path.lexists(folder) and not folder.is_dir():
         raise CannotRunError(f"{option} names {folder}, which is a file, expected a folder")

@@ -154,6 +154,19 @@ def load_data(spec: str, *, image_size: int | None = None, seed: int = 0) -> Lab
     return LabeledData.of(**arrays, name=spec)
 
 
+def data_path(spec: str) -> Path | None:
+    """Return the file or folder that :func:`load_data` reads; ``None`` if it is given none.
+
+    Args:
+        spec: as of :func:`load_data`.
+    """
+    first, _, rest = spec.partition(":")
+    if first in CIFAR:
+        return Path(rest) if rest else None
+    path = Path(spec)
+    return path if spec != "digits" and path.exists() else None
+
+
 def quantiles(features: NDArray[np.float32], count: int = QUANTILES) -> NDArray[np.float32]:
     """Return evenly spaced quantiles of each feature; all are values that occur in the data.
 
