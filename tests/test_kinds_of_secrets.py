@@ -6,6 +6,7 @@ import io
 import lzma
 import tarfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -173,6 +174,61 @@ def test_text_in_four_bytes_a_character(encoding: str, mark: str, length: int) -
     """Cut as its reader cuts it, too."""
     data = (mark + "token" * length).encode(encoding)[:HEAD_BYTES]
     assert kind_of_secret(data) == "a text file, which may hold a password or a token"
+
+
+WIDE = ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]
+
+
+@pytest.mark.parametrize("encoding", WIDE)
+@pytest.mark.parametrize("times", [1, 3000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Passwörter: hunter2 5€ token=sk-secret-123456",
+        "пароль: секрет 5€",
+        "κωδικός πρόσβασης",
+        "סיסמה סודית של החשבון שלי",
+        "पासवर्ड: गुप्त कुंजी",
+        "密码: 机密令牌 一二三四五六七八九十",
+        "密碼: 非常機密的權杖, 請勿外傳給別人",
+        "パスワード: ひみつの鍵です, 秘密",
+        "비밀번호: 아주 비밀스러운 열쇠",
+        "the token 😀 of my account",
+    ],
+)
+def test_text_of_any_language_is_told_without_a_mark(encoding: str, times: int, text: str) -> None:
+    data = (text * times).encode(encoding)[:HEAD_BYTES]
+    assert kind_of_secret(data) == "a text file, which may hold a password or a token"
+
+
+def weights_of(rng: np.random.Generator, count: int) -> Iterator[np.ndarray]:
+    """Yield weights as files hold them: of any scale, sparse or not, also quantized."""
+    for scale in (1e-3, 5e-3, 0.02, 0.1, 0.5, 1.0, 5.0):
+        drawn = rng.normal(0, scale, count)
+        for values in (drawn, drawn * (rng.random(count) < 0.1)):
+            for dtype in ("<f4", ">f4", "<f2", ">f2", "<f8"):
+                yield values.astype(dtype)
+            yield (values.astype("<f4").view("<u4") >> 16).astype("<u2")  # bfloat16
+    for scale in (5, 10, 20, 30, 60):
+        drawn = np.clip(rng.normal(0, scale, count), -128, 127)
+        for values in (drawn, drawn * (rng.random(count) < 0.2)):
+            yield values.astype(np.int8)
+            if count > 100:  # so few without a control character are text by their bytes alone
+                yield (values + 128).astype(np.uint8)
+            yield (values * 100).astype(np.int16)
+            yield (values * 1000).astype(np.int32)
+
+
+@pytest.mark.parametrize("count", [100, 1000, 20_000])
+def test_weights_of_any_type_are_no_text(count: int) -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(10 if count < 20_000 else 1):
+        for weights in weights_of(rng, count):
+            assert kind_of_secret(weights.tobytes()[:HEAD_BYTES]) is None
+    for one in (1.0, 0.5, -1.0):
+        for dtype in (np.float16, np.float32, np.float64):
+            assert kind_of_secret(np.full(count, one, dtype).tobytes()) is None
+    assert kind_of_secret(rng.bytes(4 * count)) is None
 
 
 def test_whole_numbers_as_weights_are_no_text() -> None:

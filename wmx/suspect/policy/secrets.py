@@ -7,7 +7,9 @@ refused.
 """
 
 import re
+from codecs import getincrementaldecoder
 from collections.abc import Callable
+from unicodedata import category
 
 from wmx.suspect.policy.magic import kind_by_magic
 
@@ -23,6 +25,14 @@ BYTE_ORDER_MARKS = {  # the mark of UTF-32 begins with that of UTF-16
     b"\xff\xfe": "utf-16-le",
     b"\xfe\xff": "utf-16-be",
 }
+NO_TEXT = ("Cc", "Cn", "Co")  # control characters, unassigned ones, and those for private use
+# Chinese, Japanese and Korean: a third of the ideographs or a fifth of the syllables, as are used
+CHARSETS = ("gb2312", "big5", "shift_jis", "euc_kr")
+BEHIND_ALPHABETS = "\u2100"  # letters of all alphabets, punctuation and currencies come before it
+FEW_CHARACTERS = 3
+BEHIND_LATIN = "\u0100"
+FEW_TO_JUDGE = 16
+USUAL_PART = 7 / 8  # of the characters; the rest may be rare ones and pictures
 MAX_SAFETENSORS_HEADER = 100_000_000  # of the format itself
 
 
@@ -48,23 +58,50 @@ def _is_text(head: bytes) -> bool:
             return True
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return False
-    for _ in range(2):  # UTF-16, and once more UTF-32, without a mark
-        if head[1::2].count(0) == len(head) // 2:
-            head = head[::2]
-        elif head[::2].count(0) == (len(head) + 1) // 2:
-            head = head[1::2]
-    return CONTROL.search(head) is None
+    return CONTROL.search(head) is None or any(
+        _is_text_without_mark(head, encoding) for encoding in WIDE_ENCODINGS
+    )
 
 
 def _is_text_in(data: bytes, encoding: str) -> bool:
-    width = 4 if encoding in WIDE_ENCODINGS[2:] else 2
-    whole = data[: len(data) // width * width]
-    try:
-        # a character may be cut in two at the end
-        text = whole[: -2 if width == 2 else None].decode(encoding)
-    except UnicodeDecodeError:
+    text = _decoded(data, encoding)
+    return text is not None and CONTROL_CHARACTER.search(text) is None
+
+
+def _is_text_without_mark(data: bytes, encoding: str) -> bool:
+    """Say whether bytes without a byte-order mark are text all the same.
+
+    Nearly any two bytes are some character, and weights are characters of all scripts at once; so
+    the characters have to be those of languages that are written together.
+    """
+    text = _decoded(data, encoding)
+    if not text or CONTROL_CHARACTER.search(text) is not None:
         return False
-    return CONTROL_CHARACTER.search(text) is None
+    used = set(text)
+    if any(category(one) in NO_TEXT and not one.isspace() for one in used):
+        return False
+    if len(used) < FEW_CHARACTERS < len(text):  # a number, such as 1, over and over
+        return False
+    if len(text) < FEW_TO_JUDGE:  # such as a single weight
+        return max(used) < BEHIND_LATIN
+    most = max(_part_in(text, charset) for charset in (None, *CHARSETS))
+    return most >= USUAL_PART
+
+
+def _part_in(text: str, charset: str | None) -> float:
+    """Return the part of the characters that a charset has; without one, those of an alphabet."""
+    if charset is None:
+        return sum(one < BEHIND_ALPHABETS for one in text) / len(text)
+    kept = text.encode(charset, errors="ignore").decode(charset, errors="ignore")
+    return len(kept) / len(text)
+
+
+def _decoded(data: bytes, encoding: str) -> str | None:
+    """Return the text; ``None`` if it is none.  At the end a character may be cut in two."""
+    try:
+        return getincrementaldecoder(encoding)().decode(data)
+    except UnicodeDecodeError:
+        return None
 
 
 def _is_safetensors(head: bytes) -> bool:
