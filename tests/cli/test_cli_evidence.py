@@ -129,9 +129,11 @@ def test_reveal(wmx: Any, claim: Path, reveal: str, count: int) -> None:
     assert result.json["evidence"]["count"] == count
 
 
-@pytest.mark.parametrize("reveal", ["0", "101", "-1", "some", "\u0665", "1.5", ""])
+@pytest.mark.parametrize("reveal", ["0", "101", "-1", "some", "\u0665", "1.5", "", "9" * 5000])
 def test_reveal_of_something_else(wmx: Any, claim: Path, reveal: str) -> None:
-    assert wmx("verify", "model.onnx", "--evidence", "e.json", f"--reveal={reveal}").code == 2
+    result = wmx("verify", "model.onnx", "--evidence", "e.json", f"--reveal={reveal}")
+    assert result.code == 2
+    assert len(result.err) < 500
     assert not Path("e.json").exists()
 
 
@@ -227,6 +229,24 @@ def test_the_command_that_checks_an_evidence_can_be_pasted(wmx: Any, claim: Path
     words = shlex.split(line[line.index("wmx check") :])
     result = wmx(*words[1:])
     assert result.code == 0, result.err
+
+
+def test_the_verdict_is_said_where_no_evidence_can_be_made_of_it(
+    wmx: Any, claim: Path, home: Path
+) -> None:
+    """All triggers are enough to verify, and not for the penalty of an evidence."""
+    words = ("verify", "model.onnx", "--evidence", "e.json", "--min-bits", "320")
+    result = wmx(*words, "--report", "page.html")
+    assert result.code == 4
+    assert "VERIFIED" in result.out
+    assert "The evidence could not be made" in result.out
+    assert "wmx: error: the 100 triggers from 0 give" in result.err
+    assert Path("page.html").exists()
+    fields = wmx(*words, "--json").json
+    assert (fields["verified"], fields["evidence"], fields["exit_code"]) == (True, None, 4)
+    assert "after the penalty of" in fields["error"]["message"]
+    assert not Path("e.json").exists()
+    assert not (home / "owner.pem.spent" / f"{Claim.load(claim).digest}.json").exists()
 
 
 def test_the_last_evidence_of_a_claim_is_called_that(wmx: Any, claim: Path) -> None:

@@ -72,9 +72,13 @@ def print_error(command: str, error: WmxError, *, as_json: bool) -> int:
     if error.hint:
         print(f"wmx: hint: {printable(error.hint, MOST_SAID)}", file=sys.stderr)  # noqa: T201
     if as_json:
-        fields = {"error": {"message": message, "hint": error.hint}}
-        answer(command, "", fields, as_json=True, exit_code=error.exit_code)
+        answer(command, "", error_fields(error), as_json=True, exit_code=error.exit_code)
     return error.exit_code
+
+
+def error_fields(error: WmxError) -> dict[str, Any]:
+    """Return an error for programs."""
+    return {"error": {"message": printable(str(error), MOST_SAID), "hint": error.hint}}
 
 
 def warn(message: str) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wmx._internal.text import printable
 from wmx.cli.common import (
     DeviceChoice,
     DeviceOption,
@@ -29,7 +30,7 @@ from wmx.cli.common import (
     table,
     trusted_roots,
 )
-from wmx.cli.output import warn
+from wmx.cli.output import error_fields, print_error, warn
 from wmx.cli.outputs import prepare_output, prepare_report
 from wmx.cli.suspects import Named, getting_ready
 from wmx.cli.verdict_words import MOST_NAMED, exit_code_of, verdict_fields, verdict_text
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from wmx.verification.reveal import Reveal
     from wmx.watermark import Watermark
 
+MOST_DIGITS = 9  # of a number of triggers; Python refuses to read thousands of them
 LAST_EVIDENCE = (
     "The triggers that are left cannot give that many bits again: this was the last evidence "
     "of this claim, unless fewer bits are required (--min-bits, or a dated claim).  Mark your "
@@ -192,24 +194,31 @@ def verify(
             disclosed=spent,
         )
         text, fields, proof = verdict_text(verdict), verdict_fields(verdict), None
+        failure: WmxError | None = None
         if evidence is not None and verdict.verified:
             from wmx.verification.prove import prove
 
-            proof = prove(
-                asked,
-                watermark,
-                owner,
-                evidence,
-                Ledger(key_file(key), watermark.claim),
-                required_bits=verdict.required_bits,
-                claims_tried=verdict.selection.claims_tried,
-                reveal=how_many,
-                force=force,
-            )
-            text += f"\n{_proof_text(proof, evidence, str(named.path))}"
-            fields |= {"evidence": _proof_fields(proof, evidence)}
-            if not more_can_be_made(proof):
-                text += f"\n{LAST_EVIDENCE}"
+            try:
+                proof = prove(
+                    asked,
+                    watermark,
+                    owner,
+                    evidence,
+                    Ledger(key_file(key), watermark.claim),
+                    required_bits=verdict.required_bits,
+                    claims_tried=verdict.selection.claims_tried,
+                    reveal=how_many,
+                    force=force,
+                )
+            except WmxError as error:  # the verdict stands, and was paid for in time
+                failure = error
+                text += "\nThe evidence could not be made, as the error says."
+                fields |= {"evidence": None} | error_fields(error)
+            else:
+                text += f"\n{_proof_text(proof, evidence, str(named.path))}"
+                fields |= {"evidence": _proof_fields(proof, evidence)}
+                if not more_can_be_made(proof):
+                    text += f"\n{LAST_EVIDENCE}"
         elif evidence is not None:
             text += "\nNo evidence was written, and no trigger was disclosed."
             fields |= {"evidence": None}
@@ -233,6 +242,8 @@ def verify(
         text += f"\n{table({'report': str(written or 'not written')})}"
         fields |= {"report": written and str(written)}
     exit_code = exit_code_of(verdict)
+    if failure is not None:
+        exit_code = print_error("verify", failure, as_json=False)
     answer("verify", text, fields, as_json=json, exit_code=exit_code)
     raise typer.Exit(exit_code)
 
@@ -275,8 +286,10 @@ def _reveal(option: str | None) -> "Reveal":
             return "enough"
         case "all":
             return "all"
-    if not option.isascii() or not option.isdigit():
-        raise UsageError(f"--reveal is {option!r}, expected enough, all or a number of triggers")
+    if not (option.isascii() and option.isdigit() and len(option) <= MOST_DIGITS):
+        raise UsageError(
+            f"--reveal is {printable(option, 40)!r}, expected enough, all or a number of triggers"
+        )
     return int(option)
 
 
