@@ -250,6 +250,14 @@ def test_a_file_larger_than_any_results_is_not_read(
         attack_model(target, watermark, chosen_attacks("blur"), path, resume=True)
 
 
+def test_a_claim_that_could_verify_no_model_is_named_as_that(
+    target: Target, watermark: Watermark, tmp_path: Path
+) -> None:
+    said = "its claim's 100 triggers give 332 bits at most, 400 are needed"
+    with pytest.raises(CannotRunError, match=said):
+        attack_model(target, watermark, {}, tmp_path / "r.json", min_bits=400)
+
+
 def test_a_model_without_the_mark_is_not_attacked(
     target: Target, digits: LabeledData, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from wmx import OwnerKey, Watermark, open_suspect
 from wmx.errors import LimitError, QueryBudgetError, SuspectDiedError, WmxError
 from wmx.suspect.endpoint.client import RequestPolicy
 from wmx.suspect.endpoint.endpoint import Endpoint
+from wmx.suspect.suspect import opened
 from wmx.verification import scan
 from wmx.verification.scan import best_match, verify_any
 from wmx.verification.verdict import Verdict, judge
@@ -133,6 +134,32 @@ def test_a_claim_that_verifies_is_a_yes_though_others_fail(marks: list[Watermark
     assert verdict.verified
     assert verdict.is_answer
     assert list(verdict.passed_over) == [spent]
+
+
+@pytest.mark.parametrize("known", range(3))
+def test_a_claim_that_could_verify_no_model_makes_a_no_no_answer(
+    marks: list[Watermark], tmp_path: Path, known: int
+) -> None:
+    """Of the first two claims 14 triggers are left, of the third all; the model knows one."""
+    starts = {one.claim.digest: 86 for one in marks[:2]}
+    path = tmp_path / "suspect.onnx"
+    path.write_bytes(onnx_models.knows_labels(marks[known]))
+    with opened(path, "cpu") as suspect:
+        _, verdict = best_match(suspect, marks[:3], disclosed=lambda c: starts.get(c.digest, 0))
+    if known == 2:
+        assert verdict.verified
+        assert verdict.passed_over == {}
+    else:
+        assert not verdict.is_answer
+        assert verdict.claim == marks[known].claim.digest
+        assert list(verdict.passed_over) == [marks[1 - known].claim.digest]
+        assert str(verdict.too_few).startswith("14 undisclosed triggers give 45 bits at most")
+
+
+def test_a_claim_with_all_its_triggers_says_no(marks: list[Watermark], tmp_path: Path) -> None:
+    path = tmp_path / "suspect.onnx"
+    path.write_bytes(onnx_models.linear(marks[0], 1))
+    assert verify_any(path, marks).is_answer
 
 
 def test_all_claims_are_held_against_a_file_and_the_best_wins(

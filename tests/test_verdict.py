@@ -61,6 +61,18 @@ def test_a_model_that_does_not_know_the_labels_is_not_verified(
     assert verdict.probes_tried == 1 + len(SHIFTS) + 3  # of one channel ImageNet's is none
 
 
+def test_too_few_triggers_for_any_model_are_no_answer(owner: OwnerKey, tmp_path: Path) -> None:
+    few = Watermark.new(owner, shape=(12, 10, 1), classes=10, n=20)
+    path = written(tmp_path, onnx_models.knows_labels(few))
+    verdict = verify(path, few)
+    assert (verdict.verified, verdict.is_answer) == (False, False)
+    assert verdict.too_few == "20 triggers give 66 bits at most, 128 are needed"
+    assert verify(path, few, min_bits=50).verified
+    other = tmp_path / "other"
+    other.mkdir()
+    assert verify(written(other, onnx_models.linear(few, 1)), few, min_bits=66).is_answer
+
+
 def test_a_constant_model_is_not_verified(watermark: Watermark, tmp_path: Path) -> None:
     assert not verify(written(tmp_path, onnx_models.constant(watermark)), watermark).verified
 

@@ -61,10 +61,25 @@ def test_without_the_model_it_is_consistent_and_not_repeated(wmx: Any, evidence:
 
 
 def test_more_bits_than_there_are(wmx: Any, evidence: Path) -> None:
-    result = wmx("check", evidence, "--model", "model.onnx", "--min-bits", "200")
+    result = wmx("check", evidence, "--model", "model.onnx", "--min-bits", "135")
     assert result.code == 1
     assert result.out.startswith("NOT VERIFIED\n")
     assert wmx("check", evidence, "--min-bits", "0").code == 2
+
+
+def test_more_bits_than_the_disclosed_triggers_could_give(wmx: Any, evidence: Path) -> None:
+    words = ("check", evidence, "--model", "model.onnx", "--min-bits", "200")
+    result = wmx(*words, "--report", "page.html")
+    assert result.code == 4
+    said = "43 disclosed triggers give 136 bits at most after the penalty of 6.6 for choices"
+    assert result.out.startswith(f"CANNOT SAY: {said}, 200 are needed\n")
+    assert "--min-bits" in result.out
+    page = Path("page.html").read_text()
+    assert "<h1>CANNOT SAY</h1>" in page
+    assert said in page
+    told = wmx(*words, "--json").json
+    assert (told["exit_code"], told["verified"], told["sufficient"]) == (4, False, False)
+    assert said in told["error"]["message"]
 
 
 def test_what_does_not_belong_together_exits_with_3(wmx: Any, evidence: Path) -> None:
@@ -96,12 +111,36 @@ def test_when_the_triggers_are_spent_there_is_an_error_and_no_file(wmx: Any, cla
     for name in ("1.json", "2.json"):
         assert wmx("verify", "model.onnx", "--evidence", name).code == 0
     result = wmx("verify", "model.onnx", "--evidence", "3.json")
-    assert result.code == 1, "14 triggers are left"
+    assert result.code == 4, "14 triggers are left"
     assert "86 triggers that were disclosed" in result.out
     result = wmx("verify", "model.onnx", "--disclosed", "--evidence", "3.json")
     assert result.code == 4
     assert "the 14 triggers from 86 give" in result.err
     assert not Path("3.json").exists()
+
+
+def test_where_the_triggers_left_are_too_few_the_model_is_not_called_unmarked(
+    wmx: Any, claim: Path
+) -> None:
+    for name in ("1.json", "2.json"):
+        assert wmx("verify", "model.onnx", "--evidence", name).code == 0
+    result = wmx("verify", "model.onnx", "--report", "page.html")
+    assert result.code == 4
+    said = "14 undisclosed triggers give 47 bits at most, 128 are needed"
+    assert result.out.startswith(f"CANNOT SAY: {said}\n")
+    assert "NOT VERIFIED" not in result.out
+    assert all(option in result.out for option in ("--min-bits", "--disclosed", "--claim"))
+    page = Path("page.html").read_text()
+    assert "<h1>CANNOT SAY</h1>" in page
+    assert f"That says nothing about the model: {said}." in page
+    told = wmx("verify", "model.onnx", "--json").json
+    assert (told["exit_code"], told["verified"]) == (4, False)
+    assert told["error"]["message"] == said
+    assert wmx("verify", "other.onnx", "--disclosed").code == 1, "all 100 could have shown it"
+    assert wmx("verify", "other.onnx", "--min-bits", "40").code == 1
+    assert wmx("verify", "model.onnx", "--min-bits", "40").code == 0
+    assert wmx("release", "model.onnx", "--found").code == 4
+    assert wmx("release", "model.onnx").code == 0, "a model of the owner's own"
 
 
 def test_disclosed_triggers_say_nothing_unless_one_asks(wmx: Any, claim: Path) -> None:

@@ -16,9 +16,10 @@ from wmx.attacks.attack import Attack, Outcome, Target
 from wmx.attacks.results import AttackResult, Measurement, Results
 from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.task import Task
+from wmx.statistics.attainable import too_few_triggers
 from wmx.suspect.suspect import Suspect
 from wmx.training.checkpoint import data_digest
-from wmx.verification.verdict import judge
+from wmx.verification.verdict import bits_to_ask, judge
 from wmx.watermark import Watermark
 
 
@@ -85,10 +86,7 @@ def attack_model(
         shipped = target.outcome(target.opened())
         results = Results(about, _measured(shipped, target.task, watermark, min_bits), [])
     if not results.before.verified:
-        raise CannotRunError(
-            f"{target.model} does not verify before any attack: {results.before.bits:.0f} bits",
-            hint="check the claim with wmx verify, or lower --min-bits",
-        )
+        raise _unverified(target, watermark, results.before.bits, min_bits)
     results.save(path)
     for number, (name, attack) in enumerate(attacks.items(), 1):
         if results.done(name, attack.settings()):
@@ -104,6 +102,21 @@ def attack_model(
         results.save(path)
         tell(result=result)
     return results
+
+
+def _unverified(
+    target: Target, watermark: Watermark, bits: float, min_bits: float | None
+) -> CannotRunError:
+    """Return the error for a model that bears too little of the mark to begin with."""
+    needed = bits_to_ask(min_bits, trusted_timestamp=False)
+    said = f"{target.model} does not verify before any attack: {bits:.0f} bits"
+    too_few = too_few_triggers(len(watermark.labels), watermark.task.classes, required=needed)
+    if too_few is not None:
+        return CannotRunError(f"{said}; its claim's {too_few}", hint="lower --min-bits")
+    return CannotRunError(
+        f"{said}, {needed:g} are needed",
+        hint="check the claim with wmx verify, or lower --min-bits",
+    )
 
 
 def exists_already(path: Path) -> CannotRunError:

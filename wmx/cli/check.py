@@ -34,6 +34,7 @@ from wmx.cli.words import (
     suspect_fields,
     trigger_slice_text,
 )
+from wmx.errors import CannotRunError
 
 if TYPE_CHECKING:
     from wmx.verification.check import Checked
@@ -68,7 +69,7 @@ def check(
     """Check an evidence file.
 
     Exit 0 if the model gives enough bits here too, 1 if not (or without --model), 3 if the file is
-    broken.
+    broken, 4 if it discloses too few triggers to give any model the bits required.
     """
     from wmx.protocol.claim import Claim
     from wmx.verification import check
@@ -98,6 +99,9 @@ def check(
         text += f"\n{table({'report': str(report)})}"
         fields |= {"report": str(report)}
     exit_code = 0 if checked.verified else NOT_VERIFIED
+    if not checked.is_answer:
+        exit_code = CannotRunError.exit_code
+        fields |= {"error": {"message": checked.too_few, "hint": _hint(checked)}}
     answer("check", text, fields, as_json=json, exit_code=exit_code)
     raise typer.Exit(exit_code)
 
@@ -122,7 +126,23 @@ def _text(checked: "Checked") -> str:
         **digest_rows(evidence.suspect),
     }
     unchecked = "\n".join(f"  - {sentence}" for sentence in checked.unchecked)
-    return f"{checked.heading}\n{table(rows)}\nnot checked:\n{unchecked}"
+    head = checked.heading
+    if not checked.is_answer:
+        head = f"{head}: {checked.too_few}\n{_hint(checked)}"
+    return f"{head}\n{table(rows)}\nnot checked:\n{unchecked}"
+
+
+def _hint(checked: "Checked") -> str:
+    """Say what may still give an answer where the disclosed triggers are too few."""
+    hint = (
+        "ask the owner for an evidence file with more triggers, or require fewer bits (--min-bits)"
+    )
+    if checked.dating.refused:
+        hint = (
+            "give the root certificate of the timestamp authority with --roots, as a claim with a "
+            f"trusted timestamp needs fewer bits; or {hint}"
+        )
+    return hint
 
 
 def _fields(checked: "Checked") -> dict[str, Any]:

@@ -26,7 +26,6 @@ from wmx.cli.common import (
     table,
     trusted_roots,
 )
-from wmx.cli.output import NOT_VERIFIED
 from wmx.cli.outputs import prepare_output
 from wmx.cli.timestamp import ask, require_address, timestamp
 from wmx.cli.words import command_line, dating_fields, digest_fields, digest_rows, stamp_rows, utc
@@ -104,10 +103,10 @@ def new(
 ) -> None:
     """Verify that a model bears your mark, sign a record of it, and have that dated.
 
-    Exit 1 if the model does not verify; no record is written then.  Without --claim, several
-    claims that fit the model are an error.
+    Exit 1 if the model does not verify, 4 if too few triggers are left to verify any; no record is
+    written then.  Without --claim, several claims that fit the model are an error.
     """
-    from wmx.cli.verdict_words import verdict_fields, verdict_text
+    from wmx.cli.verdict_words import exit_code_of, verdict_fields, verdict_text
     from wmx.cli.verify import require_one_claim, watermarks_to_hold
     from wmx.protocol.release_record import Relation
     from wmx.suspect.sandbox.process import Sandbox
@@ -144,8 +143,9 @@ def new(
     if not verdict.verified:
         text = f"{verdict_text(verdict)}\nNo release record was written."
         fields = {**verdict_fields(verdict), "path": None}
-        answer("release", text, fields, as_json=json, exit_code=NOT_VERIFIED)
-        raise typer.Exit(NOT_VERIFIED)
+        exit_code = exit_code_of(verdict)
+        answer("release", text, fields, as_json=json, exit_code=exit_code)
+        raise typer.Exit(exit_code)
     relation = Relation.found if found else Relation.own
     record = written(verdict, watermark, owner, path, relation=relation, tsa=tsa, force=force)
     text = f"release record {path}\n{describe(record)}\n{advice(record, path)}"

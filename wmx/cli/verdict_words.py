@@ -1,6 +1,5 @@
 """A verdict, for people and for programs."""
 
-from math import log2
 from typing import TYPE_CHECKING, Any
 
 from wmx._internal.text import odds, scientific
@@ -23,6 +22,8 @@ def exit_code_of(verdict: "Verdict") -> int:
 
 def verdict_text(verdict: "Verdict") -> str:
     """Return the verdict for people."""
+    from wmx.statistics.attainable import most_bits
+
     bits = f"{verdict.bits:.1f} bits, {verdict.required_bits:g} needed"
     rows = {"evidence": f"{bits}: {odds(verdict.bits)}"}
     tried = verdict.selection.claims_tried
@@ -32,7 +33,7 @@ def verdict_text(verdict: "Verdict") -> str:
             best = "the first that verified, newest first,"
         rows["scan"] = f"{best} of {tried} claims; the penalty for that is included"
     if verdict.start:
-        most = verdict.left * log2(verdict.classes)
+        most = most_bits(verdict.left, verdict.classes)
         rows["left out"] = (
             f"{verdict.start} triggers that were disclosed; wmx verify --disclosed counts them "
             f"too. The {verdict.left} others give {most:.0f} bits at most"
@@ -57,12 +58,14 @@ def _head(verdict: "Verdict") -> str:
         return "VERIFIED"
     if verdict.is_answer:
         return "NOT VERIFIED"
+    if verdict.too_few is not None:
+        return f"CANNOT SAY: {_lack(verdict)}\n{_hint(verdict)}"
     return f"NOT VERIFIED, and no answer yet: {_lack(verdict)}\n{_hint(verdict)}"
 
 
 def _lack(verdict: "Verdict") -> str:
-    """Say how many claims lack predictions or a verdict: why there is no answer."""
-    reasons = []
+    """Say what the triggers lack, and how many claims predictions or a verdict."""
+    reasons = [] if verdict.too_few is None else [verdict.too_few]
     tried = verdict.selection.claims_tried
     if verdict.lacking:
         what = "every trigger was sent"
@@ -75,7 +78,24 @@ def _lack(verdict: "Verdict") -> str:
 
 
 def _hint(verdict: "Verdict") -> str:
+    if verdict.too_few is not None:
+        return _more_bits_hint(verdict)
     return MORE_QUERIES_HINT if verdict.lacking else NAME_CLAIM_HINT
+
+
+def _more_bits_hint(verdict: "Verdict") -> str:
+    """Say what may still give an answer where too few triggers are left."""
+    from wmx.statistics.attainable import most_bits
+
+    ways = ["require fewer bits with --min-bits", "name another claim with --claim"]
+    everything = verdict.start + verdict.left
+    penalty = verdict.selection.penalty
+    if most_bits(everything, verdict.classes) - penalty >= verdict.required_bits:
+        ways.append(
+            f"count all {everything} triggers with --disclosed, for a model certainly made before "
+            "they were disclosed"
+        )
+    return "; or ".join(ways)
 
 
 def _query_rows(verdict: "Verdict") -> dict[str, str]:

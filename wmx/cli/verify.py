@@ -1,6 +1,5 @@
 """``wmx verify``: is this model mine?"""
 
-from math import log2
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -149,8 +148,9 @@ def verify(
     """Verify whether a model bears your watermark.  Exit 0 if it does, 1 if not.
 
     An API is queried for the newest claim first, until one verifies; the claims share
-    --max-queries.  Exit 4 if no claim verified, and that ended before every trigger was sent or
-    a claim could not be tested.
+    --max-queries.  Exit 4 if no claim verified, and that ended before every trigger was sent, a
+    claim could not be tested, or too few of its triggers are left to give any model the bits
+    required.
     """
     how_many = _reveal(reveal)
     named = Named(suspect, function, Overrides.parse(inputs or [], output), token, weights or [])
@@ -259,13 +259,13 @@ def _proof_text(proof: "Evidence", path: Path, suspect: str) -> str:
 
 
 def more_can_be_made(proof: "Evidence") -> bool:
-    """Say whether the triggers that are left can give the required bits once more.
+    """Say whether the triggers that are left can give the required bits once more."""
+    from wmx.statistics.attainable import most_bits
 
-    Each gives log2 K bits at most, less the penalty for choices.
-    """
     claim, trigger_slice = proof.claim, proof.trigger_slice
     left = claim.n - trigger_slice.start - len(trigger_slice)
-    return left * log2(claim.task.classes) - proof.selection.penalty >= float(proof.required_bits)
+    most = most_bits(left, claim.task.classes) - proof.selection.penalty
+    return most >= float(proof.required_bits)
 
 
 def _proof_fields(proof: "Evidence", path: Path) -> dict[str, Any]:

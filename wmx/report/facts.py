@@ -48,15 +48,18 @@ def _tail_words(hits: int, n: int, log10_tail: float) -> str:
     )
 
 
-def bits_sentences(bits: float, required: float) -> list[str]:
+def bits_sentences(bits: float, required: float, too_few: str | None) -> list[str]:
     """Return the verdict's odds, and what a no does not mean.
 
     Args:
         bits: of evidence.
         required: bits for a yes.
+        too_few: why the triggers could give no model so many, in words; ``None`` if they could.
     """
     found = [f"The evidence is {bits:.1f} bits, and {required:g} are required: {odds(bits)}."]
-    if bits < required:
+    if bits < required and too_few is not None:
+        found.append(f"That says nothing about the model: {too_few}.")
+    elif bits < required:
         found.append(
             "That is not enough. It does not show that the model is no copy: a watermark can be "
             "erased."

@@ -211,17 +211,21 @@ def report_of_verdict(
         heading, outcome = "VERIFIED", "yes"
     elif not verdict.is_answer:
         heading, outcome = "NOT VERIFIED, AND NO ANSWER YET", "open"
-        unchecked.insert(
-            0,
-            "all triggers of every claim: the queries ended before, or the suspect failed on some",
-        )
+        if verdict.too_few is not None:
+            heading = "CANNOT SAY"
+        if verdict.lacking or verdict.passed_over:
+            unchecked.insert(
+                0,
+                "all triggers of every claim: the queries ended before, the suspect failed on "
+                "some, or too few were never disclosed",
+            )
     return OwnershipReport(
         owner=owner_words(watermark.claim),
         heading=heading,
         outcome=outcome,
         summary=[
             hits_sentence(suspect.name, counted.hits, counted.n),
-            *bits_sentences(counted.bits, verdict.required_bits),
+            *bits_sentences(counted.bits, verdict.required_bits, verdict.too_few),
             date_sentence(watermark.claim, verdict.dating),
         ],
         course=course,
@@ -272,10 +276,10 @@ def report_of_check(
     return OwnershipReport(
         owner=owner_words(evidence.claim),
         heading=checked.heading,
-        outcome="no" if not checked.sufficient else "yes" if checked.verified else "open",
+        outcome="yes" if checked.verified else "open" if _is_open(checked) else "no",
         summary=[
             hits_sentence(evidence.suspect.name, counted.hits, counted.n),
-            *bits_sentences(checked.bits, checked.required_bits),
+            *bits_sentences(checked.bits, checked.required_bits, checked.too_few),
             source,
             date_sentence(evidence.claim, checked.dating),
         ],
@@ -298,6 +302,11 @@ def report_of_check(
         version=__version__,
         created=time_words(created or now_text()),
     )
+
+
+def _is_open(checked: Checked) -> bool:
+    """Say whether the bits would suffice, or are out of reach of any model."""
+    return checked.sufficient or not checked.is_answer
 
 
 def _experts(score: EvidenceScore) -> list[ExpertBits]:

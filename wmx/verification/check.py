@@ -9,6 +9,7 @@ from wmx.errors import IntegrityError
 from wmx.protocol.claim import Claim
 from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.timestamp import Dating, Roots, date_claim
+from wmx.statistics.attainable import too_few_triggers
 from wmx.suspect.sandbox.limits import Limits
 from wmx.suspect.sandbox.process import Sandbox
 from wmx.suspect.suspect import Suspect, open_suspect
@@ -59,8 +60,27 @@ class Checked:
         return self.sufficient and self.repeated is not None
 
     @property
+    def too_few(self) -> str | None:
+        """Why the disclosed triggers could not verify any suspect; ``None`` if they could."""
+        trigger_slice = self.evidence.trigger_slice
+        return too_few_triggers(
+            len(trigger_slice),
+            trigger_slice.task.classes,
+            required=self.required_bits,
+            penalty=self.evidence.selection.penalty,
+            which="disclosed",
+        )
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether this is a yes or a no; neither if no suspect could reach the required bits."""
+        return self.sufficient or self.too_few is None
+
+    @property
     def heading(self) -> str:
         """The result in a word or two."""
+        if not self.is_answer:
+            return "CANNOT SAY"
         if not self.sufficient:
             return "NOT VERIFIED"
         return "VERIFIED" if self.verified else "CONSISTENT, not repeated"

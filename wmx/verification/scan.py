@@ -87,8 +87,8 @@ def best_match(
 
     Returns:
         The watermark and its verdict.  Unless it is positive, it lists the claims for which not all
-        triggers were sent for lack of queries, and is no answer if there are any, or if the suspect
-        failed on the triggers of any claim.
+        triggers were sent for lack of queries, and is no answer if there are any, if the suspect
+        failed on the triggers of any claim, or if these could give no suspect enough bits.
 
     Raises:
         CannotRunError: no claim fits the suspect, or it cannot be run.
@@ -143,7 +143,8 @@ def best_match(
             digest: str(failure)
             for digest, failure in failures.items()
             if not isinstance(failure, QueryBudgetError)
-        },
+        }
+        | ({} if best.verified else _too_few(found, best)),
     )
 
 
@@ -186,6 +187,12 @@ def _lacking(
         digest for digest, failure in failures.items() if isinstance(failure, QueryBudgetError)
     }
     return tuple(one.claim.digest for one in fits if one.claim.digest in lacking)
+
+
+def _too_few(found: Sequence[tuple[Watermark, Verdict]], best: Verdict) -> dict[str, str]:
+    """Return why claims other than the best could not verify any suspect, by their digests."""
+    others = [verdict for _, verdict in found if verdict is not best]
+    return {other.claim: reason for other in others if (reason := other.too_few) is not None}
 
 
 class Share:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.timestamp import UNDATED, Dating, Roots, date_claim
+from wmx.statistics.attainable import too_few_triggers
 from wmx.statistics.experts import required_bits
 from wmx.statistics.hits import log10_binomial_tail
 from wmx.statistics.mixture import EvidenceScore, Mixture, Probe
@@ -64,7 +65,7 @@ class Verdict:
         lacking: digests of the claims for which not all triggers were sent for that reason; after a
             scan, those of other claims too.
         passed_over: why other claims of a scan have no verdict, by their digests: the suspect
-            failed on their triggers, or these were all disclosed.
+            failed on their triggers, or too few of these were never disclosed.
     """
 
     bits: float
@@ -100,10 +101,22 @@ class Verdict:
     def is_answer(self) -> bool:
         """Whether this is a yes or a no.
 
-        It is neither if no claim verified, and the query budget ended before all triggers were sent
-        or another claim of the scan has no verdict: a suspect could fail on purpose.
+        It is neither if no claim verified, and the query budget ended before all triggers were
+        sent, the triggers could give no suspect enough bits, or another claim of the scan has no
+        verdict: a suspect could fail on purpose.
         """
-        return self.verified or not (self.lacking or self.passed_over)
+        return self.verified or not (self.lacking or self.passed_over or self.too_few)
+
+    @property
+    def too_few(self) -> str | None:
+        """Why the triggers could not verify any suspect, in words; ``None`` if they could."""
+        return too_few_triggers(
+            self.left,
+            self.classes,
+            required=self.required_bits,
+            penalty=self.selection.penalty,
+            which="undisclosed" if self.start else "",
+        )
 
     @property
     def log10_tail(self) -> float:
