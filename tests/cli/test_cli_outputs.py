@@ -235,7 +235,7 @@ def test_the_page_of_check_replaces_no_key_that_it_is_not_told_of(
 ) -> None:
     key, page = kinds["a key"], kinds["an HTML page"]
     before = key.read_bytes(), page.read_bytes()
-    words = ("check", kinds["an evidence"], "--force", "--report")
+    words = ("check", kinds["an evidence"], "--min-bits", 1, "--force", "--report")
     assert wmx(*words, key).code == 4
     assert wmx(*words, page).code == 1, "not repeated"
     assert key.read_bytes() == before[0]

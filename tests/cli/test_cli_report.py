@@ -13,8 +13,9 @@ def test_verify_writes_a_page(wmx: Any, claim: Path) -> None:
     result = wmx("verify", "model.onnx", "--claim", claim, "--report", PAGE)
     assert result.code == 0
     assert result.out.startswith("VERIFIED\n")
-    assert result.out.endswith("report  page.html\n")
+    assert "report  page.html (for you alone" in result.out
     text = PAGE.read_text()
+    assert "For the owner alone, not to be sent" in text
     assert "wmx verify model.onnx --claim claim.json</pre>" in text
     assert "data:image" not in text
 
@@ -29,7 +30,9 @@ def test_a_no_has_a_page_too(wmx: Any, claim: Path) -> None:
 def test_the_owner_and_a_third_party_get_pages_with_the_evidence(wmx: Any, claim: Path) -> None:
     made = wmx("verify", "model.onnx", "--evidence", "e.json", "--report", PAGE)
     assert made.code == 0
+    assert made.out.endswith("report  page.html\n")
     assert "wmx check e.json --model model.onnx" in PAGE.read_text()
+    assert "For the owner alone" not in PAGE.read_text()
     assert PAGE.stat().st_mode & 0o777 == 0o600
     checked = ("check", "e.json", "--model", "model.onnx", "--claim", claim)
     assert wmx(*checked, "--report", PAGE).code == 4, "it is there"
@@ -39,6 +42,24 @@ def test_the_owner_and_a_third_party_get_pages_with_the_evidence(wmx: Any, claim
     assert PAGE.read_text().count("data:image") == 43
     assert wmx("check", "e.json", "--report", "open.html").code == 1
     assert "<h1>CONSISTENT, not repeated</h1>" in Path("open.html").read_text()
+
+
+@pytest.mark.parametrize(("model", "code"), [("other.onnx", 1), ("model.onnx", 4)])
+def test_no_page_for_the_owner_alone_is_written_under_the_name_to_send(
+    wmx: Any, claim: Path, model: str, code: int
+) -> None:
+    if code == 4:  # too few triggers are left
+        assert wmx("verify", model, "--evidence", "1.json", "--reveal", "80").code == 0
+    words = ("verify", model, "--evidence", "e.json", "--report", PAGE)
+    result = wmx(*words)
+    assert result.code == code
+    assert "No evidence file was written" in result.out
+    assert "Nor was a report" in result.out
+    assert not PAGE.exists()
+    told = wmx(*words, "--json").json
+    assert (told["evidence"], told["report"]) == (None, None)
+    assert wmx("verify", model, "--report", PAGE).code == code
+    assert "For the owner alone" in PAGE.read_text()
 
 
 def test_min_bits_are_in_the_command_to_repeat(wmx: Any, claim: Path) -> None:

@@ -106,8 +106,8 @@ def new(
     Exit 1 if the model does not verify, 4 if too few triggers are left to verify any; no record is
     written then.  Without --claim, several claims that fit the model are an error.
     """
+    from wmx.cli.held_claims import require_one_claim, watermarks_to_hold
     from wmx.cli.verdict_words import exit_code_of, verdict_fields, verdict_text
-    from wmx.cli.verify import require_one_claim, watermarks_to_hold
     from wmx.protocol.release_record import Relation
     from wmx.suspect.sandbox.process import Sandbox
     from wmx.suspect.suspect import open_suspect

@@ -1,7 +1,7 @@
 """``wmx verify``: is this model mine?"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,34 +24,29 @@ from wmx.cli.common import (
     load_owner,
     never_weights,
     null_stream,
-    store,
     suspect_limits,
     table,
     trusted_roots,
 )
+from wmx.cli.evidence_words import proof_fields, proof_text
+from wmx.cli.held_claims import require_one_claim, watermarks_to_hold
 from wmx.cli.output import error_fields, print_error, warn
 from wmx.cli.outputs import prepare_output, prepare_report
 from wmx.cli.suspects import Named, getting_ready
-from wmx.cli.verdict_words import MOST_NAMED, exit_code_of, verdict_fields, verdict_text
-from wmx.cli.words import command_line, trigger_slice_text
-from wmx.errors import IntegrityError, UsageError, WmxError
+from wmx.cli.verdict_words import exit_code_of, verdict_fields, verdict_text
+from wmx.errors import UsageError, WmxError
 from wmx.protocol.file_kind import EVIDENCE
 from wmx.suspect.overrides import Overrides
 
 if TYPE_CHECKING:
     from wmx.protocol.claim import Claim
-    from wmx.protocol.keys import OwnerKey
     from wmx.suspect.endpoint.client import RequestPolicy
-    from wmx.suspect.suspect import Suspect
-    from wmx.verification.evidence import Evidence
     from wmx.verification.reveal import Reveal
-    from wmx.watermark import Watermark
 
 MOST_DIGITS = 9  # of a number of triggers; Python refuses to read thousands of them
-LAST_EVIDENCE = (
-    "The triggers that are left cannot give that many bits again: this was the last evidence "
-    "of this claim, unless fewer bits are required (--min-bits, or a dated claim).  Mark your "
-    "next model with a new claim and more triggers (-n)."
+NO_REPORT = (
+    "\nNor was a report: it would show which secret triggers were hit, under the name of one to be "
+    "sent.  For a report for you alone leave out --evidence."
 )
 
 
@@ -215,14 +210,15 @@ def verify(
                 text += "\nThe evidence could not be made, as the error says."
                 fields |= {"evidence": None} | error_fields(error)
             else:
-                text += f"\n{_proof_text(proof, evidence, str(named.path))}"
-                fields |= {"evidence": _proof_fields(proof, evidence)}
-                if not more_can_be_made(proof):
-                    text += f"\n{LAST_EVIDENCE}"
+                text += f"\n{proof_text(proof, evidence, str(named.path))}"
+                fields |= {"evidence": proof_fields(proof, evidence)}
         elif evidence is not None:
-            text += "\nNo evidence was written, and no trigger was disclosed."
+            text += "\nNo evidence file was written, and no trigger was disclosed."
             fields |= {"evidence": None}
-    if report is not None:
+    if report is not None and evidence is not None and proof is None:
+        text += NO_REPORT
+        fields |= {"report": None}
+    elif report is not None:
         from wmx.report.ownership import report_of_verdict
         from wmx.report.reproduce import Files
 
@@ -239,7 +235,7 @@ def verify(
                 f"the report could not be written: {error or 'out of memory'}; "
                 f"the evidence {evidence} was written, and its triggers are spent"
             )
-        text += f"\n{table({'report': str(written or 'not written')})}"
+        text += f"\n{_report_row(written, is_private=proof is None)}"
         fields |= {"report": written and str(written)}
     exit_code = exit_code_of(verdict)
     if failure is not None:
@@ -248,36 +244,9 @@ def verify(
     raise typer.Exit(exit_code)
 
 
-def _proof_text(proof: "Evidence", path: Path, suspect: str) -> str:
-    rows = {
-        "evidence": str(path),
-        "bits": f"{proof.score.bits:.1f}, including the penalty for choosing its first trigger",
-        "disclosed": f"triggers {trigger_slice_text(proof)}; they are spent",
-        "check": command_line("wmx", "check", path, "--model", suspect),
-    }
-    return table(rows)
-
-
-def more_can_be_made(proof: "Evidence") -> bool:
-    """Say whether the triggers that are left can give the required bits once more."""
-    from wmx.statistics.attainable import most_bits
-
-    claim, trigger_slice = proof.claim, proof.trigger_slice
-    left = claim.n - trigger_slice.start - len(trigger_slice)
-    most = most_bits(left, claim.task.classes) - proof.selection.penalty
-    return most >= float(proof.required_bits)
-
-
-def _proof_fields(proof: "Evidence", path: Path) -> dict[str, Any]:
-    return {
-        "path": str(path),
-        "bits": proof.score.bits,
-        "hits": proof.score.hits,
-        "start": proof.trigger_slice.start,
-        "count": len(proof.trigger_slice),
-        "triggers_left": proof.claim.n - proof.trigger_slice.start - len(proof.trigger_slice),
-        "another_possible": more_can_be_made(proof),
-    }
+def _report_row(path: Path | None, *, is_private: bool) -> str:
+    private = " (for you alone: it shows which secret triggers were hit)" if is_private else ""
+    return table({"report": "not written" if path is None else f"{path}{private}"})
 
 
 def _reveal(option: str | None) -> "Reveal":
@@ -291,67 +260,3 @@ def _reveal(option: str | None) -> "Reveal":
             f"--reveal is {printable(option, 40)!r}, expected enough, all or a number of triggers"
         )
     return int(option)
-
-
-def require_one_claim(suspect: "Suspect", watermarks: "list[Watermark]", what: str) -> None:
-    """Refuse to let a suspect choose the claim that a signed file will name.
-
-    The best match depends on the suspect's predictions for triggers that stay secret, so a file
-    about it would tell others of them.  Whether a claim fits depends on the suspect's inputs alone.
-
-    Args:
-        suspect: what the file will be about; it is not queried.
-        watermarks: the claims to choose from.
-        what: the file, in words.
-
-    Raises:
-        UsageError: several claims fit.
-    """
-    from wmx.verification.scan import fitting
-
-    fits = [one.claim.digest for one in fitting(suspect, watermarks)]
-    if len(fits) > 1:
-        more = len(fits) - MOST_NAMED
-        named = ", ".join(fits[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-        raise UsageError(
-            f"{len(fits)} claims fit {suspect.reference.name}, expected one, since {what} that is "
-            f"about the best match tells others of secret triggers: {named}",
-            hint="name the claim of the model that you marked with --claim FILE",
-        )
-
-
-def watermarks_to_hold(
-    claim_path: Path | None, owner: "OwnerKey", triggers: Path | None
-) -> "list[Watermark]":
-    """Return the watermarks to test on the suspect.
-
-    Args:
-        claim_path: file of one claim; all claims of the store if ``None``.
-        owner: the key that made the claims.
-        triggers: file of the claim's secret images; those in the store if ``None``.
-
-    Raises:
-        UsageError: ``triggers`` without a claim, or the store holds no claim of this owner.
-        IntegrityError: the claim is broken, or another key made it.
-        CannotRunError: a file cannot be read.
-    """
-    from wmx.protocol.claim import Claim
-    from wmx.triggers.trigger_file import load_images
-    from wmx.watermark import Watermark
-
-    if claim_path is None:
-        if triggers is not None:
-            raise UsageError(
-                "--triggers is only for a single claim", hint="name the claim with --claim"
-            )
-        return store().watermarks(owner)
-    claim = store().dated(Claim.load(claim_path))
-    if claim.owner != owner.public:
-        raise IntegrityError(
-            f"the claim {claim_path} was made with another owner key",
-            hint="give that key with --key; wmx info shows the owner of a claim and the public "
-            "part of a key",
-        )
-    if triggers is not None:
-        return [Watermark.open(claim, owner, images=load_images(triggers))]
-    return [store().open(claim, owner)]

@@ -17,6 +17,7 @@ from wmx._internal.files import SECRET_MODE
 from wmx._version import __version__
 from wmx.protocol.claim import now_text
 from wmx.report.evidence_curve import Course
+from wmx.report.expert_bits import ExpertBits, expert_bits
 from wmx.report.facts import (
     Facts,
     bits_sentences,
@@ -43,15 +44,6 @@ from wmx.watermark import Watermark
 
 TEMPLATE = Path(__file__).with_name("ownership.html.jinja")
 LEAST_IN_GROUP, MOST_GROUPS, MOST_MARKS = 10, 60, 25
-MEANINGS = {  # of the experts of wmx.statistics.experts
-    "agreement": "how often the predicted class is the label",
-    "rank": "how high the label's score ranks among the scores of all classes",
-    "softmax": "how far the label's score stands out from the model's usual score for that class",
-    "mapping": "whether each predicted class always goes with the same label, so that renamed, "
-    "merged or permuted classes count too",
-    "neighbours": "whether triggers with similar scores have the same label, so that a replaced "
-    "output layer or an embedding counts too",
-}
 
 
 @dataclass(frozen=True)
@@ -92,25 +84,11 @@ class Disclosed:
 
 
 @dataclass(frozen=True)
-class ExpertBits:
-    """One of the five experts, in the probe with the most evidence.
-
-    Attributes:
-        name: as in evidence files.
-        meaning: what it looks at, in words.
-        bits: of evidence.
-    """
-
-    name: str
-    meaning: str
-    bits: float
-
-
-@dataclass(frozen=True)
 class OwnershipReport:
     """The report, ready to be written.
 
     Attributes:
+        is_private: whether it shows which secret triggers were hit, and is for the owner alone.
         owner: the claim's note, if it has one, and the fingerprint of the owner's key.
         heading: the verdict in a word or two.
         outcome: ``"yes"``, ``"no"`` or ``"open"``; decides the color.
@@ -127,6 +105,7 @@ class OwnershipReport:
         created: when the report was made, ``YYYY-MM-DD hh:mm:ss UTC``.
     """
 
+    is_private: bool
     owner: str
     heading: str
     outcome: str
@@ -220,6 +199,7 @@ def report_of_verdict(
                 "some, or too few were never disclosed",
             )
     return OwnershipReport(
+        is_private=proof is None,
         owner=owner_words(watermark.claim),
         heading=heading,
         outcome=outcome,
@@ -230,7 +210,7 @@ def report_of_verdict(
         ],
         course=course,
         penalty=score.penalty,
-        experts=_experts(score),
+        experts=expert_bits(score),
         groups=_groups(course),
         disclosed=[] if proof is None else _disclosed(proof.trigger_slice, proof.predictions),
         model=model_facts(suspect, verdict.engine, proof),
@@ -274,6 +254,7 @@ def report_of_check(
         "counted."
     )
     return OwnershipReport(
+        is_private=False,
         owner=owner_words(evidence.claim),
         heading=checked.heading,
         outcome="yes" if checked.verified else "open" if _is_open(checked) else "no",
@@ -285,7 +266,7 @@ def report_of_check(
         ],
         course=course,
         penalty=score.penalty,
-        experts=_experts(score),
+        experts=expert_bits(score),
         groups=_groups(course),
         disclosed=_disclosed(evidence.trigger_slice, predictions[score.counted]),
         model=model_facts(
@@ -307,10 +288,6 @@ def report_of_check(
 def _is_open(checked: Checked) -> bool:
     """Say whether the bits would suffice, or are out of reach of any model."""
     return checked.sufficient or not checked.is_answer
-
-
-def _experts(score: EvidenceScore) -> list[ExpertBits]:
-    return [ExpertBits(name, MEANINGS[name], bits) for name, bits in score.best.experts.items()]
 
 
 def _groups(course: Course) -> list[Group]:

@@ -1,0 +1,77 @@
+"""The claims that a command tests on a suspect."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wmx.cli.common import store
+from wmx.cli.verdict_words import MOST_NAMED
+from wmx.errors import IntegrityError, UsageError
+
+if TYPE_CHECKING:
+    from wmx.protocol.keys import OwnerKey
+    from wmx.suspect.suspect import Suspect
+    from wmx.watermark import Watermark
+
+
+def require_one_claim(suspect: "Suspect", watermarks: "list[Watermark]", what: str) -> None:
+    """Refuse to let a suspect choose the claim that a signed file will name.
+
+    The best match depends on the suspect's predictions for triggers that stay secret, so a file
+    about it would tell others of them.  Whether a claim fits depends on the suspect's inputs alone.
+
+    Args:
+        suspect: what the file will be about; it is not queried.
+        watermarks: the claims to choose from.
+        what: the file, in words.
+
+    Raises:
+        UsageError: several claims fit.
+    """
+    from wmx.verification.scan import fitting
+
+    fits = [one.claim.digest for one in fitting(suspect, watermarks)]
+    if len(fits) > 1:
+        more = len(fits) - MOST_NAMED
+        named = ", ".join(fits[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+        raise UsageError(
+            f"{len(fits)} claims fit {suspect.reference.name}, expected one, since {what} that is "
+            f"about the best match tells others of secret triggers: {named}",
+            hint="name the claim of the model that you marked with --claim FILE",
+        )
+
+
+def watermarks_to_hold(
+    claim_path: Path | None, owner: "OwnerKey", triggers: Path | None
+) -> "list[Watermark]":
+    """Return the watermarks to test on the suspect.
+
+    Args:
+        claim_path: file of one claim; all claims of the store if ``None``.
+        owner: the key that made the claims.
+        triggers: file of the claim's secret images; those in the store if ``None``.
+
+    Raises:
+        UsageError: ``triggers`` without a claim, or the store holds no claim of this owner.
+        IntegrityError: the claim is broken, or another key made it.
+        CannotRunError: a file cannot be read.
+    """
+    from wmx.protocol.claim import Claim
+    from wmx.triggers.trigger_file import load_images
+    from wmx.watermark import Watermark
+
+    if claim_path is None:
+        if triggers is not None:
+            raise UsageError(
+                "--triggers is only for a single claim", hint="name the claim with --claim"
+            )
+        return store().watermarks(owner)
+    claim = store().dated(Claim.load(claim_path))
+    if claim.owner != owner.public:
+        raise IntegrityError(
+            f"the claim {claim_path} was made with another owner key",
+            hint="give that key with --key; wmx info shows the owner of a claim and the public "
+            "part of a key",
+        )
+    if triggers is not None:
+        return [Watermark.open(claim, owner, images=load_images(triggers))]
+    return [store().open(claim, owner)]
