@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from commands import CLAIM_NEW
+from PIL import Image
 from support import onnx_models
 
 from wmx import Claim, OwnerKey, Watermark
@@ -256,3 +257,42 @@ def test_a_normalisation_of_another_scale_is_warned_of(
     assert result.code == 0
     assert ("warning" in result.err) == warns
     assert ("--range 0,255" in result.err) == warns
+
+
+# the number of triggers
+
+
+def test_a_model_is_not_trained_with_too_few_triggers(
+    wmx: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert wmx("keygen").code == 0
+    monkeypatch.setattr("wmx.training.embed.embed", None)
+    for n, bits in ((5, 11), (40, 126)):
+        result = wmx("embed", "--data", "digits", "-n", n, "-o", "out")
+        assert result.code == 2
+        assert f"{n} triggers of 10 classes give about {bits} bits" in result.err
+        assert "128 are needed" in result.err
+        assert "take 41 or more with -n (default: 100)" in result.err
+        assert not Path("out").exists()
+
+
+def test_too_few_images_of_ones_own_are_not_trained_either(wmx: Any) -> None:
+    assert wmx("keygen").code == 0
+    Path("own").mkdir()
+    for number in range(6):
+        pixels = np.random.default_rng(number).integers(0, 256, (8, 8), dtype=np.uint8)
+        Image.fromarray(pixels).save(f"own/{number}.png")
+    result = wmx("embed", "--data", "digits", "--trigger-images", "own", "-o", "out")
+    assert result.code == 2
+    assert "41 or more images" in result.err
+
+
+@pytest.mark.parametrize(("n", "said"), [(5, "64 with a trusted timestamp)"), (30, "suffice")])
+def test_a_claim_of_too_few_triggers_is_made_with_a_warning(wmx: Any, n: int, said: str) -> None:
+    assert wmx("keygen").code == 0
+    result = wmx(*CLAIM_NEW, "-n", n, "-o", "few.json")
+    assert result.code == 0
+    assert f"wmx: warning: {n} triggers of 10 classes give about" in result.err
+    assert said in result.err
+    assert "take 41 or more with -n" in result.err
+    assert wmx(*CLAIM_NEW, "-n", 41, "-o", "enough.json").err == ""

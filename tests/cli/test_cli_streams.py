@@ -130,7 +130,7 @@ def test_a_training_is_told(console: Call, home: Path) -> None:
     x, y = rng.integers(0, 256, (40, 8, 8), dtype=np.uint8), np.arange(40) % 2
     data = Path(f"{NAMES[1]}.npz")
     np.savez(data, x=x, y=y)
-    words = ("--data", data, "-o", os.fsdecode(b"r\xfcn"), "--epochs", 1, "-n", 4, "--note", NOTE)
+    words = ("--data", data, "-o", os.fsdecode(b"r\xfcn"), "--epochs", 1, "-n", 136, "--note", NOTE)
     code, out, err = console("embed", *words)
     assert code in (0, 1), err
     assert "the mark is" in out

@@ -53,7 +53,7 @@ def test_embed_marks_a_model_and_trains_on_with_its_weights(
     assert run(["verify", "out/model.onnx"]) == 0
 
     (alias,) = (other for other, name in ALIASES.items() if name == framework)
-    again = [*EMBED, "--framework", alias, "--epochs", "1", "--lr", "1e-6", "-n", "20", "--json"]
+    again = [*EMBED, "--framework", alias, "--epochs", "1", "--lr", "1e-6", "-n", "41", "--json"]
     again[again.index("out")] = "again"
     capfd.readouterr()
     code = run([*again, "--pretrained", "out/weights.safetensors"])
@@ -63,7 +63,7 @@ def test_embed_marks_a_model_and_trains_on_with_its_weights(
     assert fields["command"] == "embed"
     assert fields["exit_code"] == code == 1, "one epoch at this rate does not teach a new mark"
     assert not fields["verified"]
-    assert fields["n"] == 20
+    assert fields["n"] == 41
     assert fields["accuracy"] > 0.9, "the weights were not those that were trained"
     assert Path(fields["model_path"]).exists()
     for name in ("checkpoint.safetensors", "weights.safetensors"):  # they are the model
@@ -74,7 +74,7 @@ def test_embed_marks_a_model_and_trains_on_with_its_weights(
 def test_after_ctrl_c_the_same_command_resumes(
     kit: Any, home: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = [*EMBED, "--framework", kit.ADAPTER.FRAMEWORK, "--epochs", "3", "-n", "20"]
+    command = [*EMBED, "--framework", kit.ADAPTER.FRAMEWORK, "--epochs", "3", "-n", "41"]
     epoch_of = TrainingBatches.epoch
 
     def interrupted(self: TrainingBatches, epoch: int) -> Iterator[Batch]:

@@ -25,6 +25,7 @@ from wmx.cli.common import (
 )
 from wmx.cli.outputs import prepare_output
 from wmx.cli.timestamp import timestamp
+from wmx.cli.trigger_counts import warn_of_too_few_triggers
 from wmx.cli.words import dating_fields, dating_rows, stamp_rows
 from wmx.errors import UsageError
 from wmx.protocol.file_kind import CLAIM
@@ -136,6 +137,7 @@ def new(
         save_images(images_path, images, force=force)
     watermark.claim.save(out, force=force)
     _warn_of_scale(watermark.claim.task)
+    warn_of_too_few_triggers(watermark.claim.n, watermark.claim.task, own_images=images is not None)
     text = f"claim {out}\n{describe(watermark.claim, UNDATED)}"
     if images is not None:
         text += f"\nsecret images of the triggers, needed to verify: {images_path}"

@@ -23,6 +23,7 @@ from wmx.cli.outputs import prepare_folder
 from wmx.cli.progress import training_progress
 from wmx.cli.release import advice, written
 from wmx.cli.timestamp import require_address
+from wmx.cli.trigger_counts import require_enough_triggers
 from wmx.cli.words import command_line
 
 if TYPE_CHECKING:
@@ -149,6 +150,9 @@ def embed(
     owner = load_owner(key)
     labeled = load_data(data, image_size=image_size)
     triggers = None if trigger_images is None else _own_images(trigger_images, labeled, n)
+    if triggers is not None:
+        n = len(triggers.images)
+    require_enough_triggers(n, labeled.task, own_images=triggers is not None)
     if force:
         for before in (RunFiles(out), RunFiles(out).replacement):  # one may be unfinished
             keep_replaced_claim(before.claim, before.triggers, owner)
@@ -160,7 +164,7 @@ def embed(
                 out,
                 training=training,
                 framework=framework,
-                n=n if triggers is None else len(triggers.images),
+                n=n,
                 generator=triggers,
                 note=note,
                 resume=resume,
