@@ -296,3 +296,40 @@ def test_a_claim_of_too_few_triggers_is_made_with_a_warning(wmx: Any, n: int, sa
     assert said in result.err
     assert "take 41 or more with -n" in result.err
     assert wmx(*CLAIM_NEW, "-n", 41, "-o", "enough.json").err == ""
+
+
+# the list
+
+
+def test_the_claims_of_the_store_are_listed(wmx: Any, claim: Path, home: Path) -> None:
+    assert wmx("verify", "model.onnx", "--evidence", "e.json").code == 0
+    tokens = ("--kind", "tokens", "--vocabulary", "50", "--shape", "5", "--classes", "3")
+    assert wmx("claim", "new", *tokens, "--note", "for\nthe shop", "-o", "t.json").code == 0
+    result = wmx("claim", "list")
+    assert result.code == 0
+    assert result.out.startswith("2 claims in ")
+    assert "image 8x8x1, 10 classes; 57 of 100 triggers undisclosed; not dated" in result.out
+    assert (
+        "tokens 5, 3 classes; 162 of 162 triggers undisclosed; not dated; note: for" in result.out
+    )
+    told = {one["claim"]: one for one in wmx("claim", "list", "--json").json["claims"]}
+    first = told[Claim.load(claim).digest]
+    assert (first["n"], first["triggers_left"], first["timestamps"]) == (100, 57, 0)
+    assert first["created"] == Claim.load(claim).created
+    assert Claim.load(first["path"]).digest == first["claim"]
+    assert first["path"] in result.out
+    Path(first["path"]).rename("elsewhere.json")
+    assert wmx("claim", "list").out.startswith("1 claim in ")
+
+
+def test_a_store_without_a_claim_or_a_key_has_an_empty_list(wmx: Any) -> None:
+    result = wmx("claim", "list", "--json")
+    assert (result.code, result.json["claims"]) == (0, [])
+
+
+def test_the_claims_of_a_key_that_was_replaced_know_what_was_disclosed(
+    wmx: Any, claim: Path
+) -> None:
+    assert wmx("verify", "model.onnx", "--evidence", "e.json").code == 0
+    assert wmx("keygen", "--force").code == 0
+    assert "57 of 100" in wmx("claim", "list").out

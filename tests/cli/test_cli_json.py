@@ -38,6 +38,12 @@ def test_the_fields_of_keys_and_claims(wmx: Any, claim: Path, authority: Authori
     described(wmx("claim", "show", claim, "--json").json, *about)
     new = ("claim", "new", "--shape", "8,8,1", "--classes", "10", "-o", "new.json", "--json")
     described(wmx(*new).json, *about)
+    listed = wmx("claim", "list", "--json").json["claims"][0]
+    described(
+        {"claims": [{name: listed[name] for name in ("path", "triggers_left")}]}, "wmx claim list"
+    )
+    del listed["triggers_left"]
+    described(listed, "Dates", "A claim")
     stamp = ("claim", "timestamp", claim, "--json")
     described(wmx(*stamp, "--request", "q").json, *EVERY, "A request for a timestamp")
     with serving(authority) as url:

@@ -35,7 +35,10 @@ def test_a_suspect_does_not_choose_the_claim_that_others_see(
     assert result.code == 2
     assert "2 claims fit" in result.err
     assert "--claim" in result.err
-    assert all(Claim.load(path).digest in result.err for path in (claim, second))
+    for path in (claim, second):
+        one = Claim.load(path)
+        assert f"{one.digest} (created {one.created}, image 8x8x1, 10 classes)" in result.err
+    assert "wmx claim list" in result.err
     assert not Path("new.json").exists()
     assert not (home / "owner.pem.spent").exists()
     assert wmx("verify", "model.onnx").code == 0, "the owner alone sees the best match"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wmx._internal.text import printable
+from wmx.cli.claim_list import list_claims
 from wmx.cli.common import (
     ForceOption,
     JsonOption,
@@ -26,7 +27,7 @@ from wmx.cli.common import (
 from wmx.cli.outputs import prepare_output
 from wmx.cli.timestamp import timestamp
 from wmx.cli.trigger_counts import warn_of_too_few_triggers
-from wmx.cli.words import dating_fields, dating_rows, stamp_rows
+from wmx.cli.words import claim_fields, dating_rows, stamp_rows, task_text
 from wmx.errors import UsageError
 from wmx.protocol.file_kind import CLAIM
 from wmx.protocol.replacing import TRIGGERS
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 MAX_NOTE_SHOWN = 2000  # characters; all of it is in the answer for programs
 
 claim = typer.Typer(
-    help="Make a claim (to train with your own loop), date it, or show it.",
+    help="Make a claim (to train with your own loop), date it, show it, or list all.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -175,6 +176,7 @@ def show(
     answer("claim", text, fields, as_json=json)
 
 
+claim.command("list")(list_claims)
 claim.command()(timestamp)
 
 
@@ -216,7 +218,7 @@ def describe(claim: "Claim", dating: "Dating") -> str:
     rows = {
         "claim": claim.digest,
         "owner": claim.owner.hex(),
-        "task": f"{task.kind} {'x'.join(map(str, task.shape))}, {task.classes} classes",
+        "task": task_text(task),
         "normalized": normalization,
         "triggers": f"{claim.n}; how they are drawn is encrypted for the owner",
         "root": claim.root.hex(),
@@ -227,26 +229,6 @@ def describe(claim: "Claim", dating: "Dating") -> str:
     if claim.note:
         rows["note"] = printable(claim.note, MAX_NOTE_SHOWN)
     return table(rows)
-
-
-def claim_fields(claim: "Claim", dating: "Dating") -> dict[str, Any]:
-    """Return the claim's content for programs, as the fields of ``--json``.
-
-    Args:
-        claim: what is described.
-        dating: what its timestamps prove.
-    """
-    return {
-        "claim": claim.digest,
-        "owner": claim.owner.hex(),
-        "task": claim.task.to_json(),
-        "n": claim.n,
-        "root": claim.root.hex(),
-        "created": claim.created,
-        "note": claim.note,
-        "timestamps": len(claim.timestamps),
-        **dating_fields(dating),
-    }
 
 
 def _generator(

@@ -3,11 +3,15 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wmx._internal.text import printable
+from wmx.cli.claim_list import MOST_OF_A_NOTE
 from wmx.cli.common import store
 from wmx.cli.verdict_words import MOST_NAMED
+from wmx.cli.words import task_text
 from wmx.errors import IntegrityError, UsageError
 
 if TYPE_CHECKING:
+    from wmx.protocol.claim import Claim
     from wmx.protocol.keys import OwnerKey
     from wmx.suspect.suspect import Suspect
     from wmx.watermark import Watermark
@@ -29,15 +33,22 @@ def require_one_claim(suspect: "Suspect", watermarks: "list[Watermark]", what: s
     """
     from wmx.verification.scan import fitting
 
-    fits = [one.claim.digest for one in fitting(suspect, watermarks)]
+    fits = [_named(one.claim) for one in fitting(suspect, watermarks)]
     if len(fits) > 1:
         more = len(fits) - MOST_NAMED
-        named = ", ".join(fits[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+        named = "; ".join(fits[:MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
         raise UsageError(
-            f"{len(fits)} claims fit {suspect.reference.name}, expected one, since {what} that is "
-            f"about the best match tells others of secret triggers: {named}",
-            hint="name the claim of the model that you marked with --claim FILE",
+            f"{len(fits)} claims fit {suspect.reference.name}, expected one, since choosing the "
+            f"best match would leak something about secret triggers to readers of {what}: {named}",
+            hint="name the claim of the model that you marked with --claim FILE; wmx claim list "
+            "shows the file of each",
         )
+
+
+def _named(claim: "Claim") -> str:
+    """Return the digest of a claim, and what its owner may remember it by."""
+    note = f", {printable(claim.note, MOST_OF_A_NOTE)}" if claim.note else ""
+    return f"{claim.digest} (created {claim.created}, {task_text(claim.task)}{note})"
 
 
 def watermarks_to_hold(

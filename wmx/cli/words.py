@@ -4,8 +4,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wmx.protocol.claim import Claim
     from wmx.protocol.model_reference import ModelReference
     from wmx.protocol.stamped import Stamped
+    from wmx.protocol.task import Task
     from wmx.protocol.timestamp import Dating
     from wmx.verification.evidence import Evidence
 
@@ -61,6 +63,31 @@ def dating_fields(dating: "Dating") -> dict[str, Any]:
         "trusted_time": utc(dating.time) if dating.time else None,
         "trusted_authority": dating.authority or None,
         "untrusted_timestamps": list(dating.refused),
+    }
+
+
+def task_text(task: "Task") -> str:
+    """Say what a claim is over: kind, shape and number of classes."""
+    return f"{task.kind} {'x'.join(map(str, task.shape))}, {task.classes} classes"
+
+
+def claim_fields(claim: "Claim", dating: "Dating") -> dict[str, Any]:
+    """Return the claim's content for programs, as the fields of ``--json``.
+
+    Args:
+        claim: what is described.
+        dating: what its timestamps prove.
+    """
+    return {
+        "claim": claim.digest,
+        "owner": claim.owner.hex(),
+        "task": claim.task.to_json(),
+        "n": claim.n,
+        "root": claim.root.hex(),
+        "created": claim.created,
+        "note": claim.note,
+        "timestamps": len(claim.timestamps),
+        **dating_fields(dating),
     }
 
 

@@ -80,7 +80,7 @@ class Store:
             CannotRunError: the store cannot be written.
         """
         self.open_for_writing()
-        path = self._claim_path(claim)
+        path = self.path_of(claim)
         if not path.exists():
             if images is not None:
                 save_images(self._images_path(claim), images, force=True)
@@ -135,9 +135,9 @@ class Store:
         A release record of a claim of the store is added if it is missing.
         """
         if isinstance(file, Claim):
-            if self._claim_path(file).exists():
-                file.keep_timestamps(self._claim_path(file), file.timestamps)
-        elif self._release_path(file).exists() or self._claim_path(file.claim).exists():
+            if self.path_of(file).exists():
+                file.keep_timestamps(self.path_of(file), file.timestamps)
+        elif self._release_path(file).exists() or self.path_of(file.claim).exists():
             self.add_release(file)
 
     def dated(self, claim: Claim) -> Claim:
@@ -145,7 +145,7 @@ class Store:
 
         What is signed about an undated copy would hide the date that the claim has.
         """
-        path = self._claim_path(claim)
+        path = self.path_of(claim)
         return claim.dated_by_both(Claim.load(path)) if path.exists() else claim
 
     def roots(self) -> Iterator[Path]:
@@ -161,6 +161,10 @@ class Store:
         paths = sorted((self.folder / "claims").glob("*.json"))
         loaded = [Claim.load(path) for path in paths]
         yield from sorted(loaded, key=lambda claim: (claim.created, claim.digest))
+
+    def path_of(self, claim: Claim) -> Path:
+        """Return the path of a claim in the store, whether it is there or not."""
+        return self.folder / "claims" / f"{claim.digest}.json"
 
     def open(self, claim: Claim, owner: OwnerKey) -> Watermark:
         """Rebuild the watermark of a claim.
@@ -192,9 +196,6 @@ class Store:
                 hint="name a claim with --claim; wmx embed and wmx claim new add to the store",
             )
         return [self.open(claim, owner) for claim in own]
-
-    def _claim_path(self, claim: Claim) -> Path:
-        return self.folder / "claims" / f"{claim.digest}.json"
 
     def _release_path(self, release: Release) -> Path:
         return self.folder / "releases" / f"{release.digest}.json"
