@@ -1,15 +1,11 @@
 """The errors wmx raises, each with the exit code the command line gives it.
 
-Every error says what was found and what was expected; ``hint`` says what to do.
+Every error says what was found and what was expected; ``hint`` says what to do on the command line,
+and the note under a traceback says what to do in Python.
 """
 
-MORE_QUERIES_HINT = (
-    "allow more with --max-queries, in Python RequestPolicy(max_queries=...); or name the one "
-    "claim that is meant"
-)
-NAME_CLAIM_HINT = (
-    "name the one claim that is meant with --claim, in Python wmx.verify(suspect, watermark)"
-)
+MORE_QUERIES_HINT = "allow more with --max-queries, or name the one claim that is meant"
+NAME_CLAIM_HINT = "name the one claim that is meant with --claim"
 
 
 class WmxError(Exception):
@@ -17,11 +13,19 @@ class WmxError(Exception):
 
     exit_code = 4
 
-    def __init__(self, message: str, hint: str | None = None) -> None:
+    def __init__(self, message: str, hint: str | None = None, in_python: str | None = None) -> None:
+        """Make an error.
+
+        Args:
+            message: what was found, and what was expected.
+            hint: what to do.
+            in_python: what to do in Python, where ``hint`` names options of the command line.
+        """
         super().__init__(message)
         self.hint = hint
-        if hint is not None:
-            self.add_note(f"hint: {hint}")  # a traceback shows it
+        note = in_python or hint
+        if note is not None:
+            self.add_note(f"hint: {note}")  # a traceback shows it
 
 
 class UsageError(WmxError):

@@ -2,8 +2,10 @@
 
 import math
 import secrets
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 import numpy as np
@@ -90,8 +92,10 @@ class Watermark:
             UsageError: an argument is out of range, or the family does not fit the task.
         """
         if not isinstance(owner, OwnerKey):
-            raise UsageError(f"owner is {type(owner).__name__}, expected an OwnerKey")
+            raise _no_owner_key(owner)
         task = Task.of(shape, classes, kind=kind, value_range=value_range, mean=mean, std=std)
+        if problem := task.scale_problem():
+            warnings.warn(problem, stacklevel=2)
         return cls.for_task(owner, task, n=n, generator=generator, note=note)
 
     @classmethod
@@ -157,8 +161,11 @@ class Watermark:
 
         Raises:
             IntegrityError: the key is not the claim's, or the triggers are not those committed to.
-            UsageError: ``images`` is missing.
+            UsageError: ``images`` is missing, or an argument is of another type.
         """
+        _require_claim(claim)
+        if not isinstance(owner, OwnerKey):
+            raise _no_owner_key(owner)
         generator = generator_from(claim.family(owner), images)
         secret = owner.trigger_secret(claim.salt)
         try:
@@ -192,3 +199,19 @@ class Watermark:
     def inputs(self) -> NDArray[Any]:
         """The triggers as the model sees them: normalized, channels last, [n, *task.shape]."""
         return self.task.model_input(self.triggers)
+
+
+def _require_claim(claim: object) -> None:
+    if isinstance(claim, Claim):
+        return
+    hint = "the order is Watermark.open(claim, owner)" if isinstance(claim, OwnerKey) else None
+    if isinstance(claim, str | Path):
+        hint = f"Claim.load({str(claim)!r}) reads the file"
+    raise UsageError(f"claim is {type(claim).__name__}, expected a Claim", hint=hint)
+
+
+def _no_owner_key(owner: object) -> UsageError:
+    hint = (
+        f"OwnerKey.load({str(owner)!r}) reads the file" if isinstance(owner, str | Path) else None
+    )
+    return UsageError(f"owner is {type(owner).__name__}, expected an OwnerKey", hint=hint)

@@ -6,9 +6,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from _wmx_jax.onnx_file import onnx_bytes
-from wmx._internal.files import refuse_overwrite, write_bytes
+from wmx._internal.files import write_bytes
 from wmx.protocol.task import Task
-from wmx.training.export import without_notes
+from wmx.training.export import checked_export, without_notes
 from wmx.training.export_check import check_export
 from wmx.watermark import Watermark
 from wmx_flax._inference import Call, Model, pure_model, scores, scores_of
@@ -38,11 +38,11 @@ def export(
 
     Raises:
         MissingExtraError: jax2onnx is not installed.
+        UsageError: an argument is of another type, or ``path`` ends as another format's does.
         CannotRunError: the file exists, jax2onnx cannot export the model, or the exported model
             does not agree with it.
     """
-    refuse_overwrite(path, force)
-    task = task.task if isinstance(task, Watermark) else task
+    task = checked_export(path, task, force=force)
     pure = pure_model(model, call)
 
     def network(inputs: Any) -> Any:

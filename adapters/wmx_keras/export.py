@@ -6,10 +6,10 @@ from typing import Any
 import keras
 from numpy.typing import NDArray
 
-from wmx._internal.files import refuse_overwrite, write_bytes
+from wmx._internal.files import write_bytes
 from wmx.errors import CannotRunError, MissingExtraError
 from wmx.protocol.task import Task
-from wmx.training.export import with_standard_names, without_notes
+from wmx.training.export import checked_export, with_standard_names, without_notes
 from wmx.training.export_check import check_export
 from wmx.watermark import Watermark
 from wmx_keras import _backends
@@ -31,11 +31,11 @@ def export(model: Any, path: str | Path, task: Task | Watermark, *, force: bool 
 
     Raises:
         MissingExtraError: the exporter is not installed.
+        UsageError: an argument is of another type, or ``path`` ends as another format's does.
         CannotRunError: the file exists, the model cannot be exported, or the exported model does
             not agree with it.
     """
-    refuse_overwrite(path, force)
-    task = task.task if isinstance(task, Watermark) else task
+    task = checked_export(path, task, force=force)
     if not isinstance(model, keras.Model):
         raise CannotRunError(f"the model is {type(model).__name__}, expected a keras.Model")
 

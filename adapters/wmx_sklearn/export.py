@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx._internal.files import refuse_overwrite, write_bytes
+from wmx._internal.files import write_bytes
 from wmx.errors import CannotRunError, MissingExtraError, UsageError
 from wmx.protocol.task import Task
 from wmx.suspect.own_model import loaded_from
-from wmx.training.export import without_notes
+from wmx.training.export import checked_export, without_notes
 from wmx.training.export_check import TOLERANCE, check_export
 from wmx.watermark import Watermark
 
@@ -34,11 +34,11 @@ def export(
     Raises:
         MissingExtraError: skl2onnx, or for boosting libraries onnxmltools, is not installed.
         UsageError: the estimator was not fitted on these classes.
+        UsageError: an argument is of another type, or ``path`` ends as another format's does.
         CannotRunError: the file exists, no converter supports the estimator, or the exported model
             does not agree with it.
     """
-    refuse_overwrite(path, force)
-    task = task.task if isinstance(task, Watermark) else task
+    task = checked_export(path, task, force=force)
     classes = getattr(estimator, "classes_", None)
     if classes is None:
         raise UsageError("the estimator has no classes_: it was not fitted, or is no classifier")

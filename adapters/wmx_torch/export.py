@@ -9,9 +9,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from wmx._internal.files import refuse_overwrite, write_bytes
+from wmx._internal.files import write_bytes
 from wmx.protocol.task import Task
-from wmx.training.export import EXPORT_INPUT, EXPORT_OUTPUT, exporting, without_notes
+from wmx.training.export import (
+    EXPORT_INPUT,
+    EXPORT_OUTPUT,
+    checked_export,
+    exporting,
+    without_notes,
+)
 from wmx.training.export_check import check_export
 from wmx.watermark import Watermark
 from wmx_torch._inference import as_model_input, padding_mask, plain_module, scores_of
@@ -34,11 +40,11 @@ def export(
         force: replace an existing file.
 
     Raises:
+        UsageError: an argument is of another type, or ``path`` ends as another format's does.
         CannotRunError: the file exists, PyTorch cannot export the model, or the exported model
             does not agree with it.
     """
-    refuse_overwrite(path, force)
-    task = task.task if isinstance(task, Watermark) else task
+    task = checked_export(path, task, force=force)
     copied = _as_written(copy.deepcopy(plain_module(model)).to("cpu"))
     inner = _Scores(copied.eval(), task.classes)
     example = _as_contiguous_input(task.example_inputs(EXAMPLE_BATCH, seed=0), task, inner)

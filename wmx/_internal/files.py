@@ -11,6 +11,8 @@ from typing import BinaryIO, Self
 from wmx._internal.budget import require_room
 from wmx.errors import CannotRunError
 
+MODEL_NAME = "model.onnx"  # of the model in the output folder of wmx embed
+
 SECRET_MODE = 0o600
 PUBLIC_MODE = 0o644
 PIECE_BYTES = 2**20
@@ -99,7 +101,7 @@ def open_regular(path: str | Path, what: str, *, linked: bool = True) -> BinaryI
         if not linked and os.path.islink(path):
             raise _is_a_link(path, what)
         if os.path.isdir(path):
-            raise CannotRunError(f"{what} {path} is a folder, expected a file")
+            raise _is_a_folder(path, what)
         descriptor = os.open(path, flags)
     except FileNotFoundError:
         raise CannotRunError(f"no such file: {path}", hint=f"expected the {what} there") from None
@@ -114,6 +116,15 @@ def open_regular(path: str | Path, what: str, *, linked: bool = True) -> BinaryI
         os.close(descriptor)
         raise _is_a_link(path, what)
     return os.fdopen(descriptor, "rb")
+
+
+def _is_a_folder(path: str | Path, what: str) -> CannotRunError:
+    name = str(path) if what == "file" else f"{what} {path}"
+    meant = Path(path) / MODEL_NAME
+    return CannotRunError(
+        f"{name} is a folder, expected a file",
+        hint=f"did you mean {meant}?" if what in ("file", "model") and meant.is_file() else None,
+    )
 
 
 def _is_a_link(path: str | Path, what: str) -> CannotRunError:
@@ -151,7 +162,8 @@ def refuse_overwrite(path: str | Path, force: bool) -> None:
     if not force and os.path.lexists(path):
         raise CannotRunError(
             f"{path} exists already",
-            hint="choose another name, or replace it: --force, in Python force=True",
+            hint="choose another name, or replace it with --force",
+            in_python="choose another name, or replace it with force=True",
         )
 
 
@@ -194,12 +206,10 @@ def keep_aside(path: str | Path) -> Path:
         CannotRunError: the folder cannot be written, or the file cannot be read.
     """
     path = Path(path)
-    for number in count(1):
-        aside = path.with_name(f"{path.stem}.old-{number}{path.suffix}")
+    while True:
+        aside = next_aside(path)
         if os.path.lexists(aside):
-            if os.path.samestat(os.lstat(aside), os.lstat(path)):
-                return aside
-            continue
+            return aside
         try:
             os.link(path, aside)
         except FileExistsError:  # made meanwhile
@@ -209,6 +219,15 @@ def keep_aside(path: str | Path) -> Path:
         break
     _flush_folder(path.parent)
     return aside
+
+
+def next_aside(path: Path) -> Path:
+    """Return the name under which :func:`keep_aside` would keep a file now."""
+    for number in count(1):
+        name = path.with_name(f"{path.stem}.old-{number}{path.suffix}")
+        if not os.path.lexists(name) or os.path.samestat(os.lstat(name), os.lstat(path)):
+            break
+    return name
 
 
 def require_folder(path: str | Path) -> None:

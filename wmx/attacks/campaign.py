@@ -112,7 +112,9 @@ def _unverified(
     said = f"{target.model} does not verify before any attack: {bits:.0f} bits"
     too_few = too_few_triggers(len(watermark.labels), watermark.task.classes, required=needed)
     if too_few is not None:
-        return CannotRunError(f"{said}; its claim's {too_few}", hint="lower --min-bits")
+        return CannotRunError(
+            f"{said}; its claim's {too_few}", hint="lower --min-bits", in_python="lower min_bits"
+        )
     return CannotRunError(
         f"{said}, {needed:g} are needed",
         hint="check the claim with wmx verify, or lower --min-bits",
@@ -123,7 +125,8 @@ def exists_already(path: Path) -> CannotRunError:
     """Return the error for a file of results that neither ``resume`` nor ``force`` allows."""
     return CannotRunError(
         f"{path} exists already",
-        hint="--resume (resume=True) continues it; or choose another folder",
+        hint="continue it with --resume, replace it with --force, or choose another folder",
+        in_python="continue it with resume=True, or choose another path",
     )
 
 

@@ -119,16 +119,21 @@ def chosen_attacks(spec: str, settings: Iterable[str] = ()) -> dict[str, Attack]
 def _changed(attacks: Mapping[str, Attack], setting: str) -> dict[str, Attack]:
     """Return the attacks that a ``--set`` applies to, with the setting changed."""
     place, equals, text = setting.partition("=")
+    hint = "for example --set epochs=5; wmx attack --list shows the fields"
+    if not equals:
+        raise UsageError(
+            f"--set is {setting!r}, expected FIELD=VALUE or ATTACK:FIELD=VALUE", hint=hint
+        )
     only, colon, field = place.rpartition(":")
     concerned = {
         name: attack
         for name, attack in attacks.items()
         if (not colon or name == only) and field in {own.name for own in fields(attack)}
     }
-    if not equals or not concerned:
+    if not concerned:
         raise UsageError(
             f"--set {setting}: none of the chosen attacks has this setting",
-            hint="write FIELD=VALUE or ATTACK:FIELD=VALUE; wmx attack --list shows the fields",
+            hint=hint,
         )
     return {
         name: replace(attack, **{field: _parsed(text, getattr(attack, field), setting)})

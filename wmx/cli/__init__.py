@@ -41,6 +41,7 @@ def build_app(wanted: str = "") -> typer.Typer:
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
     for name in [wanted] if wanted in COMMANDS else COMMANDS:
         command = getattr(import_module(f"wmx.cli.{name}"), name)

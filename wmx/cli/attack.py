@@ -18,6 +18,7 @@ from wmx.cli.common import (
     store,
 )
 from wmx.cli.embed import TrainingDeviceChoice
+from wmx.cli.held_claims import require_owner
 from wmx.cli.outputs import prepare_folder
 from wmx.cli.progress import attack_progress
 
@@ -168,8 +169,10 @@ def _watermark(model: Path, claim: Path | None, key: Path | None) -> "Watermark"
     files = RunFiles(model)
     if claim is None and not model.is_dir():
         raise UsageError(f"{model} is an ONNX file, expected its claim too", hint="give --claim")
-    found = Claim.load(claim or files.claim)
+    path = claim or files.claim
+    found = Claim.load(path)
     owner = load_owner(key)
+    require_owner(found, path, owner, key)
     if model.is_dir() and files.triggers.exists():
         return Watermark.open(found, owner, images=load_images(files.triggers))
     return store().open(found, owner)

@@ -1,6 +1,5 @@
 """``wmx claim``: make a claim without training a model, date it, or show one."""
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,6 +23,7 @@ from wmx.cli.common import (
     table,
     trusted_roots,
 )
+from wmx.cli.output import warn
 from wmx.cli.outputs import prepare_output
 from wmx.cli.timestamp import timestamp
 from wmx.cli.trigger_counts import warn_of_too_few_triggers
@@ -34,7 +34,6 @@ from wmx.protocol.replacing import TRIGGERS
 
 if TYPE_CHECKING:
     from wmx.protocol.claim import Claim
-    from wmx.protocol.task import Task
     from wmx.protocol.timestamp import Dating
     from wmx.triggers import Generator
 
@@ -100,6 +99,7 @@ def new(
     json: JsonOption = False,
 ) -> None:
     """Make a claim: the signed public file that commits to your triggers before training."""
+    from wmx.protocol.task import Task
     from wmx.protocol.timestamp import UNDATED
     from wmx.triggers.folder import Folder
     from wmx.triggers.trigger_file import save_images
@@ -118,18 +118,15 @@ def new(
     if isinstance(generator, Folder):
         n = len(generator.images)
     owner = load_owner(key)
-    watermark = Watermark.new(
-        owner,
-        shape=dims,
-        classes=classes,
+    task = Task.of(
+        dims,
+        classes,
         kind=kind.value,
         value_range=(low_high[0], low_high[1]),
         mean=numbers(mean, "--mean"),
         std=numbers(std, "--std"),
-        n=n,
-        generator=generator,
-        note=note,
     )
+    watermark = Watermark.for_task(owner, task, n=n, generator=generator, note=note)
     if force:
         keep_replaced_claim(out, images_path, owner)
     keep_in_store(watermark)  # first: whatever the next lines replace, it is there
@@ -137,30 +134,14 @@ def new(
     if images is not None:
         save_images(images_path, images, force=force)
     watermark.claim.save(out, force=force)
-    _warn_of_scale(watermark.claim.task)
+    if problem := task.scale_problem():
+        warn(problem)
     warn_of_too_few_triggers(watermark.claim.n, watermark.claim.task, own_images=images is not None)
     text = f"claim {out}\n{describe(watermark.claim, UNDATED)}"
     if images is not None:
         text += f"\nsecret images of the triggers, needed to verify: {images_path}"
     answer(
         "claim", text, {"path": str(out), **claim_fields(watermark.claim, UNDATED)}, as_json=json
-    )
-
-
-def _warn_of_scale(task: "Task") -> None:
-    """Warn on stderr where mean and std seem to be of pixels 0 to 255, but the range is not."""
-    if task.kind != "image":
-        return
-    low, high = float(task.low), float(task.high)
-    means, stds = ([float(text) for text in texts] for texts in (task.mean, task.std))
-    if all(low <= mean <= high for mean in means) and max(stds) <= high - low:
-        return
-    print(  # noqa: T201
-        f"wmx: warning: mean {', '.join(task.mean)} and std {', '.join(task.std)} do not fit "
-        f"pixels of {task.low}..{task.high}, so the model would be fed triggers on another scale "
-        "than it expects; if they are of pixels 0 to 255, make the claim again with "
-        "--range 0,255, or divide both by 255",
-        file=sys.stderr,
     )
 
 

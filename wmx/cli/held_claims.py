@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from wmx._internal.text import printable
 from wmx.cli.claim_list import MOST_OF_A_NOTE
-from wmx.cli.common import store
+from wmx.cli.common import key_file, store
 from wmx.cli.verdict_words import MOST_NAMED
 from wmx.cli.words import task_text
 from wmx.errors import IntegrityError, UsageError
@@ -52,7 +52,7 @@ def _named(claim: "Claim") -> str:
 
 
 def watermarks_to_hold(
-    claim_path: Path | None, owner: "OwnerKey", triggers: Path | None
+    claim_path: Path | None, owner: "OwnerKey", triggers: Path | None, key: Path | None
 ) -> "list[Watermark]":
     """Return the watermarks to test on the suspect.
 
@@ -60,6 +60,7 @@ def watermarks_to_hold(
         claim_path: file of one claim; all claims of the store if ``None``.
         owner: the key that made the claims.
         triggers: file of the claim's secret images; those in the store if ``None``.
+        key: file of ``owner``; the store's if ``None``.
 
     Raises:
         UsageError: ``triggers`` without a claim, or the store holds no claim of this owner.
@@ -77,12 +78,30 @@ def watermarks_to_hold(
             )
         return store().watermarks(owner)
     claim = store().dated(Claim.load(claim_path))
-    if claim.owner != owner.public:
-        raise IntegrityError(
-            f"the claim {claim_path} was made with another owner key",
-            hint="give that key with --key; wmx info shows the owner of a claim and the public "
-            "part of a key",
-        )
+    require_owner(claim, claim_path, owner, key)
     if triggers is not None:
         return [Watermark.open(claim, owner, images=load_images(triggers))]
     return [store().open(claim, owner)]
+
+
+def require_owner(claim: "Claim", path: Path, owner: "OwnerKey", key: Path | None) -> None:
+    """Refuse a claim that another key made.
+
+    Args:
+        claim: what was read.
+        path: its file.
+        owner: the key.
+        key: its file; the store's if ``None``.
+
+    Raises:
+        IntegrityError: another key made it.
+    """
+    if claim.owner == owner.public:
+        return
+    beside = path.with_name("owner.pem")  # where wmx demo puts it
+    remedy = f"--key {beside}" if beside.exists() and beside != key else "--key"
+    raise IntegrityError(
+        f"the claim {path} was made with another owner key than {key_file(key)}",
+        hint=f"give that key with {remedy}; wmx info shows the owner of a claim and the public "
+        "part of a key",
+    )

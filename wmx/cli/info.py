@@ -27,11 +27,13 @@ from wmx.cli.words import (
     suspect_fields,
     trigger_slice_text,
 )
-from wmx.errors import UsageError
+from wmx.errors import IntegrityError, UsageError
 
 if TYPE_CHECKING:
     from wmx.suspect.inputs import Feeding
     from wmx.suspect.onnx_file import OnnxFile
+
+READ = "a key, claim, evidence file, release record, trigger file or ONNX model"
 
 
 @held_to_limits
@@ -61,6 +63,7 @@ def info(
         )
     file = Path(named)
     head = read_head(file, "file", 64)
+    _require_readable(file, head)
     if head.startswith(b"-----BEGIN"):
         text, fields = _key(file)
     elif head.startswith(b"{"):
@@ -76,6 +79,26 @@ def info(
             model = OnnxFile.open(file, "cpu", sandbox, weights=weights or [], apart_from=never)
             text, fields = _model(model, claim)
     answer("info", text, {"path": str(file), **fields}, as_json=json)
+
+
+def _require_readable(file: Path, head: bytes) -> None:
+    """Refuse what no part of ``info`` reads, before one of them takes it for a broken file."""
+    text = head.lstrip(b"\xef\xbb\xbf").decode("utf-8", "replace").lower()
+    if '"wmx_attacks"' in text:
+        found = "is a result of wmx attack, which is plain JSON"
+    elif text.startswith(("<!doctype html", "<html")):
+        found = "is an HTML page"
+    elif head and not head.startswith((b"{", b"-----BEGIN")) and _is_text(head):
+        found = "is a text file"
+    else:
+        return
+    raise IntegrityError(f"{_shown(file)} {found}, expected {READ}")
+
+
+def _is_text(head: bytes) -> bool:
+    """Say whether bytes are printable text; a character may be cut in two at the end."""
+    text = head[:-4].decode("utf-8", "replace") if len(head) > 60 else head.decode(errors="replace")
+    return all(sign.isprintable() or sign in "\r\n\t" for sign in text) and "\ufffd" not in text
 
 
 def _key(file: Path) -> tuple[str, dict[str, Any]]:
@@ -156,8 +179,14 @@ def _evidence(file: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _triggers(file: Path) -> tuple[str, dict[str, Any]]:
-    from wmx.triggers.trigger_file import load_images
+    from wmx.triggers.trigger_file import has_images, load_images
 
+    if not has_images(file):
+        raise IntegrityError(
+            f"{_shown(file)} is a safetensors file without trigger images, such as the weights or "
+            f"the checkpoint of a model, expected {READ}",
+            hint="wmx info shows the model that they belong to: model.onnx beside them",
+        )
     images = load_images(file)
     shape = "x".join(map(str, images.shape[1:]))
     return (

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from wmx._internal.file_sets import REPLACEMENT
-from wmx._internal.files import require_writable
+from wmx._internal.files import next_aside, require_writable
 from wmx.cli.common import never_weights, store
 from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.replacing import PAGE, require_no_key, require_output
@@ -97,6 +97,12 @@ def prepare_key(path: Path, *, force: bool) -> None:
     _require_no_ledger("--out", path)
     if not _same(Path(os.path.realpath(path.parent)), store().folder):
         require_apart("--out", path, ())
+    if os.path.lexists(path) and not os.path.isdir(path) and not force:
+        raise CannotRunError(
+            f"{path} exists already",
+            hint=f"choose another name with --out; or --force makes a new key and keeps this one "
+            f"as {next_aside(path).name}",
+        )
     require_writable(path, force=force)
 
 

@@ -123,7 +123,7 @@ def new(
     def spent(claim: "Claim") -> int:
         return Ledger(key_file(key), claim).next_start() if found else 0
 
-    watermarks = watermarks_to_hold(claim, owner, triggers)
+    watermarks = watermarks_to_hold(claim, owner, triggers, key)
     with Sandbox.start(suspect_limits(seconds, memory)) as sandbox:
         asked = open_suspect(
             model,

@@ -52,7 +52,11 @@ def timestamp(
     from wmx.protocol.timestamp import Query
 
     if sum(option is not None for option in (tsa, request, response)) != 1:
-        raise UsageError("expected exactly one of --tsa, --request and --response")
+        raise UsageError(
+            "expected exactly one of --tsa, --request and --response",
+            hint="--tsa URL asks an authority; --request FILE writes what to send to one, and "
+            "--response FILE adds its answer",
+        )
     stamped = load_stamped(file)
     if request is not None:
         prepare_output("--request", request, REQUEST, (file, roots), force=force)

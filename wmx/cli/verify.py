@@ -177,7 +177,7 @@ def verify(
         def spent(claim: "Claim") -> int:
             return 0 if disclosed else Ledger(key_file(key), claim).next_start()
 
-        watermarks = watermarks_to_hold(claim, owner, triggers)
+        watermarks = watermarks_to_hold(claim, owner, triggers, key)
         asked = opened()
         if evidence is not None:
             require_one_claim(asked, watermarks, "an evidence")

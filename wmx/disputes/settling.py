@@ -213,7 +213,7 @@ def _require_opponents(parties: Sequence[Party]) -> None:
         )
     if len(parties) < 2:
         raise UsageError(
-            f"{len(parties)} claims, expected two or more",
+            f"{len(parties)} claim{'' if len(parties) == 1 else 's'}, expected two or more",
             hint="wmx verify tests a single claim",
         )
     names = [party.name for party in parties]

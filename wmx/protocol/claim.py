@@ -153,9 +153,11 @@ class Claim(Stamped):
         """
         if key.public != self.owner:
             raise IntegrityError(
-                "this owner key did not make this claim",
+                f"the claim {self.digest} was made with another owner key, {self.owner.hex()}, "
+                f"expected {key.public.hex()}",
                 hint="name the key that made it with --key; wmx info FILE shows the owner of a "
                 "claim and the public part of a key",
+                in_python="open it with the key that made it: claim.owner and owner.public agree",
             )
         return unseal_family(self.sealed_family, key.family_key(self.salt))
 

@@ -47,8 +47,8 @@ def require_output(path: str | Path, kind: str, *, force: bool) -> None:
     found = _kind_of(data)
     if data and found != kind:
         raise CannotRunError(
-            f"{path} exists and is {found or 'no file that wmx writes'}; "
-            f"--force, in Python force=True, replaces only {kind}",
+            f"{path} exists and is {found or 'no file that wmx writes'}, expected {kind}: no other "
+            "kind of file is replaced",
             hint="choose another name",
         )
 
@@ -61,7 +61,7 @@ def require_no_key(path: Path) -> None:
     """
     if path.is_file() and kind_of_file(read_head(path, "file", HEAD_BYTES)) == KEY:
         raise CannotRunError(
-            f"{path} exists and is a key, which --force never replaces",
+            f"{path} exists and is a key, which is never replaced",
             hint="choose another folder",
         )
 

@@ -48,6 +48,10 @@ def checked_decimal(value: Any) -> str:
     return value
 
 
+def _axes(count: int) -> str:
+    return f"{count} axis" if count == 1 else f"{count} axes"
+
+
 @dataclass(frozen=True)
 class Task:
     """A classification task.
@@ -80,7 +84,7 @@ class Task:
             raise ValueError(f"kind is {self.kind!r}, expected one of {', '.join(KINDS)}")
         if len(self.shape) != RANK[self.kind]:
             raise ValueError(
-                f"shape {self.shape} has {len(self.shape)} axes, expected {RANK[self.kind]} "
+                f"shape {self.shape} has {_axes(len(self.shape))}, expected {RANK[self.kind]} "
                 f"for kind {self.kind!r}"
                 + (" (height, width, channels)" if self.kind == "image" else "")
             )
@@ -130,6 +134,8 @@ class Task:
         Raises:
             UsageError: an argument is out of range, or no number.
         """
+        if not isinstance(shape, Iterable):
+            raise UsageError(f"shape is {shape!r}, expected a tuple such as ({shape!r},)")
         try:
             return cls(
                 kind=kind,
@@ -142,6 +148,20 @@ class Task:
             )
         except (TypeError, ValueError) as error:
             raise UsageError(str(error)) from None
+
+    def scale_problem(self) -> str | None:
+        """Return why mean and std seem to be of pixels 0 to 255 where the value range is not."""
+        low, high = float(self.low), float(self.high)
+        means, stds = ([float(text) for text in texts] for texts in (self.mean, self.std))
+        fit = all(low <= mean <= high for mean in means) and max(stds) <= high - low
+        if self.kind != "image" or fit:
+            return None
+        return (
+            f"mean {', '.join(self.mean)} and std {', '.join(self.std)} do not fit pixels of "
+            f"{self.low}..{self.high}, so the model would be fed triggers on another scale than it "
+            "expects; if they are of pixels 0 to 255, make the claim again with the range 0 to 255 "
+            "(--range 0,255, in Python value_range=(0, 255)), or divide both by 255"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that the claim holds."""

@@ -6,7 +6,10 @@ from wmx.protocol.stamped import MAX_RESPONSE_BYTES
 
 OK = 200
 DEADLINE_SECONDS = 30.0
-ALTERNATIVE_HINT = "or send the request yourself: wmx release timestamp FILE --request FILE"
+ALTERNATIVE_HINT = (
+    "try again or ask another authority; or write the request to a file with --request instead of "
+    "--tsa, send it yourself, and give the answer with --response"
+)
 
 
 def ask_authority(url: str, request: bytes, *, seconds: float = DEADLINE_SECONDS) -> bytes:

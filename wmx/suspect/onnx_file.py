@@ -185,7 +185,7 @@ class OnnxFile:
                 inputs,
                 task,
                 hint="is this claim for another model? wmx info shows the inputs of a model "
-                "and the task of a claim; --input NAME=NUMBER fills an input that takes none",
+                "and the task of a claim; --input NAME=NUMBER fills an input that takes no trigger",
             )
         return found
 

@@ -30,6 +30,13 @@ if TYPE_CHECKING:
 
 Predict: TypeAlias = "Callable[[NDArray[Any]], Any]"
 
+MODULES = {  # whose models are exported before they are queried, and by which module
+    "torch": ("PyTorch", "wmx_torch"),
+    "keras": ("Keras", "wmx_keras"),
+    "flax": ("Flax", "wmx_flax"),
+    "sklearn": ("scikit-learn", "wmx_sklearn"),
+}
+
 
 @runtime_checkable
 class Suspect(Protocol):
@@ -136,6 +143,8 @@ def open_suspect(
             apply to this kind of suspect.
         LimitError: it took more time or memory than its limit.
     """
+    from pathlib import Path
+
     from wmx.errors import UsageError
     from wmx.suspect.overrides import NO_OVERRIDES
 
@@ -149,10 +158,17 @@ def open_suspect(
         )
     if token is not None or request_policy is not None:
         raise UsageError("a token and a request policy are for addresses only")
+    _require_no_module(suspect)
     if callable(suspect):
         from wmx.suspect.function import FunctionSuspect
 
         return FunctionSuspect(suspect)
+    if not isinstance(suspect, str | Path):
+        raise UsageError(
+            f"suspect is {type(suspect).__name__}, expected a path, an address or a function",
+            hint="wmx verify --help",
+            in_python="the order is wmx.verify(suspect, watermark)",
+        )
     from wmx.suspect.onnx_file import OnnxFile
 
     if own:
@@ -165,6 +181,20 @@ def open_suspect(
         weights=weights,
         apart_from=apart_from,
     )
+
+
+def _require_no_module(suspect: object) -> None:
+    """Refuse a framework's model, which would be called with an array it does not take."""
+    from wmx.errors import UsageError
+
+    roots = {kind.__module__.partition(".")[0] for kind in type(suspect).__mro__}
+    for root, (framework, exporter) in MODULES.items():
+        if root in roots:
+            name = type(suspect).__name__
+            raise UsageError(
+                f"{name} is a {framework} model, expected an ONNX file or a function of arrays",
+                hint=f"export it first: {exporter}.export(model, 'model.onnx', watermark)",
+            )
 
 
 def is_address(suspect: str) -> bool:

@@ -167,7 +167,8 @@ def _check(
     if resume:
         raise UsageError(
             f"a run of {adapter.FRAMEWORK} has nothing to resume: it is fitted in one call",
-            hint="start over with --force, in Python force=True",
+            hint="start over with --force",
+            in_python="start over with force=True",
         )
     ignored = [
         name
@@ -232,8 +233,10 @@ def _require_free(files: RunFiles, force: bool) -> None:
     raise CannotRunError(
         f"{files.folder} holds {'a finished' if finished else 'an unfinished'} run: "
         + ", ".join(str(path.relative_to(files.folder)) for path in (*found, *begun)),
-        hint="choose another folder, or replace it: --force, in Python force=True"
-        + ("" if finished else "; --resume (resume=True) continues it"),
+        hint="choose another folder, or replace it with --force"
+        + ("" if finished else ", or continue it with --resume"),
+        in_python="choose another folder, or replace it with force=True"
+        + ("" if finished else ", or continue it with resume=True"),
     )
 
 

@@ -6,14 +6,22 @@ import logging
 import random
 import warnings
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from wmx.errors import CannotRunError, WmxError
+from wmx._internal.files import refuse_overwrite
+from wmx.errors import CannotRunError, UsageError, WmxError
+from wmx.protocol.task import Task
+from wmx.watermark import Watermark
 
 EXPORT_INPUT, EXPORT_OUTPUT = "input", "scores"
 NOTES = ("doc_string", "metadata_props")
+OTHER_ENDINGS = (
+    *(".pt", ".pth", ".ckpt", ".bin", ".h5", ".hdf5", ".keras", ".safetensors", ".pkl", ".joblib"),
+    *(".npz", ".npy", ".json", ".pem", ".html"),
+)
 MOST_POOLED_AXES = 3  # supported by onnxruntime
 
 
@@ -50,6 +58,35 @@ def exporting(exporter: str, hint: str) -> Iterator[None]:
         logging.disable(logging.NOTSET)
         random.setstate(streams[0])
         np.random.set_state(streams[1])  # noqa: NPY002
+
+
+def checked_export(path: object, task: object, *, force: bool) -> Task:
+    """Check the arguments of an adapter's ``export``, and return the task.
+
+    Args:
+        path: where the ONNX file is to be written.
+        task: the claim's task, or the watermark.
+        force: whether an existing file may be replaced.
+
+    Raises:
+        UsageError: an argument is of another type, or ``path`` has the ending of another format.
+        CannotRunError: as :func:`wmx._internal.files.refuse_overwrite`.
+    """
+    order = "the order is export(model, path, watermark)"
+    if not isinstance(path, str | Path):
+        raise UsageError(f"path is {type(path).__name__}, expected a path", hint=order)
+    if isinstance(task, Watermark):
+        task = task.task
+    if not isinstance(task, Task):
+        found = type(task).__name__
+        raise UsageError(f"task is {found}, expected a Task or a Watermark", hint=order)
+    if Path(path).suffix.lower() in OTHER_ENDINGS:
+        raise UsageError(
+            f"path is {path}, expected the name of an ONNX file",
+            hint=f"name it {Path(path).with_suffix('.onnx')}: ONNX is what is written",
+        )
+    refuse_overwrite(path, force)
+    return task
 
 
 def repaired_jax2onnx(model: Any) -> Any:

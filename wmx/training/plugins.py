@@ -45,13 +45,24 @@ def load_adapter(framework: str) -> StepwiseAdapter | FittedAdapter:
                 f"the adapter of {framework} is registered, but its module is missing",
                 hint="install wmx again",
             ) from None
-        raise MissingExtraError(missing, name) from None
+        raise _not_installed(framework, name, missing) from None
     if not isinstance(adapter, StepwiseAdapter | FittedAdapter):
         raise CannotRunError(
             f"the adapter of {framework}, {found[name].module}, lacks functions that wmx calls",
             hint="wmx.training.adapter lists what a StepwiseAdapter or a FittedAdapter offers",
         )
     return adapter
+
+
+def _not_installed(framework: str, name: str, missing: str) -> CannotRunError:
+    error = MissingExtraError(missing, name)
+    if framework == name:
+        return error
+    return CannotRunError(
+        f"{missing} is not installed, and the framework {framework!r} is {name!r} here, which "
+        "needs it",
+        hint=error.hint,
+    )
 
 
 def load_stepwise_adapter(framework: str) -> StepwiseAdapter:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from wmx._internal.budget import consult, require_room
 from wmx._internal.text import printable
-from wmx.errors import IntegrityError
+from wmx.errors import IntegrityError, UsageError
 from wmx.protocol.encoding import u32
 from wmx.protocol.task import Task
 from wmx.triggers.cells import Cells
@@ -110,12 +110,19 @@ def default_generator(task: Task) -> Generator:
     """Return the family used when none is named: ``cells`` for images.
 
     Raises:
-        ValueError: the kind of the task has no family without parameters.
+        UsageError: the kind of the task has no family without parameters.
     """
     if task.kind == "image":
         return Cells()
-    needed = {"features": "the quantiles of each feature", "tokens": "the vocabulary size"}
-    raise ValueError(f"triggers for kind {task.kind!r} need {needed[task.kind]}")
+    needed, option, family = {
+        "features": ("the quantiles of each feature", "--quantiles FILE.npy", "Features.of(...)"),
+        "tokens": ("the vocabulary size", "--vocabulary N", "Tokens(N)"),
+    }[task.kind]
+    raise UsageError(
+        f"triggers for kind {task.kind!r} need {needed}",
+        hint=f"give {option}",
+        in_python=f"generator=wmx.triggers.{family}",
+    )
 
 
 def is_over_own_images(description: Any) -> bool:

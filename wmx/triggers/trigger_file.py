@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx._internal.files import SECRET_MODE, read_bytes, write_bytes
+from wmx._internal.files import SECRET_MODE, read_bytes, read_head, write_bytes
 from wmx.errors import IntegrityError
 
 MAX_BYTES = 4 * 1024**3
@@ -27,6 +27,16 @@ def save_images(path: str | Path, images: NDArray[np.uint8], *, force: bool = Fa
     from safetensors.numpy import save
 
     write_bytes(path, save({TENSOR: np.ascontiguousarray(images)}), mode=SECRET_MODE, force=force)
+
+
+def has_images(path: str | Path) -> bool:
+    """Say whether a safetensors file holds trigger images, by its header alone.
+
+    Raises:
+        CannotRunError: the file cannot be read.
+    """
+    head = read_head(path, "file", 64 * 1024)
+    return f'"{TENSOR}"'.encode() in head[8 : 8 + int.from_bytes(head[:8], "little")]
 
 
 def load_images(path: str | Path) -> NDArray[np.uint8]:

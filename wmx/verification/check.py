@@ -214,8 +214,11 @@ def _with_given(claim: Claim, given: Claim | None) -> Claim:
         return claim
     if given.envelope != claim.envelope:
         raise IntegrityError(
-            f"the evidence is about the claim {claim.digest}, and the claim that was given is "
-            f"{given.digest}"
+            f"the evidence file is about the claim {claim.digest}, and the claim that was given "
+            f"is {given.digest}",
+            hint="give the claim that the owner published for this evidence file, or leave out "
+            "--claim",
+            in_python="give the claim that the owner published for it, or none",
         )
     return claim.dated_by_both(given)
 

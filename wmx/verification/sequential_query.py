@@ -201,6 +201,7 @@ class SequentialQuery(Query):
                 f"{self._suspect.reference.name}, and one trigger takes "
                 f"{sum(variant.cost for variant in variants)}, one per way of feeding it",
                 hint=MORE_QUERIES_HINT,
+                in_python="allow more with RequestPolicy(max_queries=...)",
             )
 
     def other_batches(self) -> None:

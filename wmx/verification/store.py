@@ -162,6 +162,19 @@ class Store:
         loaded = [Claim.load(path) for path in paths]
         yield from sorted(loaded, key=lambda claim: (claim.created, claim.digest))
 
+    def _no_claim_of(self, owner: OwnerKey, others: int) -> UsageError:
+        """Return the error for a key that made no claim; a key that was replaced may have."""
+        said = f"the store {self.folder} holds no claim of this owner key"
+        hint = "name a claim with --claim; wmx embed and wmx claim new add to the store"
+        if others:
+            said += f", and {others} of other keys"
+            kept = sorted(self.folder.glob("owner.old-*.pem"))
+            if kept:
+                hint = f"was one made by a key that you replaced? --key {kept[-1]}; or {hint}"
+        return UsageError(
+            said, hint=hint, in_python="Watermark.new makes a claim, Store.add keeps it"
+        )
+
     def path_of(self, claim: Claim) -> Path:
         """Return the path of a claim in the store, whether it is there or not."""
         return self.folder / "claims" / f"{claim.digest}.json"
@@ -189,12 +202,10 @@ class Store:
         Raises:
             UsageError: the store holds no claim of this owner.
         """
-        own = [claim for claim in self.claims() if claim.owner == owner.public]
+        every = list(self.claims())
+        own = [claim for claim in every if claim.owner == owner.public]
         if not own:
-            raise UsageError(
-                f"the store {self.folder} holds no claim of this owner key",
-                hint="name a claim with --claim; wmx embed and wmx claim new add to the store",
-            )
+            raise self._no_claim_of(owner, len(every))
         return [self.open(claim, owner) for claim in own]
 
     def _release_path(self, release: Release) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from wmx.errors import CannotRunError, UsageError
+from wmx.protocol.claim import Claim
 from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.timestamp import UNDATED, Dating, Roots, date_claim
 from wmx.statistics.attainable import too_few_triggers
@@ -92,6 +93,12 @@ class Verdict:
     lacking: tuple[str, ...] = ()
     passed_over: Mapping[str, str] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        """The verdict in one line; ``repr`` has all of it."""
+        word = "VERIFIED" if self.verified else "NOT VERIFIED" if self.is_answer else "NO ANSWER"
+        bits = f"{self.bits:.1f} bits, {self.required_bits:g} needed"
+        return f"{word}: {self.suspect.name}, {bits}; {self.hits} of {self.n} hits"
+
     @property
     def verified(self) -> bool:
         """Whether the evidence suffices."""
@@ -157,8 +164,9 @@ def verify(
     Raises:
         CannotRunError: the suspect cannot be read, loaded or fed, or has no classifier output.
         SuspectDiedError: the process that ran it crashed, or ran into a limit.
-        UsageError: ``min_bits`` is not positive.
+        UsageError: ``min_bits`` is not positive, or an argument is of another type.
     """
+    _require_watermark(watermark)
     with opened(suspect, device) as asked:
         return judge(asked, watermark, min_bits=min_bits, roots=roots)
 
@@ -187,11 +195,7 @@ def judge(
         CannotRunError: also if no trigger is left.
         UsageError: also if ``watermark`` is not a watermark.
     """
-    if not isinstance(watermark, Watermark):
-        raise UsageError(
-            f"the watermark is {type(watermark).__name__}, expected a Watermark",
-            hint="a claim alone holds no triggers: Watermark.open(claim, owner_key) rebuilds them",
-        )
+    _require_watermark(watermark)
     dating = date_claim(watermark.claim, roots)
     trigger_slice = watermark.trigger_slice(start)
     if not len(trigger_slice):
@@ -208,6 +212,15 @@ def judge(
         dating=dating,
         selection=Selection(claims_tried),
     )
+
+
+def _require_watermark(watermark: object) -> None:
+    if isinstance(watermark, Watermark):
+        return
+    hint = "the order is wmx.verify(suspect, watermark)"
+    if isinstance(watermark, Claim):
+        hint = "a claim alone holds no triggers: Watermark.open(claim, owner_key) rebuilds them"
+    raise UsageError(f"watermark is {type(watermark).__name__}, expected a Watermark", hint=hint)
 
 
 def bits_to_ask(min_bits: float | None, *, trusted_timestamp: bool) -> float:

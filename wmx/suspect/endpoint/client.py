@@ -147,7 +147,11 @@ class Client:
                 continue
             except FAILURES as error:
                 if last:
-                    raise CannotRunError(f"{self.base} did not answer: {failure(error)}") from None
+                    raise CannotRunError(
+                        f"{self.base} did not answer: {failure(error)}",
+                        hint="is the server running, and the address right? host, port and path "
+                        "are as in https://HOST:PORT/v2/models/NAME",
+                    ) from None
                 self.sleep(_pause(attempt, None))
                 continue
             if response.status in TRIED_AGAIN and not last:
