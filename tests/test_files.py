@@ -57,6 +57,17 @@ def test_a_file_is_kept_aside_under_the_first_name_that_is_free(
     assert aside.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_link_is_kept_aside_as_a_link(tmp_path: Path) -> None:
+    """A key's ledger lies beside the key, and not beside a copy of it."""
+    (tmp_path / "far").mkdir()
+    write_bytes(tmp_path / "far" / "owner.pem", b"key")
+    (tmp_path / "owner.pem").symlink_to("far/owner.pem")
+    aside = keep_aside(tmp_path / "owner.pem")
+    write_bytes(tmp_path / "owner.pem", b"new", force=True)
+    assert aside.resolve() == tmp_path / "far" / "owner.pem"
+    assert (aside.read_bytes(), (tmp_path / "owner.pem").read_bytes()) == (b"key", b"new")
+
+
 def test_a_dangling_link_is_not_written_through(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "elsewhere")

@@ -74,6 +74,12 @@ class LimitError(WmxError):
     exit_code = 4
 
 
+class StoppedError(WmxError):
+    """The user interrupted a command."""
+
+    exit_code = 130
+
+
 class MissingExtraError(CannotRunError):
     """An optional dependency is not installed."""
 

@@ -10,7 +10,8 @@ import pytest
 from commands import CLAIM_NEW
 from support import one_node, onnx_models
 
-from wmx import Claim, OwnerKey, Watermark
+from wmx import Claim, Evidence, OwnerKey, Watermark
+from wmx.verification.ledger import Ledger
 
 
 @pytest.fixture
@@ -302,3 +303,23 @@ def test_programs_are_told_whether_another_evidence_can_be_made(wmx: Any, claim:
     first, second = (wmx(*words, f"{number}.json").json["evidence"] for number in (1, 2))
     assert (first["another_possible"], second["another_possible"]) == (True, False)
     assert first["triggers_left"] == 100 - first["count"]
+
+
+def test_an_evidence_that_ctrl_c_leaves_without_its_name_is_told(
+    wmx: Any, claim: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spend = Ledger.spend
+
+    def spending(self: Ledger, *numbers: int, **words: str) -> bool:
+        spend(self, *numbers, **words)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Ledger, "spend", spending)
+    for as_json in ((), ("--json",)):
+        words = ("--claim", claim, "--evidence", "e.json", "--reveal", "40", "--min-bits", "64")
+        result = wmx("verify", "model.onnx", *words, *as_json)
+        assert result.code == 130
+        assert "interrupted; triggers" in result.err
+        path = result.err.strip().rpartition(" is in ")[2]
+        assert len(Evidence.load(path).trigger_slice) == 40
+    assert result.json["exit_code"] == 130

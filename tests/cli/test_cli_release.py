@@ -1,5 +1,6 @@
 """``wmx release``: which models are put on record, and how a record is dated and shown."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,8 @@ def test_a_command_that_is_interrupted_leaves_a_record_that_the_next_one_names(
 
     with monkeypatch.context() as patch:
         patch.setattr(Staged, "publish", _at_the_second_call(Staged.publish, interrupted))
-        assert wmx("release", "model.onnx").code == 130
+        stopped = wmx("release", "model.onnx")
+    assert (stopped.code, stopped.err) == (130, "wmx: error: interrupted\n")
     assert not Path("model.release.json").exists()
     (kept,) = (home / "releases").glob("*.json")
     assert wmx("release", "model.onnx", "--json").json["previous"] == Release.load(kept).digest
@@ -177,6 +179,51 @@ def test_a_record_that_is_dated_joins_the_store(
     with serving(authority) as url:
         assert wmx("release", "timestamp", "model.release.json", "--tsa", url).code == 0
     assert len(Release.load(kept).timestamps) == 1
+
+
+def test_a_record_of_another_store_begins_no_second_chain(
+    wmx: Any, claim: Path, authority: Authority, home: Path
+) -> None:
+    wmx("release", "model.onnx", "-o", "other.json")
+    (kept,) = (home / "releases").glob("*.json")
+    kept.unlink()  # so that this is a record of another store
+    first = wmx("release", "model.onnx", "-o", "first.json", "--json").json["release"]
+    with serving(authority) as url:
+        assert wmx("release", "timestamp", "other.json", "--tsa", url).code == 0
+    assert wmx("release", "model.onnx", "-o", "second.json", "--json").json["previous"] == first
+
+
+def test_timestamps_that_anybody_may_have_added_do_not_enter_the_store(
+    wmx: Any, claim: Path, authority: Authority, home: Path
+) -> None:
+    padded = Claim.load(claim).with_timestamps([b"%d of a stranger" % n for n in range(15)])
+    padded.save("padded.json")
+    with serving(authority) as url:
+        assert wmx("claim", "timestamp", "padded.json", "--tsa", url).code == 0
+    (kept,) = (home / "claims").glob("*.json")
+    assert len(Claim.load(kept).timestamps) == 1
+    assert wmx("release", "model.onnx", "--claim", "padded.json").code == 0
+    assert len(Release.load("model.release.json").claim.timestamps) == 1
+    stamps = [authority.stamp(padded.envelope.signature) for _ in range(16)]
+    Claim.load(kept).with_timestamps(stamps[:9]).save(kept, force=True)
+    replace(padded, timestamps=tuple(stamps[:1] + stamps[9:])).save("padded.json", force=True)
+    result = wmx("verify", "model.onnx", "--claim", "padded.json", "--evidence", "e.json")
+    assert result.code == 0
+    assert len(Evidence.load("e.json").claim.timestamps) == 16, "those of the store, then others"
+
+
+def test_a_store_that_cannot_keep_a_timestamp_is_named(
+    wmx: Any, claim: Path, authority: Authority, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise CannotRunError("no space")
+
+    monkeypatch.setattr(Store, "keep_timestamps", full)
+    with serving(authority) as url:
+        result = wmx("claim", "timestamp", claim, "--tsa", url)
+    assert result.code == 4
+    assert "was added to claim.json, and not to the copy in the store: no space" in result.err
+    assert len(Claim.load(claim).timestamps) == 1
 
 
 def test_a_record_of_an_undated_copy_of_a_claim_bears_the_claims_date(

@@ -211,7 +211,10 @@ def keep_aside(path: str | Path) -> Path:
         if os.path.lexists(aside):
             return aside
         try:
-            os.link(path, aside)
+            if path.is_symlink():  # what lies beside its target belongs to it: a ledger to a key
+                os.symlink(os.readlink(path), aside)
+            else:
+                os.link(path, aside)
         except FileExistsError:  # made meanwhile
             continue
         except OSError:  # some file systems have no links
@@ -414,8 +417,9 @@ def publish(temporary: str | Path, path: str | Path, *, force: bool) -> None:
         except FileExistsError:
             refuse_overwrite(path, force)
             raise
-        except OSError:
+        except OSError:  # a file system without hard links
             refuse_overwrite(path, force)
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, SECRET_MODE))
             os.replace(temporary, path)
     _flush_folder(Path(path).parent)
 

@@ -18,10 +18,9 @@ import typer
 
 from wmx.cli.output import print_error, warn_of_missing_filter
 from wmx.cli.streams import steady_streams, warn_of_loss
-from wmx.errors import CannotRunError, UsageError, WmxError
+from wmx.errors import CannotRunError, StoppedError, UsageError, WmxError
 from wmx.suspect.sandbox.locks import missing_filter_told_to
 
-INTERRUPTED = 130
 COMMANDS = (
     *("demo", "keygen", "claim", "embed", "release", "verify", "check", "attack", "dispute"),
     *("info", "doctor"),
@@ -74,6 +73,8 @@ def run(arguments: Sequence[str]) -> int:
             _leave_reading_to_commands(built)
             result = built(list(arguments), prog_name="wmx", standalone_mode=False)
         sys.stdout.flush()
+        if result == StoppedError.exit_code:  # what typer makes of Ctrl-C
+            raise KeyboardInterrupt
         return result if isinstance(result, int) else 0
     except WmxError as error:
         return print_error(command, error, as_json=as_json)
@@ -83,10 +84,8 @@ def run(arguments: Sequence[str]) -> int:
             return UsageError.exit_code
         hint = f"{error.ctx.command_path} --help" if error.ctx else "wmx --help"
         return print_error(command, UsageError(error.format_message(), hint), as_json=as_json)
-    except (KeyboardInterrupt, typer.Abort) as stop:
-        what = f"interrupted; {stop}" if str(stop) else "interrupted"
-        print_error(command, CannotRunError(what), as_json=as_json)
-        return INTERRUPTED
+    except (KeyboardInterrupt, typer.Abort):
+        return print_error(command, StoppedError("interrupted"), as_json=as_json)
     except MemoryError:
         return print_error(command, CannotRunError("out of memory"), as_json=as_json)
     except Exception as error:  # Python's own exit code would be 1, which means "not verified"

@@ -73,11 +73,14 @@ def _saved(key: "OwnerKey", path: Path, passphrase: bytes | None, *, force: bool
     from wmx._internal.file_lock import locked
     from wmx._internal.files import keep_aside
 
-    if not (force and os.path.lexists(path)):
+    if not force:
         key.save(path, passphrase)
         return None
     # else two processes at once would keep the same old key, and one of the new ones would be lost
     with locked(path.with_name(f"{path.name}.lock")):
+        if not os.path.lexists(path):
+            key.save(path, passphrase)
+            return None
         kept = keep_aside(path)
         key.save(path, passphrase, force=True)
     return kept

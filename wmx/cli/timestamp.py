@@ -1,5 +1,6 @@
 """``wmx claim timestamp`` and ``wmx release timestamp``: date a file by an RFC 3161 authority."""
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +18,7 @@ from wmx.cli.common import (
 )
 from wmx.cli.outputs import prepare_output
 from wmx.cli.words import utc
-from wmx.errors import IntegrityError, UsageError
+from wmx.errors import IntegrityError, UsageError, WmxError
 from wmx.protocol.replacing import REQUEST
 
 if TYPE_CHECKING:
@@ -125,7 +126,14 @@ def _attach(
     trusted = trusted_roots(roots, [stamped.with_timestamps([stamp])])
     time, authority = _verified(stamp, stamped, trusted)
     dated = stamped.keep_timestamps(file, [stamp])
-    store().keep_timestamps(dated)
+    try:
+        # this one alone: anybody can have added others to a file that is public
+        store().keep_timestamps(replace(stamped, timestamps=(stamp,)))
+    except WmxError as error:
+        raise type(error)(
+            f"the timestamp was added to {file}, and not to the copy in the store: {error}",
+            hint=error.hint,
+        ) from None
     rows = {
         "time": utc(time),
         "authority": f"one under {authority}",

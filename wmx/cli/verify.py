@@ -34,7 +34,7 @@ from wmx.cli.output import error_fields, print_error, warn
 from wmx.cli.outputs import prepare_output, prepare_report
 from wmx.cli.suspects import Named, getting_ready
 from wmx.cli.verdict_words import exit_code_of, verdict_fields, verdict_text
-from wmx.errors import UsageError, WmxError
+from wmx.errors import StoppedError, UsageError, WmxError
 from wmx.protocol.file_kind import EVIDENCE
 from wmx.suspect.overrides import Overrides
 
@@ -205,6 +205,10 @@ def verify(
                     reveal=how_many,
                     force=force,
                 )
+            except KeyboardInterrupt as stop:
+                if not str(stop):
+                    raise
+                raise StoppedError(f"interrupted; {stop}") from None
             except WmxError as error:  # the verdict stands, and was paid for in time
                 failure = error
                 text += "\nThe evidence could not be made, as the error says."

@@ -6,7 +6,6 @@ after it.
 """
 
 import os
-import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from wmx.protocol.claim import Claim, now_text
 
 FORMAT = 1
 SUFFIX = ".spent"
-ASIDE = re.compile(r"\.old-[0-9]+(?=\.|$)")  # of names as wmx._internal.files.keep_aside gives them
+MAX_LINKS = 40  # one after the other, as Linux follows them
 FOLDER_MODE = SECRET_MODE | 0o100
 MAX_LEDGER_BYTES = 64 * 1024**2
 
@@ -47,14 +46,9 @@ def _count(entries: list[Disclosure]) -> int:
     return sum(entry.count for entry in entries)
 
 
-def _first_name(path: Path) -> str:
-    """Return the name that a key, or its ledger folder, had before ``keygen --force``."""
-    return ASIDE.sub("", path.name)
-
-
 def ledger_folder(key_path: str | Path) -> Path:
     """Return the folder with the ledgers of a key; links to the key are followed."""
-    key = Path(key_path).resolve()
+    key = Path(os.path.realpath(key_path))
     return key.with_name(f"{key.name}{SUFFIX}")
 
 
@@ -67,11 +61,11 @@ class Ledger:
     """The disclosed triggers of one claim."""
 
     def __init__(self, key_path: str | Path, claim: Claim) -> None:
-        """Use the ledger beside the key at ``key_path``, which may be a link to it."""
+        """Use the ledgers beside the key at ``key_path``, which may be a link to it."""
         self._key = Path(key_path)
         self._folder = ledger_folder(key_path)
         self._claim = claim.digest
-        self._path = self._folder / f"{claim.digest}.json"
+        self._name = f"{claim.digest}.json"
 
     @property
     def claim(self) -> str:
@@ -81,36 +75,50 @@ class Ledger:
     def disclosures(self) -> list[Disclosure]:
         """Return what was disclosed so far, in order, under any name of the key.
 
-        Every ledger folder beside the key counts, whatever its name: a key is renamed by
-        ``keygen --force``, moved back, or moved elsewhere with its folder.  Of several ledgers of
-        the claim the longest counts.
+        Every ledger folder beside the key counts, whatever its name, and so does every one beside a
+        link that leads to the key: keys are renamed, moved with their folder, or moved with a link
+        left in their place.  Of several ledgers of the claim the longest counts.
 
         Raises:
-            CannotRunError: a ledger cannot be read, or the key has several names.
+            CannotRunError: a ledger cannot be read, or the key has a name in another folder too.
             IntegrityError: a ledger is damaged.  Neither counts as empty: else triggers would be
                 disclosed twice, and a model made from the first evidence would verify.
         """
-        self._require_one_name()
-        ledgers = [self._read(path) for path in self._ledgers_beside_the_key()]
-        return max(ledgers, key=_count, default=[])
+        self._require_one_folder()
+        return self._longest(self._ledgers())
 
-    def _ledgers_beside_the_key(self) -> list[Path]:
+    def _longest(self, ledgers: list[Path]) -> list[Disclosure]:
+        return max(map(self._read, ledgers), key=_count, default=[])
+
+    def _ledgers(self) -> list[Path]:
         """Return the claim's ledgers; that there is none is said only after a whole search."""
         found = []
-        place = self._folder
-        try:
-            beside = [one for one in os.listdir(place.parent) if is_ledger_folder(one)]
-            for name in beside:
-                place = self._folder.with_name(name)
-                if self._path.name in os.listdir(place):
-                    found.append(place / self._path.name)
-        except OSError as error:
-            raise CannotRunError(
-                f"cannot search {place} for ledgers of disclosed triggers: {error.strerror}",
-                hint="make the folder readable, and connect its disk: a ledger that is not found "
-                "is not an empty one",
-            ) from None
+        for place in places_of(self._key):
+            for folder in self._folders_in(place):
+                within = [
+                    folder,
+                    *(folder / one for one in _listed(folder) if is_ledger_folder(one)),
+                ]
+                found += [one / self._name for one in within if self._name in _listed(one)]
         return found
+
+    def _folders_in(self, place: Path) -> list[Path]:
+        """Return the ledger folders in a folder, but those of other keys that cannot be read."""
+        folders = [place / name for name in _listed(place) if is_ledger_folder(name)]
+        return [one for one in folders if _can_be_searched(one) or not self._is_anothers(one)]
+
+    def _is_anothers(self, folder: Path) -> bool:
+        """Say whether a folder is named after another key in the same place, or is no folder."""
+        key = folder.with_name(folder.name[: -len(SUFFIX)])
+        if folder == self._folder or self._is_the_key(key):
+            return False
+        return key.is_file() or (folder.is_file() and not folder.is_symlink())
+
+    def _is_the_key(self, path: Path) -> bool:
+        try:
+            return os.path.samefile(path, self._key)
+        except OSError:
+            return False
 
     def _read(self, path: Path) -> list[Disclosure]:
         data = read_bytes(path, "ledger", MAX_LEDGER_BYTES)
@@ -156,41 +164,42 @@ class Ledger:
             CannotRunError: the ledger cannot be written, or is locked.
             IntegrityError: the ledger is damaged.
         """
-        shared = self._folder.with_name(_first_name(self._folder))  # by all names of the key
         try:
-            for folder in (self._folder, shared):
-                folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
-            with locked(shared / f"{self._claim}.lock"):
+            # beside the key and not in a folder that bears its name: for all names it is the same
+            with locked(self._folder.with_name(f"{SUFFIX}-{self._claim[:16]}.lock")):
+                known = self._ledgers()
                 entries = self.disclosures()
                 if start != _count(entries):
                     return False
                 entries.append(Disclosure(start, count, suspect, evidence, now_text()))
-                write_bytes(self._path, self._document(entries), mode=SECRET_MODE, force=True)
+                self._folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+                # into each: a key may be moved with any one of them
+                for path in {*known, self._folder / self._name}:
+                    target = os.path.realpath(path)  # a link stays a link
+                    write_bytes(target, self._document(entries), mode=SECRET_MODE, force=True)
         except OSError as error:
             raise CannotRunError(
-                f"cannot write the ledger {self._path}: {error.strerror}",
+                f"cannot write the ledger {self._folder / self._name}: {error.strerror}",
                 hint="make the folder of the owner key writable: the ledger is kept beside it",
             ) from None
         return True
 
-    def _require_one_name(self) -> None:
-        """Refuse a key with hard links: the ledger beside another name might not be found.
-
-        The names that ``keygen --force`` gives are no harm: it leaves two if it is killed.
-        """
-        own = self._key.resolve()
+    def _require_one_folder(self) -> None:
+        """Refuse a key with hard links in other folders: ledgers beside those are not found."""
+        own = Path(os.path.realpath(self._key))
         try:
             key = os.stat(own)
             with os.scandir(own.parent) as beside:
-                names = [Path(one.name) for one in beside if one.inode() == key.st_ino]
+                names = sum(one.inode() == key.st_ino for one in beside)
         except OSError:
             return  # the key is not there, or searching for ledgers says why this fails
-        known = [name for name in names if _first_name(name) == _first_name(own)]
-        if key.st_nlink > max(len(known), 1):
+        if key.st_nlink > max(names, 1):
             raise CannotRunError(
-                f"the owner key {self._key} has {key.st_nlink} names (hard links), and the ledger "
-                "of what was disclosed lies beside one of them",
-                hint="keep one name, or make the others symbolic links",
+                f"the owner key {self._key} has {key.st_nlink} names (hard links), and "
+                f"{key.st_nlink - max(names, 1)} of them in other folders, where ledgers of what "
+                f"was disclosed (*{SUFFIX}) may lie",
+                hint="bring all ledger folders and one name of the key into one folder, and delete "
+                "the other names",
             )
 
     def _document(self, entries: list[Disclosure]) -> bytes:
@@ -200,6 +209,36 @@ class Ledger:
             "format": FORMAT,
         }
         return jcs.dumps(document)
+
+
+def places_of(key_path: Path) -> list[Path]:
+    """Return the folders of a key and of all links that lead to it."""
+    places: list[Path] = []
+    path = Path(os.path.abspath(key_path))
+    for _ in range(MAX_LINKS):
+        place = Path(os.path.realpath(path.parent))
+        if place not in places:
+            places.append(place)
+        if not path.is_symlink():
+            return places
+        path = place / os.readlink(path)
+    raise CannotRunError(f"the owner key {key_path} is a link that leads nowhere")
+
+
+def _can_be_searched(folder: Path) -> bool:
+    return folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)
+
+
+def _listed(folder: Path) -> list[str]:
+    """Return the names in a folder; raises :class:`CannotRunError` if it cannot be searched."""
+    try:
+        return os.listdir(folder)
+    except OSError as error:
+        raise CannotRunError(
+            f"cannot search {folder} for ledgers of disclosed triggers: {error.strerror}",
+            hint="make the folder readable, and connect its disk: a ledger that is not found is "
+            "not an empty one",
+        ) from None
 
 
 def _disclosure(entry: Any) -> Disclosure:

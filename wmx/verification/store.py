@@ -18,6 +18,8 @@ from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.claim import Claim
 from wmx.protocol.keys import OwnerKey
 from wmx.protocol.release_record import Relation, Release
+from wmx.protocol.stamped import MAX_TIMESTAMPS, Stamped
+from wmx.protocol.timestamp import is_timestamp_of
 from wmx.triggers import is_over_own_images
 from wmx.triggers.trigger_file import load_images, save_images
 from wmx.watermark import Watermark
@@ -81,7 +83,7 @@ class Store:
         """
         self.open_for_writing()
         path = self.path_of(claim)
-        if not path.exists():
+        if not _is_there(path):
             if images is not None:
                 save_images(self._images_path(claim), images, force=True)
             claim.save(path)
@@ -91,10 +93,12 @@ class Store:
         """Keep a release record and return its path; adding it again adds its timestamps."""
         self.open_for_writing()
         path = self._release_path(release)
-        if not path.exists():
+        try:
             release.save(path)
-        else:
-            release.keep_timestamps(path, release.timestamps)
+        except CannotRunError:
+            if not _is_there(path):
+                raise
+            release.keep_timestamps(path, _valid(release, Release.load(path)))
         return path
 
     @contextmanager
@@ -121,7 +125,8 @@ class Store:
         Raises:
             IntegrityError: a record of the store is broken; its file is named.
         """
-        kept = [Release.load(path) for path in (self.folder / "releases").glob("*.json")]
+        paths = (self.folder / "releases").glob("[!.]*.json")  # not what a system adds to a copy
+        kept = [Release.load(path) for path in paths]
         own = [
             one for one in kept if one.relation is Relation.own and one.claim.digest == claim.digest
         ]
@@ -132,21 +137,31 @@ class Store:
     def keep_timestamps(self, file: Claim | Release) -> None:
         """Add the timestamps that ``file`` bears to the store's copy of it, if there is one.
 
-        A release record of a claim of the store is added if it is missing.
+        Anybody can add to a public file, so only timestamps of this very file are taken, and no
+        more than the copy has room for.  A release record that is missing is added if it follows
+        the last one of the store: one of another store would begin a second chain.
         """
         if isinstance(file, Claim):
-            if self.path_of(file).exists():
-                file.keep_timestamps(self.path_of(file), file.timestamps)
-        elif self._release_path(file).exists() or self.path_of(file.claim).exists():
+            path = self.path_of(file)
+            if _is_there(path):
+                file.keep_timestamps(path, _valid(file, Claim.load(path)))
+        elif _is_there(self._release_path(file)):
             self.add_release(file)
+        elif _is_there(self.path_of(file.claim)):
+            with self.releases_of(file.claim) as last:
+                if file.previous == (None if last is None else last.digest):
+                    self.add_release(file)
 
     def dated(self, claim: Claim) -> Claim:
-        """Return a claim with the timestamps of the store's copy added.
+        """Return a claim with the timestamps of the store's copy before its own, to be signed.
 
         What is signed about an undated copy would hide the date that the claim has.
         """
         path = self.path_of(claim)
-        return claim.dated_by_both(Claim.load(path)) if path.exists() else claim
+        if not _is_there(path):
+            return claim
+        kept = Claim.load(path)
+        return kept.with_timestamps(_valid(claim, kept))
 
     def roots(self) -> Iterator[Path]:
         """Yield the files of root certificates that the owner of the store trusts."""
@@ -158,7 +173,7 @@ class Store:
         Raises:
             IntegrityError: a claim of the store is broken; its file is named.
         """
-        paths = sorted((self.folder / "claims").glob("*.json"))
+        paths = sorted((self.folder / "claims").glob("[!.]*.json"))
         loaded = [Claim.load(path) for path in paths]
         yield from sorted(loaded, key=lambda claim: (claim.created, claim.digest))
 
@@ -213,6 +228,27 @@ class Store:
 
     def _images_path(self, claim: Claim) -> Path:
         return self.folder / "triggers" / f"{claim.digest}.safetensors"
+
+
+def _is_there(path: Path) -> bool:
+    """Say whether a file of the store exists; one that cannot be looked for is an error."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise CannotRunError(
+            f"cannot search the store for {path}: {error.strerror}",
+            hint="make its folders readable, or set WMX_HOME to another store",
+        ) from None
+    return True
+
+
+def _valid(file: Stamped, copy: Stamped) -> list[bytes]:
+    """Return the timestamps of a file that its copy lacks, and has room for, without junk."""
+    new = [one for one in file.timestamps if one not in copy.timestamps]
+    room = MAX_TIMESTAMPS - len(copy.timestamps)
+    return [one for one in new if is_timestamp_of(one, file)][:room]
 
 
 def default_folder() -> Path:
