@@ -52,7 +52,8 @@ def parameters(function: Function) -> list[str]:
 
 def is_command(path: Path, function: Function) -> bool:
     """Say whether a function is a command, whose options carry their help."""
-    return path.parent.name == "cli" and "typer." in ast.unparse(function.args)
+    arguments = ast.unparse(function.args)
+    return path.parent.name == "cli" and ("typer." in arguments or "Option" in arguments)
 
 
 def undocumented(function: Function) -> list[str]:

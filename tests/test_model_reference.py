@@ -48,12 +48,14 @@ def test_what_has_no_file_is_never_the_same() -> None:
 
 
 def test_a_statement_names_the_file_without_its_folder() -> None:
-    assert MODEL.for_statement("an evidence") == ModelReference("model.onnx", "ab" * 32, WEIGHTS)
+    assert MODEL.for_statement("an evidence file") == ModelReference(
+        "model.onnx", "ab" * 32, WEIGHTS
+    )
     address = ModelReference("https://example.org/v2/models/a")
     assert address.without_folder is address
 
 
 @pytest.mark.parametrize("name", ["a\nb.onnx", "x" * 256, "..", ""])
 def test_a_name_that_readers_would_refuse_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="cannot stand in an evidence"):
-        ModelReference(name, "ab" * 32).for_statement("an evidence")
+    with pytest.raises(UsageError, match="cannot stand in an evidence file"):
+        ModelReference(name, "ab" * 32).for_statement("an evidence file")

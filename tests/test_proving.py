@@ -107,7 +107,7 @@ def test_a_name_that_could_be_a_sentence_is_not_disclosed_under(
     path = folder / "mine\nVERIFIED.onnx"
     path.write_bytes((folder / "model.onnx").read_bytes())
     suspect = OnnxFile.open_own(path, "cpu")
-    with pytest.raises(UsageError, match="cannot stand in an evidence"):
+    with pytest.raises(UsageError, match="cannot stand in an evidence file"):
         prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=128)
     assert ledger.next_start() == 0
 
@@ -264,9 +264,9 @@ def test_an_evidence_that_is_interrupted_after_spending_is_kept(
 
     monkeypatch.setattr(Ledger, "spend", spending)
     monkeypatch.setattr(Staged, "publish", publishing)
-    with pytest.raises(KeyboardInterrupt, match="are spent, and the evidence is in") as caught:
+    with pytest.raises(KeyboardInterrupt, match="are spent, and the evidence file is") as caught:
         prove(suspect, MARK, KEY, folder / "e.json", ledger)
-    kept = Path(str(caught.value).rpartition(" in ")[2])
+    kept = Path(str(caught.value).rpartition(" is ")[2])
     assert (kept == folder / "e.json") == (at == "publish")
     assert len(Evidence.load(kept).trigger_slice) == ledger.next_start()
     assert len([*folder.glob("e.json"), *hidden(folder)]) == 1
@@ -280,7 +280,7 @@ def test_force_replaces_an_evidence_alone(suspect: OnnxFile, ledger: Ledger, fol
     (spent,) = folder.rglob("*.spent/*.json")
     for path in (folder / "a.pem", folder / "c.json", folder / "m.onnx", spent):
         before = path.read_bytes()
-        with pytest.raises(CannotRunError, match="replaces only an evidence"):
+        with pytest.raises(CannotRunError, match="expected an evidence file"):
             prove(suspect, MARK, KEY, path, ledger, required_bits=64, force=True)
         assert path.read_bytes() == before
     assert ledger.next_start() == 1

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -130,7 +131,6 @@ def test_features_take_values_that_each_feature_really_has() -> None:
         lambda: Features.of([["5.0.0", "2"]]),
         lambda: Folder(np.zeros((2, 8, 8, 1), np.uint8)),
         lambda: Folder(np.zeros((2, 8, 8, 1), np.float32)),  # type: ignore[arg-type]
-        lambda: default_generator(Task.of((3,), 2, kind="features")),
         lambda: draw_triggers(Cells(), SECRET, 1, Task.of((3,), 2, kind="tokens")),
         lambda: draw_triggers(Tokens(9), SECRET, 1, image_task(8, 8, 1)),
         lambda: Features.of([[1.0, 2.0]]).check(Task.of((2,), 2, kind="features"), 1),
@@ -139,6 +139,13 @@ def test_features_take_values_that_each_feature_really_has() -> None:
 def test_families_refuse_what_they_cannot_serve(make: object) -> None:
     with pytest.raises(ValueError, match=r"."):
         make()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("kind", ["features", "tokens"])
+def test_a_kind_without_a_default_family_says_what_it_needs(kind: Any) -> None:
+    with pytest.raises(UsageError, match=f"triggers for kind '{kind}' need") as error:
+        default_generator(Task.of((3,), 2, kind=kind))
+    assert "generator=wmx.triggers." in " ".join(error.value.__notes__)
 
 
 @pytest.mark.parametrize(

@@ -218,7 +218,7 @@ def test_an_evidence_stands_for_a_party_whose_key_the_judge_does_not_hold(
     time.sleep(1.1)
     result = wmx("dispute", "stolen.onnx", *both, *records, *more)
     assert result.code == 1  # what was disclosed can have been washed out by then
-    assert "counts only for a model dated before the evidence, and it is dated" in str(result.json)
+    assert "counts only for a model dated before it, and it is dated" in str(result.json)
     published = wmx("dispute", "stolen.onnx", *both, "--claim", "thief.json", "--min-bits", "100")
     assert published.code == 1
     assert published.out.startswith("UNDECIDED")

@@ -25,7 +25,15 @@ def test_the_owner_sees_what_was_disclosed(wmx: Any, claim: Path, home: Path) ->
     assert result.code == 0
     assert "triggers 0 to 42 of 100; they are spent" in result.out
     assert "wmx check e.json --model model.onnx" in result.out
-    assert (home / "owner.pem.spent" / f"{Claim.load(claim).digest}.json").exists()
+    rows = [line.split("  ")[1] for line in result.out.splitlines() if line.startswith("  ")]
+    assert len(rows) == len(set(rows)), "no two rows have the same name"
+    assert {"file", "disclosed bits"} < set(rows)
+    assert "at most once in 2^" in result.out
+    ledger = (home / "owner.pem.spent" / f"{Claim.load(claim).digest}.json").read_bytes()
+    named = wmx("verify", "model.onnx", "--claim", claim, "--evidence", "e2.json")
+    assert "wmx check e2.json --model model.onnx --claim claim.json" in named.out
+    Path("e2.json").unlink()
+    (home / "owner.pem.spent" / f"{Claim.load(claim).digest}.json").write_bytes(ledger)
     again = wmx("verify", "model.onnx", "--evidence", "e2.json", "--json").json
     assert (again["evidence"]["start"], again["evidence"]["count"]) == (43, 43)
     assert (again["start"], again["hits"], again["n"]) == (43, 57, 57)  # those never disclosed
@@ -320,6 +328,6 @@ def test_an_evidence_that_ctrl_c_leaves_without_its_name_is_told(
         result = wmx("verify", "model.onnx", *words, *as_json)
         assert result.code == 130
         assert "interrupted; triggers" in result.err
-        path = result.err.strip().rpartition(" is in ")[2]
+        path = result.err.strip().rpartition(" is ")[2]
         assert len(Evidence.load(path).trigger_slice) == 40
     assert result.json["exit_code"] == 130

@@ -165,3 +165,35 @@ def test_help_has_a_short_name(wmx: Any, words: Any) -> None:
     short, long = (wmx(*words, option) for option in ("-h", "--help"))
     assert (short.code, short.out) == (0, long.out)
     assert "Usage" in short.out
+
+
+@pytest.mark.parametrize("words", [(), ("claim",), ("release",)])
+def test_no_summary_of_a_command_is_cut_off(wmx: Any, words: Any) -> None:
+    out = wmx(*words, "--help").out
+    assert "..." not in out.replace("[ARGS]...", "")
+
+
+def test_help_stands_alone_where_there_are_no_documents(wmx: Any) -> None:
+    assert "docs/index.md" in wmx("--help").out
+    assert "wmx release new --help" in wmx("release", "--help").out
+    helps = {name: " ".join(wmx(name, "--help").out.split()) for name in ("embed", "attack")}
+    assert "docs/recipes.md" not in helps["embed"]
+    assert "torch, keras, jax or sklearn" in helps["embed"]
+    assert "--set epochs=5" in helps["attack"]
+
+
+def test_doctor_tells_limits_from_what_is_allowed(
+    wmx: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wmx.cli.doctor._version", lambda name: None if name == "jax" else "1")
+    result = wmx("doctor")
+    assert "sandbox limits" in result.out
+    assert "jax (jax is not installed)" in result.out
+    assert "keras (" not in result.out
+    for package in ("transformers", "skl2onnx", "rfc3161-client", "jinja2", "matplotlib"):
+        assert package in wmx("doctor", "--json").json["versions"]
+
+
+def test_info_says_which_scalings_are_tried(wmx: Any, claim: Path) -> None:
+    said = wmx("info", "model.onnx", "--claim", claim).out
+    assert "layout NCHW; scaling tried: the claim's, then 0..255" in said

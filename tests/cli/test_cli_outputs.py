@@ -182,7 +182,7 @@ def test_a_key_may_lie_beside_the_stores_own(wmx: Any, home: Path) -> None:
 
 VERIFY = ("verify", "model.onnx", "--claim", "claim.json")
 OUTPUTS = {
-    "an evidence": (*VERIFY, "--min-bits", "32", "--evidence"),
+    "an evidence file": (*VERIFY, "--min-bits", "32", "--evidence"),
     "an HTML page": ("verify", "model.onnx", "--report"),
     "a release record": ("release", "model.onnx", "--claim", "claim.json", "-o"),
     "a claim": (*CLAIM_NEW, "-o"),
@@ -220,8 +220,8 @@ def test_force_replaces_a_file_of_the_same_kind_alone(
             if kind != written:
                 result = wmx(*words, path, "--force")
                 assert result.code == 4, (kind, result.err)
-                assert f"{path} exists and is {kind}; --force" in result.err
-                assert f"replaces only {written}" in result.err
+                assert f"{path} exists and is {kind}, expected" in result.err
+                assert f"expected {written}: no other kind" in result.err
     assert contents() == before
     Path("empty").touch()
     for path in (kinds[written], Path("empty")):
@@ -235,7 +235,7 @@ def test_the_page_of_check_replaces_no_key_that_it_is_not_told_of(
 ) -> None:
     key, page = kinds["a key"], kinds["an HTML page"]
     before = key.read_bytes(), page.read_bytes()
-    words = ("check", kinds["an evidence"], "--min-bits", 1, "--force", "--report")
+    words = ("check", kinds["an evidence file"], "--min-bits", 1, "--force", "--report")
     assert wmx(*words, key).code == 4
     assert wmx(*words, page).code == 1, "not repeated"
     assert key.read_bytes() == before[0]
@@ -300,7 +300,7 @@ def test_a_page_that_fails_behind_an_evidence_is_a_warning(
     assert (result.code, result.json["exit_code"]) == (0, 0)
     assert (result.json["report"], result.json["evidence"]["path"]) == (None, "e.json")
     assert f"warning: the report could not be written: {error or 'out of memory'}" in result.err
-    assert "the evidence e.json was written, and its triggers are spent" in result.err
+    assert "the evidence file e.json was written, and its triggers are spent" in result.err
     assert wmx("check", "e.json", "--model", "model.onnx").code == 0
     text = wmx("verify", "model.onnx", "--report", "page.html", "--evidence", "e2.json")
     assert text.code == 0

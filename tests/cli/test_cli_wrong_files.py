@@ -22,14 +22,14 @@ def files(wmx: Any, claim: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("check", "claim.json"), "claim.json is a claim, expected an evidence"),
-        (("check", "r.json"), "r.json is a release record, expected an evidence"),
+        (("check", "claim.json"), "claim.json is a claim, expected an evidence file"),
+        (("check", "r.json"), "r.json is a release record, expected an evidence file"),
         (("check", "model.onnx"), "model.onnx is a model, expected one of wmx's signed files"),
         (("check", "store/owner.pem"), "owner.pem is a key, expected one of wmx's signed files"),
         (("release", "show", "claim.json"), "claim.json is a claim, expected a release record"),
-        (("release", "show", "e.json"), "e.json is an evidence, expected a release record"),
+        (("release", "show", "e.json"), "e.json is an evidence file, expected a release record"),
         (("claim", "show", "model.onnx"), "model.onnx is a model"),
-        (("claim", "show", "e.json"), "e.json is an evidence, expected a claim"),
+        (("claim", "show", "e.json"), "e.json is an evidence file, expected a claim"),
         (("claim", "show", "r.json"), "r.json is a release record, expected a claim"),
         (("verify", "model.onnx", "--key", "claim.json"), "claim.json is a claim: expected an"),
     ],
@@ -104,7 +104,7 @@ def test_a_record_of_a_found_model_is_not_to_be_dated_before_it_leaves(
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"shape": 8}, "not iterable"),
+        ({"shape": 8}, "expected a tuple"),
         ({"owner": "owner.pem"}, "owner is str, expected an OwnerKey"),
         ({"classes": None}, "int"),
         ({"mean": (0.1, 0.2)}, "mean has 2 values, expected 1$"),

@@ -117,7 +117,7 @@ def an_evidence_of_another_payload_type(scene: Scene) -> Attack:
     return file(scene, lambda document: document.update(payloadType="application/json"))
 
 
-@case(3, "is a claim, expected an evidence")
+@case(3, "is a claim, expected an evidence file")
 def a_claim_as_an_evidence(scene: Scene) -> Attack:
     return check(scene, scene.watermark.claim.to_bytes())
 
@@ -161,7 +161,7 @@ def an_evidence_about_another_model(scene: Scene) -> Attack:
     return check(scene, honest(scene).to_bytes(), onnx_models.linear(scene.watermark, seed=1))
 
 
-@case(3, "the evidence is about the claim")
+@case(3, "the evidence file is about the claim")
 def an_evidence_and_a_claim_that_was_published_by_another(scene: Scene) -> Attack:
     other = Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=10)
     published = scene.put("published.json", other.claim.to_bytes())

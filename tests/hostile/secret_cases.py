@@ -151,17 +151,17 @@ def a_key_in_der(scene: Scene) -> Attack:
     )
 
 
-@case(4, "that is a JSON file, which may be a claim, an evidence or a ledger")
+@case(4, "that is a JSON file, which may be a claim, an evidence file or a ledger")
 def a_claim_under_a_name_of_weights(scene: Scene) -> Attack:
     return disguised(scene, (scene.folder / "claim.json").read_bytes())
 
 
-@case(4, "that is a JSON file, which may be a claim, an evidence or a ledger")
+@case(4, "that is a JSON file, which may be a claim, an evidence file or a ledger")
 def an_evidence_under_a_name_of_weights(scene: Scene) -> Attack:
     return disguised(scene, honest(scene).to_bytes())
 
 
-@case(4, "that is a JSON file, which may be a claim, an evidence or a ledger")
+@case(4, "that is a JSON file, which may be a claim, an evidence file or a ledger")
 def a_ledger_under_a_name_of_weights(scene: Scene) -> Attack:
     ledger = Ledger(scene.folder / "owner.pem", scene.watermark.claim)
     ledger.spend(0, 1, suspect="aa", evidence="bb")

@@ -49,7 +49,7 @@ def test_a_yes_in_words_with_its_odds_claim_and_date(case: Case, page: Path) -> 
         "guesses reach this with probability",
         "predicted that label for 90 of them",
         f"The evidence is {verdict.bits:.1f} bits, and 128 are required",
-        f"once in 2^{int(verdict.bits)} cases or less",
+        f"at most once in 2^{int(verdict.bits)} cases",
         verdict.claim,
         verdict.owner.hex(),
         str(verdict.suspect.sha256),
@@ -206,7 +206,7 @@ def test_a_page_is_not_replaced_unless_forced(case: Case, page: Path) -> None:
     with pytest.raises(CannotRunError, match="exists already"):
         case.owners().write(page)
     assert page.read_text() == "mine"
-    with pytest.raises(CannotRunError, match="replaces only an HTML page"):
+    with pytest.raises(CannotRunError, match="expected an HTML page"):
         case.owners().write(page, force=True)
     assert page.read_text() == "mine"
     page.write_text("<!doctype html>\nold")

@@ -135,7 +135,7 @@ def test_resume_asks_for_the_same_key_and_data(
     with pytest.raises(CannotRunError, match="no run to resume"):
         embed(owner, digits, tmp_path, training=SHORT, resume=True)
     embed(owner, digits, tmp_path, training=SHORT)
-    with pytest.raises(IntegrityError, match="did not make this claim"):
+    with pytest.raises(IntegrityError, match="was made with another owner key"):
         embed(OwnerKey.generate(), digits, tmp_path, training=SHORT, resume=True)
     other = replace(digits, x_train=255 - digits.x_train)
     with pytest.raises(UsageError, match="other data"):

@@ -38,8 +38,8 @@ def odds(bits: float) -> str:
     if bits <= 0:
         return "no evidence at all"
     if bits < MANY:
-        return f"a model without the mark gets this far once in {2**bits:,.0f} cases or less"
-    return f"a model without the mark gets this far once in 2^{floor(bits)} cases or less"
+        return f"a model without the mark gets this far at most once in {2**bits:,.0f} cases"
+    return f"a model without the mark gets this far at most once in 2^{floor(bits)} cases"
 
 
 def scientific(log10: float) -> str:

@@ -21,9 +21,22 @@ from wmx.cli.streams import steady_streams, warn_of_loss
 from wmx.errors import CannotRunError, StoppedError, UsageError, WmxError
 from wmx.suspect.sandbox.locks import missing_filter_told_to
 
-COMMANDS = (
-    *("demo", "keygen", "claim", "embed", "release", "verify", "check", "attack", "dispute"),
-    *("info", "doctor"),
+COMMANDS = {  # with what `wmx --help` says of each, which cuts longer texts off
+    "demo": "Mark a small model in a minute, and verify it.",
+    "keygen": "Make an owner key.",
+    "claim": "Make, date, show or list claims.",
+    "embed": "Train a marked model, export and verify it.",
+    "release": "Record that a model bears your mark.",
+    "verify": "Is this model mine?",
+    "check": "Check an evidence file; no secret is needed.",
+    "attack": "Which attacks does my mark survive?",
+    "dispute": "Several claims verify: whose model is it?",
+    "info": "What is this file?",
+    "doctor": "What is installed, and does it fit together?",
+}
+EPILOG = (
+    "Begin with wmx demo. The documentation is the folder docs of the source (docs/index.md); "
+    "wmx COMMAND --help shows every option."
 )
 TRAINING = ("demo", "embed", "attack")  # in this process
 
@@ -36,6 +49,7 @@ def build_app(wanted: str = "") -> typer.Typer:
     app = typer.Typer(
         name="wmx",
         help="Is this model mine?  Mark a classifier while it trains, prove it from its ONNX file.",
+        epilog=EPILOG,
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,
@@ -45,9 +59,9 @@ def build_app(wanted: str = "") -> typer.Typer:
     for name in [wanted] if wanted in COMMANDS else COMMANDS:
         command = getattr(import_module(f"wmx.cli.{name}"), name)
         if isinstance(command, typer.Typer):
-            app.add_typer(command, name=name)
+            app.add_typer(command, name=name, short_help=COMMANDS[name])
         else:
-            app.command()(command)
+            app.command(short_help=COMMANDS[name])(command)
     app.callback(invoke_without_command=True)(_top)
     return app
 

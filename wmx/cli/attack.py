@@ -49,7 +49,9 @@ def attack(
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="[ATTACK:]FIELD=VALUE", help="Change an attack's setting; repeatable."
+            "--set",
+            metavar="[ATTACK:]FIELD=VALUE",
+            help="Change an attack's setting, such as --set epochs=5; repeatable.",
         ),
     ] = None,
     out: Annotated[
@@ -68,7 +70,10 @@ def attack(
     weights: WeightsOption = None,
     framework: Annotated[
         str | None,
-        typer.Option(help="For an ONNX file: framework in which extraction attacks train."),
+        typer.Option(
+            help="For an ONNX file: framework in which extraction attacks train: torch, keras or "
+            "jax."
+        ),
     ] = None,
     network: Annotated[
         str,

@@ -47,14 +47,14 @@ def check(
         Path | None,
         typer.Option(
             metavar="FILE.onnx",
-            help="The suspect: run it on the disclosed triggers, to repeat the evidence.",
+            help="The suspect: run it on the disclosed triggers, to repeat the predictions.",
         ),
     ] = None,
     weights: WeightsOption = None,
     claim: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="The published claim, to compare with that in the evidence."
+            metavar="FILE", help="The published claim, to compare with that in the evidence file."
         ),
     ] = None,
     min_bits: MinBitsOption = None,

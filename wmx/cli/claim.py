@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wmx._internal.text import printable
-from wmx.cli.claim_list import list_claims
 from wmx.cli.common import (
     ForceOption,
     JsonOption,
@@ -23,6 +22,7 @@ from wmx.cli.common import (
     table,
     trusted_roots,
 )
+from wmx.cli.list_claims import list_claims
 from wmx.cli.output import warn
 from wmx.cli.outputs import prepare_output
 from wmx.cli.timestamp import timestamp
@@ -54,13 +54,17 @@ class KindChoice(StrEnum):
     tokens = "tokens"
 
 
-@claim.command()
+@claim.command(short_help="Make a claim, to train with your own loop.")
 def new(
     out: Annotated[
         Path, typer.Option("-o", "--out", metavar="FILE", help="Where to write the claim.")
     ],
     shape: Annotated[
-        str, typer.Option(help="Shape of one input: height,width,channels; or features; or length.")
+        str,
+        typer.Option(
+            help="Shape of one input: 8,8,1 for images (height, width, channels), 30 for features, "
+            "24 for tokens."
+        ),
     ],
     classes: Annotated[int, typer.Option(help="Number of classes.")],
     key: KeyOption = None,
@@ -72,9 +76,18 @@ def new(
         str, typer.Option(help="Standard deviation they are divided by; one per channel.")
     ] = "1",
     value_range: Annotated[
-        str, typer.Option("--range", help="Values of pixels 0 and 255 before normalization.")
+        str,
+        typer.Option(
+            "--range",
+            help="Scale that pixels 0 and 255 are mapped to, before mean and std: 0,1 or 0,255.",
+        ),
     ] = "0,1",
-    n: Annotated[int | None, typer.Option("-n", help="Number of triggers.")] = None,
+    n: Annotated[
+        int | None,
+        typer.Option(
+            "-n", help="Number of triggers (default: 100, or 256 / log2 of the classes if more)."
+        ),
+    ] = None,
     trigger_images: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Folder of your own images, to use as triggers."),
@@ -82,7 +95,8 @@ def new(
     quantiles: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.npy", help="For features: quantiles of each to draw from, float [F, Q]."
+            metavar="FILE.npy",
+            help="For features: one row per feature, the quantiles to draw it from.",
         ),
     ] = None,
     vocabulary: Annotated[
@@ -145,7 +159,7 @@ def new(
     )
 
 
-@claim.command()
+@claim.command(short_help="Check a claim, and show what it says.")
 @held_to_limits
 def show(
     file: Annotated[Path, typer.Argument(metavar="CLAIM", help="The claim file.")],
@@ -157,8 +171,8 @@ def show(
     answer("claim", text, fields, as_json=json)
 
 
-claim.command("list")(list_claims)
-claim.command()(timestamp)
+claim.command("list", short_help="List the claims of your store.")(list_claims)
+claim.command(short_help="Date a claim by a timestamp authority.")(timestamp)
 
 
 def shown(file: Path, roots: Path | None = None) -> tuple[str, dict[str, Any]]:

@@ -38,6 +38,7 @@ __all__ = [
     "ReportOption",
     "RootsOption",
     "SecondsOption",
+    "TriggersOption",
     "WeightsOption",
     "answer",
     "held_to_limits",
@@ -76,7 +77,9 @@ RootsOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 ForceOption = Annotated[
     bool,
-    typer.Option("--force", help="Replace existing files, each only by one of its kind."),
+    typer.Option(
+        "--force", help="Replace existing files of the kind that is written; others stay."
+    ),
 ]
 MinBitsOption = Annotated[
     float | None,
@@ -88,12 +91,20 @@ ReportOption = Annotated[
 ]
 SecondsOption = Annotated[
     float | None,
-    typer.Option(help="Time limit in seconds, without the typing of a passphrase (default: 600)."),
+    typer.Option(help="Time limit in seconds, not counting passphrase entry (default: 600)."),
 ]
 MemoryOption = Annotated[
     float | None,
     typer.Option(
         help="Memory limit in GiB, of this process and of the one that runs the model (default: 4)."
+    ),
+]
+TriggersOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Trigger images of a claim made with --trigger-images: triggers.safetensors in the "
+        "folder of wmx embed, or CLAIM.triggers.safetensors.",
     ),
 ]
 WeightsOption = Annotated[

@@ -30,7 +30,10 @@ def demo(
     ] = Path("wmx-demo"),
     epochs: Annotated[int, typer.Option(min=1, help="Number of training epochs.")] = 20,
     framework: Annotated[
-        str, typer.Option(help="Framework that trains; wmx doctor lists what is installed.")
+        str,
+        typer.Option(
+            help="Framework that trains: torch, keras or jax; wmx doctor lists what is installed."
+        ),
     ] = "torch",
     force: ForceOption = False,
     json: JsonOption = False,

@@ -38,31 +38,39 @@ def dispute(
     weights: WeightsOption = None,
     claim: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="A party's claim; repeatable."),
+        typer.Option(
+            metavar="FILE",
+            help="A party's claim; its digest and its owner's key tell which --evidence, --release "
+            "and --key belong to it; repeatable.",
+        ),
     ] = None,
     key: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="Keys that made the claims, in any order; your store's is tried too.",
+            help="Key that made a claim, in any order; your store's is tried too; repeatable.",
         ),
     ] = None,
     evidence: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="FILE", help="Evidence of a party whose key you do not have; repeatable."
+            metavar="FILE", help="Evidence file of a party whose key you do not have; repeatable."
         ),
     ] = None,
     release: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="Release record of a party's own model, or of the suspect; repeatable.",
+            help="Release record of a party's own model, or of the suspect; it names its claim and "
+            "the model by digest; repeatable.",
         ),
     ] = None,
     original: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE.onnx", help="A model that a release record names; repeatable."),
+        typer.Option(
+            metavar="FILE.onnx",
+            help="A model that a release record names by its SHA-256; repeatable.",
+        ),
     ] = None,
     triggers: Annotated[
         list[str] | None,

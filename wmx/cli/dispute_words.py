@@ -125,8 +125,8 @@ def _claim_rows(settlement: "Settlement") -> dict[str, str]:
 
 def _claim_row(party: "Party", held: "Held", unclear: bool) -> str:
     if held.failure is not None:
-        return f"out, not tested: {held.failure}"
-    word = "verifies" if held.verified else "out, does not verify"
+        return f"out: not tested: {held.failure}"
+    word = "verifies" if held.verified else "out: does not verify"
     if unclear:
         word = "verifies if its claim has a timestamp that was not shown, so nobody is named"
     refused = "".join(f"; {reason}" for reason in party.dating.refused)

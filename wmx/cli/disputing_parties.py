@@ -77,8 +77,8 @@ def disputing_parties(
     published = _published(claims, evidences, owners)
     for name in published.keys() & pictures.keys():
         raise UsageError(
-            f"--triggers names the claim {name}, whose key was not given: an evidence holds its "
-            "triggers",
+            f"--triggers names the claim {name}, whose key was not given: an evidence file "
+            "holds its triggers",
             hint="leave --triggers out for this claim, or give its key with --key",
         )
     parties = [
@@ -161,15 +161,15 @@ def _published(
         if claim.owner in owners:
             if claim.envelope in disclosed:
                 raise UsageError(
-                    f"the claim {name} was given twice: with its key, and in an evidence",
-                    hint="leave out the evidence: the key shows more",
+                    f"the claim {name} was given twice: with its key, and in an evidence file",
+                    hint="leave out the evidence file: the key shows more",
                 )
         elif claim.envelope in disclosed:
             found[name] = claim
         else:
             raise UsageError(
                 f"the claim {name} has no triggers to test: expected the key that made it, or an "
-                "evidence of it",
+                "evidence file about it",
                 hint="give the key with --key, or its owner's evidence with --evidence",
             )
     return found
@@ -182,7 +182,7 @@ def _by_party(options: Iterable[str], names: Sequence[str], option: str) -> dict
         fitting = [name for name in names if text.startswith(f"{name}=")]
         if not fitting:
             raise UsageError(
-                f"{option} {text} does not begin with the name of a claim or an evidence",
+                f"{option} {text} does not begin with the name of a claim or an evidence file",
                 hint=f"write {option} {names[0] if names else 'CLAIM'}=FILE",
             )
         name = max(fitting, key=len)

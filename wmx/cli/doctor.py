@@ -10,7 +10,11 @@ from wmx.cli.passphrase import PASSPHRASE_VARIABLE
 CORE = ("numpy", "onnx", "cryptography", "rfc8785", "safetensors", "platformdirs", "typer", "rich")
 RUNTIMES = ("onnxruntime-gpu", "onnxruntime")
 FRAMEWORKS = ("torch", "keras", "tensorflow", "jax", "flax", "optax")
-OPTIONAL = ("onnxscript", "jax2onnx", "tf2onnx", "scikit-learn", "pillow")
+OPTIONAL = (
+    *("onnxscript", "jax2onnx", "tf2onnx", "scikit-learn", "skl2onnx", "lightning"),
+    *("transformers", "accelerate", "pillow", "jinja2", "matplotlib", "rfc3161-client"),
+)
+PACKAGE_OF = {"sklearn": "scikit-learn"}  # that an adapter needs, where its name is another
 FOUND_PROBLEMS = 1
 
 
@@ -30,9 +34,9 @@ def doctor(json: JsonOption = False) -> None:
         "wmx": __version__,
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         **{name: version or "not installed" for name, version in versions.items()},
-        "adapters": ", ".join(installed_adapters()) or "none",
+        "adapters": ", ".join(_adapter(name, versions) for name in installed_adapters()) or "none",
         "providers": ", ".join(providers) or "none",
-        "sandbox": ", ".join(limits) or "a separate process, and no further limits",
+        "sandbox limits": ", ".join(limits) or "a separate process, and no further limits",
         "store": f"{home.folder} ({'has a key' if home.key_path.exists() else 'no key yet'})",
     }
     lines = [table(rows)]
@@ -54,6 +58,12 @@ def doctor(json: JsonOption = False) -> None:
     }
     answer("doctor", "\n".join(lines), fields, as_json=json, exit_code=exit_code)
     raise typer.Exit(exit_code)
+
+
+def _adapter(name: str, versions: dict[str, str | None]) -> str:
+    """Return an adapter's name, and whether its framework is missing."""
+    package = PACKAGE_OF.get(name, name)
+    return f"{name} ({package} is not installed)" if versions.get(package, "") is None else name
 
 
 def _version(package: str) -> str | None:

@@ -70,7 +70,11 @@ def embed(
     ],
     key: KeyOption = None,
     framework: Annotated[
-        str, typer.Option(help="Framework that trains; wmx doctor lists what is installed.")
+        str,
+        typer.Option(
+            help="Framework that trains: torch, keras, jax or sklearn; wmx doctor lists what is "
+            "installed."
+        ),
     ] = "torch",
     model: Annotated[
         str,
@@ -79,7 +83,11 @@ def embed(
         ),
     ] = "cnn",
     recipe: Annotated[
-        RecipeChoice, typer.Option(help="How the triggers are trained; see docs/recipes.md.")
+        RecipeChoice,
+        typer.Option(
+            help="How the triggers are trained: robust, brief (about 15 epochs), adi (no extra "
+            "cost per step), extraction (for a model behind an API)."
+        ),
     ] = RecipeChoice.robust,
     pretrained: Annotated[
         Path | None,
@@ -89,7 +97,9 @@ def embed(
     batch_size: Annotated[
         int, typer.Option(help="Training samples per step, not counting triggers.")
     ] = 100,
-    optimizer: Annotated[OptimizerChoice, typer.Option(help="Optimizer.")] = OptimizerChoice.sgd,
+    optimizer: Annotated[
+        OptimizerChoice, typer.Option(help="Optimizer that trains.")
+    ] = OptimizerChoice.sgd,
     lr: Annotated[
         float | None,
         typer.Option(help="Peak learning rate (default: 0.1 for sgd, 0.002 for adamw)."),
@@ -99,7 +109,7 @@ def embed(
         int, typer.Option(help="Random seed of weights, shuffling and augmentation.")
     ] = 0,
     device: Annotated[
-        TrainingDeviceChoice, typer.Option(help="Where to train.")
+        TrainingDeviceChoice, typer.Option(help="Device to train on.")
     ] = TrainingDeviceChoice.auto,
     image_size: Annotated[
         int | None,
@@ -109,7 +119,12 @@ def embed(
         Path | None,
         typer.Option(metavar="FOLDER", help="Folder of your own images, to use as triggers."),
     ] = None,
-    n: Annotated[int | None, typer.Option("-n", help="Number of triggers.")] = None,
+    n: Annotated[
+        int | None,
+        typer.Option(
+            "-n", help="Number of triggers (default: 100, or 256 / log2 of the classes if more)."
+        ),
+    ] = None,
     note: Annotated[str, typer.Option(help="Free text in the claim; it is public.")] = "",
     tsa: Annotated[
         str | None,

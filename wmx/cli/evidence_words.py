@@ -11,24 +11,27 @@ if TYPE_CHECKING:
 
 LAST_EVIDENCE = (
     "The triggers that are left cannot give that many bits again: this was the last evidence "
-    "of this claim, unless fewer bits are required (--min-bits, or a dated claim).  Mark your "
+    "file of this claim, unless fewer bits are required (--min-bits, or a dated claim).  Mark your "
     "next model with a new claim and more triggers (-n)."
 )
 
 
-def proof_text(proof: "Evidence", path: Path, suspect: str) -> str:
+def proof_text(proof: "Evidence", path: Path, suspect: str, claim: Path | None) -> str:
     """Return, for people, what was disclosed and how others check it.
 
     Args:
         proof: what was written.
         path: of the evidence file.
         suspect: path of the model.
+        claim: path of the claim, if it was named.
     """
+    named = () if claim is None else ("--claim", claim)
     rows = {
-        "evidence": str(path),
-        "bits": f"{proof.score.bits:.1f}, including the penalty for choosing its first trigger",
+        "file": str(path),
         "disclosed": f"triggers {trigger_slice_text(proof)}; they are spent",
-        "check": command_line("wmx", "check", path, "--model", suspect),
+        "disclosed bits": f"{proof.score.bits:.1f}, including the penalty for choosing the "
+        "first trigger",
+        "check": command_line("wmx", "check", path, "--model", suspect, *named),
     }
     text = table(rows)
     return text if more_can_be_made(proof) else f"{text}\n{LAST_EVIDENCE}"
@@ -45,7 +48,12 @@ def more_can_be_made(proof: "Evidence") -> bool:
 
 
 def proof_fields(proof: "Evidence", path: Path) -> dict[str, Any]:
-    """Return the same for programs."""
+    """Return the same for programs.
+
+    Args:
+        proof: what was written.
+        path: of the evidence file.
+    """
     return {
         "path": str(path),
         "bits": proof.score.bits,

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wmx._internal.text import printable
-from wmx.cli.claim_list import MOST_OF_A_NOTE
 from wmx.cli.common import key_file, store
+from wmx.cli.list_claims import MOST_OF_A_NOTE
 from wmx.cli.verdict_words import MOST_NAMED
 from wmx.cli.words import task_text
 from wmx.errors import IntegrityError, UsageError

@@ -50,7 +50,7 @@ def info(
     memory: MemoryOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show what a file is and says: a key, claim, evidence, release record or model, or triggers.
+    """Show what a file is and says: a key, claim, evidence file, release record, model or triggers.
 
     Of a key only the public part is shown.
     """
@@ -171,7 +171,9 @@ def _evidence(file: Path) -> tuple[str, dict[str, Any]]:
         "created": evidence.created,
     }
     name = _shown(file)
-    head = f"evidence {name}: signed by the claim's owner, and its numbers add up; check it with"
+    head = (
+        f"evidence file {name}: signed by the claim's owner, and its numbers add up; check it with"
+    )
     return (
         f"{head}\n  {command_line('wmx', 'check', name)} --model MODEL.onnx\n{table(rows)}",
         fields,
@@ -220,7 +222,10 @@ def _model(model: "OnnxFile", claim_path: Path | None) -> tuple[str, dict[str, A
 def _binding(feeding: "Feeding") -> tuple[str, dict[str, Any]]:
     own, *others = feeding.scalings
     scaling = own or "as the claim says"
-    text = f"{feeding.name}, {scaling}" + (f", else {' or '.join(others)}" if others else "")
+    tried = own or "the claim's"
+    text = f"layout {feeding.name}; scaling tried: {tried}"
+    if others:
+        text += f", then {', '.join(others)}"
     return text, {"feeding": feeding.name, "scaling": scaling, "other_scalings": others}
 
 

@@ -97,7 +97,7 @@ def prepare_key(path: Path, *, force: bool) -> None:
     _require_no_ledger("--out", path)
     if not _same(Path(os.path.realpath(path.parent)), store().folder):
         require_apart("--out", path, ())
-    if os.path.lexists(path) and not os.path.isdir(path) and not force:
+    if os.path.isfile(path) and not force:
         raise CannotRunError(
             f"{path} exists already",
             hint=f"choose another name with --out; or --force makes a new key and keeps this one "

@@ -15,6 +15,7 @@ from wmx.cli.common import (
     MinBitsOption,
     RootsOption,
     SecondsOption,
+    TriggersOption,
     WeightsOption,
     answer,
     held_to_limits,
@@ -59,13 +60,14 @@ class _ModelFirst(typer.core.TyperGroup):
 
 release = typer.Typer(
     cls=_ModelFirst,
-    help="Record that a model bears your mark: wmx release MODEL.onnx (or show, timestamp).",
+    help="Record that a model bears your mark.  wmx release MODEL.onnx is short for wmx release "
+    "new MODEL.onnx, whose options wmx release new --help shows.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
 
-@release.command()
+@release.command(short_help="Verify a model, and record that it bears your mark.")
 @held_to_limits
 def new(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="The model to record.")],
@@ -77,10 +79,7 @@ def new(
         ),
     ] = None,
     key: KeyOption = None,
-    triggers: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Trigger images of a claim made with --trigger-images."),
-    ] = None,
+    triggers: TriggersOption = None,
     weights: WeightsOption = None,
     out: Annotated[
         Path | None,
@@ -152,7 +151,7 @@ def new(
     answer("release", text, {"path": str(path), **release_fields(record)}, as_json=json)
 
 
-@release.command()
+@release.command(short_help="Check a record, and show what it says.")
 @held_to_limits
 def show(
     file: Annotated[Path, typer.Argument(metavar="RELEASE", help="The release record.")],
@@ -164,7 +163,7 @@ def show(
     answer("release", text, fields, as_json=json)
 
 
-release.command()(timestamp)
+release.command(short_help="Date a record by a timestamp authority.")(timestamp)
 
 
 def record_path(model: Path) -> Path:

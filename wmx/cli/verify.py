@@ -17,6 +17,7 @@ from wmx.cli.common import (
     ReportOption,
     RootsOption,
     SecondsOption,
+    TriggersOption,
     WeightsOption,
     answer,
     held_to_limits,
@@ -69,10 +70,7 @@ def verify(
         ),
     ] = None,
     key: KeyOption = None,
-    triggers: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Trigger images of a claim made with --trigger-images."),
-    ] = None,
+    triggers: TriggersOption = None,
     weights: WeightsOption = None,
     min_bits: MinBitsOption = None,
     roots: RootsOption = None,
@@ -80,22 +78,23 @@ def verify(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Write signed evidence for others; it discloses triggers, which are then spent.",
+            help="Write a signed evidence file for others; it discloses triggers, which are then "
+            "spent: they no longer count for you.",
         ),
     ] = None,
     reveal: Annotated[
         str | None,
         typer.Option(
             metavar="enough|all|N",
-            help="How many triggers the evidence discloses (default: enough to verify).",
+            help="How many triggers the evidence file discloses (default: enough to verify).",
         ),
     ] = None,
     disclosed: Annotated[
         bool,
         typer.Option(
             "--disclosed",
-            help="Also count triggers that earlier evidence disclosed; valid only for a model made "
-            "before that evidence.",
+            help="Also count triggers that earlier evidence files disclosed; valid only for a "
+            "model made before these.",
         ),
     ] = False,
     report: ReportOption = None,
@@ -104,8 +103,8 @@ def verify(
         typer.Option(
             "--input",
             metavar="NAME=NUMBER",
-            help="Fill an input that takes no trigger with this number; penalty: 20 bits, and 4 "
-            "per character; repeatable.",
+            help="Fill an input that takes no trigger with this number, such as --input alpha=1; "
+            "penalty: 20 bits, and 4 per character of NAME=NUMBER; repeatable.",
         ),
     ] = None,
     output: Annotated[
@@ -158,7 +157,7 @@ def verify(
             )
         prepare_output("--evidence", evidence, EVIDENCE, read, force=force, key=key)
     elif reveal is not None:
-        raise UsageError("--reveal is only for an evidence", hint="name its file with --evidence")
+        raise UsageError("--reveal is only for an evidence file", hint="name it with --evidence")
     prepare_report(report, (*read, evidence), force=force, key=key)
 
     def request_policy() -> "RequestPolicy":
@@ -180,7 +179,7 @@ def verify(
         watermarks = watermarks_to_hold(claim, owner, triggers, key)
         asked = opened()
         if evidence is not None:
-            require_one_claim(asked, watermarks, "an evidence")
+            require_one_claim(asked, watermarks, "an evidence file")
         watermark, verdict = best_match(
             asked,
             watermarks,
@@ -214,7 +213,7 @@ def verify(
                 text += "\nThe evidence could not be made, as the error says."
                 fields |= {"evidence": None} | error_fields(error)
             else:
-                text += f"\n{proof_text(proof, evidence, str(named.path))}"
+                text += f"\n{proof_text(proof, evidence, str(named.path), claim)}"
                 fields |= {"evidence": proof_fields(proof, evidence)}
         elif evidence is not None:
             text += "\nNo evidence file was written, and no trigger was disclosed."
@@ -237,7 +236,7 @@ def verify(
             written = None  # the evidence exists, and its triggers are spent
             warn(
                 f"the report could not be written: {error or 'out of memory'}; "
-                f"the evidence {evidence} was written, and its triggers are spent"
+                f"the evidence file {evidence} was written, and its triggers are spent"
             )
         text += f"\n{_report_row(written, is_private=proof is None)}"
         fields |= {"report": written and str(written)}

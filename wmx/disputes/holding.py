@@ -315,7 +315,7 @@ def _why_unclear(held: Held, party: Party, shown: Shown) -> str:
         )
     said = (
         f"shows next to nothing of the mark of {party.name}, but the triggers of this mark were "
-        "disclosed in an evidence, so that counts only for a model dated before the evidence"
+        "disclosed in an evidence file, so that counts only for a model dated before it"
     )
     dating = shown.dating
     if dating.time is not None:

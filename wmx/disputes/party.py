@@ -96,7 +96,7 @@ class Party:
             raise CannotRunError(
                 f"every trigger of the claim {name} was disclosed, and proves nothing about models "
                 "that were made since",
-                hint="give an evidence about this suspect instead of the key: --evidence",
+                hint="give an evidence file about this suspect instead of the key: --evidence",
             )
         return cls(name, trigger_slice, date_claim(watermark.claim, roots))
 

@@ -191,7 +191,7 @@ def _require_of_use(records: Sequence[Shown], parties: Sequence[Party], suspect:
             raise UsageError(
                 f"the release record of {model.name} is for the claim {release.claim.digest}, "
                 "which no party has",
-                hint="give this claim or an evidence of it too, or leave the record out",
+                hint="give this claim or an evidence file about it too, or leave the record out",
             )
 
 

@@ -1,7 +1,7 @@
 """What a file is that was given in the place of another, for errors; believed by nobody."""
 
 CLAIM = "a claim"
-EVIDENCE = "an evidence"
+EVIDENCE = "an evidence file"
 RELEASE = "a release record"
 KEY = "a key"
 

@@ -232,7 +232,7 @@ def _protected_key(pem: bytes, name: str) -> bytes:
     except CostlyError as error:
         raise IntegrityError(
             f"owner key {name} requires {error}: it is damaged or hostile",
-            hint="protect it anew with fewer: openssl pkcs8 -topk8 -iter 600000",
+            hint="protect it again with fewer: openssl pkcs8 -topk8 -iter 600000",
         ) from None
     except ValueError:
         raise _not_a_key(name, pem) from None

@@ -58,7 +58,7 @@ class ModelReference:
         """Return the model as a signed statement names it: without the folder.
 
         Args:
-            kind: of statement, for errors: ``"an evidence"``.
+            kind: of statement, for errors: ``"an evidence file"``.
 
         Raises:
             UsageError: the name cannot stand there, since readers would refuse it.

@@ -13,6 +13,10 @@ def most_bits(n: int, classes: int) -> float:
     >>> from wmx.statistics.attainable import most_bits
     >>> most_bits(16, classes=256)
     128.0
+
+    Args:
+        n: number of triggers.
+        classes: K.
     """
     return n * log2(classes)
 
@@ -51,6 +55,10 @@ def bits_of_all_hits(n: int, task: Task) -> float:
     The expert "agreement" wins then, which pays for learning the rate of hits; its share of the
     mixture is paid for too, where the model is fed and read in one way, and predicts the same
     whatever the number of rows.
+
+    Args:
+        n: number of triggers.
+        task: of the model.
     """
     # log2 of the product of (t + 1/2) / (t + 1) for t < n, which is 2n over n, divided by 4**n
     learned = (lgamma(2 * n + 1) - 2 * lgamma(n + 1)) / log(2) - 2 * n
@@ -60,7 +68,12 @@ def bits_of_all_hits(n: int, task: Task) -> float:
 
 
 def fewest_triggers(task: Task, required: float) -> int:
-    """Return how many triggers a model has to know to give the required bits."""
+    """Return how many triggers a model has to know to give the required bits.
+
+    Args:
+        task: of the model.
+        required: bits needed to verify.
+    """
     n = max(1, ceil(required / log2(task.classes)))
     while bits_of_all_hits(n, task) < required:
         n += 1

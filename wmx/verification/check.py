@@ -125,12 +125,12 @@ def require_about(evidence: Evidence, model: ModelReference, name: str) -> None:
         return
     if model.sha256 != stated.sha256:
         raise IntegrityError(
-            f"the evidence is about another file than {name}",
+            f"the evidence file is about another file than {name}",
             hint=f"it is about one with the SHA-256 {stated.sha256}",
         )
     differing = sorted(dict(model.external.items() ^ stated.external.items()))
     raise IntegrityError(
-        f"the evidence is about a model with other weights beside {name}: "
+        f"the evidence file is about a model with other weights beside {name}: "
         f"{', '.join(differing)} differ",
         hint="put the files that belong together into one folder",
     )

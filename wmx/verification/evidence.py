@@ -17,6 +17,7 @@ from wmx.protocol import jcs
 from wmx.protocol.claim import SCHEME, Claim, checked_time, now_text
 from wmx.protocol.commitment import Opening
 from wmx.protocol.dsse import Envelope
+from wmx.protocol.file_kind import EVIDENCE
 from wmx.protocol.keys import OwnerKey
 from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.statement import PAYLOAD_TYPE, checked_predicate, model_from_json, statement
@@ -175,7 +176,7 @@ class Evidence:
                 opening does not belong to the commitment, or a number differs from the recomputed.
         """
         envelope = Envelope.from_bytes(data, what)
-        envelope.require_kind("an evidence", what)
+        envelope.require_kind(EVIDENCE, what)
         stated = jcs.loads(envelope.payload, f"payload of {what}")
         with jcs.fields_of(what):
             claim = Claim.from_json(stated["predicate"]["claim"]["file"], f"claim in {what}")

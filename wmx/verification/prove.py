@@ -131,7 +131,8 @@ def _proved(
         data = evidence.to_bytes()
         if len(data) > MAX_EVIDENCE_BYTES:
             raise CannotRunError(
-                f"the evidence would have {len(data):,} bytes, more than {MAX_EVIDENCE_BYTES:,}"
+                f"the evidence file would have {len(data):,} bytes, more than "
+                f"{MAX_EVIDENCE_BYTES:,}"
             )
         digest = hashlib.sha256(data).hexdigest()
         count = len(choice.trigger_slice)
@@ -161,8 +162,8 @@ def _kept(file: Staged, spent: str) -> tuple[str, str]:
     """Keep an evidence whose triggers are spent; return what became of it, and what to do."""
     kept = file.keep()
     if kept is None:
-        return f"{spent} are spent nevertheless", "the next evidence starts after them"
-    return f"{spent} are spent, and the evidence is in {kept}", "rename this file"
+        return f"{spent} are spent nevertheless", "the next evidence file starts after them"
+    return f"{spent} are spent, and the evidence file is {kept}", "rename this file"
 
 
 def _signed(
@@ -200,7 +201,7 @@ def _file_to_prove(suspect: Suspect) -> ModelReference:
             f"{model.name} is not a file, expected an ONNX file to make evidence about",
             hint="give an ONNX file",
         )
-    stated = model.for_statement("an evidence")
+    stated = model.for_statement(EVIDENCE)
     if sha256_of(model.name, "model") != model.sha256:
         raise CannotRunError(f"{model.name} was changed while it was verified")
     return stated

@@ -110,7 +110,7 @@ def _is_safetensors(head: bytes) -> bool:
 
 KINDS: dict[str, Callable[[bytes], bool]] = {
     "a PEM file, which may hold a key": lambda head: any(begin in head for begin in PEM_BEGINS),
-    "a JSON file, which may be a claim, an evidence or a ledger": lambda head: (
+    "a JSON file, which may be a claim, an evidence file or a ledger": lambda head: (
         head.lstrip().startswith(b"{") and _is_text(head)
     ),
     "a text file, which may hold a password or a token": _is_text,
