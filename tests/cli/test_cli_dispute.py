@@ -247,6 +247,17 @@ def test_triggers_that_were_disclosed_do_not_count(wmx: Any, owner: Side, thief:
     assert wmx(*words, "--found", "--force").code == 4
 
 
+def test_a_claim_with_too_few_triggers_left_is_not_said_to_be_missing(
+    wmx: Any, owner: Side, thief: Side
+) -> None:
+    words = ("--key", "owner.pem", "--claim", "owner.json")
+    spent = (*words, "--evidence", "e.json", "--reveal", "80")
+    assert wmx("verify", "stolen.onnx", *spent).code == 0
+    said = wmx("dispute", "stolen.onnx", *PARTIES, *KEYS).out
+    assert "out: cannot verify, since 20 triggers give" in said
+    assert "does not verify" not in said
+
+
 def test_an_evidence_full_of_junk_stamps_takes_none_from_the_published_claim(
     wmx: Any, thief: Side, authority: Authority
 ) -> None:

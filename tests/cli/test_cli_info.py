@@ -14,7 +14,7 @@ def test_info_on_every_kind_of_file(wmx: Any, claim: Path) -> None:
     assert wmx("info", claim, "--json").json["kind"] == "claim"
     model = wmx("info", "model.onnx", "--claim", claim)
     assert "tensor(float) [?, 1, 8, 8]" in model.out
-    assert "fed as  NCHW" in model.out
+    assert "fed as  layout NCHW" in model.out
     assert wmx("info", "gone.onnx").code == 4
 
 

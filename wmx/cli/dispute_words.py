@@ -126,7 +126,7 @@ def _claim_rows(settlement: "Settlement") -> dict[str, str]:
 def _claim_row(party: "Party", held: "Held", unclear: bool) -> str:
     if held.failure is not None:
         return f"out: not tested: {held.failure}"
-    word = "verifies" if held.verified else "out: does not verify"
+    word = "verifies" if held.verified else f"out: {_why_out(party, held)}"
     if unclear:
         word = "verifies if its claim has a timestamp that was not shown, so nobody is named"
     refused = "".join(f"; {reason}" for reason in party.dating.refused)
@@ -134,6 +134,17 @@ def _claim_row(party: "Party", held: "Held", unclear: bool) -> str:
         f"{word}: {held.bits:.1f} bits, after the penalty for all claims and models, "
         f"{held.required_bits:g} needed{_left_out(party)}; claim {_when(party.dating)}{refused}"
     )
+
+
+def _why_out(party: "Party", held: "Held") -> str:
+    """Say why a claim does not verify: for too few triggers, or at all."""
+    from wmx.statistics.attainable import too_few_triggers
+
+    count, classes = len(party.trigger_slice), party.trigger_slice.task.classes
+    too_few = too_few_triggers(
+        count, classes, required=held.required_bits, penalty=party.selection.penalty
+    )
+    return "does not verify" if too_few is None else f"cannot verify, since {too_few}"
 
 
 def _left_out(party: "Party") -> str:
