@@ -79,16 +79,15 @@ def test_more_bits_than_there_are(wmx: Any, evidence: Path) -> None:
 def test_more_bits_than_the_disclosed_triggers_could_give(wmx: Any, evidence: Path) -> None:
     words = ("check", evidence, "--model", "model.onnx", "--min-bits", "200")
     result = wmx(*words, "--report", "page.html")
-    assert result.code == 4
+    assert result.code == 1
     said = "43 disclosed triggers give 136 bits at most after the penalty of 6.6 for choices"
-    assert result.out.startswith(f"CANNOT SAY: {said}, 200 are needed\n")
+    assert result.out.startswith(f"NOT VERIFIED: {said}, 200 are needed\n")
     assert "--min-bits" in result.out
     page = Path("page.html").read_text()
-    assert "<h1>CANNOT SAY</h1>" in page
+    assert "<h1>NOT VERIFIED</h1>" in page
     assert said in page
     told = wmx(*words, "--json").json
-    assert (told["exit_code"], told["verified"], told["sufficient"]) == (4, False, False)
-    assert said in told["error"]["message"]
+    assert (told["exit_code"], told["verified"], told["sufficient"]) == (1, False, False)
 
 
 def test_what_does_not_belong_together_exits_with_3(wmx: Any, evidence: Path) -> None:

@@ -302,7 +302,7 @@ def a_thousand_claims_tried_and_not_paid_for(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p.update(claims_tried=1000))
 
 
-@case(4, "CANNOT SAY")
+@case(1, "NOT VERIFIED")
 def an_evidence_that_asks_for_less_than_the_checker(scene: Scene) -> Attack:
     return check(scene, honest(scene, count=5).to_bytes())  # its required_bits are 20
 

@@ -438,7 +438,7 @@ def a_stamp_whose_base64_has_spaces(scene: Scene) -> Attack:
     return dated(scene, lambda stamps: stamps[0].update(response=stamps[0]["response"] + " "))
 
 
-@case(4, "CANNOT SAY")
+@case(1, "NOT VERIFIED")
 def a_forged_stamp_for_a_lower_bar(scene: Scene) -> Attack:
     """Bits between 64 and 128: enough with a trusted date, and this one is by a stranger."""
     signature = scene.watermark.claim.envelope.signature

@@ -34,7 +34,6 @@ from wmx.cli.words import (
     suspect_fields,
     trigger_slice_text,
 )
-from wmx.errors import CannotRunError
 
 if TYPE_CHECKING:
     from wmx.verification.check import Checked
@@ -69,7 +68,7 @@ def check(
     """Check an evidence file.
 
     Exit 0 if the model gives enough bits here too, 1 if not (or without --model), 3 if the file is
-    broken, 4 if it discloses too few triggers to give any model the bits required.
+    broken.
     """
     from wmx.protocol.claim import Claim
     from wmx.verification import check
@@ -99,9 +98,6 @@ def check(
         text += f"\n{table({'report': str(report)})}"
         fields |= {"report": str(report)}
     exit_code = 0 if checked.verified else NOT_VERIFIED
-    if not checked.is_answer:
-        exit_code = CannotRunError.exit_code
-        fields |= {"error": {"message": checked.too_few, "hint": _hint(checked)}}
     answer("check", text, fields, as_json=json, exit_code=exit_code)
     raise typer.Exit(exit_code)
 
@@ -127,7 +123,7 @@ def _text(checked: "Checked") -> str:
     }
     unchecked = "\n".join(f"  - {sentence}" for sentence in checked.unchecked)
     head = checked.heading
-    if not checked.is_answer:
+    if not checked.sufficient and checked.too_few is not None:
         head = f"{head}: {checked.too_few}\n{_hint(checked)}"
     return f"{head}\n{table(rows)}\nnot checked:\n{unchecked}"
 

@@ -257,7 +257,7 @@ def report_of_check(
         is_private=False,
         owner=owner_words(evidence.claim),
         heading=checked.heading,
-        outcome="yes" if checked.verified else "open" if _is_open(checked) else "no",
+        outcome="no" if not checked.sufficient else "yes" if checked.verified else "open",
         summary=[
             hits_sentence(evidence.suspect.name, counted.hits, counted.n),
             *bits_sentences(checked.bits, checked.required_bits, checked.too_few),
@@ -283,11 +283,6 @@ def report_of_check(
         version=__version__,
         created=time_words(created or now_text()),
     )
-
-
-def _is_open(checked: Checked) -> bool:
-    """Say whether the bits would suffice, or are out of reach of any model."""
-    return checked.sufficient or not checked.is_answer
 
 
 def _groups(course: Course) -> list[Group]:

@@ -72,15 +72,8 @@ class Checked:
         )
 
     @property
-    def is_answer(self) -> bool:
-        """Whether this is a yes or a no; neither if no suspect could reach the required bits."""
-        return self.sufficient or self.too_few is None
-
-    @property
     def heading(self) -> str:
         """The result in a word or two."""
-        if not self.is_answer:
-            return "CANNOT SAY"
         if not self.sufficient:
             return "NOT VERIFIED"
         return "VERIFIED" if self.verified else "CONSISTENT, not repeated"
