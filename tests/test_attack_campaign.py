@@ -123,7 +123,7 @@ def test_settings_are_changed_for_all_or_for_one() -> None:
         (" , ", [], "no attack was chosen"),
         ("blur", ["epochs=3"], "none of the chosen attacks has this setting"),
         ("ftll", ["ftal-0.1:lr=3"], "none of the chosen attacks has this setting"),
-        ("ftll", ["epochs"], "none of the chosen attacks has this setting"),
+        ("ftll", ["epochs"], "expected FIELD=VALUE"),
         ("ftll", ["epochs=many"], "'many' is not a value like 20"),
         ("rtll", ["new_head=perhaps"], "not true or false"),
     ],

@@ -215,7 +215,7 @@ def test_the_exit_codes_are_those_of_the_errors() -> None:
     text = page("reference/exit-codes.md")
     for name, error in vars(errors).items():
         if isinstance(error, type) and name != "WmxError":
-            (row,) = re.findall(rf"^\| (\d) \|.*`{name}`.*\|$", text, flags=re.MULTILINE)
+            (row,) = re.findall(rf"^\| (\d+) \|.*`{name}`.*\|$", text, flags=re.MULTILINE)
             assert int(row) == error.exit_code
 
 

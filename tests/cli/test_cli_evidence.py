@@ -288,7 +288,7 @@ def test_the_verdict_is_said_where_no_evidence_can_be_made_of_it(
     assert "VERIFIED" in result.out
     assert "The evidence could not be made" in result.out
     assert "wmx: error: the 100 triggers from 0 give" in result.err
-    assert Path("page.html").exists()
+    assert not Path("page.html").exists(), "it would show which secret triggers were hit"
     fields = wmx(*words, "--json").json
     assert (fields["verified"], fields["evidence"], fields["exit_code"]) == (True, None, 4)
     assert "after the penalty of" in fields["error"]["message"]

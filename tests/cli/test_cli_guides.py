@@ -3,6 +3,7 @@
 import shlex
 import shutil
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,13 @@ def test_the_commands_of_the_guide_to_an_api(
 
 
 def test_the_commands_of_the_guide_to_a_judge(
-    wmx: Any, home: Path, tmp_path_factory: pytest.TempPathFactory
+    wmx: Any,
+    home: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    mine, theirs = side(Path(), "mine", MINE), side(Path(), "theirs", THEIRS)
+    later = f"{datetime.now(UTC) + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+    mine, theirs = side(Path(), "mine", MINE), side(Path(), "theirs", THEIRS, later)
     home.mkdir()
     shutil.copy(mine.key_path, home / "owner.pem")
     suspect = marked(network(MINE), mine.watermark, theirs.watermark)
@@ -56,7 +61,9 @@ def test_the_commands_of_the_guide_to_a_judge(
         run(release)
         run(found)
         as_them = "--claim theirs.json --key theirs.pem"
-        run(f"wmx release theirs.onnx {as_them} --tsa {url}")
+        with monkeypatch.context() as patch:  # they work an hour later
+            patch.setattr("wmx.protocol.release_record.now_text", lambda: later)
+            run(f"wmx release theirs.onnx {as_them} --tsa {url}")
         run(f"wmx verify suspect.onnx {as_them} --evidence theirs.evidence.json --reveal 46")
         assert run(dispute).out.startswith("NAMED: mine.json")
         run(evidence)

@@ -155,9 +155,9 @@ def test_what_a_training_starts_from_is_not_replaced_by_its_results(
 def test_samples_to_attack_with_are_not_among_the_results(wmx: Any, home: Path) -> None:
     Path("photos").mkdir()
     for words in (("--data", "photos"), ("--data", "digits", "--transfer-data", "photos")):
-        result = wmx("attack", "model.onnx", *words, "--out", "photos/attacks")
+        result = wmx("attack", "model.onnx", *words, "--out", "photos")
         assert result.code == 2
-        assert "names photos/attacks, where no output may go: photos is in use" in result.err
+        assert "names photos, where no output may go: photos is in use" in result.err
 
 
 def test_the_token_and_the_passphrase_are_no_output(

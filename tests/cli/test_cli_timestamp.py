@@ -91,16 +91,18 @@ def test_a_timestamp_of_the_published_claim_counts_for_an_evidence_without(
     Path("r.tsr").write_bytes(authority.stamp(Claim.load(claim).envelope.signature))
     wmx("claim", "timestamp", claim, "--response", "r.tsr")
     check = ("check", "e.json", "--model", "model.onnx", "--roots", authority.roots)
-    assert wmx(*check).code == 4
+    assert wmx(*check).code == 1
     assert wmx(*check, "--claim", claim).code == 0
 
 
 def test_an_evidence_full_of_junk_stamps_takes_none_from_the_published_claim(
-    wmx: Any, dated: Path, authority: Authority
+    wmx: Any, dated: Path, authority: Authority, home: Path
 ) -> None:
     junk = [b"junk %d" % number for number in range(MAX_TIMESTAMPS)]
     full = replace(Claim.load(dated), timestamps=()).with_timestamps(junk)
     full.save("full.json")
+    for copy in (home / "claims").glob("*.json"):  # with it the evidence would have the date
+        copy.unlink()
     words = ("verify", "model.onnx", "--claim", "full.json", "--min-bits", "64")
     assert wmx(*words, "--evidence", "e.json").code == 0
     check = ("check", "e.json", "--model", "model.onnx", "--roots", authority.roots, "--json")

@@ -19,7 +19,7 @@ from wmx.cli.common import (
 )
 from wmx.cli.embed import TrainingDeviceChoice
 from wmx.cli.held_claims import require_owner
-from wmx.cli.outputs import prepare_folder
+from wmx.cli.outputs import prepare_folder, samples_in_use
 from wmx.cli.progress import attack_progress
 
 if TYPE_CHECKING:
@@ -123,7 +123,8 @@ def attack(
     from wmx.training.data.dataset import data_path, load_data
 
     folder = out or (model if model.is_dir() else model.parent) / "attacks"
-    samples = [data_path(one) for one in (data, transfer_data) if one is not None]
+    given = [data_path(one) for one in (data, transfer_data) if one is not None]
+    samples = [samples_in_use(one, folder) for one in given]
     read = (None if model.is_dir() else model, claim, *(weights or []), *samples)
     prepare_folder("--out", folder, read, names=(RESULTS, PAGE), force=force, key=key)
     chosen = chosen_attacks(attacks, settings or ())

@@ -19,7 +19,7 @@ from wmx.cli.common import (
     table,
 )
 from wmx.cli.output import NOT_VERIFIED, decision_fields
-from wmx.cli.outputs import prepare_folder
+from wmx.cli.outputs import prepare_folder, samples_in_use
 from wmx.cli.progress import training_progress
 from wmx.cli.release import advice, written
 from wmx.cli.timestamp import require_address
@@ -160,7 +160,7 @@ def embed(
         pretrained=pretrained,
     )
     require_address(tsa)
-    read = (trigger_images, pretrained, data_path(data))
+    read = (trigger_images, pretrained, samples_in_use(data_path(data), out))
     prepare_folder("--out", out, read, names=RunFiles(out).names, force=force, key=key)
     owner = load_owner(key)
     labeled = load_data(data, image_size=image_size)

@@ -130,6 +130,20 @@ def require_apart(option: str, path: Path, others: Others, *, key: Path | None =
                 )
 
 
+def samples_in_use(samples: Path | None, out: Path) -> Path | None:
+    """Return what a command reads its samples from, as something that no output may replace.
+
+    Results in a folder of their own, within a folder of images, replace none of these.
+
+    Args:
+        samples: a file or a folder; ``None`` if neither is read.
+        out: the folder of the results.
+    """
+    if samples is None or (samples.is_dir() and not _same(Path(os.path.realpath(out)), samples)):
+        return None
+    return samples
+
+
 def _require_no_ledger(option: str, path: Path) -> None:
     from wmx.verification.ledger import is_ledger_folder
 

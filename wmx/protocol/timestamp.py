@@ -221,6 +221,10 @@ def is_timestamp_of(response: bytes, file: Stamped) -> bool:
     """Say whether a response is a granted timestamp of a file, by whatever authority.
 
     Without the package that reads timestamps all of them are taken for that.
+
+    Args:
+        response: RFC 3161, DER.
+        file: which it has to be for.
     """
     try:
         asserted_stamp(response, file)
