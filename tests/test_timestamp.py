@@ -559,11 +559,10 @@ def test_a_claim_holds_so_many_timestamps_and_no_more() -> None:
 
 def keep_eight(claim: bytes, store: str, who: str, start: Barrier) -> None:
     """Keep eight stamps in the store's copy of a claim, one by one."""
-    dated = Claim.from_bytes(claim)
+    held = Claim.from_bytes(claim)
     start.wait(60)
     for number in range(8):
-        dated = dated.with_timestamps([f"{who} {number}".encode()])
-        Store(store).keep_timestamps(dated)
+        held.keep_timestamps(Store(store).path_of(held), [f"{who} {number}".encode()])
 
 
 def test_processes_at_once_lose_no_stamp(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def made_by_own_word(created: str, dating: Dating) -> Dating:
         dating: what the timestamps that were shown prove.
     """
     time = max(datetime.fromisoformat(created), FIRST_WORD)
-    word = Dating(time, "its signer", accuracy=UNSTATED_ACCURACY)
+    word = Dating(time, "its signer")
     return word if dating.time is None or word.earliest <= dating.earliest else dating
 
 
