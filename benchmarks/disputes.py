@@ -11,8 +11,9 @@ and fine-tunes it; that is what he ships, and the owner finds.  He also has
 
 No thief can tell which rate that is; he is taken to be lucky.  Release records and claims are
 dated: the owner's on day 0 (his claim the day before), the suspect on day 2, the thief's as each
-dispute says.  In the first two disputes the owner has to be named; the third is the thief with an
-older claim and an older model of his own.
+dispute says.  What the thief has signed states true times: whoever states an earlier one is never
+shown to be late, as is whoever shows nothing.  In the first two disputes the owner has to be named;
+the third is the thief with an older claim and an older model of his own.
 
 Then lineage is asked for pairs of originals and suspects that have nothing to do with each other:
 how often does the sign test come out at 2**-20 all the same?
@@ -30,7 +31,7 @@ import json
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ from splits import data_name, owner_and_attacker
 
 from wmx import OwnerKey, Watermark, open_suspect
 from wmx.attacks.attack import Target
-from wmx.attacks.training.overwriting import Overwriting, own_key, own_watermark
+from wmx.attacks.training.overwriting import CREATED, Overwriting, own_key, own_watermark
 from wmx.disputes.fine_tuning import FineTuned, default_training, fine_tune
 from wmx.disputes.holding import Exhibit
 from wmx.disputes.lineage import NEARER_BITS, Reader, seed_of, trace
@@ -67,7 +68,8 @@ WASHING_RATES = (0.1, 0.2, 0.4, 0.8)
 TEACHING_RATES = (0.02, 0.01, 0.005, 0.0025)
 DATED_BITS = 64.0  # that a dated claim is asked for; below half of them a mark is gone
 TAUGHT = 2048  # inputs of the families of lineage
-START = datetime(2026, 1, 1, tzinfo=UTC)
+# the thief's claim states CREATED, and was made the day after the owner's release
+START = datetime.fromisoformat(CREATED) - timedelta(days=1)
 NAMED = ("later own model", "signs what he ships")  # in these the owner has to be named
 OLDER = "older claim and older own model"
 NULL_TRIPLES = 300

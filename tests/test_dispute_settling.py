@@ -12,7 +12,7 @@ from support import onnx_models
 from support.batch_gates import gated_model
 from support.disputed_models import Side, marked, marked_beside, network, side
 
-from wmx import Watermark
+from wmx import OwnerKey, Watermark
 from wmx.disputes.decision import Lack, Mark
 from wmx.disputes.holding import Bench, Held
 from wmx.disputes.party import Party, Shown
@@ -402,8 +402,29 @@ def test_a_claim_that_only_lacks_a_date_keeps_others_from_being_named(
     found = settled(suspect, (*parties, weak), *records)
     assert (found.unclear, found.named, found.outcome) == (["third"], None, "undecided")
     assert found.tried == 2 * 2  # it cannot be named, and so is not paid for
-    weaker = replace(weak, stated_bits=65.0)
-    assert settled(suspect, (*parties, weaker), *records).named == "o"
+    for bits, named in ((64.0, None), (63.9, "o")):  # not enough for the penalty; nor without
+        weaker = replace(weak, stated_bits=bits)
+        assert settled(suspect, (*parties, weaker), *records).named == named
+
+
+def test_an_owner_with_too_few_triggers_left_keeps_a_thief_with_two_keys_from_being_named(
+    parties: tuple[Party, Party], owner: Side, thief: Side, folder: Path
+) -> None:
+    """The thief is ahead of a second key of their own, and the owner has spent most triggers."""
+    puppet = side(folder, "puppet", STRANGER)
+    marks = [one.watermark for one in (owner, thief, puppet)]
+    path = other_model(folder, "all", *marks, weights=network(THIEF))
+    suspect = open_suspect(path, own=True)
+    records = shown(thief, thief.model, day(0)), shown(puppet, path)
+    late = Party.from_watermark("o", owner.watermark, (), start=85)
+    others = (parties[1], party("puppet", puppet.watermark))
+    found = settled(suspect, (late, *others), *records)
+    assert (found.unclear, found.named) == (["o"], None)
+    assert settled(suspect, others, *records).named == "t"
+    stranger = Party.from_watermark(
+        "s", Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=10), (), start=85
+    )
+    assert settled(suspect, (stranger, *others), *records).named == "t", "its mark is not there"
 
 
 # triggers that were disclosed

@@ -184,6 +184,30 @@ def test_a_ledger_is_found_where_a_key_was_moved_with_it(tmp_path: Path) -> None
     assert Ledger(existing.parent / "owner.pem", CLAIM).next_start() == 5
 
 
+def test_a_ledger_is_found_however_deep_it_was_moved(tmp_path: Path) -> None:
+    KEY.save(tmp_path / "owner.pem")
+    Ledger(tmp_path / "owner.pem", CLAIM).spend(0, 5, **WORDS)
+    for _ in range(3):
+        (tmp_path / "owner.pem.spent").rename(tmp_path / "moved")
+        (tmp_path / "owner.pem.spent").mkdir()
+        (tmp_path / "moved").rename(tmp_path / "owner.pem.spent" / "owner.pem.spent")
+    assert Ledger(tmp_path / "owner.pem", CLAIM).next_start() == 5
+    (tmp_path / "owner.pem.spent" / "loop.spent").symlink_to(tmp_path / "owner.pem.spent")
+    with pytest.raises(CannotRunError, match="lies in 16 others"):
+        Ledger(tmp_path / "owner.pem", CLAIM).next_start()
+
+
+def test_a_path_that_goes_up_from_a_link_means_what_the_system_means(tmp_path: Path) -> None:
+    """LINK/.. is the folder above the one that the link leads to."""
+    deep = tmp_path / "elsewhere" / "deep"
+    deep.mkdir(parents=True)
+    (tmp_path / "link").symlink_to(deep)
+    KEY.save(deep.parent / "owner.pem")
+    ledger = Ledger(tmp_path / "link" / ".." / "owner.pem", CLAIM)
+    assert ledger.spend(0, 5, **WORDS)
+    assert ledger.next_start() == Ledger(deep.parent / "owner.pem", CLAIM).next_start() == 5
+
+
 def test_a_ledger_that_is_a_link_stays_one(ledger: Ledger, tmp_path: Path) -> None:
     ledger.spend(0, 5, **WORDS)
     shared = tmp_path / "shared.json"

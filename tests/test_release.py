@@ -142,26 +142,32 @@ def model(tmp_path: Path) -> Path:
 
 
 def test_it_is_made_of_a_verdict_on_a_file(model: Path) -> None:
-    made = record_of(verify(model, MARK), MARK, KEY, software="wmx 1")
+    made = record_of(verify(model, MARK), MARK, KEY, previous=None, software="wmx 1")
     assert made.model == ModelReference("model.onnx", onnx_models.sha256_of(model))
 
 
 def test_none_is_made_of_a_model_without_the_mark(model: Path) -> None:
     model.write_bytes(onnx_models.linear(MARK, seed=1))
     with pytest.raises(UsageError, match="does not verify"):
-        record_of(verify(model, MARK), MARK, KEY, software="wmx 1")
+        record_of(verify(model, MARK), MARK, KEY, previous=None, software="wmx 1")
 
 
 def test_none_is_made_of_anothers_verdict_or_of_what_is_no_file(model: Path) -> None:
     verdict = verify(model, MARK)
     other = Watermark.new(KEY, shape=(8, 8, 1), classes=10)
     with pytest.raises(UsageError, match="does not verify under this claim"):
-        record_of(verdict, other, KEY, software="wmx 1")
+        record_of(verdict, other, KEY, previous=None, software="wmx 1")
     with pytest.raises(UsageError, match="not a file"):
-        record_of(replace(verdict, suspect=ModelReference("f")), MARK, KEY, software="wmx 1")
+        record_of(
+            replace(verdict, suspect=ModelReference("f")),
+            MARK,
+            KEY,
+            previous=None,
+            software="wmx 1",
+        )
     hostile = replace(verdict, suspect=replace(verdict.suspect, name="a\nb.onnx"))
     with pytest.raises(UsageError, match="cannot stand in a release record"):
-        record_of(hostile, MARK, KEY, software="wmx 1")
+        record_of(hostile, MARK, KEY, previous=None, software="wmx 1")
 
 
 # the store

@@ -65,7 +65,7 @@ def settlement_fields(settlement: "Settlement", tuned: "FineTuned | None") -> di
                 "owner": party.trigger_slice.claim.owner.hex(),
                 "triggers": len(party.trigger_slice),
                 **_held_fields(settlement.held[party.name]),
-                "verifies_if_dated": party.name in settlement.unclear,
+                "unclear": party.name in settlement.unclear,
                 **_dating_fields(party.dating),
                 "originals": [
                     _exhibit_fields(one) for one in settlement.exhibits if one.party == party.name
@@ -124,11 +124,10 @@ def _claim_rows(settlement: "Settlement") -> dict[str, str]:
 
 
 def _claim_row(party: "Party", held: "Held", unclear: bool) -> str:
+    so = "; so nobody is named" if unclear else ""
     if held.failure is not None:
-        return f"out: not tested: {held.failure}"
-    word = "verifies" if held.verified else f"out: {_why_out(party, held)}"
-    if unclear:
-        word = "verifies if its claim has a timestamp that was not shown, so nobody is named"
+        return f"out: not tested: {held.failure}{so}"
+    word = "verifies" if held.verified else f"out: {_why_out(party, held)}{so}"
     refused = "".join(f"; {reason}" for reason in party.dating.refused)
     return (
         f"{word}: {held.bits:.1f} bits, after the penalty for all claims and models, "
@@ -139,12 +138,17 @@ def _claim_row(party: "Party", held: "Held", unclear: bool) -> str:
 def _why_out(party: "Party", held: "Held") -> str:
     """Say why a claim does not verify: for too few triggers, or at all."""
     from wmx.statistics.attainable import too_few_triggers
+    from wmx.statistics.experts import required_bits
 
     count, classes = len(party.trigger_slice), party.trigger_slice.task.classes
     too_few = too_few_triggers(
         count, classes, required=held.required_bits, penalty=party.selection.penalty
     )
-    return "does not verify" if too_few is None else f"cannot verify, since {too_few}"
+    if too_few is not None:
+        return f"cannot verify, since {too_few}"
+    if held.bits >= required_bits(trusted_timestamp=True):
+        return "verifies only if its claim has a timestamp, which was not shown"
+    return "does not verify"
 
 
 def _left_out(party: "Party") -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite, log2
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -14,6 +15,7 @@ from wmx.errors import SuspectDiedError, UsageError
 from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.release_record import Relation
 from wmx.protocol.timestamp import Dating, earliest
+from wmx.statistics.attainable import most_bits
 from wmx.statistics.experts import required_bits
 from wmx.suspect.sandbox.limits import Limits
 from wmx.suspect.suspect import Suspect
@@ -39,8 +41,9 @@ class Settlement:
         lineages: results for pairs of originals, by their identities.
         comparisons: of every pair of parties.
         named: who is ahead of all others; ``None`` if nobody is.
-        unclear: names of parties whose claims do not verify, and would with a trusted timestamp.
-            They keep others from being named, as the timestamp may have been left out.
+        unclear: names of parties whose claims do not verify only for want of a trusted timestamp,
+            of undisclosed triggers, of bits for the penalty of a dispute, or of time.  They keep
+            others from being named.
         tried: claims times models that could be tested by what the parties stated, whose log2 is
             subtracted from all bits.
     """
@@ -129,7 +132,11 @@ def settle(
     if not standing:
         _require_tested(held)
     dated = bits_to_ask(min_bits, trusted_timestamp=True)
-    unclear = [name for name, one in held.items() if dated <= one.bits < one.required_bits]
+    unclear = [
+        party.name
+        for party in ordered
+        if _is_unclear(party, held[party.name], contenders.tried, dated)
+    ]
     exhibits = [
         bench.exhibit(party, one, standing, held)
         for party in standing
@@ -154,6 +161,29 @@ def settle(
         unclear=unclear,
         tried=contenders.tried,
     )
+
+
+def _is_unclear(party: Party, held: Held, tried: int, dated: float) -> bool:
+    """Say whether a claim that does not verify here may be the suspect's all the same.
+
+    Whoever runs a dispute chooses the other parties and the limits, and may have made the suspect:
+    what only these keep from verifying must not leave the field to somebody else.
+
+    Args:
+        party: whose claim it is.
+        held: its result on the suspect.
+        tried: claims times models, which all pay for.
+        dated: bits that a claim with a trusted timestamp needs.
+    """
+    if held.verified:
+        return False
+    if held.interrupted or dated <= held.bits:
+        return True
+    if held.failure is not None:  # not tested: its evidence does not cover the penalty
+        return isfinite(party.stated_bits) and party.stated_bits >= dated
+    count, classes = len(party.trigger_slice), party.trigger_slice.task.classes
+    most = most_bits(count, classes) - party.selection.penalty - log2(tried)
+    return most < held.required_bits and held.bits >= most / 2
 
 
 def _case(party: Party, records: Sequence[Shown], exhibits: Sequence[Exhibit]) -> Case:

@@ -18,6 +18,7 @@ from wmx.protocol.claim import Claim, now_text
 
 FORMAT = 1
 SUFFIX = ".spent"
+MAX_NESTED = 16
 MAX_LINKS = 40  # one after the other, as Linux follows them
 FOLDER_MODE = SECRET_MODE | 0o100
 MAX_LEDGER_BYTES = 64 * 1024**2
@@ -95,11 +96,7 @@ class Ledger:
         found = []
         for place in places_of(self._key):
             for folder in self._folders_in(place):
-                within = [
-                    folder,
-                    *(folder / one for one in _listed(folder) if is_ledger_folder(one)),
-                ]
-                found += [one / self._name for one in within if self._name in _listed(one)]
+                found += [one / self._name for one in _nested(folder) if self._name in _listed(one)]
         return found
 
     def _folders_in(self, place: Path) -> list[Path]:
@@ -214,7 +211,8 @@ class Ledger:
 def places_of(key_path: Path) -> list[Path]:
     """Return the folders of a key and of all links that lead to it."""
     places: list[Path] = []
-    path = Path(os.path.abspath(key_path))
+    # not abspath, which takes LINK/.. for the folder that holds the link
+    path = Path(os.path.realpath(key_path.parent)) / key_path.name
     for _ in range(MAX_LINKS):
         place = Path(os.path.realpath(path.parent))
         if place not in places:
@@ -223,6 +221,17 @@ def places_of(key_path: Path) -> list[Path]:
             return places
         path = place / os.readlink(path)
     raise CannotRunError(f"the owner key {key_path} is a link that leads nowhere")
+
+
+def _nested(folder: Path, depth: int = MAX_NESTED) -> list[Path]:
+    """Return a ledger folder and all within it: ``mv`` puts one into another that exists."""
+    if not depth:
+        raise CannotRunError(
+            f"the ledger folder {folder} lies in {MAX_NESTED} others",
+            hint="move it beside the owner key",
+        )
+    inner = [folder / name for name in _listed(folder) if is_ledger_folder(name)]
+    return [folder, *(one for each in inner for one in _nested(each, depth - 1))]
 
 
 def _can_be_searched(folder: Path) -> bool:

@@ -13,7 +13,7 @@ def record_of(
     owner: OwnerKey,
     *,
     relation: Relation = Relation.own,
-    previous: str | None = None,
+    previous: str | None,
     software: str,
 ) -> Release:
     """Return a signed record of a verified model, to be dated and kept.
