@@ -8,6 +8,7 @@ nothing holds the reader to a budget.  ``benchmarks/hostile_budget.py`` runs the
 import json
 import struct
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -487,7 +488,7 @@ def lists_in_lists(folder: Path) -> Sequence[str]:
 def timestamps_of_megabytes(folder: Path) -> Sequence[str]:
     made = Claim.load(folder / "claim.json")
     stamps = [b"\x30\x84" + struct.pack(">I", 2 * MIB) + bytes([n]) * 2 * MIB for n in range(16)]
-    made.with_timestamps(stamps).save(folder / "stranger.json")
+    replace(made, timestamps=tuple(stamps)).save(folder / "stranger.json")
     return ["claim", "show", "stranger.json"]
 
 
