@@ -82,9 +82,7 @@ class Dating:
         Raises:
             ValueError: there is no trusted timestamp.
         """
-        if self.time is None:
-            raise ValueError("no trusted timestamp")
-        return self.time + self.accuracy
+        return self._trusted_time + self.accuracy
 
     @property
     def earliest(self) -> datetime:
@@ -93,9 +91,13 @@ class Dating:
         Raises:
             ValueError: there is no trusted timestamp.
         """
+        return self._trusted_time - self.accuracy
+
+    @property
+    def _trusted_time(self) -> datetime:
         if self.time is None:
             raise ValueError("no trusted timestamp")
-        return self.time - self.accuracy
+        return self.time
 
 
 UNDATED = Dating()

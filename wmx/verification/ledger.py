@@ -164,8 +164,9 @@ class Ledger:
         try:
             # beside the key and not in a folder that bears its name: for all names it is the same
             with locked(self._folder.with_name(f"{SUFFIX}-{self._claim[:16]}.lock")):
+                self._require_one_folder()
                 known = self._ledgers()
-                entries = self.disclosures()
+                entries = self._longest(known)
                 if start != _count(entries):
                     return False
                 entries.append(Disclosure(start, count, suspect, evidence, now_text()))
