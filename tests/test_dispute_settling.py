@@ -389,14 +389,19 @@ def test_a_claim_is_dated_by_its_copy_in_a_record_too(
     assert found.held["o"].required_bits == 64
 
 
+def with_all_marks(folder: Path, name: str, base: int, *sides: Side) -> tuple[Path, Suspect]:
+    """Return a model that bears the mark of each side, and the same opened as the suspect."""
+    marks = [one.watermark for one in sides]
+    path = other_model(folder, name, *marks, weights=network(base))
+    return path, open_suspect(path, own=True)
+
+
 def test_a_claim_that_only_lacks_a_date_keeps_others_from_being_named(
     parties: tuple[Party, Party], owner: Side, thief: Side, folder: Path
 ) -> None:
     """Whoever runs the dispute may have left the date of an evidence's claim out."""
     third = side(folder, "third", STRANGER)
-    marks = [one.watermark for one in (owner, thief, third)]
-    path = other_model(folder, "three", *marks, weights=network(OWNER))
-    suspect = open_suspect(path, own=True)
+    path, suspect = with_all_marks(folder, "three", OWNER, owner, thief, third)
     records = shown(owner, owner.model, day(0)), shown(thief, path)
     weak = replace(party("third", third.watermark), stated_bits=100.0)
     found = settled(suspect, (*parties, weak), *records)
@@ -412,9 +417,7 @@ def test_an_owner_with_too_few_triggers_left_keeps_a_thief_with_two_keys_from_be
 ) -> None:
     """The thief is ahead of a second key of their own, and the owner has spent most triggers."""
     puppet = side(folder, "puppet", STRANGER)
-    marks = [one.watermark for one in (owner, thief, puppet)]
-    path = other_model(folder, "all", *marks, weights=network(THIEF))
-    suspect = open_suspect(path, own=True)
+    path, suspect = with_all_marks(folder, "all", THIEF, owner, thief, puppet)
     records = shown(thief, thief.model, day(0)), shown(puppet, path)
     late = Party.from_watermark("o", owner.watermark, (), start=85)
     others = (parties[1], party("puppet", puppet.watermark))
