@@ -10,12 +10,15 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from support import onnx_models
 
+import wmx.cli.app
+import wmx.cli.streams
 import wmx.suspect.sandbox.process
 from wmx import OwnerKey, Watermark, WmxError, open_suspect, verify
 from wmx._internal.budget import held_to
@@ -23,6 +26,7 @@ from wmx.errors import CannotRunError, SuspectDiedError
 from wmx.statistics.mixture import ALONE
 from wmx.suspect import Limits, Sandbox
 from wmx.suspect.onnx_file import OnnxFile
+from wmx.suspect.sandbox.process import start_ahead
 from wmx.suspect.sandbox.wire import PREFIX, Message
 from wmx.suspect.suspect import Suspect
 from wmx.verification.selection import Selection
@@ -84,6 +88,60 @@ def test_the_parent_loads_no_runtime(watermark: Watermark, path: Path, tmp_path:
     )
     words = ("verify", path, "--claim", tmp_path / "claim.json", "--key", tmp_path / "owner.pem")
     subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True)
+
+
+# a child that is started before there is a sandbox
+
+
+def test_the_next_sandbox_takes_the_child_that_was_started_ahead(
+    monkeypatch: pytest.MonkeyPatch, watermark: Watermark, path: Path
+) -> None:
+    monkeypatch.setattr(wmx.suspect.sandbox.process, "_ahead", ahead := [])
+    start_ahead()
+    (process,) = ahead
+    with Sandbox.start(Limits(seconds=50)) as first, Sandbox.start() as second:
+        assert (first._process is process, second._process is process) == (True, False)
+        assert first.limits.seconds == 50
+        assert verify(open_suspect(path, sandbox=first), watermark).verified
+    assert process.returncode is not None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are listed in /proc on Linux only")
+def test_a_child_that_no_sandbox_takes_ends_with_this_process() -> None:
+    code = (
+        "from wmx.suspect.sandbox import process; process.start_ahead();"
+        "print(process._ahead[0].pid)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    deadline = time.monotonic() + 60
+    while _lives(int(done.stdout)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _lives(int(done.stdout))
+
+
+def _lives(process: int) -> bool:
+    """Return whether a process runs; one that has ended may still be listed."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+@pytest.mark.parametrize(("words", "started"), [("verify model.onnx", 1), ("info claim.json", 0)])
+def test_the_script_starts_a_child_ahead_only_for_a_file(
+    monkeypatch: pytest.MonkeyPatch, words: str, started: int
+) -> None:
+    count: list[str] = []
+    monkeypatch.setattr(wmx.suspect.sandbox.process, "start_ahead", lambda: count.append(words))
+    monkeypatch.setattr(sys, "argv", ["wmx", *words.split()])
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    monkeypatch.setattr(wmx.cli, "gc", SimpleNamespace(disable=list, freeze=list))
+    monkeypatch.setattr(wmx.cli.streams, "steady_streams", lambda: None)
+    monkeypatch.setattr(wmx.cli.app, "run", lambda _: 0)
+    with pytest.raises(SystemExit):
+        wmx.cli.main()
+    assert len(count) == started
 
 
 # how the end of a child is told
@@ -242,6 +300,7 @@ ANSWERING = """
 import sys
 sys.path[:] = sys.argv[1:]
 from wmx.suspect.sandbox import wire
+from wmx.suspect.sandbox.process import start_ahead
 from wmx.suspect.sandbox.wire import Message
 import numpy as np
 answers = {predictions}

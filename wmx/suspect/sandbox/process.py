@@ -39,6 +39,7 @@ ANSWER_SHARE = 8  # of the memory: a reply is read, joined to others and turned 
 PIPE_BYTES = 2**20  # the most that Linux allows every user
 WATCH_SECONDS = 0.05
 GRACE_SECONDS = 5.0
+_ahead: list[subprocess.Popen[bytes]] = []  # processes that wait for their sandbox
 INTERRUPTED = ("the suspect was interrupted", "query it again in a new process")
 ROOM_HINT = "see docs/security.md; wmx.suspect.Limits and wmx verify --help say how to give it more"
 
@@ -74,24 +75,7 @@ class Sandbox:
         Raises:
             CannotRunError: no process can be started.
         """
-        folders = [os.path.abspath(entry) for entry in sys.path]
-        options = ["-I", "-S", *(["-B"] if sys.dont_write_bytecode else [])]
-        given = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
-        try:
-            process = subprocess.Popen(  # noqa: S603 - this interpreter, no shell
-                [sys.executable, *options, "-c", BOOTSTRAP, child, *folders],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=given | SETTINGS,
-                cwd=os.path.abspath(os.sep),
-                start_new_session=True,  # a group of its own, to be killed as a whole
-            )
-        except OSError as error:
-            raise CannotRunError(
-                f"cannot start a process for the suspect: {error.strerror}",
-                hint="a model of your own can be run without: wmx.open_suspect(path, own=True)",
-            ) from None
+        process = _ahead.pop() if child == CHILD and _ahead else _started(child)
         return cls(process, limits or Limits())
 
     @property
@@ -223,6 +207,38 @@ class Sandbox:
     def _pause(self, deadline: float) -> float:
         left = max(0.0, deadline - time.monotonic())
         return left if self._max_resident is None else min(left, WATCH_SECONDS)
+
+
+def start_ahead() -> None:
+    """Start the process of the next :class:`Sandbox` now, to get ready while this one imports.
+
+    It reads nothing before it is taken; one that no sandbox takes ends when this process does,
+    which closes its input.
+    """
+    with suppress(CannotRunError):  # whoever needs it will tell
+        _ahead.append(_started(CHILD))
+
+
+def _started(child: str) -> subprocess.Popen[bytes]:
+    """Start a process that runs ``main`` of the module ``child``."""
+    folders = [os.path.abspath(entry) for entry in sys.path]
+    options = ["-I", "-S", *(["-B"] if sys.dont_write_bytecode else [])]
+    given = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    try:
+        return subprocess.Popen(  # noqa: S603 - this interpreter, no shell
+            [sys.executable, *options, "-c", BOOTSTRAP, child, *folders],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=given | SETTINGS,
+            cwd=os.path.abspath(os.sep),
+            start_new_session=True,  # a group of its own, to be killed as a whole
+        )
+    except OSError as error:
+        raise CannotRunError(
+            f"cannot start a process for the suspect: {error.strerror}",
+            hint="a model of your own can be run without: wmx.open_suspect(path, own=True)",
+        ) from None
 
 
 def _widen(process: subprocess.Popen[bytes]) -> None:
