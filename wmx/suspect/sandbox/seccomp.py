@@ -18,7 +18,6 @@ ids of future threads cannot be told from those of other processes.
 import ctypes
 import errno
 import os
-import platform
 import struct
 import sys
 from collections.abc import Sequence
@@ -207,8 +206,10 @@ def filter_this_process(*, may_open_files: bool) -> bool:
     Returns:
         whether the filter is in force; ``False`` where the system has none.
     """
-    machine = platform.machine()
-    if sys.platform != "linux" or machine not in ARCHITECTURES or sys.byteorder != "little":
+    if sys.platform != "linux" or sys.byteorder != "little":
+        return False
+    machine = os.uname().machine
+    if machine not in ARCHITECTURES:
         return False
     libc = ctypes.CDLL(None, use_errno=True)
     code = program(machine, os.getpid(), may_open_files=may_open_files)
