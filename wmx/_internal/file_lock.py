@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from wmx._internal.budget import consult
 from wmx._internal.files import SECRET_MODE
 from wmx.errors import CannotRunError
 
@@ -33,6 +34,7 @@ def locked(path: Path) -> Iterator[None]:
     Raises:
         CannotRunError: it is a link, not a regular file, or another user's; or another process has
             held it for :data:`WAIT_SECONDS`.
+        LimitError: waiting takes longer than the budget has.
         OSError: it cannot be created or opened.
     """
     descriptor = _open(path)
@@ -87,6 +89,7 @@ def _refused(path: Path, what: str) -> CannotRunError:
 def _wait(descriptor: int, path: Path) -> None:
     end = time.monotonic() + WAIT_SECONDS
     while not _taken(descriptor):
+        consult()
         if time.monotonic() > end:
             raise CannotRunError(
                 f"another process has held the lock file {path} for {WAIT_SECONDS:g} seconds",
