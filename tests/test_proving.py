@@ -191,10 +191,10 @@ def test_two_processes_at_once_disclose_different_triggers(
     spend = Ledger.spend
     others = iter([30])
 
-    def late(self: Ledger, start: int, count: int, **words: str) -> bool:
+    def late(self: Ledger, owner: OwnerKey, start: int, count: int, **words: str) -> bool:
         for other in others:
-            spend(self, 0, other, suspect="", evidence="")
-        return spend(self, start, count, **words)
+            spend(self, owner, 0, other, suspect="", evidence="")
+        return spend(self, owner, start, count, **words)
 
     monkeypatch.setattr(Ledger, "spend", late)
     evidence = prove(suspect, MARK, KEY, folder / "e.json", ledger, required_bits=64)
@@ -218,10 +218,10 @@ def test_an_evidence_is_whole_before_its_triggers_are_spent_and_named_behind(
         monkeypatch.delattr(os, "O_TMPFILE")
     monkeypatch.setattr(os, "fsync", lambda number: order.append("flushed") or sync(number))
 
-    def spending(self: Ledger, start: int, count: int, **words: str) -> bool:
+    def spending(self: Ledger, *key_and_numbers: Any, **words: str) -> bool:
         assert not (folder / "e.json").exists()
         order.append("spending")
-        return spend(self, start, count, **words)
+        return spend(self, *key_and_numbers, **words)
 
     def publishing(self: Staged) -> None:
         order.append(f"publishing, {ledger.next_start()} spent")
@@ -251,8 +251,8 @@ def test_an_evidence_that_is_interrupted_after_spending_is_kept(
         monkeypatch.delattr(os, "O_TMPFILE")
     spend, publish = Ledger.spend, Staged.publish
 
-    def spending(self: Ledger, *numbers: int, **words: str) -> bool:
-        spent = spend(self, *numbers, **words)
+    def spending(self: Ledger, *key_and_numbers: Any, **words: str) -> bool:
+        spent = spend(self, *key_and_numbers, **words)
         if at == "spend":
             raise KeyboardInterrupt
         return spent
@@ -276,7 +276,7 @@ def test_force_replaces_an_evidence_alone(suspect: OnnxFile, ledger: Ledger, fol
     KEY.save(folder / "a.pem")
     MARK.claim.save(folder / "c.json")
     (folder / "m.onnx").write_bytes(onnx_models.knows_labels(MARK))
-    ledger.spend(0, 1, suspect="ab", evidence="cd")
+    ledger.spend(KEY, 0, 1, suspect="ab", evidence="cd")
     (spent,) = folder.rglob("*.spent/*.json")
     for path in (folder / "a.pem", folder / "c.json", folder / "m.onnx", spent):
         before = path.read_bytes()
@@ -367,9 +367,9 @@ def test_an_evidence_whose_name_is_taken_meanwhile_is_kept_under_another(
     if not nameless:
         monkeypatch.delattr(os, "O_TMPFILE")
 
-    def slow(self: Ledger, start: int, count: int, **words: str) -> bool:
+    def slow(self: Ledger, *key_and_numbers: Any, **words: str) -> bool:
         (folder / "e.json").write_text("another's")
-        return spend(self, start, count, **words)
+        return spend(self, *key_and_numbers, **words)
 
     monkeypatch.setattr(Ledger, "spend", slow)
     with pytest.raises(CannotRunError, match=r"exists already; triggers 0 to 4\d are spent") as e:

@@ -58,12 +58,13 @@ def test_a_key_that_is_replaced_keeps_another_name(wmx: Any) -> None:
 def test_a_key_that_is_replaced_knows_what_it_has_disclosed(wmx: Any, home: Path) -> None:
     """Under its other name it would disclose the same triggers again."""
     wmx("keygen")
-    claim = Watermark.new(OwnerKey.load(home / "owner.pem"), shape=(8, 8, 1), classes=10).claim
-    Ledger(home / "owner.pem", claim).spend(0, 43, suspect="ab", evidence="cd")
+    key = OwnerKey.load(home / "owner.pem")
+    claim = Watermark.new(key, shape=(8, 8, 1), classes=10).claim
+    Ledger(home / "owner.pem", claim).spend(key, 0, 43, suspect="ab", evidence="cd")
     assert wmx("keygen", "--force").code == 0
     old = Ledger(home / "owner.old-1.pem", claim)
     assert old.next_start() == 43
-    old.spend(43, 43, suspect="ab", evidence="ef")
+    old.spend(key, 43, 43, suspect="ab", evidence="ef")
     (home / "owner.old-1.pem").rename(home / "owner.pem")  # moved back, and replaced once more
     assert wmx("keygen", "--force").code == 0
     assert Ledger(home / "owner.old-1.pem", claim).next_start() == 86

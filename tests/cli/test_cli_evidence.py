@@ -317,8 +317,8 @@ def test_an_evidence_that_ctrl_c_leaves_without_its_name_is_told(
 ) -> None:
     spend = Ledger.spend
 
-    def spending(self: Ledger, *numbers: int, **words: str) -> bool:
-        spend(self, *numbers, **words)
+    def spending(self: Ledger, *key_and_numbers: Any, **words: str) -> bool:
+        spend(self, *key_and_numbers, **words)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Ledger, "spend", spending)

@@ -46,6 +46,8 @@ from wmx.training.checkpoint import Identity, load_checkpoint
 from wmx.training.data.loaders import read_npz, read_table
 from wmx.triggers.trigger_file import load_images
 from wmx.verification.evidence import Evidence
+from wmx.verification.ledger_file import PAYLOAD_TYPE as LEDGER_TYPE
+from wmx.verification.ledger_file import disclosed, ledger_from_bytes, ledger_to_bytes
 
 KEY = OwnerKey.from_pem(
     b"-----BEGIN PRIVATE KEY-----\n"
@@ -110,6 +112,21 @@ def release_payload(data: bytes) -> None:
         assert read.envelope.payload == data
         assert read.claim.owner == KEY.public
         assert read.model.has_same_files(read.model)
+
+
+def ledger(data: bytes) -> None:
+    """What lies beside a key under the name of the ledger of a claim."""
+    with suppress(IntegrityError):
+        assert ledger_to_bytes(ledger_from_bytes(data, STAMPED, "x"), STAMPED, KEY) == data
+
+
+def ledger_payload(data: bytes) -> None:
+    """What the owner of a claim might sign; it never discloses more than the claim has."""
+    file = Envelope.seal(LEDGER_TYPE, data, KEY).to_bytes()
+    with suppress(IntegrityError):
+        entries = ledger_from_bytes(file, STAMPED, "x")
+        assert disclosed(entries) <= STAMPED.n
+        assert ledger_to_bytes(entries, STAMPED, KEY) == file
 
 
 def timestamp(data: bytes) -> None:
@@ -319,6 +336,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         *(encoding, key, npz, safetensors, checkpoint, onnx_walk, child_message),
         *(onnx_weights, model_header, child_ports, table, picture, attack_results),
         *(ort_walk, served_ports, served_answer, child_files, child_header, secret),
-        *(release, release_payload, model_address, outputs_of_models),
+        *(release, release_payload, ledger, ledger_payload, model_address, outputs_of_models),
     )
 }

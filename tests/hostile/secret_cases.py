@@ -164,7 +164,7 @@ def an_evidence_under_a_name_of_weights(scene: Scene) -> Attack:
 @case(4, "that is a JSON file, which may be a claim, an evidence file or a ledger")
 def a_ledger_under_a_name_of_weights(scene: Scene) -> Attack:
     ledger = Ledger(scene.folder / "owner.pem", scene.watermark.claim)
-    ledger.spend(0, 1, suspect="aa", evidence="bb")
+    ledger.spend(OwnerKey.load(scene.folder / "owner.pem"), 0, 1, suspect="aa", evidence="bb")
     (written,) = (scene.folder / "owner.pem.spent").glob("*.json")
     return disguised(scene, written.read_bytes())
 

@@ -33,6 +33,7 @@ from wmx.protocol.dsse import Envelope
 from wmx.training.checkpoint import METADATA_KEY, load_identity
 from wmx.verification.evidence import PAYLOAD_TYPE as EVIDENCE_TYPE
 from wmx.verification.ledger import Ledger
+from wmx.verification.ledger_file import PAYLOAD_TYPE as LEDGER_TYPE
 
 EVERY = (*VALUES, GONE)
 CONTROLS = ("a string of controls",)
@@ -210,18 +211,15 @@ def test_a_signed_evidence(place: Place, scene: Scene, capsys: pytest.CaptureFix
     assert not found, listed(found)
 
 
-# what lies on the owner's disk, without a signature
-
-
 def test_a_ledger(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
-    claim = scene.watermark.claim
-    assert Ledger("owner.pem", claim).spend(0, 2, suspect="aa" * 32, evidence="bb" * 32)
+    claim, key = scene.watermark.claim, OwnerKey.load(scene.folder / "owner.pem")
+    assert Ledger("owner.pem", claim).spend(key, 0, 2, suspect="aa" * 32, evidence="bb" * 32)
     path = scene.folder / "owner.pem.spent" / f"{claim.digest}.json"
-    document = json.loads(path.read_bytes())
+    document = json.loads(Envelope.from_bytes(path.read_bytes(), "ledger").payload)
     command = ("verify", "model.onnx", "--claim", "claim.json", *KEY, "--evidence", "new.json")
 
     def write(changed: Any) -> None:
-        path.write_bytes(jcs.dumps(changed))
+        path.write_bytes(Envelope.seal(LEDGER_TYPE, jcs.dumps(changed), key).to_bytes())
 
     found = []
     for place in places(document):
@@ -231,6 +229,9 @@ def test_a_ledger(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
                 Ledger("owner.pem", claim).next_start()
         found += complaints(document, place, FEW[-1:], write, (command,), capsys)
     assert not found, listed(found)
+
+
+# what lies on the owner's disk, without a signature
 
 
 @pytest.fixture

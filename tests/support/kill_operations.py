@@ -159,7 +159,7 @@ def _marked_model() -> Path:
     (folder / "earlier.evidence.json").write_bytes(evidence)
     (folder / "earlier.evidence.json").chmod(0o600)
     digest = hashlib.sha256(evidence).hexdigest()
-    assert Ledger(folder / "owner.pem", mark.claim).spend(0, 5, suspect="", evidence=digest)
+    assert Ledger(folder / "owner.pem", mark.claim).spend(owner, 0, 5, suspect="", evidence=digest)
     return folder
 
 

@@ -341,7 +341,7 @@ class Staged:
         For a file that could not be published and must not be lost.  If it has its name already,
         that is returned.
         """
-        if self._is_published():
+        if self.is_published:
             return self._path
         kept = temporary_beside(self._path)
         try:
@@ -354,7 +354,9 @@ class Staged:
         _flush_folder(kept.parent)
         return kept
 
-    def _is_published(self) -> bool:
+    @property
+    def is_published(self) -> bool:
+        """Whether the file has its name; asked within the ``with`` statement."""
         try:
             named = os.lstat(self._path)
             if self._nameless:

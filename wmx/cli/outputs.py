@@ -145,7 +145,7 @@ def samples_in_use(samples: Path | None, out: Path) -> Path | None:
 
 
 def _require_no_ledger(option: str, path: Path) -> None:
-    from wmx.verification.ledger import is_ledger_folder
+    from wmx.verification.ledger_search import is_ledger_folder
 
     if any(is_ledger_folder(one) for place in _places(path) for one in (place, *place.parents)):
         raise UsageError(

@@ -4,8 +4,10 @@ CLAIM = "a claim"
 EVIDENCE = "an evidence file"
 RELEASE = "a release record"
 KEY = "a key"
+LEDGER = "a ledger"
 
 CLAIM_TYPE = "application/vnd.wmx.claim+json"
+LEDGER_TYPE = "application/vnd.wmx.ledger+json"
 STATEMENT_TYPE = "application/vnd.in-toto+json"
 PREDICATES = {b"urn:wmx:evidence:": EVIDENCE, b"urn:wmx:release:": RELEASE}
 ONNX_HEAD = 0x08  # field 1, the version of the format, which every exporter writes first
@@ -18,6 +20,8 @@ def kind_of_file(data: bytes) -> str | None:
     if data.startswith(b"{"):
         if f'"payloadType":"{CLAIM_TYPE}"'.encode() in data:
             return CLAIM
+        if f'"payloadType":"{LEDGER_TYPE}"'.encode() in data:
+            return LEDGER
         if f'"payloadType":"{STATEMENT_TYPE}"'.encode() in data:
             return f"{EVIDENCE} or {RELEASE}"
     elif data[8:9] == b"{":
@@ -36,6 +40,8 @@ def kind_of_payload(payload_type: str, payload: bytes) -> str | None:
     """
     if payload_type == CLAIM_TYPE:
         return CLAIM
+    if payload_type == LEDGER_TYPE:
+        return LEDGER
     if payload_type == STATEMENT_TYPE:
         for name, kind in PREDICATES.items():
             if b'"predicateType":"' + name in payload:

@@ -1,7 +1,8 @@
 """Making evidence: choose triggers, write the file, spend them in the ledger, then name the file.
 
 In another order, triggers would be spent for nothing if the file cannot be written, or disclosed
-again if the file existed before the ledger entry.
+again if the file existed before the ledger entry.  Once a ledger names the evidence it is kept,
+whatever else fails.
 """
 
 import hashlib
@@ -68,8 +69,11 @@ def prove(
     Raises:
         UsageError: the suspect is not a file, or ``reveal`` is out of range.
         CannotRunError: the triggers that are left do not suffice, or a file cannot be written.  No
-            trigger is spent then, unless the file was written and could not be given its name: the
-            error says so, and where the evidence is.
+            trigger is spent then, unless the evidence could not be given its name, or one of
+            several ledgers its new content, in the very last step: the error says so, and where the
+            evidence is.
+        KeyboardInterrupt: if it has a text, triggers are spent, and it says where the evidence is.
+        IntegrityError: the claim's owner did not sign a ledger of the claim, or it is damaged.
     """
     require_output(path, EVIDENCE, force=force)
     bits_to_ask(required_bits, trusted_timestamp=False)
@@ -140,22 +144,16 @@ def _proved(
         with Staged(path, data, mode=SECRET_MODE, force=force) as file:
             spent = f"triggers {start} to {start + count - 1}"
             try:
-                if ledger.spend(start, count, suspect=str(model.sha256), evidence=digest):
-                    _publish(file, spent)
+                if ledger.spend(owner, start, count, suspect=str(model.sha256), evidence=digest):
+                    file.publish()
                     return evidence
-            except KeyboardInterrupt:
-                if any(entry.evidence == digest for entry in ledger.disclosures()):
-                    raise KeyboardInterrupt(_kept(file, spent)[0]) from None
-                raise
-
-
-def _publish(file: Staged, spent: str) -> None:
-    """Give an evidence its name; if that fails, keep it under another: its triggers are spent."""
-    try:
-        file.publish()
-    except CannotRunError as error:
-        said, hint = _kept(file, spent)
-        raise CannotRunError(f"{error}; {said}", hint=hint) from None
+            except (Exception, KeyboardInterrupt) as error:
+                if not ledger.has_spent(digest):
+                    raise
+                said, hint = _kept(file, spent)
+                if isinstance(error, KeyboardInterrupt):
+                    raise KeyboardInterrupt(said) from None
+                raise CannotRunError(f"{error}; {said}", hint=hint) from error
 
 
 def _kept(file: Staged, spent: str) -> tuple[str, str]:
