@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from documents import blocks, page
 from support.evidence_files import small_watermark
 
 from wmx import Claim, OwnerKey
@@ -104,6 +105,17 @@ def test_a_ledger_is_read_without_the_private_key_and_back_to_the_byte() -> None
     data = ledger_to_bytes(entries, CLAIM, KEY)
     assert ledger_from_bytes(data, Claim.from_bytes(CLAIM.to_bytes()), "ledger") == entries
     assert ledger_from_bytes(ledger_to_bytes([], CLAIM, KEY), CLAIM, "ledger") == []
+
+
+def test_a_ledger_of_an_earlier_draft_is_renewed_as_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    KEY.save("owner.pem")
+    CLAIM.save("claim.json")
+    (program,) = [one for one in blocks(page("evidence.md"), "python") if ".spend(" in one]
+    exec(program, {})
+    assert Ledger("owner.pem", CLAIM).next_start() == 43
 
 
 def test_the_frozen_ledger_is_what_docs_evidence_says() -> None:

@@ -12,6 +12,7 @@ from support import one_node, onnx_models
 
 from wmx import Claim, Evidence, OwnerKey, Watermark
 from wmx.verification.ledger import Ledger
+from wmx.verification.ledger_file import Disclosure, ledger_to_bytes
 
 
 @pytest.fixture
@@ -310,6 +311,25 @@ def test_programs_are_told_whether_another_evidence_can_be_made(wmx: Any, claim:
     first, second = (wmx(*words, f"{number}.json").json["evidence"] for number in (1, 2))
     assert (first["another_possible"], second["another_possible"]) == (True, False)
     assert first["triggers_left"] == 100 - first["count"]
+
+
+def test_a_ledger_of_another_party_spends_no_trigger_and_is_named(
+    wmx: Any, claim: Path, home: Path
+) -> None:
+    """It would take the owner's triggers out of every verdict beside that folder."""
+    owned, thief = Claim.load(claim), OwnerKey.generate()
+    thief.save(home / "thief.pem")
+    forged = home / "thief.pem.spent" / f"{owned.digest}.json"
+    forged.parent.mkdir()
+    entries = [Disclosure(0, 79, "aa" * 32, "bb" * 32, "2026-11-29T00:00:00Z")]
+    forged.write_bytes(ledger_to_bytes(entries, owned, thief))
+    for words in (("verify", "model.onnx"), ("claim", "list")):
+        result = wmx(*words)
+        assert result.code == 3
+        assert forged.name in result.err.replace("\n", "")
+        assert "remove it if it is not yours" in result.err
+    forged.unlink()
+    assert wmx("verify", "model.onnx").code == 0
 
 
 def test_an_evidence_that_ctrl_c_leaves_without_its_name_is_told(

@@ -106,6 +106,8 @@ class Ledger:
                 f"{count} triggers from {start} on, expected some of the claim's {self._claim.n}"
             )
         found = self._found()
+        if start != disclosed(self._longest(found)):  # and none is locked that is not the owner's
+            return False
         targets = self._targets(found)
         with self._writing(self._folder):
             self._folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
