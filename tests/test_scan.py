@@ -8,7 +8,15 @@ from support import onnx_models
 from support.oip_server import Server, serving
 
 from wmx import OwnerKey, Watermark, open_suspect
-from wmx.errors import LimitError, QueryBudgetError, SuspectDiedError, WmxError
+from wmx.errors import (
+    CannotRunError,
+    IntegrityError,
+    LimitError,
+    QueryBudgetError,
+    StoppedError,
+    SuspectDiedError,
+    WmxError,
+)
 from wmx.suspect.endpoint.client import RequestPolicy
 from wmx.suspect.endpoint.endpoint import Endpoint
 from wmx.suspect.suspect import opened
@@ -222,3 +230,57 @@ def test_without_a_yes_it_is_no_answer_and_says_at_which_claim(
     suspect = open_suspect(onnx_models.written(tmp_path, onnx_models.knows_labels(marks[3])))
     with pytest.raises(type(end), match=f"{end} .at claim 2 of 4, {marks[1].claim.digest}"):
         best_match(suspect, marks)
+
+
+# a claim that cannot be prepared or tested
+
+
+BROKEN = [IntegrityError("the ledger is damaged"), LimitError("too many folders", "fewer")]
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+@pytest.mark.parametrize("place", range(2))
+def test_a_yes_stands_whatever_is_wrong_with_another_claim(
+    marks: list[Watermark], place: int, broken: WmxError, tmp_path: Path
+) -> None:
+    other = marks[1 - place].claim.digest
+
+    def disclosed(claim: Any) -> int:
+        if claim.digest == other:
+            raise broken
+        return 0
+
+    suspect = open_suspect(onnx_models.written(tmp_path, onnx_models.knows_labels(marks[place])))
+    unprepared = {"0" * 64: IntegrityError("the claim is damaged")}
+    watermark, verdict = best_match(suspect, marks[:2], disclosed=disclosed, unprepared=unprepared)
+    assert watermark is marks[place]
+    assert verdict.verified
+    assert verdict.selection.claims_tried == 3
+    assert verdict.passed_over == {"0" * 64: "the claim is damaged", other: str(broken)}
+    path = tmp_path / "other.onnx"
+    path.write_bytes(onnx_models.linear(marks[0], 1))
+    assert not best_match(open_suspect(path), marks[:2], disclosed=disclosed)[1].is_answer
+
+
+def test_only_a_single_claim_that_is_broken_is_said_to_be_so_by_the_exit_code(
+    marks: list[Watermark], tmp_path: Path
+) -> None:
+    def disclosed(_: Any) -> int:
+        raise BROKEN[0]
+
+    suspect = open_suspect(onnx_models.written(tmp_path, onnx_models.knows_labels(marks[0])))
+    with pytest.raises(IntegrityError, match="the ledger is damaged"):
+        best_match(suspect, marks[:1], disclosed=disclosed)
+    with pytest.raises(CannotRunError, match=r"none of 2 claims .*ledger is damaged"):
+        best_match(suspect, marks[:2], disclosed=disclosed)
+    with pytest.raises(IntegrityError, match="the ledger is damaged"):
+        best_match(suspect, [], unprepared={"0" * 64: BROKEN[0]})
+
+
+def test_an_interruption_is_no_failure_of_a_claim(marks: list[Watermark], tmp_path: Path) -> None:
+    def disclosed(_: Any) -> int:
+        raise StoppedError("interrupted")
+
+    suspect = open_suspect(onnx_models.written(tmp_path, onnx_models.knows_labels(marks[0])))
+    with pytest.raises(StoppedError):
+        best_match(suspect, marks[:2], disclosed=disclosed)

@@ -121,3 +121,38 @@ def test_a_claim_that_is_spent_is_no_no(wmx: Any, claim: Path) -> None:
     result = wmx("verify", "other.onnx")
     assert result.code == 4
     assert "was disclosed" in result.out
+
+
+@pytest.mark.parametrize("content", ["{}", None])
+def test_a_ledger_that_cannot_be_read_is_the_failure_of_its_claim_alone(
+    wmx: Any, claim: Path, second: Path, home: Path, content: str | None
+) -> None:
+    digest = Claim.load(second).digest
+    path = home / "other.spent" / f"{digest}.json"
+    path.parent.mkdir()
+    if content is None:
+        path.symlink_to("nowhere")
+    else:
+        path.write_text(content)
+    result = wmx("verify", "model.onnx", "--json")
+    assert result.code == 0
+    assert list(result.json["claims_passed_over"]) == [digest]
+    assert wmx("verify", "other.onnx").code == 4
+    assert wmx("verify", "model.onnx", "--claim", second).code == (4 if content is None else 3)
+
+
+def test_a_claim_of_the_store_that_is_broken_takes_no_yes_from_others(
+    wmx: Any, claim: Path, second: Path, home: Path
+) -> None:
+    digest = Claim.load(second).digest
+    kept = home / "claims" / f"{digest}.json"
+    kept.write_bytes(kept.read_bytes()[:-2])
+    result = wmx("verify", "model.onnx", "--json")
+    assert result.code == 0
+    assert list(result.json["claims_passed_over"]) == [digest]
+    assert wmx("verify", "other.onnx").code == 4
+    for one in (home / "claims").glob("*.json"):
+        one.write_bytes(b"{")
+    assert wmx("verify", "model.onnx").code == 4
+    kept.unlink()
+    assert wmx("verify", "model.onnx").code == 3

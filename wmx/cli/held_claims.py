@@ -8,7 +8,7 @@ from wmx.cli.common import key_file, store
 from wmx.cli.list_claims import MOST_OF_A_NOTE
 from wmx.cli.verdict_words import MOST_NAMED
 from wmx.cli.words import task_text
-from wmx.errors import IntegrityError, UsageError
+from wmx.errors import IntegrityError, UsageError, WmxError
 
 if TYPE_CHECKING:
     from wmx.protocol.claim import Claim
@@ -53,8 +53,8 @@ def _named(claim: "Claim") -> str:
 
 def watermarks_to_hold(
     claim_path: Path | None, owner: "OwnerKey", triggers: Path | None, key: Path | None
-) -> "list[Watermark]":
-    """Return the watermarks to test on the suspect.
+) -> "tuple[list[Watermark], dict[str, WmxError]]":
+    """Return the watermarks to test on the suspect, and why claims of the store have none.
 
     Args:
         claim_path: file of one claim; all claims of the store if ``None``.
@@ -76,12 +76,12 @@ def watermarks_to_hold(
             raise UsageError(
                 "--triggers is only for a single claim", hint="name the claim with --claim"
             )
-        return store().watermarks(owner)
+        return store().prepared(owner)
     claim = store().dated(Claim.load(claim_path))
     require_owner(claim, claim_path, owner, key)
     if triggers is not None:
-        return [Watermark.open(claim, owner, images=load_images(triggers))]
-    return [store().open(claim, owner)]
+        return [Watermark.open(claim, owner, images=load_images(triggers))], {}
+    return [store().open(claim, owner)], {}
 
 
 def require_owner(claim: "Claim", path: Path, owner: "OwnerKey", key: Path | None) -> None:

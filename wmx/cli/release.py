@@ -122,7 +122,7 @@ def new(
     def spent(claim: "Claim") -> int:
         return Ledger(key_file(key), claim).next_start() if found else 0
 
-    watermarks = watermarks_to_hold(claim, owner, triggers, key)
+    watermarks, unprepared = watermarks_to_hold(claim, owner, triggers, key)
     with Sandbox.start(suspect_limits(seconds, memory)) as sandbox:
         asked = open_suspect(
             model,
@@ -138,6 +138,7 @@ def new(
             min_bits=min_bits,
             roots=trusted_roots(roots, (one.claim for one in watermarks)),
             disclosed=spent,
+            unprepared=unprepared,
         )
     if not verdict.verified:
         text = f"{verdict_text(verdict)}\nNo release record was written."

@@ -176,7 +176,7 @@ def verify(
         def spent(claim: "Claim") -> int:
             return 0 if disclosed else Ledger(key_file(key), claim).next_start()
 
-        watermarks = watermarks_to_hold(claim, owner, triggers, key)
+        watermarks, unprepared = watermarks_to_hold(claim, owner, triggers, key)
         asked = opened()
         if evidence is not None:
             require_one_claim(asked, watermarks, "an evidence file")
@@ -186,6 +186,7 @@ def verify(
             min_bits=min_bits,
             roots=trusted_roots(roots, (one.claim for one in watermarks)),
             disclosed=spent,
+            unprepared=unprepared,
         )
         text, fields, proof = verdict_text(verdict), verdict_fields(verdict), None
         failure: WmxError | None = None

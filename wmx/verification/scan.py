@@ -3,14 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from numpy.typing import NDArray
 
 from wmx.errors import (
     CannotRunError,
+    IntegrityError,
     LimitError,
     QueryBudgetError,
+    StoppedError,
     SuspectDiedError,
     WmxError,
 )
@@ -59,6 +62,7 @@ def best_match(
     min_bits: float | None = None,
     roots: Roots = (),
     disclosed: Callable[[Claim], int] = lambda _: 0,
+    unprepared: Mapping[str, WmxError] = MappingProxyType({}),
 ) -> tuple[Watermark, Verdict]:
     """Return the claim with the most evidence, and its verdict.
 
@@ -72,6 +76,9 @@ def best_match(
     no more once one verifies; its remaining queries are shared equally by the claims still to come,
     so that what one of them does not use is left to the others.
 
+    What goes wrong with one claim, such as a damaged ledger, is that claim's failure: a yes for
+    another stands, and a no is no answer.
+
     The penalty is log2 N bits, whether all N were tested or not.  Each claim reaches b + log2 N
     bits by chance with probability at most 2**-b / N, whenever its query ends; so any of the N does
     with at most 2**-b, and testing fewer only makes that smaller.  So the penalty covers the choice
@@ -84,54 +91,70 @@ def best_match(
         roots: root certificates of the timestamp authorities that are trusted.
         disclosed: number of triggers of a claim, from the first on, that do not count since others
             know them (:meth:`wmx.verification.ledger.Ledger.next_start`).
+        unprepared: why other claims have no watermark, by their digests
+            (:meth:`wmx.verification.Store.prepared`).  They are among the N, and have failed.
 
     Returns:
         The watermark and its verdict.  Unless it is positive, it lists the claims for which not all
-        triggers were sent for lack of queries, and is no answer if there are any, if the suspect
-        failed on the triggers of any claim, or if these could give no suspect enough bits.
+        triggers were sent for lack of queries, and is no answer if there are any, if any claim
+        failed or the suspect did on its triggers, or if these could give no suspect enough bits.
 
     Raises:
-        CannotRunError: no claim fits the suspect, or it cannot be run.
+        CannotRunError: no claim fits the suspect, or it cannot be run; or several claims were
+            given, and none could be tested.
+        WmxError: only one claim was given, or fits, and it could not be tested.
         QueryBudgetError: the query budget does not allow a single trigger.
         SuspectDiedError, LimitError: the process of the suspect died, or a limit was met, before
             any claim verified; the message says at which claim.
     """
     fits = fitting(suspect, watermarks)
     if not fits:
+        if unprepared:
+            raise _untested(unprepared)
         if len(watermarks) == 1:
             suspect.feedings(watermarks[0].task)  # says why it does not fit
         raise CannotRunError(
             f"none of the {len(watermarks)} claims fits the inputs of {suspect.reference.name}",
             hint="compare them with the claims' tasks: wmx info shows both",
         )
+    claims_tried = len(fits) + len(unprepared)
     before = suspect.queries_left
     if before is not None:
         fits.sort(key=lambda one: (one.claim.created, one.claim.digest), reverse=True)
     found: list[tuple[Watermark, Verdict]] = []
-    failures: dict[str, WmxError] = {}
+    failures = dict(unprepared)
     for place, one in enumerate(fits):
+        try:
+            start = disclosed(one.claim)
+        except StoppedError:
+            raise
+        except WmxError as failure:
+            failures[one.claim.digest] = failure
+            continue
         try:
             verdict = judge(
                 suspect if before is None else Share(suspect, len(fits) - place),
                 one,
                 min_bits=min_bits,
                 roots=roots,
-                claims_tried=len(fits),
-                start=disclosed(one.claim),
+                claims_tried=claims_tried,
+                start=start,
             )
-        except CannotRunError as failure:  # only this shows which inputs a function takes
-            failures[one.claim.digest] = failure
+        except StoppedError:
+            raise
         except (SuspectDiedError, LimitError) as end:
             if not any(verdict.verified for _, verdict in found):
                 raise _at_claim(end, place, fits) from end
             failures |= _left_untested(end, fits[place:])
             break
+        except WmxError as failure:  # only this shows which inputs a function takes
+            failures[one.claim.digest] = failure
         else:
             found.append((one, verdict))
             if before is not None and verdict.verified:
                 break
     if not found:
-        raise next(iter(failures.values()))
+        raise _untested(failures)
     # a dated claim may verify with fewer bits than another has
     watermark, best = max(found, key=lambda pair: (pair[1].verified, pair[1].bits))
     after = suspect.queries_left
@@ -156,6 +179,23 @@ def fitting(suspect: Suspect, watermarks: Sequence[Watermark]) -> list[Watermark
         watermarks: claims with their triggers.
     """
     return [watermark for watermark in watermarks if _fits(suspect, watermark)]
+
+
+def _untested(failures: Mapping[str, WmxError]) -> WmxError:
+    """Return the error of a scan in which no claim was tested.
+
+    That something is broken is said by exit code only of a single claim: of several, others may
+    have been out for other reasons.
+    """
+    first = next(iter(failures.values()))
+    if len(failures) == 1:
+        return first
+    others = [one for one in failures.values() if not isinstance(one, IntegrityError)]
+    if others:
+        return others[0]
+    return CannotRunError(
+        f"none of {len(failures)} claims could be tested; the first: {first}", hint=first.hint
+    )
 
 
 def _at_claim(

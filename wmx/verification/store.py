@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from wmx._internal.file_lock import locked
 from wmx._internal.files import SECRET_MODE
-from wmx.errors import CannotRunError, UsageError
+from wmx.errors import CannotRunError, UsageError, WmxError
 from wmx.protocol.claim import Claim
 from wmx.protocol.keys import OwnerKey
 from wmx.protocol.release_record import Relation, Release
@@ -173,9 +173,7 @@ class Store:
         Raises:
             IntegrityError: a claim of the store is broken; its file is named.
         """
-        paths = sorted((self.folder / "claims").glob("[!.]*.json"))
-        loaded = [Claim.load(path) for path in paths]
-        yield from sorted(loaded, key=lambda claim: (claim.created, claim.digest))
+        yield from sorted(map(Claim.load, self._claim_paths()), key=_age)
 
     def _no_claim_of(self, owner: OwnerKey, others: int) -> UsageError:
         """Return the error for a key that made no claim; a key that was replaced may have."""
@@ -215,19 +213,58 @@ class Store:
         """Return the watermark of every claim of ``owner``.
 
         Raises:
-            UsageError: the store holds no claim of this owner.
+            UsageError: the store holds no claim of this owner, or not the images of one.
+            IntegrityError: a claim of the store is broken; its file is named.
+            CannotRunError: a file cannot be read.
         """
-        every = list(self.claims())
-        own = [claim for claim in every if claim.owner == owner.public]
-        if not own:
-            raise self._no_claim_of(owner, len(every))
-        return [self.open(claim, owner) for claim in own]
+        found, failures = self.prepared(owner)
+        for failure in failures.values():
+            raise failure
+        return found
+
+    def prepared(self, owner: OwnerKey) -> tuple[list[Watermark], dict[str, WmxError]]:
+        """Return the watermarks of ``owner``, and why others have none: one is no other's fault.
+
+        Whose claim a broken file was cannot be known, so it counts as one of this owner.
+
+        Returns:
+            Watermarks, oldest first; and the failures, by the names of the files in the store,
+            which are the digests of the claims.
+
+        Raises:
+            UsageError: the store holds no claim of this owner, and no broken one.
+        """
+        claims: list[Claim] = []
+        found: list[Watermark] = []
+        failures: dict[str, WmxError] = {}
+        for path in self._claim_paths():
+            try:
+                claims.append(Claim.load(path))
+            except WmxError as failure:
+                failures[path.stem] = failure
+        for claim in sorted(claims, key=_age):
+            if claim.owner == owner.public:
+                try:
+                    found.append(self.open(claim, owner))
+                except WmxError as failure:
+                    failures[claim.digest] = failure
+        if not found and not failures:
+            raise self._no_claim_of(owner, len(claims))
+        return found, failures
+
+    def _claim_paths(self) -> list[Path]:
+        return sorted((self.folder / "claims").glob("[!.]*.json"))
 
     def _release_path(self, release: Release) -> Path:
         return self.folder / "releases" / f"{release.digest}.json"
 
     def _images_path(self, claim: Claim) -> Path:
         return self.folder / "triggers" / f"{claim.digest}.safetensors"
+
+
+def _age(claim: Claim) -> tuple[str, str]:
+    """Return the key that sorts claims, the oldest first by the times they state."""
+    return claim.created, claim.digest
 
 
 def _is_there(path: Path) -> bool:
