@@ -562,7 +562,7 @@ def keep_eight(claim: bytes, store: str, who: str, start: Barrier) -> None:
     held = Claim.from_bytes(claim)
     start.wait(60)
     for number in range(8):
-        held.keep_timestamps(Store(store).path_of(held), [f"{who} {number}".encode()])
+        Store(store).keep_asked_for(held, f"{who} {number}".encode())
 
 
 def test_processes_at_once_lose_no_stamp(tmp_path: Path) -> None:
@@ -583,7 +583,7 @@ def test_a_claim_that_cannot_be_locked(tmp_path: Path) -> None:
     CLAIM.save(tmp_path / "claim.json")
     (tmp_path / ".claim.json.lock").mkdir()
     with pytest.raises(CannotRunError, match="cannot lock"):
-        CLAIM.keep_timestamps(tmp_path / "claim.json", [b"stamp"])
+        CLAIM.update(tmp_path / "claim.json", lambda kept: kept.with_timestamps([b"stamp"]))
 
 
 def test_what_a_stamp_asserts_is_shown_and_damage_is_said(dated: Claim) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,18 @@ import pytest
 from commands import CLAIM_NEW
 from PIL import Image
 from support import onnx_models
+from support.tsa import Authority
 
 from wmx import Claim, OwnerKey, Watermark
+from wmx.protocol.stamped import MAX_TIMESTAMPS
 from wmx.verification.ledger import Ledger
 from wmx.verification.store import Store
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("tsa"))
+
 
 # keygen
 
@@ -90,16 +99,34 @@ def test_keys_made_at_once_are_all_kept(exists: bool, tmp_path: Path) -> None:
     assert len(kept) == len(set(kept)), "two names for one key"
 
 
-def test_a_claim_that_is_replaced_stays_in_the_store(wmx: Any, home: Path) -> None:
+def test_a_claim_that_is_replaced_stays_in_the_store(
+    wmx: Any, home: Path, authority: Authority
+) -> None:
     """A model may bear its mark; without the claim nobody could say so."""
     wmx("keygen")
     owner = OwnerKey.load(home / "owner.pem")
     before = Watermark.new(owner, shape=(8, 8, 1), classes=10).claim
-    before.with_timestamps([b"stamp"]).save("claim.json")
+    stamp = authority.stamp(before.envelope.signature)
+    before.with_timestamps([stamp]).save("claim.json")
     assert wmx(*CLAIM_NEW, "-o", "claim.json", "--force").code == 0
     after = Claim.load("claim.json")
     kept = {claim.digest: claim.timestamps for claim in Store().claims()}
-    assert kept == {before.digest: (b"stamp",), after.digest: ()}
+    assert kept == {before.digest: (stamp,), after.digest: ()}
+    assert not Path("claim.old-1.json").exists()
+
+
+def test_timestamps_for_which_the_store_has_no_room_stay_beside_the_replaced_claim(
+    wmx: Any, claim: Path, authority: Authority
+) -> None:
+    """A stranger's copy has filled the store's before; whose these here are cannot be known."""
+    signature = Claim.load(claim).envelope.signature
+    stamps = [authority.stamp(signature) for _ in range(MAX_TIMESTAMPS + 1)]
+    for some in (stamps[1:], stamps[:1]):
+        replace(Claim.load(claim), timestamps=tuple(some)).save("copy.json", force=True)
+        assert wmx(*CLAIM_NEW, "-o", "copy.json", "--force").code == 0
+    (kept,) = (one for one in Store().claims() if one.envelope.signature == signature)
+    assert kept.timestamps == tuple(stamps[1:])
+    assert Claim.load("copy.old-1.json").timestamps == (stamps[0],)
 
 
 def test_a_claim_of_another_key_that_is_replaced_keeps_another_name(

@@ -103,7 +103,7 @@ def test_what_another_process_keeps_meanwhile_is_not_lost(
 
     monkeypatch.setattr(timestamp, "_verified", verified_slowly)
     assert wmx("release", "timestamp", path, "--response", "r.tsr").code == 0
-    assert Release.load(path).timestamps == (b"of another", Path("r.tsr").read_bytes())
+    assert Release.load(path).timestamps == (Path("r.tsr").read_bytes(), b"of another")
 
 
 # each record names the one before: else a dispute takes a later one for the first
@@ -218,7 +218,7 @@ def test_a_store_that_cannot_keep_a_timestamp_is_named(
     def full(*_: Any) -> None:
         raise CannotRunError("no space")
 
-    monkeypatch.setattr(Store, "keep_timestamps", full)
+    monkeypatch.setattr(Store, "keep_asked_for", full)
     with serving(authority) as url:
         result = wmx("claim", "timestamp", claim, "--tsa", url)
     assert result.code == 4

@@ -8,8 +8,9 @@ import pytest
 from commands import CLAIM_NEW
 from support.tsa import Authority, serving
 
-from wmx import Claim
+from wmx import Claim, Evidence
 from wmx.cli import timestamp
+from wmx.protocol.release_record import Release
 from wmx.protocol.stamped import MAX_TIMESTAMPS
 
 
@@ -126,7 +127,7 @@ def test_what_another_process_keeps_meanwhile_is_not_lost(
 
     monkeypatch.setattr(timestamp, "_verified", verified_slowly)
     assert wmx("claim", "timestamp", claim, "--response", "r.tsr").code == 0
-    assert Claim.load(claim).timestamps == (b"of another", Path("r.tsr").read_bytes())
+    assert Claim.load(claim).timestamps == (Path("r.tsr").read_bytes(), b"of another")
 
 
 def test_a_stamp_is_not_kept_in_the_file_of_another_claim(
@@ -214,3 +215,52 @@ def test_without_the_extra_an_undated_claim_needs_nothing_and_a_dated_one_says_w
     result = wmx("verify", "model.onnx", "--roots", authority.roots)
     assert result.code == 4
     assert 'pip install "wmx[tsa]"' in result.err
+
+
+# a stranger's copy, full of timestamps of the stranger's own authority
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("stranger"), "stranger")
+
+
+def filled(path: Path, stranger: Authority) -> list[bytes]:
+    """Save a copy of a claim with as many timestamps of the stranger as it holds."""
+    one = Claim.load(path)
+    junk = [stranger.stamp(one.envelope.signature) for _ in range(MAX_TIMESTAMPS)]
+    replace(one, timestamps=tuple(junk)).save("copy.json", force=True)
+    return junk
+
+
+def test_a_timestamp_that_is_asked_for_is_kept_in_files_that_are_full(
+    wmx: Any, claim: Path, home: Path, authority: Authority, stranger: Authority
+) -> None:
+    junk = filled(claim, stranger)
+    assert wmx(*CLAIM_NEW, "-o", "copy.json", "--force").code == 0
+    kept = home / "claims" / f"{Claim.load(claim).digest}.json"
+    assert Claim.load(kept).timestamps == tuple(junk)
+    filled(claim, stranger)
+    Path("r.tsr").write_bytes(authority.stamp(Claim.load(claim).envelope.signature))
+    result = wmx("claim", "timestamp", "copy.json", "--response", "r.tsr")
+    assert result.code == 0
+    assert "copy.json holds at most 16 timestamps: 1 gave way to this one" in result.err
+    for path in (kept, Path("copy.json")):
+        assert Claim.load(path).timestamps[0] == Path("r.tsr").read_bytes()
+        assert len(Claim.load(path).timestamps) == MAX_TIMESTAMPS
+
+
+def test_a_full_copy_in_the_store_hides_no_date_and_none_that_is_signed(
+    wmx: Any, claim: Path, home: Path, authority: Authority, stranger: Authority
+) -> None:
+    filled(claim, stranger)
+    assert wmx(*CLAIM_NEW, "-o", "copy.json", "--force").code == 0
+    stamp = authority.stamp(Claim.load(claim).envelope.signature)
+    Claim.load(claim).with_timestamps([stamp]).save("dated.json")
+    words = ("model.onnx", "--claim", "dated.json", "--roots", authority.roots)
+    assert wmx("verify", *words, "--json").json["required_bits"] == 64
+    assert wmx("verify", *words, "--evidence", "e.json").code == 0
+    assert wmx("release", *words).code == 0
+    for signed in (Evidence.load("e.json"), Release.load("model.release.json")):
+        assert signed.claim.timestamps[0] == stamp
+        assert len(signed.claim.timestamps) == MAX_TIMESTAMPS

@@ -16,7 +16,6 @@ from wmx.cli.common import (
     held_to_limits,
     integers,
     keep_in_store,
-    keep_replaced_claim,
     load_owner,
     numbers,
     table,
@@ -25,6 +24,7 @@ from wmx.cli.common import (
 from wmx.cli.list_claims import list_claims
 from wmx.cli.output import warn
 from wmx.cli.outputs import prepare_output
+from wmx.cli.replaced import keep_replaced_claim
 from wmx.cli.timestamp import timestamp
 from wmx.cli.trigger_counts import warn_of_too_few_triggers
 from wmx.cli.words import claim_fields, dating_rows, stamp_rows, task_text

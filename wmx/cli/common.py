@@ -44,7 +44,6 @@ __all__ = [
     "held_to_limits",
     "integers",
     "keep_in_store",
-    "keep_replaced_claim",
     "key_file",
     "load_owner",
     "never_weights",
@@ -140,39 +139,6 @@ def store() -> "Store":
 def keep_in_store(watermark: "Watermark") -> None:
     """Add a claim to the owner's store, with its images where no key can rebuild its triggers."""
     store().add(watermark.claim, watermark.own_images)
-
-
-def keep_replaced_claim(path: Path, images: Path, owner: "OwnerKey") -> None:
-    """Keep a claim whose file is about to be replaced: a model may bear its mark.
-
-    It is added to the store; a claim that this key cannot open is kept with its images beside
-    their own names instead (:func:`wmx._internal.files.keep_aside`).
-
-    Args:
-        path: file of the claim; need not exist.
-        images: file of its secret trigger images; need not exist.
-        owner: key that opens the claims of the store.
-
-    Raises:
-        CannotRunError: the claim can be kept in neither place.
-    """
-    from wmx._internal.files import keep_aside
-    from wmx.errors import WmxError
-    from wmx.protocol.claim import Claim
-    from wmx.triggers.trigger_file import load_images
-    from wmx.watermark import Watermark
-
-    try:
-        claim = Claim.load(path)
-        found = load_images(images) if images.exists() else None
-        watermark = Watermark.open(claim, owner, images=found)
-    except WmxError:  # there is none, or another key's
-        for file in (path, images):
-            if file.exists():
-                keep_aside(file)
-        return
-    keep_in_store(watermark)
-    store().keep_timestamps(claim)
 
 
 def key_file(path: Path | None) -> Path:

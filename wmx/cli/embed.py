@@ -13,7 +13,6 @@ from wmx.cli.common import (
     KeyOption,
     answer,
     keep_in_store,
-    keep_replaced_claim,
     load_owner,
     prepare_training,
     table,
@@ -22,6 +21,7 @@ from wmx.cli.output import NOT_VERIFIED, decision_fields
 from wmx.cli.outputs import prepare_folder, samples_in_use
 from wmx.cli.progress import training_progress
 from wmx.cli.release import advice, written
+from wmx.cli.replaced import keep_replaced_claim
 from wmx.cli.timestamp import require_address
 from wmx.cli.trigger_counts import require_enough_triggers
 from wmx.cli.words import command_line

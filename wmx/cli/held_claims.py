@@ -1,5 +1,6 @@
 """The claims that a command tests on a suspect."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from wmx.errors import IntegrityError, UsageError, WmxError
 if TYPE_CHECKING:
     from wmx.protocol.claim import Claim
     from wmx.protocol.keys import OwnerKey
+    from wmx.protocol.timestamp import Roots
     from wmx.suspect.suspect import Suspect
     from wmx.watermark import Watermark
 
@@ -82,6 +84,16 @@ def watermarks_to_hold(
     if triggers is not None:
         return [Watermark.open(claim, owner, images=load_images(triggers))], {}
     return [store().open(claim, owner)], {}
+
+
+def to_be_signed(watermark: "Watermark", roots: "Roots") -> "Watermark":
+    """Return a watermark whose claim bears as many timestamps as a signed file may hold.
+
+    Args:
+        watermark: whose claim has those of its file and of the store.
+        roots: trusted root certificates: of what does not fit, trusted timestamps are kept.
+    """
+    return replace(watermark, claim=store().within_limit(watermark.claim, roots))
 
 
 def require_owner(claim: "Claim", path: Path, owner: "OwnerKey", key: Path | None) -> None:

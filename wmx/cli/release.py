@@ -28,7 +28,7 @@ from wmx.cli.common import (
     trusted_roots,
 )
 from wmx.cli.outputs import prepare_output
-from wmx.cli.timestamp import ask, require_address, timestamp
+from wmx.cli.timestamp import ask, keep_asked_for, require_address, timestamp
 from wmx.cli.words import command_line, dating_fields, digest_fields, digest_rows, stamp_rows, utc
 from wmx.errors import CannotRunError, WmxError
 from wmx.protocol.file_kind import RELEASE
@@ -105,7 +105,7 @@ def new(
     Exit 1 if the model does not verify, 4 if too few triggers are left to verify any; no record is
     written then.  Without --claim, several claims that fit the model are an error.
     """
-    from wmx.cli.held_claims import require_one_claim, watermarks_to_hold
+    from wmx.cli.held_claims import require_one_claim, to_be_signed, watermarks_to_hold
     from wmx.cli.verdict_words import exit_code_of, verdict_fields, verdict_text
     from wmx.protocol.release_record import Relation
     from wmx.suspect.sandbox.process import Sandbox
@@ -132,11 +132,12 @@ def new(
             apart_from=never_weights(key, claim, triggers, roots),
         )
         require_one_claim(asked, watermarks, "a release record")
+        trusted = trusted_roots(roots, (one.claim for one in watermarks))
         watermark, verdict = best_match(
             asked,
             watermarks,
             min_bits=min_bits,
-            roots=trusted_roots(roots, (one.claim for one in watermarks)),
+            roots=trusted,
             disclosed=spent,
             unprepared=unprepared,
         )
@@ -147,6 +148,7 @@ def new(
         answer("release", text, fields, as_json=json, exit_code=exit_code)
         raise typer.Exit(exit_code)
     relation = Relation.found if found else Relation.own
+    watermark = to_be_signed(watermark, trusted)
     record = written(verdict, watermark, owner, path, relation=relation, tsa=tsa, force=force)
     text = f"release record {path}\n{describe(record)}\n{advice(record, path)}"
     answer("release", text, {"path": str(path), **release_fields(record)}, as_json=json)
@@ -201,7 +203,7 @@ def written(
     """
     from wmx import __version__
     from wmx._internal.files import Staged
-    from wmx.protocol.release_record import Relation
+    from wmx.protocol.release_record import Relation, Release
     from wmx.protocol.replacing import require_output
     from wmx.verification.release import record_of
 
@@ -235,8 +237,8 @@ def written(
                 hint=f"date it later, or by another authority: "
                 f"{command_line('wmx', 'release', 'timestamp', path)} --tsa URL",
             ) from None
-        record = record.keep_timestamps(path, [stamp])
-        store().keep_timestamps(record)
+        keep_asked_for(record, stamp, path, ())
+        record = Release.load(path)
     return record
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,7 @@ from wmx.cli.common import (
     table,
     trusted_roots,
 )
+from wmx.cli.output import warn
 from wmx.cli.outputs import prepare_output
 from wmx.cli.words import utc
 from wmx.errors import IntegrityError, UsageError, WmxError
@@ -123,17 +124,9 @@ def _attach(
     stamped: "Claim | Release", stamp: bytes, file: Path, roots: Path | None, json: bool
 ) -> None:
     """Add a valid timestamp to the file and to the store's copy; refuse an invalid one."""
-    trusted = trusted_roots(roots, [stamped.with_timestamps([stamp])])
+    trusted = trusted_roots(roots, [replace(stamped, timestamps=(stamp,))])
     time, authority = _verified(stamp, stamped, trusted)
-    dated = stamped.keep_timestamps(file, [stamp])
-    try:
-        # this one alone: anybody can have added others to a file that is public
-        store().keep_timestamps(replace(stamped, timestamps=(stamp,)))
-    except WmxError as error:
-        raise type(error)(
-            f"the timestamp was added to {file}, and not to the copy in the store: {error}",
-            hint=error.hint,
-        ) from None
+    dated = keep_asked_for(stamped, stamp, file, trusted)
     rows = {
         "time": utc(time),
         "authority": f"one under {authority}",
@@ -151,6 +144,49 @@ def _attach(
     }
     text = f"timestamp added to {file}\n{table(rows)}"
     answer(command_of(stamped), text, fields, as_json=json)
+
+
+def keep_asked_for(
+    stamped: "Claim | Release", stamp: bytes, path: Path, roots: "Roots"
+) -> "Claim | Release":
+    """Add a timestamp that the owner asked for to a file and to the store's copy of it.
+
+    It comes first in both, and is kept even where strangers have filled the file with their own:
+    the last of those gives way, which a warning says.
+
+    Args:
+        stamped: what the file holds.
+        stamp: RFC 3161 response, DER.
+        path: the file.
+        roots: trusted root certificates, besides the store's.
+
+    Returns:
+        what the file holds then.
+
+    Raises:
+        CannotRunError, IntegrityError: one of the two cannot be changed.
+    """
+    home = store()
+    before: list[bytes] = []
+
+    def change(kept: Any) -> Any:
+        before.extend(kept.timestamps)
+        return home.within_limit(kept, roots, [stamp])
+
+    dated = stamped.update(path, change)
+    if gone := len(set(before) - set(dated.timestamps)):
+        warn(
+            f"{path} holds at most {len(dated.timestamps)} timestamps: {gone} gave way to this one"
+        )
+    try:
+        # this one alone: anybody can have added others to a file that is public
+        home.keep_asked_for(stamped, stamp, roots)
+    except WmxError as error:
+        raise type(error)(
+            f"the timestamp was added to {path}, and not to the copy in the store: {error}",
+            hint=error.hint,
+        ) from None
+    return dated
 
 
 def _verified(stamp: bytes, stamped: "Claim | Release", trusted: "Roots") -> tuple[datetime, str]:

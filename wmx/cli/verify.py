@@ -30,7 +30,7 @@ from wmx.cli.common import (
     trusted_roots,
 )
 from wmx.cli.evidence_words import proof_fields, proof_text
-from wmx.cli.held_claims import require_one_claim, watermarks_to_hold
+from wmx.cli.held_claims import require_one_claim, to_be_signed, watermarks_to_hold
 from wmx.cli.output import error_fields, print_error, warn
 from wmx.cli.outputs import prepare_output, prepare_report
 from wmx.cli.suspects import Named, getting_ready
@@ -180,11 +180,12 @@ def verify(
         asked = opened()
         if evidence is not None:
             require_one_claim(asked, watermarks, "an evidence file")
+        trusted = trusted_roots(roots, (one.claim for one in watermarks))
         watermark, verdict = best_match(
             asked,
             watermarks,
             min_bits=min_bits,
-            roots=trusted_roots(roots, (one.claim for one in watermarks)),
+            roots=trusted,
             disclosed=spent,
             unprepared=unprepared,
         )
@@ -196,7 +197,7 @@ def verify(
             try:
                 proof = prove(
                     asked,
-                    watermark,
+                    to_be_signed(watermark, trusted),
                     owner,
                     evidence,
                     Ledger(key_file(key), watermark.claim),

@@ -5,7 +5,7 @@ No signature of the owner covers the timestamps, which are made after it.
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -112,26 +112,26 @@ class Stamped(ABC):
         return replace(self, timestamps=timestamps)
 
     def dated_by_both(self, copy: "Stamped") -> Self:
-        """Return this file with the timestamps of a copy added, to be dated but not written.
+        """Return this file with the timestamps of a copy added, to be dated.
 
         The limit of a file does not apply: a copy full of junk must not push out other timestamps.
+        Before it is written, :func:`wmx.protocol.timestamp_order.within_limit` chooses.
         """
         return replace(self, timestamps=tuple(dict.fromkeys(self.timestamps + copy.timestamps)))
 
-    def keep_timestamps(self, path: str | Path, responses: Iterable[bytes]) -> Self:
-        """Add RFC 3161 responses to the file on disk, and return what it holds then.
+    def update(self, path: str | Path, change: Callable[[Self], Self]) -> Self:
+        """Change the timestamps of the file on disk, and return what it holds then.
 
         The file is read, changed and written under the lock ``.NAME.lock`` beside it: if several
         processes add to it at once, nothing that one of them has added is lost.
 
         Args:
             path: the file, which has to hold what this object holds.
-            responses: RFC 3161, DER.
+            change: is given what the file holds, and returns what it is to hold.
 
         Raises:
             CannotRunError: the file cannot be read or written.
             IntegrityError: it is damaged, or holds something else meanwhile.
-            UsageError: as :meth:`with_timestamps`.
         """
         lock = Path(path).with_name(f".{Path(path).name}.lock")
         try:
@@ -142,14 +142,15 @@ class Stamped(ABC):
                         f"{path} now holds the {self.KIND} {kept.digest}, expected {self.digest}",
                         hint=f"repeat the command if this is the {self.KIND} that you mean",
                     )
-                dated = kept.with_timestamps(responses)
-                dated.save(path, force=True)
+                changed = change(kept)
+                if changed != kept:
+                    changed.save(path, force=True)
         except OSError as error:
             raise CannotRunError(
                 f"cannot lock {path}: {error.strerror}",
                 hint=f"its folder has to be writable, and so has the file {lock.name} in it",
             ) from None
-        return dated
+        return changed
 
 
 def envelope_and_timestamps(file: Any, what: str) -> tuple[Envelope, tuple[bytes, ...]]:

@@ -4,10 +4,12 @@ It is in the user's data folder, or in the folder that the environment variable 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +20,14 @@ from wmx.errors import CannotRunError, UsageError, WmxError
 from wmx.protocol.claim import Claim
 from wmx.protocol.keys import OwnerKey
 from wmx.protocol.release_record import Relation, Release
-from wmx.protocol.stamped import MAX_TIMESTAMPS, Stamped
-from wmx.protocol.timestamp import is_timestamp_of
+from wmx.protocol.timestamp import Roots, is_timestamp_of, load_roots
+from wmx.protocol.timestamp_order import File, exceeds_limit, within_limit
 from wmx.triggers import is_over_own_images
 from wmx.triggers.trigger_file import load_images, save_images
 from wmx.watermark import Watermark
 
 FOLDER_MODE = SECRET_MODE | 0o100
+Dated = TypeVar("Dated", Claim, Release)
 SUBFOLDERS = ("claims", "triggers", "releases")
 
 
@@ -72,7 +75,8 @@ class Store:
     def add(self, claim: Claim, images: NDArray[np.uint8] | None = None) -> Path:
         """Keep a claim and return its path in the store.
 
-        Adding the same claim again changes nothing.
+        Adding the same claim again changes nothing.  What is no timestamp of the claim is left
+        out.
 
         Args:
             claim: to keep.
@@ -86,7 +90,7 @@ class Store:
         if not _is_there(path):
             if images is not None:
                 save_images(self._images_path(claim), images, force=True)
-            claim.save(path)
+            self.within_limit(_without_junk(claim)).save(path)
         return path
 
     def add_release(self, release: Release) -> Path:
@@ -94,11 +98,11 @@ class Store:
         self.open_for_writing()
         path = self._release_path(release)
         try:
-            release.save(path)
+            self.within_limit(_without_junk(release)).save(path)
         except CannotRunError:
             if not _is_there(path):
                 raise
-            release.keep_timestamps(path, _valid(release, Release.load(path)))
+            self._update(release, self._merged_with(release))
         return path
 
     @contextmanager
@@ -137,31 +141,73 @@ class Store:
     def keep_timestamps(self, file: Claim | Release) -> None:
         """Add the timestamps that ``file`` bears to the store's copy of it, if there is one.
 
-        Anybody can add to a public file, so only timestamps of this very file are taken, and no
-        more than the copy has room for.  A release record that is missing is added if it follows
-        the last one of the store: one of another store would begin a second chain.
+        Anybody can add to a public file, so only timestamps of this very file are taken, behind
+        those of the copy; where there is no room for all, :meth:`within_limit` chooses.  A release
+        record that is missing is added if it follows the last one of the store: one of another
+        store would begin a second chain.
         """
-        if isinstance(file, Claim):
-            path = self.path_of(file)
-            if _is_there(path):
-                file.keep_timestamps(path, _valid(file, Claim.load(path)))
-        elif _is_there(self._release_path(file)):
-            self.add_release(file)
-        elif _is_there(self.path_of(file.claim)):
+        self._update(file, self._merged_with(file))
+
+    def keep_asked_for(self, file: Claim | Release, stamp: bytes, roots: Roots = ()) -> None:
+        """Add a timestamp that the owner asked for to the store's copy of ``file``.
+
+        It comes first, and if there is no room, the last of the others gives way.
+
+        Args:
+            file: of which nothing else is kept, as :meth:`keep_timestamps` does.
+            stamp: RFC 3161 response, DER.
+            roots: trusted root certificates, besides the store's.
+        """
+        self._update(file, lambda kept: self.within_limit(kept, roots, [stamp]))
+
+    def within_limit(self, file: File, roots: Roots = (), asked_for: Sequence[bytes] = ()) -> File:
+        """Return a file with as many timestamps as may be written, by what the store trusts.
+
+        Args:
+            file: with any number of timestamps, such as :meth:`dated` returns.
+            roots: trusted root certificates, besides the store's.
+            asked_for: as :func:`wmx.protocol.timestamp_order.within_limit`.
+
+        Raises:
+            CannotRunError, IntegrityError: a file of root certificates cannot be read.
+        """
+        if exceeds_limit(replace(file, timestamps=(*file.timestamps, *asked_for))):
+            own = (certificate for path in self.roots() for certificate in load_roots(path))
+            roots = [*roots, *own]
+        return within_limit(file, roots, asked_for)
+
+    def holds(self, file: Claim | Release) -> bool:
+        """Say whether the store has a copy of a file, with all that are timestamps of it."""
+        path = self._path_of(file)
+        if not _is_there(path):
+            return False
+        kept = type(file).load(path)
+        return set(_without_junk(file).timestamps) <= set(kept.timestamps)
+
+    def dated(self, file: Dated) -> Dated:
+        """Return a file with the timestamps of the store's copy before its own, to be tested.
+
+        What is said about an undated copy would miss the date that the file has.  There may be more
+        than a file holds: :meth:`within_limit` chooses before a claim is signed into another file.
+        """
+        path = self._path_of(file)
+        if not _is_there(path):
+            return file
+        return type(file).load(path).dated_by_both(_without_junk(file))
+
+    def _merged_with(self, file: Claim | Release) -> Callable[[Any], Any]:
+        """Return what adds the timestamps of a file to a copy, behind its own."""
+        return lambda kept: self.within_limit(kept.dated_by_both(_without_junk(file)))
+
+    def _update(self, file: Claim | Release, change: Callable[[Any], Any]) -> None:
+        """Change the store's copy of a file; add a missing record if it follows the last one."""
+        path = self._path_of(file)
+        if _is_there(path):
+            file.update(path, change)
+        elif isinstance(file, Release) and _is_there(self.path_of(file.claim)):
             with self.releases_of(file.claim) as last:
                 if file.previous == (None if last is None else last.digest):
-                    self.add_release(file)
-
-    def dated(self, claim: Claim) -> Claim:
-        """Return a claim with the timestamps of the store's copy before its own, to be signed.
-
-        What is signed about an undated copy would hide the date that the claim has.
-        """
-        path = self.path_of(claim)
-        if not _is_there(path):
-            return claim
-        kept = Claim.load(path)
-        return kept.with_timestamps(_valid(claim, kept))
+                    change(replace(file, timestamps=())).save(path)
 
     def roots(self) -> Iterator[Path]:
         """Yield the files of root certificates that the owner of the store trusts."""
@@ -255,6 +301,9 @@ class Store:
     def _claim_paths(self) -> list[Path]:
         return sorted((self.folder / "claims").glob("[!.]*.json"))
 
+    def _path_of(self, file: Claim | Release) -> Path:
+        return self.path_of(file) if isinstance(file, Claim) else self._release_path(file)
+
     def _release_path(self, release: Release) -> Path:
         return self.folder / "releases" / f"{release.digest}.json"
 
@@ -281,11 +330,10 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def _valid(file: Stamped, copy: Stamped) -> list[bytes]:
-    """Return the timestamps of a file that its copy lacks, and has room for, without junk."""
-    new = [one for one in file.timestamps if one not in copy.timestamps]
-    room = MAX_TIMESTAMPS - len(copy.timestamps)
-    return [one for one in new if is_timestamp_of(one, file)][:room]
+def _without_junk(file: File) -> File:
+    """Return a file without what is no timestamp of it, by whatever authority."""
+    own = (one for one in file.timestamps if is_timestamp_of(one, file))
+    return replace(file, timestamps=tuple(own))
 
 
 def default_folder() -> Path:
