@@ -287,3 +287,55 @@ def test_broken_records(wmx: Any, claim: Path) -> None:
     assert wmx("release", "show", claim).code == 3
     assert wmx("release", "show", "gone.json").code == 4
     assert wmx("release", "timestamp", path, "--request", "q").code == 3
+
+
+# a record that --force replaces
+
+
+def dated_elsewhere(authority: Authority) -> tuple[Release, bytes]:
+    """Date the file of a record without the store."""
+    record = Release.load("model.release.json")
+    stamp = authority.stamp(record.envelope.signature)
+    record.with_timestamps([stamp]).save("model.release.json", force=True)
+    return record, stamp
+
+
+def test_a_record_that_is_replaced_leaves_its_date_in_the_store(
+    wmx: Any, claim: Path, authority: Authority, home: Path
+) -> None:
+    assert wmx("release", "model.onnx").code == 0
+    record, stamp = dated_elsewhere(authority)
+    again = wmx("release", "model.onnx", "--force", "--json")
+    assert again.json["previous"] == record.digest
+    assert Release.load(home / "releases" / f"{record.digest}.json").timestamps == (stamp,)
+    assert not Path("model.release.old-1.json").exists()
+
+
+def test_a_record_that_is_replaced_is_named_by_the_next_though_the_store_had_lost_it(
+    wmx: Any, claim: Path, authority: Authority, home: Path
+) -> None:
+    assert wmx("release", "model.onnx").code == 0
+    record, stamp = dated_elsewhere(authority)
+    kept = home / "releases" / f"{record.digest}.json"
+    kept.unlink()
+    again = wmx("release", "model.onnx", "--force", "--json")
+    assert again.json["previous"] == record.digest
+    assert Release.load(kept).timestamps == (stamp,)
+
+
+def test_a_record_that_the_store_does_not_take_stays_beside_the_one_that_replaces_it(
+    wmx: Any, claim: Path, authority: Authority, home: Path
+) -> None:
+    """Of another store's chain, or damaged."""
+    assert wmx("release", "model.onnx").code == 0
+    record, stamp = dated_elsewhere(authority)
+    (home / "releases" / f"{record.digest}.json").unlink()
+    assert wmx("release", "model.onnx", "-o", "first.json").code == 0
+    assert wmx("release", "model.onnx", "--force").code == 0
+    aside = Release.load("model.release.old-1.json")
+    assert (aside.digest, aside.timestamps) == (record.digest, (stamp,))
+    path = Path("model.release.json")
+    path.write_bytes(path.read_bytes().replace(b'"sig":"', b'"sig":"A'))
+    damaged = path.read_bytes()
+    assert wmx("release", "model.onnx", "--force").code == 0
+    assert Path("model.release.old-2.json").read_bytes() == damaged

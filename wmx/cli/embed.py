@@ -21,7 +21,7 @@ from wmx.cli.output import NOT_VERIFIED, decision_fields
 from wmx.cli.outputs import prepare_folder, samples_in_use
 from wmx.cli.progress import training_progress
 from wmx.cli.release import advice, written
-from wmx.cli.replaced import keep_replaced_claim
+from wmx.cli.replaced import keep_replaced_claim, keep_replaced_record
 from wmx.cli.timestamp import require_address
 from wmx.cli.trigger_counts import require_enough_triggers
 from wmx.cli.words import command_line
@@ -171,6 +171,7 @@ def embed(
     if force:
         for before in (RunFiles(out), RunFiles(out).replacement):  # one may be unfinished
             keep_replaced_claim(before.claim, before.triggers, owner)
+            keep_replaced_record(before.release, owner)
     try:
         with training_progress(silent=json) as report_as:
             embedded = embed_mark(

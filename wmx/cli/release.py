@@ -28,6 +28,7 @@ from wmx.cli.common import (
     trusted_roots,
 )
 from wmx.cli.outputs import prepare_output
+from wmx.cli.replaced import keep_replaced_record
 from wmx.cli.timestamp import ask, keep_asked_for, require_address, timestamp
 from wmx.cli.words import command_line, dating_fields, digest_fields, digest_rows, stamp_rows, utc
 from wmx.errors import CannotRunError, WmxError
@@ -193,7 +194,8 @@ def written(
         path: where to write the record.
         relation: ``"own"`` or ``"found"``.
         tsa: address of a timestamp authority; without a date if ``None``.
-        force: replace ``path`` if it exists.
+        force: replace ``path`` if it exists; what was there is kept
+            (:func:`wmx.cli.replaced.keep_replaced_record`).
 
     Raises:
         CannotRunError: a file cannot be written, or the authority does not answer; in the second
@@ -208,6 +210,7 @@ def written(
     from wmx.verification.release import record_of
 
     require_output(path, RELEASE, force=force)
+    keep_replaced_record(path, owner)  # first: it may become the last record, which is named
     kept = store()
     with kept.releases_of(watermark.claim) as last:
         record = record_of(

@@ -43,3 +43,35 @@ def keep_replaced_claim(path: Path, images: Path, owner: "OwnerKey") -> None:
     store().keep_timestamps(claim)
     if not store().holds(claim):  # it has no room for all timestamps
         keep_aside(path)
+
+
+def keep_replaced_record(path: Path, owner: "OwnerKey") -> None:
+    """Keep a release record whose file is about to be replaced, and the dates that only it has.
+
+    Its timestamps are added to the store's copy, and the record itself if it follows the last one
+    of the store.  What the store does not take, such as another key's record or one of another
+    store, is kept beside its own name instead (:func:`wmx._internal.files.keep_aside`).
+
+    Args:
+        path: file of the record; need not exist.
+        owner: key of the store's records.
+
+    Raises:
+        CannotRunError: the record can be kept in neither place.
+        IntegrityError: a record of the store is broken.
+    """
+    from wmx._internal.files import keep_aside
+    from wmx.errors import WmxError
+    from wmx.protocol.release_record import Release
+
+    if not path.exists():
+        return
+    try:
+        record = Release.load(path)
+    except WmxError:
+        keep_aside(path)
+        return
+    if record.claim.owner == owner.public:
+        store().keep_timestamps(record)
+    if not store().holds(record):
+        keep_aside(path)
