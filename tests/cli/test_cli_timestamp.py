@@ -10,6 +10,7 @@ from support.tsa import Authority, serving
 
 from wmx import Claim, Evidence
 from wmx.cli import timestamp
+from wmx.cli.timestamp import load_stamped
 from wmx.protocol.release_record import Release
 from wmx.protocol.stamped import MAX_TIMESTAMPS
 
@@ -264,3 +265,23 @@ def test_a_full_copy_in_the_store_hides_no_date_and_none_that_is_signed(
     for signed in (Evidence.load("e.json"), Release.load("model.release.json")):
         assert signed.claim.timestamps[0] == stamp
         assert len(signed.claim.timestamps) == MAX_TIMESTAMPS
+
+
+def test_a_dispute_counts_the_dates_of_the_store_too(
+    wmx: Any, claim: Path, home: Path, authority: Authority, stranger: Authority
+) -> None:
+    assert wmx("release", "model.onnx").code == 0
+    for path in ("claim.json", "model.release.json"):
+        undated = Path(path).read_bytes()
+        Path("r.tsr").write_bytes(authority.stamp(load_stamped(Path(path)).envelope.signature))
+        command = "claim" if path == "claim.json" else "release"
+        assert wmx(command, "timestamp", path, "--response", "r.tsr").code == 0
+        Path(path).write_bytes(undated)
+    filled(claim, stranger)
+    assert wmx("keygen", "-o", "other.pem").code == 0
+    assert wmx(*CLAIM_NEW, "-o", "other.json", "--key", "other.pem").code == 0
+    words = ("--claim", "copy.json", "--claim", "other.json", "--key", "other.pem")
+    more = ("--roots", authority.roots, "--json")
+    result = wmx("dispute", "model.onnx", *words, *more, "--release", "model.release.json").json
+    assert result["parties"][0]["trusted_time"]
+    assert result["suspect_dating"]["trusted_time"]

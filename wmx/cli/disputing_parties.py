@@ -60,9 +60,9 @@ def disputing_parties(
     from wmx.protocol.release_record import Release
 
     _require_few(claim_paths, evidence_paths, release_paths)
-    claims = {str(path): Claim.load(path) for path in claim_paths}
+    claims = {str(path): store().dated(Claim.load(path)) for path in claim_paths}
     evidences = {str(path): _loaded(path) for path in evidence_paths}
-    releases = [Release.load(path) for path in release_paths]
+    releases = [store().dated(Release.load(path)) for path in release_paths]
     models = find_originals(original_paths, releases, open_model)
     names = [*claims, *evidences]
     pictures = _by_party(triggers, names, "--triggers")
