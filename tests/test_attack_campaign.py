@@ -253,7 +253,7 @@ def test_a_file_larger_than_any_results_is_not_read(
 def test_a_claim_that_could_verify_no_model_is_named_as_that(
     target: Target, watermark: Watermark, tmp_path: Path
 ) -> None:
-    said = "its claim's 100 triggers give 332 bits at most, 400 are needed"
+    said = "its claim's 100 triggers give about 325 bits where a model has learned all"
     with pytest.raises(CannotRunError, match=said):
         attack_model(target, watermark, {}, tmp_path / "r.json", min_bits=400)
 

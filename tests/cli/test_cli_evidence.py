@@ -73,7 +73,7 @@ def test_without_the_model_it_is_consistent_and_not_repeated(wmx: Any, evidence:
 def test_more_bits_than_there_are(wmx: Any, evidence: Path) -> None:
     result = wmx("check", evidence, "--model", "model.onnx", "--min-bits", "135")
     assert result.code == 1
-    assert result.out.startswith("NOT VERIFIED\n")
+    assert result.out.startswith("NOT VERIFIED: 43 disclosed triggers give about ")
     assert wmx("check", evidence, "--min-bits", "0").code == 2
 
 
@@ -81,8 +81,10 @@ def test_more_bits_than_the_disclosed_triggers_could_give(wmx: Any, evidence: Pa
     words = ("check", evidence, "--model", "model.onnx", "--min-bits", "200")
     result = wmx(*words, "--report", "page.html")
     assert result.code == 1
-    said = "43 disclosed triggers give 136 bits at most after the penalty of 6.6 for choices"
-    assert result.out.startswith(f"NOT VERIFIED: {said}, 200 are needed\n")
+    said = "43 disclosed triggers give about 128 bits after the penalty of 6.6 for choices"
+    assert result.out.startswith(
+        f"NOT VERIFIED: {said} where a model has learned all of them, 200 are needed\n"
+    )
     assert "--min-bits" in result.out
     page = Path("page.html").read_text()
     assert "<h1>NOT VERIFIED</h1>" in page
@@ -135,7 +137,10 @@ def test_where_the_triggers_left_are_too_few_the_model_is_not_called_unmarked(
         assert wmx("verify", "model.onnx", "--evidence", name).code == 0
     result = wmx("verify", "model.onnx", "--report", "page.html")
     assert result.code == 4
-    said = "14 undisclosed triggers give 47 bits at most, 128 are needed"
+    said = (
+        "14 undisclosed triggers give about 40 bits where a model has learned all of them, "
+        "128 are needed"
+    )
     assert result.out.startswith(f"CANNOT SAY: {said}\n")
     assert "NOT VERIFIED" not in result.out
     assert all(option in result.out for option in ("--min-bits", "--disclosed", "--claim"))

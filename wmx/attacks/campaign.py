@@ -16,7 +16,7 @@ from wmx.attacks.attack import Attack, Outcome, Target
 from wmx.attacks.results import AttackResult, Measurement, Results
 from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.task import Task
-from wmx.statistics.attainable import too_few_triggers
+from wmx.statistics.attainable import bits_of_all_hits, too_few_triggers
 from wmx.suspect.suspect import Suspect
 from wmx.training.checkpoint import data_digest
 from wmx.verification.verdict import bits_to_ask, judge
@@ -110,7 +110,8 @@ def _unverified(
     """Return the error for a model that bears too little of the mark to begin with."""
     needed = bits_to_ask(min_bits, trusted_timestamp=False)
     said = f"{target.model} does not verify before any attack: {bits:.0f} bits"
-    too_few = too_few_triggers(len(watermark.labels), watermark.task.classes, required=needed)
+    n = len(watermark.labels)
+    too_few = too_few_triggers(n, bits_of_all_hits(n, watermark.task), required=needed)
     if too_few is not None:
         return CannotRunError(
             f"{said}; its claim's {too_few}", hint="lower --min-bits", in_python="lower min_bits"

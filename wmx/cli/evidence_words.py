@@ -39,11 +39,11 @@ def proof_text(proof: "Evidence", path: Path, suspect: str, claim: Path | None) 
 
 def more_can_be_made(proof: "Evidence") -> bool:
     """Say whether the triggers that are left can give the required bits once more."""
-    from wmx.statistics.attainable import most_bits
+    from wmx.statistics.attainable import bits_of_all_hits
 
     claim, trigger_slice = proof.claim, proof.trigger_slice
     left = claim.n - trigger_slice.start - len(trigger_slice)
-    most = most_bits(left, claim.task.classes) - proof.selection.penalty
+    most = bits_of_all_hits(left, claim.task) - proof.selection.penalty
     return most >= float(proof.required_bits)
 
 

@@ -85,12 +85,11 @@ def _hint(verdict: "Verdict") -> str:
 
 def _more_bits_hint(verdict: "Verdict") -> str:
     """Say what may still give an answer where too few triggers are left."""
-    from wmx.statistics.attainable import most_bits
+    from wmx.statistics.attainable import attainable_bits
 
     ways = ["require fewer bits with --min-bits", "name another claim with --claim"]
     everything = verdict.start + verdict.left
-    penalty = verdict.selection.penalty
-    if most_bits(everything, verdict.classes) - penalty >= verdict.required_bits:
+    if attainable_bits(verdict.score, everything) >= verdict.required_bits:
         ways.append(
             f"count all {everything} triggers with --disclosed, for a model certainly made before "
             "they were disclosed"

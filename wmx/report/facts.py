@@ -54,7 +54,7 @@ def bits_sentences(bits: float, required: float, too_few: str | None) -> list[st
     Args:
         bits: of evidence.
         required: bits for a yes.
-        too_few: why the triggers could give no model so many, in words; ``None`` if they could.
+        too_few: why the triggers are too few for an exact copy, in words; ``None`` if they could.
     """
     found = [f"The evidence is {bits:.1f} bits, and {required:g} are required: {odds(bits)}."]
     if bits < required and too_few is not None:

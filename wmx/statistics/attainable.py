@@ -4,7 +4,9 @@ from math import ceil, floor, lgamma, log, log2
 
 from wmx.protocol.task import Task
 from wmx.statistics.experts import EXPERTS
-from wmx.statistics.mixture import ALONE, TOGETHER, Probe, log2_share
+from wmx.statistics.mixture import ALONE, TOGETHER, EvidenceScore, Probe, log2_share
+
+ROUNDING = 1e-6  # of sums of bets; a miss costs more than a bit
 
 
 def most_bits(n: int, classes: int) -> float:
@@ -22,25 +24,28 @@ def most_bits(n: int, classes: int) -> float:
 
 
 def too_few_triggers(
-    n: int, classes: int, *, required: float, penalty: float = 0.0, which: str = ""
+    n: int, most: float, *, required: float, penalty: float = 0.0, which: str = ""
 ) -> str | None:
-    """Return, in words, that n triggers can never give the required bits; ``None`` if they can.
+    """Return, in words, that n triggers cannot give the required bits; ``None`` if they can.
+
+    What counts is what a model reaches that knows every label, and not the n log2 K that no model
+    exceeds: between the two an exact copy would be called a model without the mark.
 
     Args:
         n: number of triggers.
-        classes: K.
+        most: bits of such a model, all penalties subtracted (:func:`attainable_bits`).
         required: bits needed to verify.
-        penalty: bits that are subtracted for choices.
+        penalty: bits that were subtracted for choices.
         which: a word for the triggers, such as ``"undisclosed"``.
     """
-    most = most_bits(n, classes) - penalty
     if most >= required:
         return None
     triggers = f"{which} trigger".strip() + ("" if n == 1 else "s")
     give = "gives" if n == 1 else "give"
     chosen = f" after the penalty of {penalty:.1f} for choices" if penalty else ""
-    bits = f"{_below(most, required)} bits at most{chosen}"
-    return f"{n} {triggers} {give} {bits}, {required:g} are needed"
+    bits = f"about {_below(most, required)} bits{chosen} where a model has learned "
+    every = "it" if n == 1 else "all of them"
+    return f"{n} {triggers} {give} {bits}{every}, {required:g} are needed"
 
 
 def _below(most: float, required: float) -> str:
@@ -60,11 +65,50 @@ def bits_of_all_hits(n: int, task: Task) -> float:
         n: number of triggers.
         task: of the model.
     """
-    # log2 of the product of (t + 1/2) / (t + 1) for t < n, which is 2n over n, divided by 4**n
-    learned = (lgamma(2 * n + 1) - 2 * lgamma(n + 1)) / log(2) - 2 * n
     probes = (Probe("", "", rows=rows) for rows in (TOGETHER, ALONE))
     share = sum(2 ** log2_share(probe, task.kind, 1) for probe in probes)
-    return most_bits(n, task.classes) + learned - log2(len(EXPERTS)) + log2(share)
+    return _agreement(n, task.classes) - log2(len(EXPERTS)) + log2(share)
+
+
+def attainable_bits(score: EvidenceScore, n: int) -> float:
+    """Return the bits of a model that knows every label, by the test that this score is of.
+
+    The more probes there are, the smaller the share of each: such a model is taken to predict the
+    labels by one output, fed plainly, in whatever number of rows.  Where a probe did predict every
+    label and got no further, that is what can be reached.
+
+    Args:
+        score: of the test; which probes it has depends on no label.
+        n: number of triggers; where it is that of the score, all were sent.
+
+    Returns:
+        bits, the penalty subtracted.
+    """
+    shares: dict[int, float] = {}
+    for result in score.results:
+        if result.probe.is_plain:
+            rows = result.probe.rows
+            shares[rows] = max(shares.get(rows, 0.0), 2**result.log2_share)
+    usual = sum(share for rows, share in shares.items() if rows in (TOGETHER, ALONE))
+    share = usual or max(2**result.log2_share for result in score.results)
+    most = _agreement(n, score.classes) - log2(len(EXPERTS)) + log2(share) - score.penalty
+    return min(most, score.bits) if n == score.n and _has_hit_all(score) else most
+
+
+def _has_hit_all(score: EvidenceScore) -> bool:
+    """Say whether some probe predicted the label of every trigger that it was given."""
+    for result in score.results:
+        bets = result.bets["agreement"]
+        if len(bets) and bets.sum() > _agreement(len(bets), score.classes) - ROUNDING:
+            return True
+    return False
+
+
+def _agreement(n: int, classes: int) -> float:
+    """Return log2 of the wealth of the expert "agreement" after n hits in n predictions."""
+    # log2 of the product of (t + 1/2) / (t + 1) for t < n, which is 2n over n, divided by 4**n
+    learned = (lgamma(2 * n + 1) - 2 * lgamma(n + 1)) / log(2) - 2 * n
+    return most_bits(n, classes) + learned
 
 
 def fewest_triggers(task: Task, required: float) -> int:

@@ -9,7 +9,7 @@ from wmx.errors import IntegrityError
 from wmx.protocol.claim import Claim
 from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.timestamp import Dating, Roots, date_claim
-from wmx.statistics.attainable import too_few_triggers
+from wmx.statistics.attainable import attainable_bits, too_few_triggers
 from wmx.suspect.sandbox.limits import Limits
 from wmx.suspect.sandbox.process import Sandbox
 from wmx.suspect.suspect import Suspect, open_suspect
@@ -61,11 +61,11 @@ class Checked:
 
     @property
     def too_few(self) -> str | None:
-        """Why the disclosed triggers could not verify any suspect; ``None`` if they could."""
-        trigger_slice = self.evidence.trigger_slice
+        """Why the disclosed triggers could not verify an exact copy; ``None`` if they could."""
+        count = len(self.evidence.trigger_slice)
         return too_few_triggers(
-            len(trigger_slice),
-            trigger_slice.task.classes,
+            count,
+            attainable_bits(self.evidence.score, count),
             required=self.required_bits,
             penalty=self.evidence.selection.penalty,
             which="disclosed",

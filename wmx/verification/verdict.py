@@ -12,7 +12,7 @@ from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.claim import Claim
 from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.timestamp import UNDATED, Dating, Roots, date_claim
-from wmx.statistics.attainable import too_few_triggers
+from wmx.statistics.attainable import attainable_bits, too_few_triggers
 from wmx.statistics.experts import required_bits
 from wmx.statistics.hits import log10_binomial_tail
 from wmx.statistics.mixture import EvidenceScore, Mixture, Probe
@@ -109,17 +109,22 @@ class Verdict:
         """Whether this is a yes or a no.
 
         It is neither if no claim verified, and the query budget ended before all triggers were
-        sent, the triggers could give no suspect enough bits, or another claim of the scan has no
-        verdict: a suspect could fail on purpose.
+        sent, the triggers are too few for one that knows every label, or another claim of the scan
+        has no verdict: a suspect could fail on purpose.
         """
         return self.verified or not (self.lacking or self.passed_over or self.too_few)
 
     @property
+    def attainable(self) -> float:
+        """Bits of a suspect that knows every label, by this very test, penalties subtracted."""
+        return attainable_bits(self.score, self.left)
+
+    @property
     def too_few(self) -> str | None:
-        """Why the triggers could not verify any suspect, in words; ``None`` if they could."""
+        """Why the triggers could not verify an exact copy, in words; ``None`` if they could."""
         return too_few_triggers(
             self.left,
-            self.classes,
+            self.attainable,
             required=self.required_bits,
             penalty=self.selection.penalty,
             which="undisclosed" if self.start else "",
