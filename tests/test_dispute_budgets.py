@@ -102,7 +102,7 @@ def test_where_nothing_verifies_an_interrupted_test_is_no_answer(
     measuring.ends["x"] = SuspectDiedError("it hung")
     unmarked = sides["o"].model.with_name("unmarked.onnx")
     unmarked.write_bytes(marked(network(7)))
-    with pytest.raises(SuspectDiedError, match="that of x was not tested to its end: it hung"):
+    with pytest.raises(CannotRunError, match="that of x was not tested to its end: it hung"):
         settle(open_suspect(unmarked, own=True), parties)
 
 

@@ -263,6 +263,7 @@ def test_a_claim_for_another_kind_of_model_is_out_and_says_why(
     found = settled(suspect, (parties[0], party("t", other)))
     assert found.outcome == "uncontested"
     assert "needs one input" in str(found.held["t"].failure)
+    assert found.unclear == []
 
 
 def test_no_claim_verifies(parties: tuple[Party, Party], folder: Path) -> None:

@@ -240,8 +240,9 @@ def test_triggers_that_were_disclosed_do_not_count(wmx: Any, owner: Side, thief:
     assert "; left out 90 triggers that were disclosed, of 100" in wmx(*call[:-1]).out
     assert wmx(*words, "--min-bits", "10", "--evidence", "10.json", "--reveal", "10").code == 0
     result = wmx(*call)
-    assert result.code == 4
-    assert "was disclosed" in result.err
+    assert result.json["parties"][0]["unclear"]
+    assert (result.json["outcome"], result.json["parties"][0]["triggers"]) == ("uncontested", 0)
+    assert "unclear: not tested: every trigger was disclosed" in wmx(*call[:-1]).out
     words = ("release", "stolen.onnx", *words[2:], "-o", "r.json")
     assert wmx(*words).code == 0  # their own work, as they state
     assert wmx(*words, "--found", "--force").code == 4
@@ -254,7 +255,7 @@ def test_a_claim_with_too_few_triggers_left_is_not_said_to_be_missing(
     spent = (*words, "--evidence", "e.json", "--reveal", "80")
     assert wmx("verify", "stolen.onnx", *spent).code == 0
     said = wmx("dispute", "stolen.onnx", *PARTIES, *KEYS).out
-    assert "out: cannot verify, since 20 triggers give" in said
+    assert "unclear: cannot verify, since 20 undisclosed triggers give" in said
     assert "does not verify" not in said
 
 

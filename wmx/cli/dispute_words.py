@@ -64,11 +64,13 @@ def settlement_fields(settlement: "Settlement", tuned: "FineTuned | None") -> di
                 "claim": party.claim_digest,
                 "owner": party.trigger_slice.claim.owner.hex(),
                 "triggers": len(party.trigger_slice),
-                **_held_fields(settlement.held[party.name]),
+                **_held_fields(settlement.held[party.name], _hides(party, settlement)),
                 "unclear": party.name in settlement.unclear,
                 **_dating_fields(party.dating),
                 "originals": [
-                    _exhibit_fields(one) for one in settlement.exhibits if one.party == party.name
+                    _exhibit_fields(one, _secret(settlement))
+                    for one in settlement.exhibits
+                    if one.party == party.name
                 ],
             }
             for party in settlement.parties
@@ -116,38 +118,41 @@ def _head(settlement: "Settlement") -> str:
 
 
 def _claim_rows(settlement: "Settlement") -> dict[str, str]:
-    rows = {
-        party.name: _claim_row(party, settlement.held[party.name], party.name in settlement.unclear)
-        for party in settlement.parties
-    }
+    rows = {party.name: _claim_row(party, settlement) for party in settlement.parties}
     return rows | {"the suspect itself": _when(settlement.suspect_dating)}
 
 
-def _claim_row(party: "Party", held: "Held", unclear: bool) -> str:
-    so = "; so nobody is named" if unclear else ""
+def _claim_row(party: "Party", settlement: "Settlement") -> str:
+    held = settlement.held[party.name]
+    unclear = party.name in settlement.unclear
+    word, so = ("unclear", "; so nobody is named") if unclear else ("out", "")
     if held.failure is not None:
-        return f"out: not tested: {held.failure}{so}"
-    word = "verifies" if held.verified else f"out: {_why_out(party, held)}{so}"
+        return f"{word}: not tested: {held.failure}{so}"
+    bits = "" if _hides(party, settlement) else f"{held.bits:.1f} bits, "
+    needed = f"{held.required_bits:g} needed{_left_out(party)}"
+    said = f"{bits}after the penalty for all claims and models, {needed}"
+    if held.verified:
+        said = f"verifies: {said}"
+    elif bits:
+        said = f"{word}: {_why_out(held, settlement)}{so}: {said}"
+    else:
+        said = f"{word}: {_why_out(held, settlement)}{so}{_left_out(party)}"
     refused = "".join(f"; {reason}" for reason in party.dating.refused)
-    return (
-        f"{word}: {held.bits:.1f} bits, after the penalty for all claims and models, "
-        f"{held.required_bits:g} needed{_left_out(party)}; claim {_when(party.dating)}{refused}"
-    )
+    return f"{said}; claim {_when(party.dating)}{refused}"
 
 
-def _why_out(party: "Party", held: "Held") -> str:
-    """Say why a claim does not verify: for too few triggers, or at all."""
-    from wmx.statistics.attainable import too_few_triggers
-    from wmx.statistics.experts import required_bits
+def _why_out(held: "Held", settlement: "Settlement") -> str:
+    """Say why a claim does not verify: what it lacks, or that it has nothing."""
+    from wmx.disputes.holding import LEAST_BITS
 
-    count, classes = len(party.trigger_slice), party.trigger_slice.task.classes
-    too_few = too_few_triggers(
-        count, classes, required=held.required_bits, penalty=party.selection.penalty
-    )
-    if too_few is not None:
-        return f"cannot verify, since {too_few}"
-    if held.bits >= required_bits(trusted_timestamp=True):
+    if held.alone >= LEAST_BITS and settlement.min_bits is not None:
+        return f"does not reach the {settlement.min_bits:g} bits that were asked for (--min-bits)"
+    if held.too_few is not None:
+        return f"cannot verify, since {held.too_few}"
+    if held.bits >= LEAST_BITS:
         return "verifies only if its claim has a timestamp, which was not shown"
+    if held.alone >= LEAST_BITS:
+        return "verifies only without the penalty for all claims and models"
     return "does not verify"
 
 
@@ -168,9 +173,10 @@ def _when(dating: "Dating") -> str:
 
 def _exhibit_rows(settlement: "Settlement") -> dict[str, str]:
     rows: dict[str, str] = {}
+    secret = _secret(settlement)
     for number, exhibit in enumerate(settlement.exhibits, 1):
         marks = ", ".join(
-            f"{other} {exhibit.original.marks[other]} ({_bits(held)})"
+            f"{other} {exhibit.original.marks[other]}{_bits(held, other in secret)}"
             for other, held in exhibit.held.items()
             if exhibit.original.marks is not None
         )
@@ -197,8 +203,24 @@ def _names(settlement: "Settlement") -> dict[str, str]:
     return {one.identity: f"{one.original.name} of {one.party}" for one in settlement.exhibits}
 
 
-def _bits(held: "Held") -> str:
-    return "cannot be run" if held.failure else f"{held.bits:.1f} bits"
+def _bits(held: "Held", secret: bool) -> str:
+    if held.failure:
+        return " (cannot be run)"
+    return "" if secret else f" ({held.bits:.1f} bits)"
+
+
+def _secret(settlement: "Settlement") -> set[str]:
+    """Return the parties whose triggers are secret.
+
+    Parties choose the models that are tested, and read the result: figures would tell them the
+    labels of triggers, or which of them have some property, a number at a time.
+    """
+    return {party.name for party in settlement.parties if party.is_secret}
+
+
+def _hides(party: "Party", settlement: "Settlement") -> bool:
+    """Say whether nothing is told of a party's bits on the suspect but that they do not suffice."""
+    return party.is_secret and not settlement.held[party.name].verified
 
 
 def _tuned_lines(tuned: "FineTuned") -> list[str]:
@@ -219,12 +241,12 @@ def _tuned_lines(tuned: "FineTuned") -> list[str]:
     ]
 
 
-def _held_fields(held: "Held") -> dict[str, Any]:
+def _held_fields(held: "Held", hidden: bool) -> dict[str, Any]:
     return {
         "verified": held.verified,
-        "bits": tenths(held.bits),
+        "bits": None if hidden else tenths(held.bits),
         "required_bits": held.required_bits,
-        "hits": held.hits,
+        "hits": None if hidden else held.hits,
         "n": held.n,
         "failure": held.failure,
     }
@@ -237,7 +259,7 @@ def _dating_fields(dating: "Dating") -> dict[str, Any]:
     }
 
 
-def _exhibit_fields(exhibit: "Exhibit") -> dict[str, Any]:
+def _exhibit_fields(exhibit: "Exhibit", secret: set[str]) -> dict[str, Any]:
     release = exhibit.shown.release
     marks = exhibit.original.marks or {}
     return {
@@ -247,7 +269,7 @@ def _exhibit_fields(exhibit: "Exhibit") -> dict[str, Any]:
         "release": release.digest,
         **_dating_fields(exhibit.shown.dating),
         "marks": {
-            name: {**_held_fields(held), "mark": str(marks[name])}
+            name: {**_held_fields(held, name in secret), "mark": str(marks[name])}
             for name, held in exhibit.held.items()
         },
     }

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wmx.cli.common import key_file, load_owner, store, trusted_roots
-from wmx.errors import LimitError, UsageError
+from wmx.errors import CannotRunError, IntegrityError, LimitError, UsageError
 
 if TYPE_CHECKING:
     from wmx.disputes.originals import Opener
@@ -141,12 +141,20 @@ def _with_key(
     pictures: Path | None,
     roots: "Roots",
 ) -> "Party":
-    """Return a party with the triggers that are still secret by the ledger beside its key."""
+    """Return a party with the triggers that are still secret by the ledger beside its key.
+
+    A ledger that is damaged or cannot be read is a failure of this party, not of the dispute.
+    """
     from wmx.disputes.party import Party
     from wmx.verification.ledger import Ledger
 
-    start = Ledger(key, claim).next_start()
-    return Party.from_watermark(name, _watermark(claim, owner, pictures), roots, start=start)
+    watermark = _watermark(claim, owner, pictures)
+    try:
+        start = Ledger(key, claim).next_start()
+    except (CannotRunError, IntegrityError, LimitError) as error:
+        reason = f"{error} ({error.hint})" if error.hint else str(error)
+        return Party.untested(name, watermark, roots, reason)
+    return Party.from_watermark(name, watermark, roots, start=start)
 
 
 def _published(

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from math import log2
 from typing import Self
 
-from wmx.disputes.holding import Held
+from wmx.disputes.holding import LEAST_BITS, Held
 from wmx.disputes.party import Party, Shown
 from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.release_record import Relation
-from wmx.verification.verdict import bits_to_ask
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Contenders:
             min_bits: required instead of 128, or 64 with a trusted timestamp.
         """
         by_all = len(parties) * (_originals(parties, records, suspect) + 1)
-        able = list(parties)
+        able = [party for party in parties if party.failure is None]
         while able:
             spare = {party.name: _spare_bits(party, min_bits) for party in able}
             tried = len(able) * (_originals(able, records, suspect) + 1)
@@ -74,19 +73,21 @@ class Contenders:
     def refused(self, party: Party) -> Held | None:
         """Return the result of a party that is not tested; ``None`` for one that is.
 
-        One that could verify if its claim were dated is tested too, as it keeps others from being
-        named (:attr:`~wmx.disputes.settling.Settlement.unclear`); it is not counted, as it cannot
-        be named.
+        One that could verify if its claim were dated, or fewer bits were asked for, is tested too,
+        as it keeps others from being named (:attr:`~wmx.disputes.settling.Settlement.unclear`); it
+        is not counted, as it cannot be named.
         """
-        dated = bits_to_ask(self.min_bits, trusted_timestamp=True)
-        if party.name in self.names or self.most_bits(party) >= dated:
-            return None
         required = party.required_bits(self.min_bits)
+        if party.failure is not None:
+            return Held(0.0, required, failure=party.failure, interrupted=True)
+        if party.name in self.names or self.most_bits(party) >= LEAST_BITS:
+            return None
         return Held(
             0.0,
             required,
             failure=f"its evidence states {party.stated_bits:.1f} bits, expected {required:g} and "
             "the penalty for all claims and models",
+            unfit=party.stated_bits < LEAST_BITS,
         )
 
 

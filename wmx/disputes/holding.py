@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import permutations
+from math import log2
 from pathlib import Path
 
 from wmx._internal.budget import held_to
@@ -21,9 +22,12 @@ from wmx.suspect.suspect import Suspect
 from wmx.suspect.types import Device
 from wmx.verification.verdict import measure
 
+# that some claim verifies with: whoever has them is not out because more were asked for
+LEAST_BITS = required_bits(trusted_timestamp=True)
 # with fewer a model counts as without the mark: half of what a dated claim needs, for all claims,
 # so that nobody can make a mark count as lacking by leaving out the date of its claim
-LACKING_BITS = required_bits(trusted_timestamp=True) / 2
+LACKING_BITS = LEAST_BITS / 2
+FAILED_WHEN_RUN = "it failed when it was run on triggers, of which nothing more is said"
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,13 @@ class Held:
         n: number of triggers.
         probe: the probe with the most evidence.
         failure: why there is no result; the bits are then 0.
-        interrupted: whether that is because the process of the model died, or a limit was met.
+        interrupted: whether that is for a reason that says nothing about the mark: the model failed
+            or died on the triggers, a limit was met, or no trigger can be used.
+        unfit: whether the claim cannot be the model's: what the model declares takes no such
+            inputs; or whether its own evidence states fewer bits than any claim needs.
+        alone: bits without the penalty for the claims and models of the dispute.
+        too_few: why an exact copy would not verify either, in words; ``None`` if it would.
+        attainable: bits of an exact copy.
     """
 
     bits: float
@@ -47,6 +57,10 @@ class Held:
     probe: Probe | None = None
     failure: str | None = None
     interrupted: bool = False
+    unfit: bool = False
+    alone: float = 0.0
+    too_few: str | None = None
+    attainable: float = 0.0
 
     @property
     def verified(self) -> bool:
@@ -144,7 +158,8 @@ class Bench:
             return Held(
                 0.0, party.required_bits(self.min_bits), failure=str(error), interrupted=True
             )
-        return replace(held, bits=min(held.bits, most_bits))
+        alone = min(held.alone, party.stated_bits)
+        return replace(held, bits=min(held.bits, most_bits), alone=alone)
 
     def held(self, model: Suspect, party: Party) -> Held:
         """Test a party's claim on a model, as ``wmx verify`` does.
@@ -161,10 +176,23 @@ class Bench:
         selection = party.selection
         selection = replace(selection, claims_tried=self.tried * selection.claims_tried)
         try:
+            model.feedings(party.trigger_slice.task)
+        except CannotRunError as error:
+            return Held(0.0, required, failure=str(error), unfit=True)
+        try:
             verdict = measure(model, party.trigger_slice, required=required, selection=selection)
         except CannotRunError as error:
-            return Held(0.0, required, failure=str(error))
-        return Held(verdict.bits, required, verdict.hits, verdict.n, verdict.score.best.probe)
+            return Held(0.0, required, failure=str(error), interrupted=True)
+        return Held(
+            verdict.bits,
+            required,
+            verdict.hits,
+            verdict.n,
+            verdict.score.best.probe,
+            alone=verdict.bits + log2(self.tried),
+            too_few=verdict.too_few,
+            attainable=verdict.attainable,
+        )
 
     def exhibit(
         self,
@@ -230,7 +258,11 @@ class Bench:
         return found
 
     def _held_by_all(self, path: Path, shown: Shown, standing: Sequence[Party]) -> dict[str, Held]:
-        """Test claims on a stranger's file; if it cannot be run, the results say so."""
+        """Test claims on a stranger's file; if it cannot be run, the results say so.
+
+        How a file fails on secret triggers may depend on them, and its maker reads the results.
+        """
+        loaded = False
         try:
             with self._opened(path) as model:
                 if not shown.release.model.has_same_files(model.reference):
@@ -239,12 +271,21 @@ class Bench:
                         "other digests",
                         hint="give the model unchanged, with all the files beside it",
                     )
-                return {one.name: self.held(model, one) for one in standing}
+                loaded = True
+                found = {one.name: self.held(model, one) for one in standing}
         except (CannotRunError, SuspectDiedError, LimitError) as error:
+            hidden = loaded and any(one.is_secret for one in standing)
+            failure = FAILED_WHEN_RUN if hidden else str(error)
             return {
-                one.name: Held(0.0, one.required_bits(self.min_bits), failure=str(error))
+                one.name: Held(0.0, one.required_bits(self.min_bits), failure=failure)
                 for one in standing
             }
+        return {
+            one.name: replace(found[one.name], failure=FAILED_WHEN_RUN)
+            if one.is_secret and found[one.name].interrupted
+            else found[one.name]
+            for one in standing
+        }
 
     def _lineage(
         self,
@@ -309,8 +350,9 @@ def _why_unclear(held: Held, party: Party, shown: Shown) -> str:
     if held.failure is not None:
         return f"cannot be run: {held.failure}"
     if held.mark is Mark.unclear:
+        shown_bits = "some" if party.is_secret else f"{held.bits:.1f}"
         return (
-            f"shows {held.bits:.1f} bits of the mark of {party.name}: {held.required_bits:g} are "
+            f"shows {shown_bits} bits of the mark of {party.name}: {held.required_bits:g} are "
             f"required to carry it, and fewer than {LACKING_BITS:g} to be without it"
         )
     said = (

@@ -7,7 +7,6 @@ from math import inf
 from pathlib import Path
 from typing import Self
 
-from wmx.errors import CannotRunError
 from wmx.protocol.claim import Claim
 from wmx.protocol.release_record import Release
 from wmx.protocol.timestamp import Dating, Roots, date_claim, earliest, made_by_own_word
@@ -66,6 +65,7 @@ class Party:
         stated_bits: what its evidence states; never more bits are counted on the suspect.
         disclosed: when the triggers were disclosed, as the party states; ``None`` if they are
             secret.
+        failure: why its claim cannot be tested on any model; ``None`` if it can.
     """
 
     name: str
@@ -74,6 +74,7 @@ class Party:
     selection: Selection = NO_SELECTION
     stated_bits: float = inf
     disclosed: datetime | None = None
+    failure: str | None = None
 
     @classmethod
     def from_watermark(
@@ -87,18 +88,32 @@ class Party:
             roots: certificates of the timestamp authorities that are trusted.
             start: index of the first trigger that counts; those before it were disclosed, and
                 whoever has read them can train any model on them.
-
-        Raises:
-            CannotRunError: no trigger is left.
         """
         trigger_slice = watermark.trigger_slice(start)
         if not len(trigger_slice):
-            raise CannotRunError(
-                f"every trigger of the claim {name} was disclosed, and proves nothing about models "
-                "that were made since",
-                hint="give an evidence file about this suspect instead of the key: --evidence",
+            return cls.untested(
+                name,
+                watermark,
+                roots,
+                "every trigger was disclosed, and proves nothing about models that were made since "
+                "(give an evidence file about this suspect instead of the key: --evidence)",
             )
         return cls(name, trigger_slice, date_claim(watermark.claim, roots))
+
+    @classmethod
+    def untested(cls, name: str, watermark: Watermark, roots: Roots, failure: str) -> Self:
+        """Return a party none of whose triggers can be used.
+
+        No party ends the dispute of the others with that, and nobody is named meanwhile.
+
+        Args:
+            name: of the party.
+            watermark: its secret.
+            roots: certificates of the timestamp authorities that are trusted.
+            failure: the reason.
+        """
+        none = watermark.trigger_slice(watermark.claim.n)
+        return cls(name, none, date_claim(watermark.claim, roots), failure=failure)
 
     @classmethod
     def from_evidence(
@@ -148,6 +163,11 @@ class Party:
             min_bits: required instead of 128, or 64 with a trusted timestamp.
         """
         return bits_to_ask(min_bits, trusted_timestamp=self.dating.is_trusted)
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether its triggers are secret; nobody is told how many of these a model answers."""
+        return self.disclosed is None
 
     @property
     def claim_made(self) -> Dating:

@@ -2,25 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, log2
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from wmx.disputes.contenders import Contenders, own_records
 from wmx.disputes.decision import Case, Comparison, Pair, compare_all, named
-from wmx.disputes.holding import Bench, Exhibit, Held
+from wmx.disputes.holding import LEAST_BITS, Bench, Exhibit, Held
 from wmx.disputes.lineage import Lineage
 from wmx.disputes.party import Party, Shown
-from wmx.errors import SuspectDiedError, UsageError
+from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.release_record import Relation
 from wmx.protocol.timestamp import Dating, earliest
-from wmx.statistics.attainable import most_bits
-from wmx.statistics.experts import required_bits
 from wmx.suspect.sandbox.limits import Limits
 from wmx.suspect.suspect import Suspect
 from wmx.suspect.types import Device
-from wmx.verification.verdict import bits_to_ask
 
 Outcome: TypeAlias = Literal["named", "undecided", "uncontested", "no claim verifies"]
 MAX_PARTIES = 16
@@ -42,10 +38,11 @@ class Settlement:
         comparisons: of every pair of parties.
         named: who is ahead of all others; ``None`` if nobody is.
         unclear: names of parties whose claims do not verify only for want of a trusted timestamp,
-            of undisclosed triggers, of bits for the penalty of a dispute, or of time.  They keep
-            others from being named.
+            of undisclosed triggers, of bits that were asked for or the penalty of a dispute, or of
+            a test that was carried to its end.  They keep others from being named.
         tried: claims times models that could be tested by what the parties stated, whose log2 is
             subtracted from all bits.
+        min_bits: what was asked for instead of 128, or 64 with a trusted timestamp.
     """
 
     suspect: ModelReference
@@ -59,6 +56,7 @@ class Settlement:
     named: str | None
     unclear: Sequence[str]
     tried: int
+    min_bits: float | None
 
     @property
     def standing(self) -> list[Party]:
@@ -106,14 +104,12 @@ def settle(
         UsageError: ``min_bits`` is too low, fewer than two parties or more than 16, two claims of
             one owner, or a record of a claim that no party has.
         IntegrityError: a model is not the one that its record names.
-        SuspectDiedError: no claim verifies, and at one the process of the suspect crashed, or ran
-            into a limit.
+        CannotRunError: no claim verifies, and one was not tested to its end.
     """
     _require_opponents(parties)
-    least = required_bits(trusted_timestamp=True)
-    if min_bits is not None and min_bits < least:
+    if min_bits is not None and min_bits < LEAST_BITS:
         raise UsageError(
-            f"--min-bits is {min_bits:g}, expected {least:g} or more in a dispute",
+            f"--min-bits is {min_bits:g}, expected {LEAST_BITS:g} or more in a dispute",
             hint="with fewer, a thief could try claims until an original seems to carry one",
         )
     _require_of_use(records, parties, suspect)
@@ -131,12 +127,7 @@ def settle(
     standing = [party for party in ordered if held[party.name].verified]
     if not standing:
         _require_tested(held)
-    dated = bits_to_ask(min_bits, trusted_timestamp=True)
-    unclear = [
-        party.name
-        for party in ordered
-        if _is_unclear(party, held[party.name], contenders.tried, dated)
-    ]
+    unclear = [party.name for party in ordered if _is_unclear(held[party.name])]
     exhibits = [
         bench.exhibit(party, one, standing, held)
         for party in standing
@@ -160,30 +151,28 @@ def settle(
         named=None if unclear else named(cases, comparisons),
         unclear=unclear,
         tried=contenders.tried,
+        min_bits=min_bits,
     )
 
 
-def _is_unclear(party: Party, held: Held, tried: int, dated: float) -> bool:
+def _is_unclear(held: Held) -> bool:
     """Say whether a claim that does not verify here may be the suspect's all the same.
 
-    Whoever runs a dispute chooses the other parties and the limits, and may have made the suspect:
-    what only these keep from verifying must not leave the field to somebody else.
+    Out is only who was tested to the end and has no mark there.  Whoever runs a dispute chooses the
+    other parties, the bits and the limits, and may have made the suspect: what only these keep from
+    verifying must not leave the field to somebody else.
 
     Args:
-        party: whose claim it is.
-        held: its result on the suspect.
-        tried: claims times models, which all pay for.
-        dated: bits that a claim with a trusted timestamp needs.
+        held: the result of the claim on the suspect.
     """
     if held.verified:
         return False
-    if held.interrupted or dated <= held.bits:
+    if held.failure is not None:
+        return not held.unfit
+    if held.alone >= LEAST_BITS:
         return True
-    if held.failure is not None:  # not tested: its evidence does not cover the penalty
-        return isfinite(party.stated_bits) and party.stated_bits >= dated
-    count, classes = len(party.trigger_slice), party.trigger_slice.task.classes
-    most = most_bits(count, classes) - party.selection.penalty - log2(tried)
-    return most < held.required_bits and held.bits >= most / 2
+    # by few triggers: more than chance, or all that these can give
+    return held.too_few is not None and held.bits >= min(held.attainable, 0.0)
 
 
 def _case(party: Party, records: Sequence[Shown], exhibits: Sequence[Exhibit]) -> Case:
@@ -226,12 +215,14 @@ def _require_of_use(records: Sequence[Shown], parties: Sequence[Party], suspect:
 
 
 def _require_tested(held: Mapping[str, Held]) -> None:
-    """Refuse to say that no claim verifies where the suspect did not answer to one."""
+    """Refuse to say that no claim verifies where one was not tested to its end."""
     for name, one in held.items():
         if one.interrupted:
-            raise SuspectDiedError(
+            raise CannotRunError(
                 f"no claim verifies, and that of {name} was not tested to its end: {one.failure}",
-                hint="give it more with --seconds and --memory, in Python wmx.suspect.Limits",
+                hint="leave that claim out, or, if time or memory was short, give it more with "
+                "--seconds and --memory",
+                in_python="leave that party out, or give it more with wmx.suspect.Limits",
             )
 
 

@@ -1,0 +1,202 @@
+"""Which claims are out of a dispute, and which only keep others from being named.
+
+Two keys of a thief verify, and one of them is ahead of the other: whoever gets the owner's claim
+out of the way is named.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.disputed_models import Side, marked, network, side
+from support.fixed import fixed_watermark
+
+import wmx.disputes.holding
+from wmx import OwnerKey, Watermark
+from wmx.disputes.decision import Mark
+from wmx.disputes.party import Party, Shown
+from wmx.disputes.settling import Settlement, settle
+from wmx.errors import CannotRunError, LimitError, SuspectDiedError, WmxError
+from wmx.protocol.task import Task
+from wmx.protocol.timestamp import UNDATED, Dating
+from wmx.suspect.suspect import Suspect, open_suspect
+from wmx.triggers import Tokens
+from wmx.verification.verdict import Verdict, measure
+
+DATED = Dating(np.datetime64("2026-01-01T12:00:00").item().astimezone(), "CN=root")
+Dispute = Callable[..., Settlement]
+
+
+@pytest.fixture(scope="module")
+def sides(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Side]:
+    folder = tmp_path_factory.mktemp("dispute")
+    return {name: side(folder, name, seed) for seed, name in enumerate(("o", "t", "puppet"))}
+
+
+@pytest.fixture(scope="module")
+def suspect(sides: dict[str, Side]) -> Suspect:
+    """The owner's network with all three marks."""
+    path = sides["o"].model.with_name("suspect.onnx")
+    path.write_bytes(marked(network(0), *(one.watermark for one in sides.values())))
+    return open_suspect(path, own=True)
+
+
+@pytest.fixture(scope="module")
+def dispute(sides: dict[str, Side], suspect: Suspect) -> Dispute:
+    """Settle between the owner's party and the two of the thief, who has a dated original."""
+    thieves = [Party.from_watermark(name, sides[name].watermark, ()) for name in ("t", "puppet")]
+    records = [
+        Shown(sides["t"].record(sides["t"].model), DATED, UNDATED, sides["t"].model),
+        Shown(sides["puppet"].record(Path(suspect.reference.name)), UNDATED, UNDATED),
+    ]
+
+    def settled(owner: Party | None, **options: Any) -> Settlement:
+        return settle(suspect, [*filter(None, [owner]), *thieves], records, **options)
+
+    return settled
+
+
+def owner_of(sides: dict[str, Side], left: int = 100, *, dated: bool = False) -> Party:
+    party = Party.from_watermark("o", sides["o"].watermark, (), start=100 - left)
+    return replace(party, dating=DATED) if dated else party
+
+
+def test_the_thief_is_named_where_the_owner_is_not_there(dispute: Dispute) -> None:
+    assert dispute(None).named == "t"
+
+
+# too few triggers
+
+
+@pytest.mark.parametrize(("dated", "most"), [(True, 25), (False, 44)])
+def test_an_exact_copy_keeps_the_thief_from_being_named_by_however_few_triggers(
+    sides: dict[str, Side], dispute: Dispute, dated: bool, most: int
+) -> None:
+    verified = []
+    for left in (1, 2, *range(most - 6, most)):
+        found = dispute(owner_of(sides, left, dated=dated))
+        assert found.named != "t", left
+        assert (found.unclear == ["o"]) is not found.held["o"].verified, left
+        verified.append(found.held["o"].verified)
+    assert verified == sorted(verified)
+    assert set(verified) == {False, True}
+
+
+def test_a_stranger_with_few_triggers_is_out(sides: dict[str, Side], dispute: Dispute) -> None:
+    stranger = Party.from_watermark("s", fixed_watermark(Task.of((8, 8, 1), 10)), (), start=60)
+    found = dispute(stranger)
+    assert (found.unclear, found.named) == ([], "t")
+
+
+# bits that were asked for
+
+
+def test_no_bits_that_are_asked_for_put_out_who_has_those_of_a_dated_claim(
+    sides: dict[str, Side], dispute: Dispute
+) -> None:
+    owner = owner_of(sides)
+    bits = dispute(owner).held["o"].bits
+    for party, asked in (
+        (owner, bits + 4),
+        (replace(owner, stated_bits=128.4, disclosed=DATED.time), 129),
+        (replace(owner, stated_bits=85.5, disclosed=DATED.time, dating=DATED), 128),
+        (replace(owner, stated_bits=64.0, disclosed=DATED.time), 128),  # not even tested
+    ):
+        found = dispute(party, min_bits=asked)
+        assert ("o" in found.unclear, found.named) == (True, None), asked
+        assert not found.held["o"].verified
+    weak = replace(owner, stated_bits=63.9, disclosed=DATED.time)
+    assert dispute(weak, min_bits=128).named == "t"
+
+
+def test_a_penalty_that_the_thief_widens_puts_nobody_out(
+    sides: dict[str, Side], dispute: Dispute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alone the claim has what a dated one needs; with the models of the thief it has less."""
+
+    def measured(model: Suspect, trigger_slice: Any, **options: Any) -> Verdict:
+        found = measure(model, trigger_slice, **options)
+        if trigger_slice.claim != sides["o"].watermark.claim:
+            return found
+        return replace(found, bits=65.0 - found.selection.penalty)
+
+    monkeypatch.setattr(wmx.disputes.holding, "measure", measured)
+    found = dispute(owner_of(sides, dated=True))
+    assert found.held["o"].bits < 64
+    assert (found.unclear, found.named) == (["o"], None)
+
+
+# tests that were not carried to their end
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        CannotRunError("the model failed on an input of float32 (100, 1, 8, 8)"),
+        CannotRunError("it has no classifier output"),
+        CannotRunError("with 100 rows in a call, it crashed"),
+        SuspectDiedError("it hung"),
+        LimitError("too long"),
+    ],
+)
+def test_a_suspect_that_fails_on_a_claims_triggers_does_not_put_it_out(
+    sides: dict[str, Side], dispute: Dispute, monkeypatch: pytest.MonkeyPatch, end: WmxError
+) -> None:
+    def failing(model: Suspect, trigger_slice: Any, **options: Any) -> Verdict:
+        if trigger_slice.claim == sides["o"].watermark.claim:
+            raise end
+        return measure(model, trigger_slice, **options)
+
+    monkeypatch.setattr(wmx.disputes.holding, "measure", failing)
+    found = dispute(owner_of(sides))
+    assert (found.unclear, found.named) == (["o"], None)
+    assert str(found.held["o"].failure) == str(end)
+
+
+def test_a_claim_that_cannot_fit_the_model_is_out(sides: dict[str, Side], dispute: Dispute) -> None:
+    texts = Task.of((7,), 10, kind="tokens")
+    other = Watermark.for_task(sides["o"].key, texts, generator=Tokens(1000, (0, 1)))
+    found = dispute(Party.from_watermark("o", other, ()))
+    assert (found.unclear, found.named) == ([], "t")
+    assert "needs one input" in str(found.held["o"].failure)
+
+
+def test_a_party_without_a_trigger_left_ends_no_dispute(
+    sides: dict[str, Side], dispute: Dispute, suspect: Suspect
+) -> None:
+    spent = owner_of(sides, 0)
+    found = dispute(spent)
+    assert (found.unclear, found.named) == (["o"], None)
+    assert "was disclosed" in str(found.held["o"].failure)
+    assert found.tried == dispute(None).tried, "nobody pays for it"
+    with pytest.raises(CannotRunError, match="that of o was not tested to its end"):
+        settle(suspect, [spent, replace(spent, name="p", trigger_slice=_other_owner())])
+
+
+def _other_owner() -> Any:
+    other = Watermark.new(OwnerKey.generate(), shape=(8, 8, 1), classes=10)
+    return other.trigger_slice(100)
+
+
+# what is told of originals
+
+
+@pytest.mark.parametrize("end", [CannotRunError("on 17 rows"), SuspectDiedError("17 rows")])
+def test_how_an_original_fails_on_secret_triggers_is_not_told(
+    sides: dict[str, Side], dispute: Dispute, monkeypatch: pytest.MonkeyPatch, end: WmxError
+) -> None:
+    original = sides["t"].model.name
+
+    def failing(model: Suspect, trigger_slice: Any, **options: Any) -> Verdict:
+        if Path(model.reference.name).name == original:
+            raise end
+        return measure(model, trigger_slice, **options)
+
+    monkeypatch.setattr(wmx.disputes.holding, "measure", failing)
+    found = dispute(owner_of(sides))
+    exhibit = next(one for one in found.exhibits if one.party == "t")
+    assert exhibit.marks == dict.fromkeys(("o", "t", "puppet"), Mark.unclear)
+    assert "17" not in f"{exhibit.held} {exhibit.unclear}"
