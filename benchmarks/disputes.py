@@ -45,7 +45,7 @@ from wmx import OwnerKey, Watermark, open_suspect
 from wmx.attacks.attack import Target
 from wmx.attacks.training.overwriting import CREATED, Overwriting, own_key, own_watermark
 from wmx.disputes.fine_tuning import FineTuned, default_training, fine_tune
-from wmx.disputes.holding import Exhibit
+from wmx.disputes.held import Exhibit
 from wmx.disputes.lineage import NEARER_BITS, Reader, seed_of, trace
 from wmx.disputes.lineage_inputs import Scope, draw
 from wmx.disputes.party import Party, Shown

@@ -14,7 +14,8 @@ from support.disputed_models import Side, marked, marked_beside, network, side
 
 from wmx import OwnerKey, Watermark
 from wmx.disputes.decision import Lack, Mark
-from wmx.disputes.holding import Bench, Held
+from wmx.disputes.held import Held
+from wmx.disputes.holding import Bench
 from wmx.disputes.party import Party, Shown
 from wmx.disputes.settling import Settlement, settle
 from wmx.errors import IntegrityError, UsageError

@@ -8,7 +8,7 @@ from wmx.cli.words import dating_fields, digest_fields, suspect_fields, utc
 if TYPE_CHECKING:
     from wmx.disputes.decision import Comparison
     from wmx.disputes.fine_tuning import FineTuned
-    from wmx.disputes.holding import Exhibit, Held
+    from wmx.disputes.held import Exhibit, Held
     from wmx.disputes.lineage import Lineage
     from wmx.disputes.party import Party
     from wmx.disputes.settling import Settlement
@@ -143,7 +143,7 @@ def _claim_row(party: "Party", settlement: "Settlement") -> str:
 
 def _why_out(held: "Held", settlement: "Settlement") -> str:
     """Say why a claim does not verify: what it lacks, or that it has nothing."""
-    from wmx.disputes.holding import LEAST_BITS
+    from wmx.disputes.held import LEAST_BITS
 
     if held.alone >= LEAST_BITS and settlement.min_bits is not None:
         return f"does not reach the {settlement.min_bits:g} bits that were asked for (--min-bits)"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import log2
 from typing import Self
 
-from wmx.disputes.holding import LEAST_BITS, Held
+from wmx.disputes.held import LEAST_BITS, Held
 from wmx.disputes.party import Party, Shown
 from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.release_record import Relation

@@ -8,115 +8,19 @@ from math import log2
 from pathlib import Path
 
 from wmx._internal.budget import held_to
-from wmx.disputes.decision import Case, Mark, Original, Pair
-from wmx.disputes.explanations import dated
+from wmx.disputes.decision import Case, Mark, Pair
+from wmx.disputes.held import Exhibit, Held, mark_of, why_unclear
 from wmx.disputes.lineage import Lineage, Reader, trace
 from wmx.disputes.originals import opened
 from wmx.disputes.party import Party, Shown
 from wmx.errors import CannotRunError, IntegrityError, LimitError, SuspectDiedError
-from wmx.statistics.experts import required_bits
-from wmx.statistics.mixture import Probe
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.suspect.sandbox.limits import Limits
 from wmx.suspect.suspect import Suspect
 from wmx.suspect.types import Device
 from wmx.verification.verdict import measure
 
-# that some claim verifies with: whoever has them is not out because more were asked for
-LEAST_BITS = required_bits(trusted_timestamp=True)
-# with fewer a model counts as without the mark: half of what a dated claim needs, for all claims,
-# so that nobody can make a mark count as lacking by leaving out the date of its claim
-LACKING_BITS = LEAST_BITS / 2
 FAILED_WHEN_RUN = "it failed when it was run on triggers, of which nothing more is said"
-
-
-@dataclass(frozen=True)
-class Held:
-    """The result of testing a claim on a model.
-
-    Attributes:
-        bits: of evidence.
-        required_bits: to verify.
-        hits: triggers whose label is the top class.
-        n: number of triggers.
-        probe: the probe with the most evidence.
-        failure: why there is no result; the bits are then 0.
-        interrupted: whether that is for a reason that says nothing about the mark: the model failed
-            or died on the triggers, a limit was met, or no trigger can be used.
-        unfit: whether the claim cannot be the model's: what the model declares takes no such
-            inputs; or whether its own evidence states fewer bits than any claim needs.
-        alone: bits without the penalty for the claims and models of the dispute.
-        too_few: why an exact copy would not verify either, in words; ``None`` if it would.
-        attainable: bits of an exact copy.
-    """
-
-    bits: float
-    required_bits: float
-    hits: int = 0
-    n: int = 0
-    probe: Probe | None = None
-    failure: str | None = None
-    interrupted: bool = False
-    unfit: bool = False
-    alone: float = 0.0
-    too_few: str | None = None
-    attainable: float = 0.0
-
-    @property
-    def verified(self) -> bool:
-        """Whether the bits reach what is required."""
-        return self.bits >= self.required_bits
-
-    @property
-    def mark(self) -> Mark:
-        """Whether the model carries the mark; unclear where it cannot be run.
-
-        Thieves who have the model could try many claims for one that fits it by chance, so that it
-        seems unclear: that takes 2**32 tries, and names nobody.
-        """
-        if self.verified:
-            return Mark.carried
-        if self.failure is None and self.bits < LACKING_BITS:
-            return Mark.lacking
-        return Mark.unclear
-
-
-@dataclass(frozen=True)
-class Exhibit:
-    """A model that a party has signed as its own.
-
-    Attributes:
-        party: its name.
-        shown: the release record.
-        path: of the model; ``None`` if it was not shown.
-        held: every standing claim tested on it, by the party's name; empty if it was not shown.
-        marks: whether it carries each mark, by the same names; ``None`` if it was not shown.
-        unclear: why a mark is unclear, by the same names.
-    """
-
-    party: str
-    shown: Shown
-    path: Path | None
-    held: Mapping[str, Held]
-    marks: Mapping[str, Mark] | None
-    unclear: Mapping[str, str]
-
-    @property
-    def identity(self) -> str:
-        """One digest of all files of the model."""
-        return self.shown.release.model.identity
-
-    @property
-    def original(self) -> Original:
-        """What the decision needs to know of it."""
-        return Original(
-            self.shown.release.model.name,
-            self.identity,
-            self.shown.dating,
-            self.marks,
-            self.unclear,
-            made=self.shown.made,
-        )
 
 
 @dataclass(frozen=True)
@@ -218,9 +122,11 @@ class Bench:
             held = {one.name: on_suspect[one.name] for one in standing}
         elif path is not None:
             held = self._held_by_all(path, shown, standing)
-        marks = {one.name: _mark(held[one.name], one, shown) for one in standing} if held else None
+        marks = (
+            {one.name: mark_of(held[one.name], one, shown) for one in standing} if held else None
+        )
         unclear = {
-            one.name: _why_unclear(held[one.name], one, shown)
+            one.name: why_unclear(held[one.name], one, shown)
             for one in standing
             if marks is not None and marks[one.name] is Mark.unclear
         }
@@ -331,40 +237,3 @@ class Bench:
 
     def _opened(self, path: Path) -> AbstractContextManager[OnnxFile]:
         return opened(path, self.device, self.limits, self.weights, self.apart_from)
-
-
-def _mark(held: Held, party: Party, shown: Shown) -> Mark:
-    """Say whether a model carries a party's mark.
-
-    Disclosed triggers can be removed one by one by anybody: that a model lacks them shows nothing,
-    unless it is older than their disclosure.
-    """
-    if held.mark is not Mark.lacking or party.disclosed is None:
-        return held.mark
-    older = shown.dating.is_trusted and shown.dating.latest < party.disclosed
-    return Mark.lacking if older else Mark.unclear
-
-
-def _why_unclear(held: Held, party: Party, shown: Shown) -> str:
-    """Return why a mark counts neither as carried nor as lacking, as words after a model's name."""
-    if held.failure is not None:
-        return f"cannot be run: {held.failure}"
-    if held.mark is Mark.unclear:
-        shown_bits = "some" if party.is_secret else f"{held.bits:.1f}"
-        return (
-            f"shows {shown_bits} bits of the mark of {party.name}: {held.required_bits:g} are "
-            f"required to carry it, and fewer than {LACKING_BITS:g} to be without it"
-        )
-    said = (
-        f"shows next to nothing of the mark of {party.name}, but the triggers of this mark were "
-        "disclosed in an evidence file, so that counts only for a model dated before it"
-    )
-    dating = shown.dating
-    if dating.time is not None:
-        return f"{said}, and it is {dated(dating)}"
-    if not dating.refused:
-        return f"{said}, and its release record has no timestamp (wmx release timestamp)"
-    return (
-        f"{said}, and no timestamp of its release record is trusted here: "
-        f"{'; '.join(dating.refused)} (give the root certificate of the authority with --roots)"
-    )

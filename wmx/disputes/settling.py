@@ -7,7 +7,8 @@ from typing import Literal, TypeAlias
 
 from wmx.disputes.contenders import Contenders, own_records
 from wmx.disputes.decision import Case, Comparison, Pair, compare_all, named
-from wmx.disputes.holding import LEAST_BITS, Bench, Exhibit, Held
+from wmx.disputes.held import LEAST_BITS, Exhibit, Held
+from wmx.disputes.holding import Bench
 from wmx.disputes.lineage import Lineage
 from wmx.disputes.party import Party, Shown
 from wmx.errors import CannotRunError, UsageError
