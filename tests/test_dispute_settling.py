@@ -308,7 +308,7 @@ def test_a_probe_is_not_taken_for_another_one_of_its_name(
     path = folder / "named.onnx"
     path.write_bytes(proto.SerializeToString())
     suspect = open_suspect(path, own=True)
-    held = Bench(suspect, None, 2, "cpu", None).held(suspect, parties[0])
+    held = Bench(suspect, None, 2, "cpu", None).held(suspect, parties[0], 128.0)
     assert held.verified
     assert held.probe is not None
     assert (held.probe.output, held.probe.rows) == ("y", ALONE)

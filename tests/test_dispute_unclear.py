@@ -6,6 +6,7 @@ out of the way is named.
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,45 @@ def test_a_stranger_with_few_triggers_is_out(sides: dict[str, Side], dispute: Di
     stranger = Party.from_watermark("s", fixed_watermark(Task.of((8, 8, 1), 10)), (), start=60)
     found = dispute(stranger)
     assert (found.unclear, found.named) == ([], "t")
+
+
+# dates of claims
+
+
+@pytest.mark.parametrize(("seconds", "required"), [(-1, 128), (0, 64), (1, 64), (None, 64)])
+def test_a_claim_dated_after_the_suspect_needs_the_bits_of_an_undated_one(
+    sides: dict[str, Side], suspect: Suspect, seconds: int | None, required: int
+) -> None:
+    """64 bits are for claims that nobody can have made to fit the suspect."""
+    assert DATED.time is not None
+    found = UNDATED
+    if seconds is not None:
+        found = replace(DATED, time=DATED.time + timedelta(seconds=seconds))
+    thief = Party.from_watermark("t", sides["t"].watermark, ())
+    record = sides["t"].record(Path(suspect.reference.name))
+    parties = [owner_of(sides, 30, dated=True), thief]
+    settled = settle(suspect, parties, [Shown(record, found, UNDATED)])
+    held = settled.held["o"]
+    assert held.required_bits == required
+    assert held.verified is (required == 64)
+    assert settled.unclear == ([] if held.verified else ["o"])
+
+
+@pytest.mark.parametrize(("days", "mark"), [(-1, Mark.unclear), (1, Mark.carried)])
+def test_a_claim_dated_after_an_original_needs_them_there_too(
+    sides: dict[str, Side], suspect: Suspect, days: int, mark: Mark
+) -> None:
+    assert DATED.time is not None
+    owner = owner_of(sides, 30, dated=True)
+    thief = Party.from_watermark("t", sides["t"].watermark, ())
+    model = sides["o"].model
+    dating = replace(DATED, time=DATED.time + timedelta(days=days))
+    settled = settle(
+        suspect, [owner, thief], [Shown(sides["o"].record(model), dating, UNDATED, model)]
+    )
+    (exhibit,) = settled.exhibits
+    assert exhibit.marks is not None
+    assert exhibit.marks["o"] is mark
 
 
 # bits that were asked for

@@ -150,7 +150,7 @@ def _why_out(held: "Held", settlement: "Settlement") -> str:
     if held.too_few is not None:
         return f"cannot verify, since {held.too_few}"
     if held.bits >= LEAST_BITS:
-        return "verifies only if its claim has a timestamp, which was not shown"
+        return "verifies only with a timestamp of its claim that is no later than the suspect's"
     if held.alone >= LEAST_BITS:
         return "verifies only without the penalty for all claims and models"
     return "does not verify"

@@ -13,6 +13,7 @@ from wmx.disputes.held import LEAST_BITS, Held
 from wmx.disputes.party import Party, Shown
 from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.release_record import Relation
+from wmx.protocol.timestamp import Dating
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,14 @@ class Contenders:
         tried: their claims times the models on which these may be tested.
         tried_by_all: the same for all parties.
         min_bits: required instead of 128, or 64 with a trusted timestamp.
+        suspect_dating: when the suspect existed, as far as that was shown.
     """
 
     names: frozenset[str]
     tried: int
     tried_by_all: int
     min_bits: float | None
+    suspect_dating: Dating
 
     @classmethod
     def among(
@@ -38,6 +41,7 @@ class Contenders:
         records: Sequence[Shown],
         suspect: ModelReference,
         min_bits: float | None,
+        suspect_dating: Dating,
     ) -> Self:
         """Leave out the parties that cannot verify, those that state the least first.
 
@@ -49,17 +53,21 @@ class Contenders:
             records: release records, with the models that were shown.
             suspect: the model in dispute.
             min_bits: required instead of 128, or 64 with a trusted timestamp.
+            suspect_dating: when the suspect existed, as far as that was shown.
         """
         by_all = len(parties) * (_originals(parties, records, suspect) + 1)
         able = [party for party in parties if party.failure is None]
         while able:
-            spare = {party.name: _spare_bits(party, min_bits) for party in able}
+            spare = {
+                party.name: party.stated_bits - party.required_bits(min_bits, suspect_dating)
+                for party in able  # infinite for one with its key
+            }
             tried = len(able) * (_originals(able, records, suspect) + 1)
             least = min(spare.values())
             if least >= log2(tried):
-                return cls(frozenset(spare), tried, by_all, min_bits)
+                return cls(frozenset(spare), tried, by_all, min_bits, suspect_dating)
             able = [party for party in able if spare[party.name] > least]
-        return cls(frozenset(), 1, by_all, min_bits)
+        return cls(frozenset(), 1, by_all, min_bits, suspect_dating)
 
     def most_bits(self, party: Party) -> float:
         """Return the bits that a party can have on the suspect by what it states.
@@ -77,7 +85,7 @@ class Contenders:
         as it keeps others from being named (:attr:`~wmx.disputes.settling.Settlement.unclear`); it
         is not counted, as it cannot be named.
         """
-        required = party.required_bits(self.min_bits)
+        required = party.required_bits(self.min_bits, self.suspect_dating)
         if party.failure is not None:
             return Held(0.0, required, failure=party.failure, interrupted=True)
         if party.name in self.names or self.most_bits(party) >= LEAST_BITS:
@@ -103,11 +111,6 @@ def own_records(party: Party, records: Sequence[Shown]) -> list[Shown]:
         for one in records
         if one.release.relation is Relation.own and one.release.claim.digest == party.claim_digest
     ]
-
-
-def _spare_bits(party: Party, min_bits: float | None) -> float:
-    """Return the bits that a party states beyond those required; infinite with its key."""
-    return party.stated_bits - party.required_bits(min_bits)
 
 
 def _originals(parties: Sequence[Party], records: Sequence[Shown], suspect: ModelReference) -> int:

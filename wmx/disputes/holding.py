@@ -14,6 +14,7 @@ from wmx.disputes.lineage import Lineage, Reader, trace
 from wmx.disputes.originals import opened
 from wmx.disputes.party import Party, Shown
 from wmx.errors import CannotRunError, IntegrityError, LimitError, SuspectDiedError
+from wmx.protocol.timestamp import UNDATED, Dating
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.suspect.sandbox.limits import Limits
 from wmx.suspect.suspect import Suspect
@@ -35,6 +36,7 @@ class Bench:
         limits: of time and memory for each of them; the defaults if ``None``.
         weights: files with weights of models, where the name is not derived from the model's.
         apart_from: files and folders that never hold weights.
+        suspect_dating: when the suspect existed, as far as that was shown.
     """
 
     suspect: Suspect
@@ -44,6 +46,7 @@ class Bench:
     limits: Limits | None
     weights: Sequence[Path] = ()
     apart_from: Sequence[Path] = ()
+    suspect_dating: Dating = UNDATED
 
     def on_suspect(self, party: Party, most_bits: float) -> Held:
         """Test a party's claim on the suspect, at the cost of that party alone.
@@ -55,28 +58,27 @@ class Bench:
             party: whose claim is tested.
             most_bits: that it can have, by what it states.
         """
+        required = party.required_bits(self.min_bits, self.suspect_dating)
         try:
             with self._suspect_anew() as suspect:
-                held = self.held(suspect, party)
+                held = self.held(suspect, party, required)
         except (SuspectDiedError, LimitError) as error:
-            return Held(
-                0.0, party.required_bits(self.min_bits), failure=str(error), interrupted=True
-            )
+            return Held(0.0, required, failure=str(error), interrupted=True)
         alone = min(held.alone, party.stated_bits)
         return replace(held, bits=min(held.bits, most_bits), alone=alone)
 
-    def held(self, model: Suspect, party: Party) -> Held:
+    def held(self, model: Suspect, party: Party, required: float) -> Held:
         """Test a party's claim on a model, as ``wmx verify`` does.
 
         Args:
             model: the suspect, or an original.
             party: whose claim is tested.
+            required: bits to verify.
 
         Raises:
             SuspectDiedError: the process that runs the model crashed, or ran into a limit.
             LimitError: the work took more time or memory than its limit.
         """
-        required = party.required_bits(self.min_bits)
         selection = party.selection
         selection = replace(selection, claims_tried=self.tried * selection.claims_tried)
         try:
@@ -169,6 +171,7 @@ class Bench:
         How a file fails on secret triggers may depend on them, and its maker reads the results.
         """
         loaded = False
+        required = {one.name: one.required_bits(self.min_bits, shown.dating) for one in standing}
         try:
             with self._opened(path) as model:
                 if not shown.release.model.has_same_files(model.reference):
@@ -178,14 +181,11 @@ class Bench:
                         hint="give the model unchanged, with all the files beside it",
                     )
                 loaded = True
-                found = {one.name: self.held(model, one) for one in standing}
+                found = {one.name: self.held(model, one, required[one.name]) for one in standing}
         except (CannotRunError, SuspectDiedError, LimitError) as error:
             hidden = loaded and any(one.is_secret for one in standing)
             failure = FAILED_WHEN_RUN if hidden else str(error)
-            return {
-                one.name: Held(0.0, one.required_bits(self.min_bits), failure=failure)
-                for one in standing
-            }
+            return {one.name: Held(0.0, required[one.name], failure=failure) for one in standing}
         return {
             one.name: replace(found[one.name], failure=FAILED_WHEN_RUN)
             if one.is_secret and found[one.name].interrupted

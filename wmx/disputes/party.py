@@ -156,13 +156,18 @@ class Party:
         dating = earliest([self.dating, *own])
         return replace(self, dating=replace(dating, refused=self.dating.refused))
 
-    def required_bits(self, min_bits: float | None) -> float:
-        """Return the bits that its claim needs to verify.
+    def required_bits(self, min_bits: float | None, model: Dating) -> float:
+        """Return the bits that its claim needs to verify on a model.
+
+        A timestamp later than one of the model counts for nothing: 64 bits are enough only where
+        the claim could not be made to fit the model.
 
         Args:
             min_bits: required instead of 128, or 64 with a trusted timestamp.
+            model: when the model existed, as far as that was shown.
         """
-        return bits_to_ask(min_bits, trusted_timestamp=self.dating.is_trusted)
+        older = self.dating.is_trusted and not model.is_before(self.dating)
+        return bits_to_ask(min_bits, trusted_timestamp=older)
 
     @property
     def is_secret(self) -> bool:

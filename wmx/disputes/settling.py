@@ -118,8 +118,9 @@ def settle(
     ordered = tuple(
         party.dated_by(records) for party in sorted(parties, key=lambda party: party.name)
     )
-    contenders = Contenders.among(ordered, records, suspect.reference, min_bits)
-    bench = Bench(suspect, min_bits, contenders.tried, device, limits, weights, apart_from)
+    found = earliest(one.dating for one in records if _names(one, suspect))
+    contenders = Contenders.among(ordered, records, suspect.reference, min_bits, found)
+    bench = Bench(suspect, min_bits, contenders.tried, device, limits, weights, apart_from, found)
     held = {
         party.name: contenders.refused(party)
         or bench.on_suspect(party, contenders.most_bits(party))
@@ -137,7 +138,6 @@ def settle(
     ]
     cases = [_case(party, records, exhibits) for party in standing]
     lineages = bench.lineages(standing, cases, exhibits, held)
-    found = earliest(one.dating for one in records if _names(one, suspect))
     nearer = {pair: one.nearer for pair, one in lineages.items() if one.nearer is not None}
     comparisons = compare_all(cases, found, nearer)
     return Settlement(
