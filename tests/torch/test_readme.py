@@ -17,6 +17,7 @@ from wmx import Watermark
 README = documents.README.read_text()
 FIRST = 2  # commands with which the README and the tutorial begin: a key, and a training
 SCAN = "how-to/scan.md"
+TRAINED = "how-to/fine-tuned.md"
 
 
 @pytest.fixture(scope="session")
@@ -50,8 +51,20 @@ def test_the_rest_of_its_commands_work(name: str, folder: Path) -> None:
     documents.run_commands(lines, folder)
 
 
+def trained_without_a_mark(folder: Path) -> None:
+    """Lay down what the program about trained models has by its middle: network and weights."""
+    program = documents.blocks(documents.page(TRAINED), "python")[0]
+    first, found, _ = program.partition("# from here on")
+    assert found
+    documents.run_program(first, folder)
+    network = first.partition("def network")[2].partition("trained = ")[0]
+    (folder / "my_network.py").write_text(f"import torch\n\n\ndef network{network}")
+
+
 @pytest.mark.parametrize("name", documents.WALKS)
 def test_the_commands_of_a_guide_work(name: str, folder: Path) -> None:
+    if name == TRAINED:
+        trained_without_a_mark(folder)
     documents.run_commands(documents.walk(documents.page(name)), folder)
 
 
