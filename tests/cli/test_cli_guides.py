@@ -5,16 +5,28 @@ import shutil
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import documents
+import numpy as np
 import pytest
 from support import oip_server, tsa
 from support.disputed_models import marked, network, side
 from test_cli_suspects import FUNCTION
 
+from wmx import Watermark
+
 API, JUDGE = documents.PLAYED
 MINE, THEIRS = 1, 2  # which networks the models are
+
+
+def damaged(watermark: Watermark, hits: int) -> Any:
+    """Return what a thief left of a mark: triggers, and answers of which only some are labels."""
+    labels = watermark.labels.copy()
+    missed = np.random.default_rng(0).permutation(len(labels))[hits:]
+    labels[missed] = (labels[missed] + 1 + np.arange(len(missed)) % 9) % 10
+    return SimpleNamespace(inputs=watermark.inputs, labels=labels)
 
 
 def test_the_commands_of_the_guide_to_an_api(
@@ -33,7 +45,9 @@ def test_the_commands_of_the_guide_to_an_api(
             assert result.out.startswith("VERIFIED")
 
 
+@pytest.mark.parametrize("hits", [100, 75])
 def test_the_commands_of_the_guide_to_a_judge(
+    hits: int,
     wmx: Any,
     home: Path,
     tmp_path_factory: pytest.TempPathFactory,
@@ -43,7 +57,7 @@ def test_the_commands_of_the_guide_to_a_judge(
     mine, theirs = side(Path(), "mine", MINE), side(Path(), "theirs", THEIRS, later)
     home.mkdir()
     shutil.copy(mine.key_path, home / "owner.pem")
-    suspect = marked(network(MINE), mine.watermark, theirs.watermark)
+    suspect = marked(network(MINE), damaged(mine.watermark, hits), theirs.watermark)
     Path("suspect.onnx").write_bytes(suspect)
     authority = tsa.Authority(tmp_path_factory.mktemp("tsa"))
     authority.state_accuracy("millisecs:1")
