@@ -118,8 +118,8 @@ def rows() -> list[Row]:
             rebuild,
         ),
         (
-            f"false positives: {unmarked['models']} unmarked models against {unmarked['claims']} claims each: "
-            "at 64 bits or more",
+            f"false positives: {unmarked['models']} unmarked models against "
+            f"{unmarked['claims']} claims each: at 64 bits or more",
             f"{unmarked['at_64_bits_or_more']} of {unmarked['pairs']} "
             f"(most: {unmarked['most_bits']:.1f} bits)",
             "0",

@@ -24,6 +24,7 @@ PROGRAMS = {  # the page, and of each of its programs the suite that runs it
     "how-to/pytorch.md": ("torch", "torch"),
     "how-to/scan.md": ("torch",),
     "how-to/scikit-learn.md": ("sklearn",),
+    "how-to/tables.md": ("torch", "keras", "jax"),
 }
 WALKS = (  # pages whose commands tests/torch runs in order, with the tutorial's run beside them
     "how-to/before-you-ship.md",
@@ -74,6 +75,16 @@ def programs(text: str) -> list[tuple[str, str]]:
         proof = [line for line in commands(f"{after}```\n") if " --key owner.pem" in line]
         found.append((body, proof[0] if proof else ""))
     return found
+
+
+def programs_of(suite: str) -> dict[str, tuple[str, str]]:
+    """Return the programs that a suite runs, as ``programs`` does, by page and place."""
+    return {
+        f"{name}-{number}": found
+        for name, suites in PROGRAMS.items()
+        for number, found in enumerate(programs(page(name)))
+        if suites[number] == suite
+    }
 
 
 def walk(text: str) -> list[str]:

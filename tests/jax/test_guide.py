@@ -1,10 +1,13 @@
-"""The guide for JAX with Flax is true: its program runs as it stands, and again."""
+"""The guides for JAX with Flax are true: their programs run as they stand, and again."""
 
 from pathlib import Path
 
 import documents
+import pytest
+
+PROGRAMS = documents.programs_of("jax")
 
 
-def test_its_program_marks_a_model(tmp_path: Path) -> None:
-    ((program, proof),) = documents.programs(documents.page("how-to/jax.md"))
-    documents.check_marks(program, proof, tmp_path)
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_its_program_marks_a_model(name: str, tmp_path: Path) -> None:
+    documents.check_marks(*PROGRAMS[name], tmp_path)

@@ -1,10 +1,13 @@
-"""The guide for Keras, on the backend of this process: its program runs as it stands, and again."""
+"""The guides for Keras, on the backend of this process: their programs run as they stand, twice."""
 
 from pathlib import Path
 
 import documents
+import pytest
+
+PROGRAMS = documents.programs_of("keras")
 
 
-def test_its_program_marks_a_model(tmp_path: Path) -> None:
-    ((program, proof),) = documents.programs(documents.page("how-to/keras.md"))
-    documents.check_marks(program, proof, tmp_path)
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_its_program_marks_a_model(name: str, tmp_path: Path) -> None:
+    documents.check_marks(*PROGRAMS[name], tmp_path)

@@ -69,10 +69,9 @@ def test_the_commands_of_a_guide_work(name: str, folder: Path) -> None:
 
 
 PROGRAMS = [
-    pytest.param(program, proof, id=f"{name}-{number}")
-    for name, suites in documents.PROGRAMS.items()
-    for number, (program, proof) in enumerate(documents.programs(documents.page(name)))
-    if suites[number] == "torch" and name != SCAN
+    pytest.param(program, proof, id=name)
+    for name, (program, proof) in documents.programs_of("torch").items()
+    if not name.startswith(SCAN)
 ]
 
 
