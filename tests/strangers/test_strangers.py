@@ -91,7 +91,7 @@ def test_it_is_bound_or_says_why_and_never_verifies(
 
     claim = claim_like(model, tmp_path)
     told, bound = wmx("info", model, "--claim", claim)
-    enough = ("--min-bits", 60)  # of 66 that 20 triggers can give
+    enough = ("--min-bits", 50)  # of 58 that a model reaches which knows all 20 labels
     held = ("--claim", claim, "--key", tmp_path / "key.pem", *enough)
     verified, verdict = wmx("verify", model, *held)
     assert (told, verified) in ((0, 1), (0, 4), (4, 4))
