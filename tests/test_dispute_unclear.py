@@ -240,3 +240,26 @@ def test_how_an_original_fails_on_secret_triggers_is_not_told(
     exhibit = next(one for one in found.exhibits if one.party == "t")
     assert exhibit.marks == dict.fromkeys(("o", "t", "puppet"), Mark.unclear)
     assert "17" not in f"{exhibit.held} {exhibit.unclear}"
+
+
+# what a model is given of one party
+
+
+def test_no_original_is_asked_about_two_parties_by_one_process(
+    sides: dict[str, Side], suspect: Suspect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could keep what it saw of one party, and tell it by its answers about another."""
+    asked: list[Suspect] = []
+
+    def measured(model: Suspect, trigger_slice: Any, **options: Any) -> Verdict:
+        asked.append(model)
+        return measure(model, trigger_slice, **options)
+
+    monkeypatch.setattr(wmx.disputes.holding, "measure", measured)
+    parties = [Party.from_watermark(name, one.watermark, ()) for name, one in sides.items()]
+    record = Shown(sides["t"].record(sides["t"].model), DATED, UNDATED, sides["t"].model)
+    settled = settle(suspect, parties, [record])
+    (exhibit,) = settled.exhibits
+    assert exhibit.held.keys() == sides.keys()
+    on_original = [one for one in asked if record.release.model.has_same_files(one.reference)]
+    assert len(on_original) == len(set(map(id, on_original))) == len(sides)

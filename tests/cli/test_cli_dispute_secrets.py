@@ -108,7 +108,7 @@ def test_a_damaged_ledger_is_the_failure_of_its_party_alone(
     result = wmx(*CALL, *KEYS)
     assert result.code == 1
     assert "unclear: not tested: the ledger" in result.out
-    assert "is damaged" in result.out
+    assert "is not a DSSE envelope" in result.out
     assert "so nobody is named" in result.out
     told = wmx(*CALL, *KEYS, "--json").json["parties"]
     assert [(one["verified"], one["unclear"]) for one in told] == [(False, True), (True, False)]

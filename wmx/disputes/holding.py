@@ -123,7 +123,7 @@ class Bench:
             path = Path(self.suspect.reference.name)
             held = {one.name: on_suspect[one.name] for one in standing}
         elif path is not None:
-            held = self._held_by_all(path, shown, standing)
+            held = {one.name: self._held_on_original(path, shown, one) for one in standing}
         marks = (
             {one.name: mark_of(held[one.name], one, shown) for one in standing} if held else None
         )
@@ -165,13 +165,15 @@ class Bench:
                         found[pair] = self._lineage(first, second, on_suspect)
         return found
 
-    def _held_by_all(self, path: Path, shown: Shown, standing: Sequence[Party]) -> dict[str, Held]:
-        """Test claims on a stranger's file; if it cannot be run, the results say so.
+    def _held_on_original(self, path: Path, shown: Shown, party: Party) -> Held:
+        """Test a claim on a stranger's file; if it cannot be run, the result says so.
 
-        How a file fails on secret triggers may depend on them, and its maker reads the results.
+        In a process and on a budget of its own: a file that still knows what it was given of one
+        party could tell its maker by what it answers, or how it fails, about another.  How it fails
+        on secret triggers may depend on them too.
         """
         loaded = False
-        required = {one.name: one.required_bits(self.min_bits, shown.dating) for one in standing}
+        required = party.required_bits(self.min_bits, shown.dating)
         try:
             with self._opened(path) as model:
                 if not shown.release.model.has_same_files(model.reference):
@@ -181,17 +183,13 @@ class Bench:
                         hint="give the model unchanged, with all the files beside it",
                     )
                 loaded = True
-                found = {one.name: self.held(model, one, required[one.name]) for one in standing}
+                held = self.held(model, party, required)
         except (CannotRunError, SuspectDiedError, LimitError) as error:
-            hidden = loaded and any(one.is_secret for one in standing)
-            failure = FAILED_WHEN_RUN if hidden else str(error)
-            return {one.name: Held(0.0, required[one.name], failure=failure) for one in standing}
-        return {
-            one.name: replace(found[one.name], failure=FAILED_WHEN_RUN)
-            if one.is_secret and found[one.name].interrupted
-            else found[one.name]
-            for one in standing
-        }
+            hidden = loaded and party.is_secret
+            return Held(0.0, required, failure=FAILED_WHEN_RUN if hidden else str(error))
+        if party.is_secret and held.interrupted:
+            return replace(held, failure=FAILED_WHEN_RUN)
+        return held
 
     def _lineage(
         self,
