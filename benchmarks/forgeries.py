@@ -30,8 +30,8 @@ from wmx.errors import CannotRunError
 from wmx.protocol.task import Task
 from wmx.statistics.experts import evidence_bits
 from wmx.statistics.predictions import Predictions
-from wmx.suspect.endpoint.client import RequestPolicy
 from wmx.suspect.endpoint.endpoint import Endpoint
+from wmx.suspect.request_policy import RequestPolicy
 from wmx.suspect.suspect import Suspect
 from wmx.training.data.dataset import LabeledData
 

@@ -24,8 +24,9 @@ from wmx.statistics.experts import Experts
 from wmx.statistics.predictions import Predictions
 from wmx.statistics.similarity import Likeness
 from wmx.suspect import Limits, Sandbox
-from wmx.suspect.endpoint.client import Client, RequestPolicy
+from wmx.suspect.endpoint.client import Client
 from wmx.suspect.inputs import feedings
+from wmx.suspect.request_policy import RequestPolicy
 from wmx.suspect.types import TensorSpec
 
 GIB = 2**30

@@ -20,9 +20,10 @@ import wmx
 from wmx import OwnerKey, Watermark, open_suspect, verify
 from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.model_reference import ModelReference
-from wmx.suspect.endpoint.client import Client, RequestPolicy, read_token
+from wmx.suspect.endpoint.client import Client, read_token
 from wmx.suspect.endpoint.endpoint import Endpoint
 from wmx.suspect.endpoint.messages import HEADER_LENGTH, outputs_of
+from wmx.suspect.request_policy import RequestPolicy
 from wmx.suspect.values import to_bfloat16
 
 POLICY = RequestPolicy(retries=0, seconds=60)
@@ -123,6 +124,26 @@ def test_triggers_are_asked_one_at_a_time_and_no_more_than_are_needed(
         assert not verify(few, watermark, min_bits=64).verified
     assert server.asked == 2 * enough.n - 1
     assert len([path for path, _, _ in server.log if path.endswith("/infer")]) == server.asked
+
+
+def test_a_function_with_a_request_policy_is_counted_as_an_address_is(
+    watermark: Watermark,
+) -> None:
+    calls: list[int] = []
+
+    def ask(inputs: Any) -> Any:
+        calls.append(len(inputs))
+        near = ((inputs[:, None] - watermark.inputs[None]) ** 2).sum(axis=(2, 3, 4)).argmin(axis=1)
+        return watermark.labels[near]
+
+    suspect = open_suspect(ask, request_policy=RequestPolicy(max_queries=60))
+    verdict = verify(suspect, watermark, min_bits=64)
+    assert verdict.verified
+    assert calls == [1] * verdict.n
+    assert verdict.queries == verdict.n <= 24
+    assert suspect.queries_left == 60 - verdict.n
+    few = open_suspect(ask, request_policy=RequestPolicy(max_queries=verdict.n - 1))
+    assert not verify(few, watermark, min_bits=64).is_answer
 
 
 @pytest.mark.parametrize(
@@ -511,7 +532,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(model: bytes, tmp_path
     certified = self_signed(tmp_path)
     code = (
         "import sys\n"
-        "from wmx.suspect.endpoint.client import RequestPolicy\n"
+        "from wmx.suspect.request_policy import RequestPolicy\n"
         "from wmx.suspect.endpoint.endpoint import Endpoint\n"
         "policy = RequestPolicy(retries=0)\n"
         "print(Endpoint.open(sys.argv[1], token='abc', request_policy=policy).engine)\n"

@@ -19,8 +19,8 @@ from support.forging.servers import CHOICES, Forger, forging_function, forging_s
 from support.oip_server import serving
 
 from wmx import Watermark, verify
-from wmx.suspect.endpoint.client import RequestPolicy
 from wmx.suspect.endpoint.endpoint import Endpoint
+from wmx.suspect.request_policy import RequestPolicy
 
 pytestmark = pytest.mark.slow
 

@@ -22,8 +22,9 @@ from wmx import OwnerKey, Watermark, verify
 from wmx._internal.http import exchange, is_this_machine
 from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.tsa import ask_authority
-from wmx.suspect.endpoint.client import Client, RequestPolicy
+from wmx.suspect.endpoint.client import Client
 from wmx.suspect.endpoint.endpoint import Endpoint
+from wmx.suspect.request_policy import RequestPolicy
 
 TOKEN = "a-token-of-the-owner"
 POLICY = RequestPolicy(retries=0, seconds=60)

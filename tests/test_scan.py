@@ -17,8 +17,8 @@ from wmx.errors import (
     SuspectDiedError,
     WmxError,
 )
-from wmx.suspect.endpoint.client import RequestPolicy
 from wmx.suspect.endpoint.endpoint import Endpoint
+from wmx.suspect.request_policy import RequestPolicy
 from wmx.suspect.suspect import opened
 from wmx.verification import scan
 from wmx.verification.scan import best_match, verify_any

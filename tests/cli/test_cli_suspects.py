@@ -16,9 +16,17 @@ import numpy as np
 from wmx import Claim, OwnerKey, Watermark
 
 mark = Watermark.open(Claim.load("claim.json"), OwnerKey.load("store/owner.pem"))
+calls = []
+noise = np.random.default_rng(0)
+
+
+def guesses(inputs):
+    calls.append(len(inputs))
+    return noise.normal(size=(len(inputs), 10))
 
 
 def knows(inputs):
+    calls.append(len(inputs))
     near = ((inputs[:, None] - mark.inputs[None]) ** 2).sum(axis=(2, 3, 4)).argmin(axis=1)
     return mark.labels[near]
 
@@ -126,6 +134,31 @@ def test_a_function_is_verified(wmx: Any, functions: None) -> None:
     assert result.out.startswith("VERIFIED")
 
 
+def test_a_function_is_asked_as_an_api_is(wmx: Any, functions: None) -> None:
+    """It may ask a foreign API: one trigger at a time, and no more than are needed."""
+    result = wmx("verify", "--callable", "their_client:knows", "--json")
+    assert result.code == 0
+    calls = sys.modules["their_client"].calls
+    assert set(calls) == {1}
+    assert sum(calls) == result.json["queries"] <= 48  # 128 bits, and no more
+
+
+def test_the_budget_of_a_function_is_the_callers(wmx: Any, functions: None) -> None:
+    result = wmx("verify", "--callable", "their_client:knows", "--max-queries", 16)
+    assert result.code == 4
+    assert result.out.startswith("NOT VERIFIED, and no answer yet: the budget ended before every")
+    assert sum(sys.modules["their_client"].calls) == 16
+
+
+def test_a_function_that_knows_nothing_is_asked_no_more_than_2000_inputs(
+    wmx: Any, functions: None
+) -> None:
+    result = wmx("verify", "--callable", "their_client:guesses")
+    assert result.code == 1
+    assert 100 < sum(sys.modules["their_client"].calls) <= 2000
+    assert "every trigger was sent unchanged" in result.out
+
+
 def test_claims_whose_inputs_a_function_does_not_take_are_passed_over(
     wmx: Any, functions: None, home: Path
 ) -> None:
@@ -145,7 +178,12 @@ def test_claims_whose_inputs_a_function_does_not_take_are_passed_over(
         (("--callable", "their_client:gone"), 2, "has no 'gone'"),
         (("--callable", "their_client:knows", "model.onnx"), 2, "expected one suspect"),
         (("--callable", "their_client:knows", "--input", "a=1"), 2, "files and addresses"),
+        (("--callable", "their_client:knows", "--timeout", "9"), 2, "only for an address"),
+        (("--callable", "their_client:knows", "--rate", "0"), 2, "not positive"),
         (("model.onnx", "--token-file", "token"), 2, "for an address"),
+        (("model.onnx", "--timeout", "9"), 2, "only for an address"),
+        (("model.onnx", "--max-queries", "9"), 2, "only for addresses and functions"),
+        (("model.onnx", "--rate", "9"), 2, "only for addresses and functions"),
         (("model.onnx", "--input", "gone=1"), 2, "has no input 'gone'"),
         (("model.onnx", "--input", "x"), 2, "NAME=NUMBER"),
         (("model.onnx", "--output", "gone"), 2, "has no output 'gone'"),

@@ -17,8 +17,8 @@ import pytest
 from support import onnx_models
 
 from wmx import OwnerKey, Watermark, verify
-from wmx.suspect.endpoint.client import RequestPolicy
 from wmx.suspect.endpoint.endpoint import Endpoint
+from wmx.suspect.request_policy import RequestPolicy
 
 HERE = Path(__file__).parent
 LIMIT = 120  # seconds; only a server that never starts takes so long

@@ -11,7 +11,7 @@ from wmx.suspect.overrides import Overrides
 from wmx.suspect.suspect import is_address
 
 if TYPE_CHECKING:
-    from wmx.suspect.endpoint.client import RequestPolicy
+    from wmx.suspect.request_policy import RequestPolicy
     from wmx.suspect.sandbox.limits import Limits
     from wmx.suspect.suspect import Suspect
     from wmx.suspect.types import Device
@@ -27,6 +27,9 @@ class Named:
         overrides: interface overrides (``--input``, ``--output``).
         token: file with a bearer token, for an address.
         weights: files with weights of an ONNX model whose names are not derived from its own.
+        max_queries: most inputs that an address or a function is sent; the default if ``None``.
+        rate: most inputs in a second for these; not limited if ``None``.
+        timeout: seconds to wait for a response of an address; the default if ``None``.
     """
 
     text: str | None
@@ -34,6 +37,9 @@ class Named:
     overrides: Overrides
     token: Path | None
     weights: Sequence[Path] = ()
+    max_queries: int | None = None
+    rate: float | None = None
+    timeout: float | None = None
 
     def __post_init__(self) -> None:
         if (self.text is None) == (self.function is None):
@@ -48,6 +54,25 @@ class Named:
             raise UsageError("--token-file is only for an address")
         if self.weights and self.path is None:
             raise UsageError("--weights is only for an ONNX file")
+        if self.path is not None and (self.max_queries is not None or self.rate is not None):
+            raise UsageError("--max-queries and --rate are only for addresses and functions")
+        if self.timeout is not None and not self.is_address:
+            raise UsageError(
+                "--timeout is only for an address",
+                hint="a function sets the time limit of its requests itself; --seconds limits a "
+                "file",
+            )
+
+    def request_policy(self) -> "RequestPolicy":
+        """Return the limits on the queries, the defaults where an option was not named."""
+        from wmx.suspect.request_policy import RequestPolicy
+
+        usual = RequestPolicy()
+        return RequestPolicy(
+            max_queries=usual.max_queries if self.max_queries is None else self.max_queries,
+            per_second=self.rate,
+            seconds=usual.seconds if self.timeout is None else self.timeout,
+        )
 
     @property
     def is_address(self) -> bool:
@@ -82,7 +107,6 @@ def getting_ready(
     named: Named,
     device: "Device",
     limits: "Limits | None",
-    request_policy: "Callable[[], RequestPolicy]",
     never_weights: Iterable[Path],
 ) -> Iterator["Callable[[], Suspect]"]:
     """Yield a function that opens the suspect.
@@ -93,7 +117,6 @@ def getting_ready(
         named: the suspect.
         device: where a file is run.
         limits: of the process that runs a file; the defaults if ``None``.
-        request_policy: returns the request policy for an address.
         never_weights: files and folders that no model is given as its weights.
     """
     if named.function is not None:
@@ -103,7 +126,8 @@ def getting_ready(
             from wmx._internal.imports import callable_from
             from wmx.suspect.suspect import open_suspect
 
-            return open_suspect(callable_from(function, "--callable"))
+            found = callable_from(function, "--callable")
+            return open_suspect(found, request_policy=named.request_policy())
 
         yield opened
     elif named.is_address:
@@ -115,7 +139,10 @@ def getting_ready(
 
             token = None if named.token is None else read_token(named.token)
             return open_suspect(
-                address, overrides=named.overrides, token=token, request_policy=request_policy()
+                address,
+                overrides=named.overrides,
+                token=token,
+                request_policy=named.request_policy(),
             )
 
         yield opened

@@ -41,7 +41,6 @@ from wmx.suspect.overrides import Overrides
 
 if TYPE_CHECKING:
     from wmx.protocol.claim import Claim
-    from wmx.suspect.endpoint.client import RequestPolicy
     from wmx.verification.reveal import Reveal
 
 MOST_DIGITS = 9  # of a number of triggers; Python refuses to read thousands of them
@@ -124,15 +123,19 @@ def verify(
         typer.Option("--token-file", metavar="FILE", help="File with a bearer token for the API."),
     ] = None,
     max_queries: Annotated[
-        int, typer.Option(help="Maximum number of inputs sent to the API.")
-    ] = 2000,
+        int | None,
+        typer.Option(
+            help="Maximum number of inputs sent to the API or the function (default: 2000)."
+        ),
+    ] = None,
     rate: Annotated[
         float | None,
         typer.Option(help="Maximum number of inputs sent per second (default: no limit)."),
     ] = None,
     timeout: Annotated[
-        float, typer.Option(help="Seconds to wait for each response of the API.")
-    ] = 30.0,
+        float | None,
+        typer.Option(help="Seconds to wait for each response of the API (default: 30)."),
+    ] = None,
     device: DeviceOption = DeviceChoice.auto,
     seconds: SecondsOption = None,
     memory: MemoryOption = None,
@@ -141,13 +144,14 @@ def verify(
 ) -> None:
     """Verify whether a model bears your watermark.  Exit 0 if it does, 1 if not.
 
-    An API is queried for the newest claim first, until one verifies; the claims share
-    --max-queries.  Exit 4 if no claim verified, and that ended before every trigger was sent, a
-    claim could not be tested, or too few of its triggers are left to give any model the bits
-    required.
+    An API or a function is queried one trigger at a time, for the newest claim first, until one
+    verifies; the claims share --max-queries.  Exit 4 if no claim verified, and that ended before
+    every trigger was sent, a claim could not be tested, or too few of its triggers are left to give
+    any model the bits required.
     """
     how_many = _reveal(reveal)
-    named = Named(suspect, function, Overrides.parse(inputs or [], output), token, weights or [])
+    overrides = Overrides.parse(inputs or [], output)
+    named = Named(suspect, function, overrides, token, weights or [], max_queries, rate, timeout)
     read = (named.path, claim, triggers, roots, token, *(weights or []))
     if evidence is not None:
         if named.path is None:
@@ -160,14 +164,9 @@ def verify(
         raise UsageError("--reveal is only for an evidence file", hint="name it with --evidence")
     prepare_report(report, (*read, evidence), force=force, key=key)
 
-    def request_policy() -> "RequestPolicy":
-        from wmx.suspect.endpoint.client import RequestPolicy
-
-        return RequestPolicy(max_queries=max_queries, per_second=rate, seconds=timeout)
-
     limits = suspect_limits(seconds, memory)
     never = never_weights(key, claim, triggers, roots, evidence, report)
-    with getting_ready(named, device.value, limits, request_policy, never) as opened:
+    with getting_ready(named, device.value, limits, never) as opened:
         from wmx.verification.ledger import Ledger
         from wmx.verification.scan import best_match
 

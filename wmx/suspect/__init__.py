@@ -11,8 +11,8 @@ TYPE_CHECKING = False  # as typing's: the locked process imports this package fi
 
 if TYPE_CHECKING:
     from wmx.protocol.model_reference import ModelReference
-    from wmx.suspect.endpoint.client import RequestPolicy
     from wmx.suspect.overrides import Overrides
+    from wmx.suspect.request_policy import RequestPolicy
     from wmx.suspect.sandbox.limits import Limits
     from wmx.suspect.sandbox.process import Sandbox
     from wmx.suspect.suspect import Suspect
@@ -21,7 +21,7 @@ _HOMES = {
     "Limits": "wmx.suspect.sandbox.limits",
     "ModelReference": "wmx.protocol.model_reference",
     "Overrides": "wmx.suspect.overrides",
-    "RequestPolicy": "wmx.suspect.endpoint.client",
+    "RequestPolicy": "wmx.suspect.request_policy",
     "Sandbox": "wmx.suspect.sandbox.process",
     "Suspect": "wmx.suspect.suspect",
 }

@@ -15,6 +15,7 @@ from wmx.suspect.inputs import Feeding, filled_up
 from wmx.suspect.layouts import Layout
 from wmx.suspect.outputs import readings
 from wmx.suspect.overrides import NO_OVERRIDES
+from wmx.suspect.request_policy import Meter, RequestPolicy
 from wmx.suspect.tables import Joined
 from wmx.suspect.values import Texts
 
@@ -25,16 +26,26 @@ class FunctionSuspect:
     Args:
         predict: takes float32 [n, *task.shape], normalized, channels last (int32 for tokens);
             returns scores [n, C], or class numbers or names [n].
+        request_policy: limits on the inputs that the function is given; none if ``None``.
     """
 
     engine = "python function"
     overrides = NO_OVERRIDES
-    queries_left: int | None = None
 
-    def __init__(self, predict: Callable[[NDArray[Any]], Any]) -> None:
+    def __init__(
+        self,
+        predict: Callable[[NDArray[Any]], Any],
+        request_policy: RequestPolicy | None = None,
+    ) -> None:
         self._predict = predict
+        self._meter = None if request_policy is None else Meter(request_policy)
         self._texts = Texts()
         self.reference = ModelReference(getattr(predict, "__name__", type(predict).__name__))
+
+    @property
+    def queries_left(self) -> int | None:
+        """Number of inputs that it may still be given; ``None`` if not limited."""
+        return None if self._meter is None else self._meter.left
 
     def feedings(self, task: Task) -> list[Feeding]:
         """Return the only feeding: channels last, normalized as the claim says."""
@@ -68,6 +79,8 @@ class FunctionSuspect:
 
     def _call(self, inputs: NDArray[Any]) -> NDArray[Any]:
         try:
+            if self._meter is not None:
+                self._meter.wait_for(len(inputs), self.reference.name)
             with paused():  # the function is the caller's own, so its time and memory do not count
                 return np.asarray(self._predict(inputs))
         except WmxError:

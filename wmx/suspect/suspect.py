@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from wmx.protocol.model_reference import ModelReference
     from wmx.protocol.task import Task
     from wmx.statistics.predictions import Predictions
-    from wmx.suspect.endpoint.client import RequestPolicy
     from wmx.suspect.inputs import Feeding
     from wmx.suspect.overrides import Overrides
+    from wmx.suspect.request_policy import RequestPolicy
     from wmx.suspect.sandbox.process import Sandbox
     from wmx.suspect.types import Device
 
@@ -130,7 +130,10 @@ def open_suspect(
         own: the file is trusted, and is run in this process.
         overrides: of inputs and outputs; for files and addresses.
         token: bearer token for an address.
-        request_policy: pace, retries and number of queries for an address.
+        request_policy: number of queries, pace and retries for an address.  For a function, which
+            may query one: with a policy it is given one trigger after the other, no more than
+            ``max_queries`` inputs in all, ``per_second`` at most, and no more once one claim
+            verifies; without one as many at once, and as many in all, as there are.
         weights: files beside the model that may hold its weights under other names than exporters
             give; never a key, a claim or another secret.
         apart_from: files, and folders with their contents, that are never read as weights, such as
@@ -156,13 +159,15 @@ def open_suspect(
         return Endpoint.open(
             suspect, token=token, request_policy=request_policy, overrides=overrides or NO_OVERRIDES
         )
-    if token is not None or request_policy is not None:
-        raise UsageError("a token and a request policy are for addresses only")
+    if token is not None:
+        raise UsageError("a token is for addresses only")
     _require_no_module(suspect)
     if callable(suspect):
         from wmx.suspect.function import FunctionSuspect
 
-        return FunctionSuspect(suspect)
+        return FunctionSuspect(suspect, request_policy)
+    if request_policy is not None:
+        raise UsageError("a request policy is for addresses and functions only")
     if not isinstance(suspect, str | Path):
         raise UsageError(
             f"suspect is {type(suspect).__name__}, expected a path, an address or a function",

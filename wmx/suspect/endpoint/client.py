@@ -20,8 +20,9 @@ from wmx._internal.http import (
     require_no_eavesdropper,
 )
 from wmx._internal.text import printable
-from wmx.errors import MORE_QUERIES_HINT, CannotRunError, QueryBudgetError, UsageError
+from wmx.errors import CannotRunError, UsageError
 from wmx.suspect.endpoint.messages import ProtocolError, parsed
+from wmx.suspect.request_policy import Meter, RequestPolicy
 
 MAX_BODY_BYTES = 2**26
 MAX_TOKEN_BYTES = 2**16
@@ -29,30 +30,6 @@ MAX_REASON_BYTES = 2**16
 UNSAID = "its message is not shown, since it may repeat triggers; see the server's log"
 TRIED_AGAIN = (429, 502, 503, 504)
 LONGEST_WAIT = 60.0
-
-
-@dataclass(frozen=True)
-class RequestPolicy:
-    """Limits on the queries to a server.
-
-    Attributes:
-        max_queries: number of inputs that may be sent in all, with those of repeated requests
-            (default: 2000).
-        per_second: inputs per second, at most; as fast as the server replies if ``None``.
-        retries: how often a request is repeated after a network failure or HTTP 429, 502, 503 or
-            504 (default: 4).
-        seconds: time limit for one request (default: 30).
-    """
-
-    max_queries: int = 2000
-    per_second: float | None = None
-    retries: int = 4
-    seconds: float = 30.0
-
-    def __post_init__(self) -> None:
-        positive = (self.max_queries, self.seconds, self.per_second or 1.0)
-        if not all(0 < number < float("inf") for number in positive) or self.retries < 0:
-            raise UsageError(f"{self} holds a number that is not positive or not finite")
 
 
 @dataclass
@@ -63,19 +40,17 @@ class Client:
         base: its address, without a slash at the end.
         token: sent as a bearer token; stays out of ``repr``.
         request_policy: limits on the queries.
-        queried: number of inputs sent so far.
         clock, sleep: in seconds; replaced in tests.
     """
 
     base: str
     token: str | None = field(default=None, repr=False)
     request_policy: RequestPolicy = field(default_factory=RequestPolicy)
-    queried: int = 0
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-    _free_at: float = 0.0
 
     def __post_init__(self) -> None:
+        self._meter = Meter(self.request_policy, clock=self.clock, sleep=self.sleep)
         address = checked_address(self.base, "the model's address")
         if address.query or address.fragment:
             raise UsageError(
@@ -88,7 +63,7 @@ class Client:
     @property
     def left(self) -> int:
         """Number of inputs that may still be sent."""
-        return self.request_policy.max_queries - self.queried
+        return self._meter.left
 
     def get(self, path: str) -> Response:
         """Send a GET request, before any trigger is sent; raises as :meth:`post`."""
@@ -127,7 +102,7 @@ class Client:
         if self.token is not None:
             sent["Authorization"] = f"Bearer {self.token}"
         for attempt in range(self.request_policy.retries + 1):
-            self._wait_for(inputs)
+            self._meter.wait_for(inputs, self.base)
             last = attempt == self.request_policy.retries
             try:
                 response = exchange(
@@ -159,21 +134,6 @@ class Client:
                 continue
             return self._accepted(path, response, in_words=body is None)
         raise AssertionError("the last attempt returns or raises")
-
-    def _wait_for(self, inputs: int) -> None:
-        """Wait until so many inputs may be sent, and count them."""
-        if inputs > self.left:
-            raise QueryBudgetError(
-                f"{self.base} was queried with {self.queried} inputs, and no more than "
-                f"{self.request_policy.max_queries} are allowed",
-                hint=MORE_QUERIES_HINT,
-            )
-        now = self.clock()
-        if self._free_at > now:
-            self.sleep(self._free_at - now)
-        self.queried += inputs
-        if self.request_policy.per_second is not None:
-            self._free_at = max(now, self._free_at) + inputs / self.request_policy.per_second
 
     def _accepted(self, path: str, response: Response, *, in_words: bool) -> Response:
         """Return a response of status 200; else raise, with the server's message if it is safe."""

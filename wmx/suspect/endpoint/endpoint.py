@@ -12,7 +12,7 @@ from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.task import Task
 from wmx.statistics.predictions import Predictions
-from wmx.suspect.endpoint.client import Client, RequestPolicy
+from wmx.suspect.endpoint.client import Client
 from wmx.suspect.endpoint.messages import (
     HEADER_LENGTH,
     ProtocolError,
@@ -24,6 +24,7 @@ from wmx.suspect.endpoint.messages import (
 from wmx.suspect.inputs import Feeding, cannot_be_fed, feedings, filled_up
 from wmx.suspect.outputs import readings
 from wmx.suspect.overrides import NO_OVERRIDES, Overrides
+from wmx.suspect.request_policy import RequestPolicy
 from wmx.suspect.tables import Joined
 from wmx.suspect.types import TensorSpec
 from wmx.suspect.values import Texts
