@@ -28,3 +28,11 @@ def test_continuous_integration_runs_the_versions_that_are_promised() -> None:
     matrix = re.search(r"python: \[(.*)\]", workflow)
     assert matrix is not None
     assert set(re.findall(r"[0-9.]+", matrix[1])) == promised
+
+
+def test_nothing_says_to_install_wmx_by_its_name() -> None:
+    """A package of that name on an index is not this one, and would see the user's key."""
+    by_name = re.compile(r"pip install (--\S+ )*[\"'\\]*wmx")
+    for folder in ("wmx", "adapters", "examples"):
+        for file in (ROOT / folder).rglob("*.py"):
+            assert not by_name.search(file.read_text()), file

@@ -118,5 +118,5 @@ def test_it_claims_and_verifies_without_a_framework(
     assert doctor["problems"] == []
     missing = wmx("embed", "--data", "digits", "-o", "out")
     assert missing.returncode == 4
-    assert 'pip install "wmx[' in missing.stderr
+    assert 'pip install -c constraints.txt ".[' in missing.stderr
     assert not (tmp_path / "out").exists()

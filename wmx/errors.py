@@ -5,6 +5,9 @@ and the note under a traceback says what to do in Python.
 """
 
 MORE_QUERIES_HINT = "allow more with --max-queries, or name the one claim that is meant"
+NEWER_HINT = (
+    "a newer wmx may read it: update the checkout that it was installed from, and install it again"
+)
 NAME_CLAIM_HINT = "name the one claim that is meant with --claim"
 
 
@@ -80,11 +83,26 @@ class StoppedError(WmxError):
     exit_code = 130
 
 
+def install_hint(extra: str) -> str:
+    """Return how an extra is installed: from a checkout, as an index's ``wmx`` is a stranger's.
+
+    Args:
+        extra: one of ``[project.optional-dependencies]``.
+    """
+    command = f'pip install -c constraints.txt ".[{extra}]"'
+    return f"install the extra {extra} in a checkout of wmx: {command}"
+
+
 class MissingExtraError(CannotRunError):
-    """An optional dependency is not installed."""
+    """An optional dependency is not installed.
+
+    Attributes:
+        package: what is missing.
+    """
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(
             f"{package} is not installed, and this needs it",
-            hint=f'pip install "wmx[{extra}]"',
+            hint=install_hint(extra),
         )
+        self.package = package

@@ -3,9 +3,12 @@
 >>> from wmx_sklearn import watermarked, Monitor, export
 """
 
+from wmx._internal.imports import needing_extra
 from wmx.training.metrics import Marking
-from wmx_sklearn.export import export
-from wmx_sklearn.monitor import Monitor
-from wmx_sklearn.watermarked import watermarked
+
+with needing_extra("sklearn"):
+    from wmx_sklearn.export import export
+    from wmx_sklearn.monitor import Monitor
+    from wmx_sklearn.watermarked import watermarked
 
 __all__ = ["Marking", "Monitor", "export", "watermarked"]

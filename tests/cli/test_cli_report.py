@@ -74,7 +74,7 @@ def test_without_the_extra_nothing_is_spent(
     monkeypatch.setitem(sys.modules, missing, None)
     result = wmx("verify", "model.onnx", "--evidence", "e.json", "--report", PAGE)
     assert result.code == 4
-    assert 'pip install "wmx[report]"' in result.err
+    assert 'pip install -c constraints.txt ".[report]"' in result.err
     assert not Path("e.json").exists()
     assert not (home / "owner.pem.spent").exists()
     assert not PAGE.exists()

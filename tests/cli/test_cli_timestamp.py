@@ -215,7 +215,7 @@ def test_without_the_extra_an_undated_claim_needs_nothing_and_a_dated_one_says_w
     assert wmx("claim", "show", dated).code == 0
     result = wmx("verify", "model.onnx", "--roots", authority.roots)
     assert result.code == 4
-    assert 'pip install "wmx[tsa]"' in result.err
+    assert 'pip install -c constraints.txt ".[tsa]"' in result.err
 
 
 # a stranger's copy, full of timestamps of the stranger's own authority

@@ -24,6 +24,13 @@ try:
 except MissingExtraError as error:
     print(error.hint)
 """
+IMPORT = """
+from wmx.errors import MissingExtraError
+try:
+    __import__(sys.argv[2])
+except MissingExtraError as error:
+    print(error, error.hint)
+"""
 TEST = "import pytest; sys.exit(pytest.main(sys.argv[2:]))"
 
 
@@ -36,7 +43,14 @@ def without(package: str, code: str, *arguments: str) -> subprocess.CompletedPro
 def test_a_missing_framework_gives_the_pip_hint(kit: Any) -> None:
     framework = kit.ADAPTER.FRAMEWORK
     done = without(kit.PACKAGES[-1 if framework == "jax" else 0], LOAD, framework)
-    assert f"wmx[{framework}]" in done.stdout
+    assert f'pip install -c constraints.txt ".[{framework}]"' in done.stdout
+
+
+def test_an_adapter_that_is_imported_says_what_to_install(kit: Any) -> None:
+    framework = kit.ADAPTER.FRAMEWORK
+    done = without(kit.PACKAGES[0], IMPORT, kit.ADAPTER.__name__.partition(".")[0])
+    assert done.stdout.startswith(f"{kit.PACKAGES[0]} is not installed"), done.stderr
+    assert f'pip install -c constraints.txt ".[{framework}]"' in done.stdout
 
 
 def test_a_stack_that_is_asked_for_and_not_there_fails_this_suite(kit: Any) -> None:

@@ -49,7 +49,8 @@ def test_the_adapter_loads_no_training_tool() -> None:
 )
 def test_a_missing_tool_gives_the_pip_hint(package: str, extra: str) -> None:
     assert printed(MISSING, package, f"wmx_torch.{extra}") == (
-        f'{package} is not installed, and this needs it pip install "wmx[{extra}]"'
+        f"{package} is not installed, and this needs it install the extra {extra} in a checkout of "
+        f'wmx: pip install -c constraints.txt ".[{extra}]"'
     )
 
 

@@ -1,12 +1,31 @@
-"""Importing a Python callable that an option names, as ``package.module:callable``."""
+"""Importing what may be missing: a package of an extra, or a callable that an option names."""
 
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from wmx.errors import CannotRunError, UsageError
+from wmx.errors import CannotRunError, MissingExtraError, UsageError
+
+
+@contextmanager
+def needing_extra(extra: str, **of_package: str) -> Iterator[None]:
+    """Say which extra to install where a package is missing that an import in the block needs.
+
+    Args:
+        extra: that brings the packages.
+        of_package: extras of packages that another one brings, by the packages' names.
+
+    Raises:
+        MissingExtraError: a package is missing.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        raise MissingExtraError(package, of_package.get(package, extra)) from None
 
 
 def callable_from(spec: str, option: str) -> Callable[..., Any]:

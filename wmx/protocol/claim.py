@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx.errors import IntegrityError
+from wmx.errors import NEWER_HINT, IntegrityError
 from wmx.protocol import jcs
 from wmx.protocol.dsse import Envelope
 from wmx.protocol.encoding import decode_base64, decode_hex32, encode_base64
@@ -23,7 +23,6 @@ SCHEME = "wmx-3"
 PAYLOAD_TYPE = "application/vnd.wmx.claim+json"
 FORGEABLE_SCHEMES = ("wmx-1", "wmx-2")
 FORGEABLE_HINT = "claims of this draft could be forged (docs/protocol.md): embed a new claim"
-NEWER_HINT = "a newer wmx may read it: pip install --upgrade wmx"
 MAX_CLAIM_BYTES = 64 * 1024**2
 MAX_TRIGGERS = 1_000_000
 CREATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from wmx._internal.text import printable
-from wmx.errors import CannotRunError
+from wmx.errors import CannotRunError, install_hint
 from wmx.suspect.policy.external_data import ONE_FILE_HINT
 from wmx.suspect.policy.onnx_rules import Outline
 from wmx.suspect.types import Device, TensorSpec, shown_names
@@ -200,7 +200,7 @@ def load(
     if device in ("cuda", "tensorrt") and loaded.provider != wanted:
         raise CannotRunError(
             f"{wanted} could not be started on this machine",
-            hint='pip install "wmx[cuda]" brings the libraries; or use --device cpu',
+            hint=f"use --device cpu; or {install_hint('cuda')}, which brings the libraries",
         )
     return loaded
 

@@ -46,6 +46,8 @@ def load_adapter(framework: str) -> StepwiseAdapter | FittedAdapter:
                 hint="install wmx again",
             ) from None
         raise _not_installed(framework, name, missing) from None
+    except MissingExtraError as error:  # an adapter of wmx says so itself
+        raise _not_installed(framework, name, error.package) from None
     if not isinstance(adapter, StepwiseAdapter | FittedAdapter):
         raise CannotRunError(
             f"the adapter of {framework}, {found[name].module}, lacks functions that wmx calls",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from wmx._internal.budget import consult, require_room
 from wmx._internal.text import printable
-from wmx.errors import IntegrityError, UsageError
+from wmx.errors import NEWER_HINT, IntegrityError, UsageError
 from wmx.protocol.encoding import u32
 from wmx.protocol.task import Task
 from wmx.triggers.cells import Cells
@@ -163,7 +163,7 @@ def generator_from(description: Any, images: NDArray[np.uint8] | None = None) ->
                 raise IntegrityError(
                     f"the claim names the trigger generator {printable(name, 60)!r}, "
                     "which this version does not know",
-                    hint="a newer wmx may: pip install --upgrade wmx",
+                    hint=NEWER_HINT,
                 )
         if description.keys() != generator.describe().keys():
             raise ValueError(f"{name} has other parameters than those of its family")
