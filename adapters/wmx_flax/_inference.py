@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.task import Task
+from wmx.training.model_scores import wrong_scores
 
 Model: TypeAlias = nnx.Module | tuple[linen.Module, Mapping[str, Any]]
 Call: TypeAlias = Callable[[Any, Any], Any]
@@ -111,10 +112,7 @@ def scores_of(output: Any, classes: int) -> jax.Array:
             "that starts with one"
         )
     if len(scores.shape) != 2 or scores.shape[1] != classes:
-        raise CannotRunError(
-            f"the model returned scores of shape {tuple(scores.shape)}, "
-            f"expected [batch, {classes}] as the claim says"
-        )
+        raise wrong_scores(scores.shape, classes)
     return jnp.asarray(scores)
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from wmx.errors import CannotRunError
 from wmx.protocol.task import Task
+from wmx.training.model_scores import wrong_scores
 
 
 def scores_of(output: Any, classes: int) -> Any:
@@ -26,10 +27,7 @@ def scores_of(output: Any, classes: int) -> Any:
     if not hasattr(scores, "shape"):
         raise CannotRunError(f"the model returned {type(output).__name__}, expected class scores")
     if len(scores.shape) != 2 or scores.shape[1] != classes:
-        raise CannotRunError(
-            f"the model returned scores of shape {tuple(scores.shape)}, "
-            f"expected [batch, {classes}] as the claim says"
-        )
+        raise wrong_scores(scores.shape, classes)
     return scores
 
 

@@ -11,6 +11,7 @@ from wmx.errors import CannotRunError, MissingExtraError
 from wmx.protocol.task import Task
 from wmx.training.export import checked_export, with_standard_names, without_notes
 from wmx.training.export_check import check_export
+from wmx.training.model_scores import trying
 from wmx.watermark import Watermark
 from wmx_keras import _backends
 from wmx_keras._inference import scores, scores_of
@@ -46,7 +47,8 @@ def export(model: Any, path: str | Path, task: Task | Watermark, *, force: bool 
     def reference(inputs: NDArray[Any]) -> NDArray[Any]:
         return scores(model, inputs, task)
 
-    reference(task.example_inputs(2, seed=0))  # the model's own errors are the clearest
+    with trying(task):  # the model's own errors are clearer than an exporter's
+        reference(task.example_inputs(2, seed=0))
     try:
         data = _backends.current().onnx_bytes(network, model, task)
     except ModuleNotFoundError as error:

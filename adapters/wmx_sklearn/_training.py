@@ -35,7 +35,8 @@ def build(task: Task, training: Training) -> Any:
     if task.kind != "features":
         raise UsageError(
             f"scikit-learn's estimators take feature vectors, and the data are of kind {task.kind}",
-            hint="an .npz with x of shape [N, F]: docs/embed.md",
+            hint="give an .npz with float features x [N, F] and classes y [N]; --framework torch, "
+            "keras or jax trains networks on images and texts",
         )
     match training.model:
         case "forest":

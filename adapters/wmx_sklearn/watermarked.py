@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx.errors import UsageError
+from wmx.training.scale import require_scale
 from wmx.watermark import Watermark
 
 
@@ -57,6 +58,7 @@ def watermarked(
     weights = np.ones(shape[0]) if sample_weight is None else np.asarray(sample_weight, np.float64)
     if weights.shape != shape[:1]:
         raise UsageError(f"sample_weight has the shape {weights.shape}, expected {shape[:1]}")
+    require_scale(np.asarray(X, np.float64), watermark)
     triggers = task.model_input(watermark.triggers)
     average = weights.mean() if len(weights) else 1.0
     return (

@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from wmx.errors import CannotRunError
 from wmx.protocol.task import Task
 from wmx.training.batch_structure import ATTENTION_MASK
+from wmx.training.model_scores import wrong_scores
 from wmx.watermark import Watermark
 
 
@@ -172,10 +173,7 @@ def scores_of(output: Any, classes: int) -> Tensor:
             "that starts with one, or an object with .logits"
         )
     if scores.ndim != 2 or scores.shape[1] != classes:
-        raise CannotRunError(
-            f"the model returned scores of shape {tuple(scores.shape)}, "
-            f"expected [batch, {classes}] as the claim says"
-        )
+        raise wrong_scores(scores.shape, classes)
     return scores
 
 

@@ -16,10 +16,10 @@ from wmx.training.batch_structure import (
     label_values,
     rebuilt,
     require_labels,
-    require_scale,
     trigger_values,
 )
 from wmx.training.recipe import Recipe
+from wmx.training.scale import require_scale
 from wmx.training.trigger_batches import numbers_of, numpy_dtype
 from wmx.watermark import Watermark
 
@@ -44,7 +44,7 @@ class TriggerItems:
     def __post_init__(self) -> None:
         self.item(0, np.random.default_rng(0))  # raise errors before training begins
         at_input, at_label = self.fields
-        require_scale(numbers_of(self.template[at_input]), self.watermark.task)
+        require_scale(numbers_of(self.template[at_input]), self.watermark)
         require_labels(numbers_of(self.template[at_label]), self.watermark.task.classes)
 
     def item(self, index: int, rng: np.random.Generator) -> Any:

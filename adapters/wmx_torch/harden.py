@@ -11,6 +11,7 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from wmx.errors import UsageError
+from wmx.training.model_scores import warn_of_probabilities
 from wmx.training.recipe import recipe_named
 from wmx.watermark import Watermark
 from wmx_torch._inference import (
@@ -21,6 +22,7 @@ from wmx_torch._inference import (
     scores_of,
     triggers_as_model_input,
 )
+from wmx_torch._inference import scores as model_scores
 
 
 def harden(
@@ -94,6 +96,8 @@ def harden_replicas(
     n = len(watermark.labels)
     places = chosen.draws(n, seed)[step // chosen.every % n]
     task = watermark.task
+    if step == 0:
+        warn_of_probabilities(model_scores(inner, watermark.inputs[places], task))
     inputs = triggers_as_model_input(watermark, places, inner)
     labels = torch.from_numpy(watermark.labels[places]).to(inputs.device)
     gradients = gradient_at(

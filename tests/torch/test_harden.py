@@ -2,6 +2,7 @@
 
 import copy
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from wmx import OwnerKey, Watermark
 from wmx.errors import CannotRunError, UsageError
 from wmx.training.recipe import RECIPES, triggers_at
-from wmx_torch import Monitor, harden, watermarked
+from wmx_torch import Monitor, export, harden, watermarked
 from wmx_torch._inference import as_model_input, triggers_as_model_input
 
 
@@ -129,6 +130,17 @@ def test_modes_are_restored_when_the_model_fails(watermark: Watermark) -> None:
     with pytest.raises(RuntimeError, match="no"):
         harden(model, watermark, step=0, steps=1)
     assert model.training
+
+
+def test_a_model_that_ends_in_softmax_is_warned_of_once(
+    model: nn.Module, watermark: Watermark, tmp_path: Path
+) -> None:
+    ends = nn.Sequential(model, nn.Softmax(dim=1))
+    with pytest.warns(UserWarning, match="returns probabilities, expected logits"):
+        harden(ends, watermark, step=0, steps=8)
+    harden(ends, watermark, step=4, steps=8)
+    with pytest.warns(UserWarning, match="returns probabilities, expected logits"):
+        export(ends, tmp_path / "model.onnx", watermark)
 
 
 def test_frozen_parameters_get_no_gradient(model: nn.Module, watermark: Watermark) -> None:

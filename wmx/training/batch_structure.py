@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx.errors import UsageError
-from wmx.protocol.task import Task
 from wmx.training.recipe import Recipe
 from wmx.watermark import Watermark
 
@@ -22,7 +21,6 @@ Fields: TypeAlias = tuple[Field, Field]
 INPUT_NAMES = ("pixel_values", "input_ids", "image", "images", "img", "input", "inputs", "x")
 LABEL_NAMES = ("labels", "label", "target", "targets", "y")
 ATTENTION_MASK = "attention_mask"
-FAR_OUT = 8.0  # widths of the task's own values beyond them
 IGNORED_LABEL = -100  # of PyTorch's cross entropy
 
 
@@ -122,34 +120,6 @@ def trigger_values(
             "integers",
         )
     return _laid_out(recipe.batch_inputs(triggers, task, rng), tuple(shape)).astype(dtype)
-
-
-def require_scale(values: NDArray[Any], task: Task) -> None:
-    """Refuse floats that are on another scale than the task says: its triggers would be on theirs.
-
-    A model that sees pixels 0 to 255 and triggers 0 to 1 learns the two apart, and nothing says
-    so before the mark is looked for.  Images alone can be told: values of features have no bounds.
-
-    Args:
-        values: inputs of the caller, floats of any shape.
-        task: says which values pixels 0 and 255 become.
-
-    Raises:
-        UsageError: a value is further out than augmentation or another normalization can bring it.
-    """
-    if task.kind != "image" or values.dtype.kind != "f" or not values.size:
-        return
-    levels = task.levels()
-    low, high = float(levels.min()), float(levels.max())
-    span = high - low
-    found = float(values.min()), float(values.max())
-    if found[0] < low - FAR_OUT * span or found[1] > high + FAR_OUT * span:
-        raise UsageError(
-            f"the inputs hold {found[0]:g} to {found[1]:g}, and the claim's task has images of "
-            f"{low:g} to {high:g}",
-            hint="normalize the data as the claim says (wmx claim show), or make a claim that says "
-            "how they are: range, mean and std",
-        )
 
 
 def require_labels(values: NDArray[Any], classes: int) -> None:

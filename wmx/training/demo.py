@@ -86,6 +86,7 @@ def run_demo(
         raise CannotRunError(
             f"{files.folder} holds files already: {', '.join(path.name for path in found)}",
             hint="choose another folder with --out, or --force to replace them",
+            in_python="choose another folder with out=, or force=True to replace them",
         )
     training = Training(model="cnn", epochs=epochs, device="cpu")
     data = load_data("digits")

@@ -10,13 +10,18 @@ from wmx.errors import CannotRunError
 from wmx.protocol.task import Task
 from wmx.suspect.inputs import feedings
 from wmx.suspect.own_model import loaded_from
+from wmx.training.model_scores import warn_of_probabilities
 
 BATCH_SIZES = (1, 5)
 TOLERANCE = 1e-3  # relative to the largest score; float32 rounding gives about 1e-6
 
 
 def check_export(
-    data: bytes, reference: Callable[[NDArray[Any]], NDArray[Any]], task: Task
+    data: bytes,
+    reference: Callable[[NDArray[Any]], NDArray[Any]],
+    task: Task,
+    *,
+    logits: bool = False,
 ) -> None:
     """Validate an ONNX file, load it and compare its scores with the framework's.
 
@@ -25,6 +30,7 @@ def check_export(
         reference: the model in its framework: maps inputs [n, *task.shape], channels last, to
             scores [n, classes].
         task: gives the inputs.
+        logits: whether the model should return logits; a warning says so if it does not.
 
     Raises:
         CannotRunError: the file is not valid, cannot be loaded or fed, or does not agree.
@@ -55,6 +61,8 @@ def check_export(
         expected = reference(inputs)
         given = session.run({found[0].input: found[0].arranged(inputs)})[0]
         _compare(np.asarray(given), expected, batch_size)
+    if logits:
+        warn_of_probabilities(expected)
 
 
 def _compare(given: NDArray[Any], expected: NDArray[Any], batch_size: int) -> None:

@@ -14,10 +14,10 @@ from wmx.training.batch_structure import (
     label_values,
     rebuilt,
     require_labels,
-    require_scale,
     trigger_values,
 )
 from wmx.training.recipe import Recipe, recipe_with_triggers, triggers_at
+from wmx.training.scale import require_scale
 from wmx.watermark import Watermark
 
 Join = Callable[[Any, NDArray[Any]], Any]
@@ -138,7 +138,7 @@ class MarkedBatches:
             self._first_size = int(inputs.shape[0])
         if not self._is_checked:
             self._is_checked = True  # once: each look copies a batch from its device
-            require_scale(numbers_of(inputs), self.watermark.task)
+            require_scale(numbers_of(inputs), self.watermark)
             require_labels(numbers_of(labels), self.watermark.task.classes)
         more_inputs, more_labels = self.rows(
             number,

@@ -65,6 +65,7 @@ def read_npz(path: Path) -> Arrays:
         raise CannotRunError(f"{path} is a damaged .npz file: {error}") from None
     raise UsageError(
         f"{path} holds {found}; expected {', '.join(SPLIT_NAMES)}, or x and y",
+        hint="name the arrays so, in small letters: np.savez(path, x=inputs, y=labels)",
     )
 
 

@@ -62,9 +62,22 @@ def canonical_labels(y: NDArray[Any], count: int, what: str) -> NDArray[np.int64
     if y.shape in ((count, 1), (1, count)) and count > 1:
         y = y.reshape(count)
     if y.shape != (count,):
-        raise UsageError(f"{what} has shape {y.shape}, expected [{count}], one label per input")
+        one_hot = y.ndim == 2 and len(y) == count
+        raise UsageError(
+            f"{what} has shape {y.shape}, expected [{count}], one label per input",
+            hint="y.argmax(axis=1) makes class numbers of one-hot rows" if one_hot else None,
+        )
+    if y.dtype.kind in "UST":
+        raise UsageError(
+            f"{what} holds names of classes, expected integer classes 0, 1, 2, ...",
+            hint="names, y = np.unique(y, return_inverse=True) numbers them; save the y of "
+            "training and test data from one such call",
+        )
     if not np.issubdtype(y.dtype, np.integer):
-        raise UsageError(f"{what} is {y.dtype}, expected integer classes 0, 1, 2, ...")
+        raise UsageError(
+            f"{what} is {y.dtype}, expected integer classes 0, 1, 2, ...",
+            hint="y.astype(int), if it holds whole numbers" if y.dtype.kind == "f" else None,
+        )
     if y.min() < 0:
         raise UsageError(f"{what} holds {y.min()}, expected classes 0, 1, 2, ...")
     return y.astype(np.int64)
