@@ -459,6 +459,15 @@ def test_nobody_there() -> None:
         Endpoint.open("http://127.0.0.1:9/v2/models/mine", request_policy=POLICY)
 
 
+def test_a_server_without_the_paths_of_the_protocol_is_told_them(model: bytes) -> None:
+    def lie(server: Server, path: str, asked: bytes) -> Any:
+        return (404, {}, b"nope") if path == "/v2" else None
+
+    with serving(model, lie=lie) as server, pytest.raises(CannotRunError, match="404") as caught:
+        Endpoint.open(server.url, request_policy=POLICY)
+    assert "GET /v2 (of the server), GET /v2/models/NAME" in str(caught.value.hint)
+
+
 def test_a_server_that_asks_for_patience_is_asked_again(watermark: Watermark, model: bytes) -> None:
     slept: list[float] = []
     busy = [429, 503]

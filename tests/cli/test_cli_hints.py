@@ -1,15 +1,19 @@
 """Errors say what was found, what was expected, and what to do: in the words of the command."""
 
 import json
+import os
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from commands import CLAIM_NEW
 from safetensors.numpy import save_file
 
+from wmx._internal.files import sha256_of
 from wmx.training.plugins import load_adapter
 
 
@@ -197,3 +201,118 @@ def test_doctor_tells_limits_from_what_is_allowed(
 def test_info_says_which_scalings_are_tried(wmx: Any, claim: Path) -> None:
     said = wmx("info", "model.onnx", "--claim", claim).out
     assert "layout NCHW; scaling tried: the claim's, then 0..255" in said
+
+
+def test_a_forgotten_key_is_the_one_that_made_the_claim(wmx: Any, claim: Path) -> None:
+    """A new key never opens a claim that is there already."""
+    Path("store/owner.pem").rename("owner.pem")
+    result = wmx("verify", "model.onnx", "--claim", claim)
+    assert result.code == 4
+    assert "needs the key that made it" in result.err
+    assert "--key owner.pem" in result.err
+    assert "keygen" not in result.err
+    assert wmx("verify", "model.onnx", "--claim", claim, "--key", "owner.pem").code == 0
+
+
+def test_evidence_and_claims_in_the_place_of_a_model(wmx: Any, claim: Path) -> None:
+    assert wmx("verify", "model.onnx", "--evidence", "e.json").code == 0
+    result = wmx("verify", "e.json", "--claim", claim)
+    assert result.code == 4
+    assert "is an evidence file or a release record, expected an ONNX file" in result.err
+    assert "wmx check" in result.err
+    result = wmx("verify", claim)
+    assert result.code == 4
+    assert "is a claim" in result.err
+
+
+def test_evidence_about_another_file_says_which_and_what_to_do(wmx: Any, claim: Path) -> None:
+    assert wmx("verify", "model.onnx", "--evidence", "e.json").code == 0
+    about = sha256_of("model.onnx", "model")
+    found = onnx.load("model.onnx")
+    found.producer_name = "another"
+    onnx.save(found, "other.onnx")
+    result = wmx("check", "e.json", "--model", "other.onnx")
+    assert result.code == 3
+    assert about in result.err
+    assert sha256_of("other.onnx", "model") in result.err
+    assert "ask the owner for evidence about this one" in result.err
+
+
+def test_too_few_triggers_to_reveal_says_to_reveal_more(wmx: Any, claim: Path) -> None:
+    result = wmx("verify", "model.onnx", "--evidence", "e.json", "--reveal", "20")
+    assert result.code == 4
+    assert "--reveal all" in result.err
+    assert "--min-bits" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("y", "said"),
+    [
+        (np.array(["a", "b"] * 10), "np.unique"),
+        (np.eye(2)[[0, 1] * 10], "y.argmax(axis=1)"),
+        (np.array([0.0, 1.0] * 10), "y.astype(int)"),
+    ],
+)
+def test_labels_that_are_no_class_numbers(wmx: Any, y: Any, said: str) -> None:
+    assert wmx("keygen").code == 0
+    np.savez("data.npz", x=np.zeros((20, 8, 8), np.uint8), y=y)
+    result = wmx("embed", "--data", "data.npz", "-o", "out")
+    assert result.code == 2
+    assert said in result.err
+    assert "<U" not in result.err
+    np.savez("data.npz", X=np.zeros((20, 8, 8), np.uint8), Y=y)
+    result = wmx("embed", "--data", "data.npz", "-o", "out")
+    assert "in small letters" in result.err
+
+
+def test_pixels_of_few_levels_are_warned_of(wmx: Any) -> None:
+    """Digits of scikit-learn have levels 0 to 16, and the claim would say 0 to 255."""
+    assert wmx("keygen").code == 0
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 17, (40, 8, 8), dtype=np.uint8), np.arange(40) % 2
+    np.savez("data.npz", x=x, y=y)
+    words = ("embed", "--data", "data.npz", "--model", "gone:gone", "-o", "out")
+    assert "warning: the images hold 0 to 16" in wmx(*words).err
+    np.savez("data.npz", x=x * 15, y=y)
+    assert "warning" not in wmx(*words).err
+
+
+def test_a_function_that_is_not_there(wmx: Any, claim: Path) -> None:
+    Path("a_client.py").write_text("import os\ndef ask(x): return x\ndef _own(x): return x\n")
+    result = wmx("verify", "--callable", "a_client:ak", "--claim", claim)
+    assert result.code == 2
+    assert "it has ask" in result.err
+    assert "_own" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("returned", "scores", "said"),
+    [
+        ("np.ones((len(x), 9)) * np.arange(9)", [9], "9 for each input, and the claim has 10"),
+        ("np.ones((len(x), 12)) * np.linspace(0, 1, 12)", [12], "12 for each input, and the"),
+        ("np.arange(len(x)) % 3 + 50", [10], "classes that are none of the claim's 10"),
+        ("np.ones((len(x), 10)) * np.arange(10)", [10], None),
+    ],
+)
+def test_a_verdict_says_what_does_not_fit_the_classes_of_the_claim(
+    wmx: Any, claim: Path, returned: str, scores: list[int], said: str | None
+) -> None:
+    Path("b_client.py").write_text(f"import numpy as np\ndef ask(x): return {returned}\n")
+    sys.modules.pop("b_client", None)
+    words = ("verify", "--callable", "b_client:ask", "--claim", claim)
+    text, fields = wmx(*words), wmx(*words, "--json")
+    assert text.code == fields.code == 1
+    assert fields.json["scores"] == scores
+    assert ("is it the model that was meant?" in text.out) == (said is not None)
+    assert said is None or said in text.out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
+def test_a_key_that_everybody_can_read_is_warned_of(wmx: Any, claim: Path) -> None:
+    words = ("verify", "model.onnx", "--claim", claim)
+    assert wmx(*words).err == ""
+    Path("store/owner.pem").chmod(0o644)
+    result = wmx(*words)
+    assert result.code == 0
+    assert "can read the key" in result.err
+    assert "chmod 600" in result.err

@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from wmx._internal.text import printable
 from wmx.errors import CannotRunError, MissingExtraError, UsageError
+
+MOST_SHOWN = 200  # characters of a list of names
 
 
 @contextmanager
@@ -60,8 +63,20 @@ def callable_from(spec: str, option: str) -> Callable[..., Any]:
         ) from error
     for part in name.split("."):
         if not hasattr(found, part):
-            raise UsageError(f"{option}: {module_name} has no {name!r}")
+            raise UsageError(f"{option}: {module_name} has no {name!r}", hint=_functions_of(found))
         found = getattr(found, part)
     if not callable(found):
         raise UsageError(f"{option}: {spec} is {type(found).__name__}, expected a callable")
     return found  # type: ignore[no-any-return]
+
+
+def _functions_of(module: Any) -> str | None:
+    """Return the names that may have been meant, as a hint; ``None`` if there are none."""
+    own = [
+        name
+        for name, value in vars(module).items()
+        if callable(value)
+        and not name.startswith("_")
+        and getattr(value, "__module__", None) == getattr(module, "__name__", "")
+    ]
+    return f"it has {printable(', '.join(sorted(own)), MOST_SHOWN)}" if own else None

@@ -13,12 +13,11 @@ from wmx.cli.common import (
     KeyOption,
     WeightsOption,
     answer,
-    load_owner,
     prepare_training,
     store,
 )
 from wmx.cli.embed import TrainingDeviceChoice
-from wmx.cli.held_claims import require_owner
+from wmx.cli.held_claims import owner_for, require_owner
 from wmx.cli.outputs import prepare_folder, samples_in_use
 from wmx.cli.progress import attack_progress
 
@@ -177,7 +176,7 @@ def _watermark(model: Path, claim: Path | None, key: Path | None) -> "Watermark"
         raise UsageError(f"{model} is an ONNX file, expected its claim too", hint="give --claim")
     path = claim or files.claim
     found = Claim.load(path)
-    owner = load_owner(key)
+    owner = owner_for(path, key)
     require_owner(found, path, owner, key)
     if model.is_dir() and files.triggers.exists():
         return Watermark.open(found, owner, images=load_images(files.triggers))

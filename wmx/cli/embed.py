@@ -13,11 +13,11 @@ from wmx.cli.common import (
     KeyOption,
     answer,
     keep_in_store,
-    load_owner,
     prepare_training,
     table,
 )
-from wmx.cli.output import NOT_VERIFIED, decision_fields
+from wmx.cli.held_claims import owner_for
+from wmx.cli.output import NOT_VERIFIED, decision_fields, warn
 from wmx.cli.outputs import prepare_folder, samples_in_use
 from wmx.cli.progress import training_progress
 from wmx.cli.release import advice, written
@@ -146,6 +146,7 @@ def embed(
     from wmx.training.data.dataset import data_path, load_data
     from wmx.training.embed import embed as embed_mark
     from wmx.training.run_dir import RunFiles
+    from wmx.training.scale import narrow_pixels
 
     training = Training(
         model=model,
@@ -162,8 +163,10 @@ def embed(
     require_address(tsa)
     read = (trigger_images, pretrained, samples_in_use(data_path(data), out))
     prepare_folder("--out", out, read, names=RunFiles(out).names, force=force, key=key)
-    owner = load_owner(key)
+    owner = owner_for(None, key)
     labeled = load_data(data, image_size=image_size)
+    if labeled.kind == "image" and (problem := narrow_pixels(labeled.x_train)) is not None:
+        warn(f"{problem}; multiply them up to 255")
     triggers = None if trigger_images is None else _own_images(trigger_images, labeled, n)
     if triggers is not None:
         n = len(triggers.images)

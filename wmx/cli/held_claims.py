@@ -1,15 +1,18 @@
 """The claims that a command tests on a suspect."""
 
+import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wmx._internal.text import printable
-from wmx.cli.common import key_file, store
+from wmx.cli.common import key_file, load_owner, store
 from wmx.cli.list_claims import MOST_OF_A_NOTE
+from wmx.cli.output import warn
 from wmx.cli.verdict_words import MOST_NAMED
 from wmx.cli.words import task_text
-from wmx.errors import IntegrityError, UsageError, WmxError
+from wmx.errors import CannotRunError, IntegrityError, UsageError, WmxError
 
 if TYPE_CHECKING:
     from wmx.protocol.claim import Claim
@@ -94,6 +97,39 @@ def to_be_signed(watermark: "Watermark", roots: "Roots") -> "Watermark":
         roots: trusted root certificates: of what does not fit, trusted timestamps are kept.
     """
     return replace(watermark, claim=store().within_limit(watermark.claim, roots))
+
+
+def owner_for(claim_path: Path | None, key: Path | None) -> "OwnerKey":
+    """Return the owner key, as :func:`load_owner`; a claim needs the key that made it.
+
+    Args:
+        claim_path: file of the claim that the command is about; ``None`` if none was named.
+        key: file of the key; the store's if ``None``.
+
+    Raises:
+        CannotRunError: there is no key; where a claim was named, the hint is to find its own, since
+            a new key opens no claim that is there already.
+    """
+    if key is None and claim_path is not None and not store().key_path.exists():
+        beside = claim_path.with_name("owner.pem")
+        remedy = f"--key {beside}" if beside.exists() else "--key"
+        raise CannotRunError(
+            f"no owner key in the store {store().folder}, and the claim {claim_path} needs the key "
+            "that made it",
+            hint=f"name that key with {remedy}; a new one does not open the claim",
+        )
+    _warn_if_others_read(key_file(key))
+    return load_owner(key)
+
+
+def _warn_if_others_read(key: Path) -> None:
+    """Warn of a key that other accounts of this machine can read, as ssh does."""
+    try:
+        mode = key.stat().st_mode
+    except OSError:  # whoever reads it says so
+        return
+    if os.name == "posix" and mode & stat.S_IROTH:
+        warn(f"all users of this machine can read the key {key}; chmod 600 {key} forbids it")
 
 
 def require_owner(claim: "Claim", path: Path, owner: "OwnerKey", key: Path | None) -> None:

@@ -8,6 +8,7 @@ from wmx.cli.words import dating_fields, dating_rows, digest_rows, suspect_field
 from wmx.errors import MORE_QUERIES_HINT, NAME_CLAIM_HINT, CannotRunError
 
 if TYPE_CHECKING:
+    from wmx.statistics.predictions import Predictions
     from wmx.verification.verdict import Verdict
 
 MOST_NAMED = 5  # claims that a text lists; --json lists all
@@ -42,6 +43,7 @@ def verdict_text(verdict: "Verdict") -> str:
         "hits": f"{verdict.hits} of {verdict.n} triggers, {verdict.classes} classes: "
         f"by chance with probability {scientific(verdict.log10_tail)}",
         "best probe": f"{verdict.best_probe} (of {verdict.probes_tried} tried)",
+        **_score_rows(verdict),
         **_query_rows(verdict),
         "claim": verdict.claim,
         "owner": verdict.owner.hex(),
@@ -97,6 +99,42 @@ def _more_bits_hint(verdict: "Verdict") -> str:
     return "; or ".join(ways)
 
 
+def _outputs_read(verdict: "Verdict") -> "list[Predictions]":
+    """Return the predictions of the outputs as they are, without readings of parts of them.
+
+    A reading is named after the output, with words more: ``scores from column 3``.
+    """
+    plain = {probe.output: found for probe, found in verdict.predictions.items() if probe.is_plain}
+    return [
+        found
+        for name, found in plain.items()
+        if not any(name.startswith(f"{other} ") for other in plain)
+    ]
+
+
+def _numbers_of_scores(verdict: "Verdict") -> list[int]:
+    """Return how many scores the outputs that were read have for an input, in ascending order."""
+    return sorted({found.columns for found in _outputs_read(verdict)})
+
+
+def _score_rows(verdict: "Verdict") -> dict[str, str]:
+    """Return what the outputs hold where it does not fit the claim's classes and nothing verified.
+
+    Such a model is tested all the same, as classes may be added, merged or renamed; but it is
+    likelier another model than the one that was meant.
+    """
+    found, classes = _numbers_of_scores(verdict), verdict.classes
+    if verdict.verified:
+        return {}
+    meant = "is it the model that was meant?"
+    if classes not in found:
+        some = ", ".join(map(str, found[:MOST_NAMED])) + (" ..." if found[MOST_NAMED:] else "")
+        return {"scores": f"{some} for each input, and the claim has {classes} classes: {meant}"}
+    if all((output.top >= classes).any() for output in _outputs_read(verdict)):
+        return {"scores": f"classes that are none of the claim's {classes}: {meant}"}
+    return {}
+
+
 def _query_rows(verdict: "Verdict") -> dict[str, str]:
     """Return how many inputs an API was sent, and which claims it was not queried for in full."""
     rows = {}
@@ -129,6 +167,7 @@ def verdict_fields(verdict: "Verdict") -> dict[str, Any]:
         **decision_fields(verdict),
         "start": verdict.start,
         "classes": verdict.classes,
+        "scores": _numbers_of_scores(verdict),
         "tail": fraction_text(verdict.tail),
         "log10_tail": verdict.log10_tail,
         "claims_tried": verdict.selection.claims_tried,

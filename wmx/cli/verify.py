@@ -22,7 +22,6 @@ from wmx.cli.common import (
     answer,
     held_to_limits,
     key_file,
-    load_owner,
     never_weights,
     null_stream,
     suspect_limits,
@@ -30,7 +29,12 @@ from wmx.cli.common import (
     trusted_roots,
 )
 from wmx.cli.evidence_words import proof_fields, proof_text
-from wmx.cli.held_claims import require_one_claim, to_be_signed, watermarks_to_hold
+from wmx.cli.held_claims import (
+    owner_for,
+    require_one_claim,
+    to_be_signed,
+    watermarks_to_hold,
+)
 from wmx.cli.output import error_fields, print_error, warn
 from wmx.cli.outputs import prepare_output, prepare_report
 from wmx.cli.suspects import Named, getting_ready
@@ -170,7 +174,7 @@ def verify(
         from wmx.verification.ledger import Ledger
         from wmx.verification.scan import best_match
 
-        owner = load_owner(key)
+        owner = owner_for(claim, key)
 
         def spent(claim: "Claim") -> int:
             return 0 if disclosed else Ledger(key_file(key), claim).next_start()

@@ -118,8 +118,10 @@ def require_about(evidence: Evidence, model: ModelReference, name: str) -> None:
         return
     if model.sha256 != stated.sha256:
         raise IntegrityError(
-            f"the evidence file is about another file than {name}",
-            hint=f"it is about one with the SHA-256 {stated.sha256}",
+            f"the evidence file is about another file than {name}: about one with the SHA-256 "
+            f"{stated.sha256}, and this one has {model.sha256}",
+            hint="get the file that the evidence is about, or ask the owner for evidence about "
+            "this one",
         )
     differing = sorted(dict(model.external.items() ^ stated.external.items()))
     raise IntegrityError(

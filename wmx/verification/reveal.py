@@ -101,9 +101,16 @@ def choose(
             f"the {len(trigger_slice)} triggers from {start} give "
             f"{choosing.most_bits - penalty:.1f} bits after the penalty of {penalty:.1f}, and "
             f"{required_bits:g} are required; nothing was disclosed",
-            hint=SPENT_HINT if start else "require fewer bits with --min-bits",
+            hint=_more(reveal, watermark.claim.n - start, start),
         )
     return choice
+
+
+def _more(reveal: Reveal, left: int, start: int) -> str:
+    """Return what to do where the triggers to be disclosed do not suffice."""
+    if reveal not in REVEAL_WORDS and int(reveal) < min(left, MAX_OPENINGS):
+        return "disclose more triggers: --reveal enough, or --reveal all"
+    return SPENT_HINT if start else "require fewer bits with --min-bits"
 
 
 def _number(reveal: Any, most: int) -> int:

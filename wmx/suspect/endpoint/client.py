@@ -28,6 +28,10 @@ MAX_BODY_BYTES = 2**26
 MAX_TOKEN_BYTES = 2**16
 MAX_REASON_BYTES = 2**16
 UNSAID = "its message is not shown, since it may repeat triggers; see the server's log"
+PATHS_HINT = (
+    "the Open Inference Protocol v2 has GET /v2 (of the server), GET /v2/models/NAME, and POST "
+    "/v2/models/NAME/infer; query another API with --callable package.module:function"
+)
 TRIED_AGAIN = (429, 502, 503, 504)
 LONGEST_WAIT = 60.0
 
@@ -154,7 +158,8 @@ class Client:
         if response.status != 200:
             reason = self.shown(_reason(response.body)) if in_words else UNSAID
             raise CannotRunError(
-                f"{self.base}{path} answered with HTTP {response.status}: {reason}"
+                f"{self.base}{path} answered with HTTP {response.status}: {reason}",
+                hint=PATHS_HINT if response.status == 404 else None,
             )
         return response
 

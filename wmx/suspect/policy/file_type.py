@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 ONNX_FIRST_FIELDS = (0x08, 0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)  # tags of ModelProto
 ORT_IDENTIFIER = b"ORTM"  # onnxruntime's own format
+ENVELOPE = b'{"payload":"'  # of every file that wmx signs
+STATEMENT = b"eyJfdHlwZSI6Imh0"  # {"_type":"ht, as in-toto statements begin
 EXPORT_HINT = "export the model to ONNX first; for PyTorch: wmx_torch.export"
 
 
@@ -33,10 +35,25 @@ def describe_damage(data: bytes) -> Damage | None:
     for magic, what in OTHER_FORMATS:
         if data.startswith(magic):
             return Damage(what, EXPORT_HINT)
+    if data.startswith(ENVELOPE):
+        return _signed_file(data[len(ENVELOPE) : len(ENVELOPE) + 16])
     if data[0] not in ONNX_FIRST_FIELDS:
         kind = "is a text file" if _is_text(data[:512]) else "holds something else"
         return Damage(f"{kind}, expected an ONNX file", EXPORT_HINT)
     return None
+
+
+def _signed_file(payload: bytes) -> Damage:
+    """Return what a file is that wmx has signed, by the beginning of its payload in base64."""
+    if payload == STATEMENT:
+        return Damage(
+            "is an evidence file or a release record, expected an ONNX file",
+            "wmx check tests an evidence file, wmx release show a record",
+        )
+    return Damage(
+        "is a claim or another signed file, expected an ONNX file",
+        "name the model, and the claim with --claim",
+    )
 
 
 def _is_text(head: bytes) -> bool:
