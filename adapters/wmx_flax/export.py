@@ -26,7 +26,8 @@ def export(
     """Write ``model`` as ONNX: float32, any batch size, input ``input``, output ``scores``.
 
     The model is exported in inference mode and not changed.  The file is validated and compared
-    with the model at two batch sizes before it is written.
+    with the model at two batch sizes before it is written.  A warning says so if the model returns
+    probabilities.
 
     Args:
         model: an NNX module, or (Linen module, its variables); takes [N, H, W, C] (images), [N, F]

@@ -32,7 +32,8 @@ def export(
     """Write ``model`` as ONNX: float32, any batch size, input ``input``, output ``scores``.
 
     A copy on the CPU in evaluation mode is exported; ``model`` itself is not changed.  The file is
-    validated and compared with the model at two batch sizes before it is written.
+    validated and compared with the model at two batch sizes before it is written.  A warning says
+    so if the model returns probabilities.
 
     Args:
         model: takes [N, C, H, W] (images), [N, F] or [N, L]; returns logits.

@@ -45,7 +45,7 @@ def harden(
     The model's weights, buffers and modes and the global random state are unchanged afterwards;
     BatchNorm and dropout are in evaluation mode for this gradient.  With gradient accumulation call
     it once, before ``optimizer.step()``; with a ``GradScaler``, after
-    ``scaler.unscale_(optimizer)``.
+    ``scaler.unscale_(optimizer)``.  At step 0 it warns if the model returns probabilities.
 
     Args:
         model: takes [k, C, H, W] (images), [k, F] or [k, L]; returns logits.  Wrappers of
