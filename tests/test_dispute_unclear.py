@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnx.compose
 import pytest
 from support.disputed_models import Side, marked, network, side
 from support.fixed import fixed_watermark
 
 import wmx.disputes.holding
 from wmx import OwnerKey, Watermark
+from wmx.cli.verdict_words import verdict_text
 from wmx.disputes.decision import Mark
 from wmx.disputes.party import Party, Shown
 from wmx.disputes.settling import Settlement, settle
@@ -263,3 +266,36 @@ def test_no_original_is_asked_about_two_parties_by_one_process(
     assert exhibit.held.keys() == sides.keys()
     on_original = [one for one in asked if record.release.model.has_same_files(one.reference)]
     assert len(on_original) == len(set(map(id, on_original))) == len(sides)
+
+
+def test_a_mark_in_an_output_that_is_not_read_keeps_the_thief_from_being_named(
+    sides: dict[str, Side], tmp_path: Path
+) -> None:
+    """Eight outputs of the thief's, and the stolen network as the ninth."""
+    thieves = [sides["t"], sides["puppet"]]
+    proto = onnx.load_from_string(marked(network(5), *(one.watermark for one in thieves)))
+    stolen = onnx.compose.add_prefix(
+        onnx.load_from_string(marked(network(0), sides["o"].watermark)), "stolen_"
+    ).graph
+    for number in range(7):
+        proto.graph.node.append(onnx.helper.make_node("Identity", ["y"], [f"y{number}"]))
+        proto.graph.output.add().CopyFrom(proto.graph.output[0])
+        proto.graph.output[-1].name = f"y{number}"
+    taken = {stolen.input[0].name: proto.graph.input[0].name}
+    for node in stolen.node:
+        node.input[:] = [taken.get(name, name) for name in node.input]
+        proto.graph.node.append(node)
+    proto.graph.initializer.extend(stolen.initializer)
+    proto.graph.output.extend(stolen.output)
+    path = tmp_path / "ninth.onnx"
+    path.write_bytes(proto.SerializeToString())
+    suspect = open_suspect(path, own=True)
+    parties = [Party.from_watermark(name, one.watermark, ()) for name, one in sides.items()]
+    original = Shown(sides["t"].record(sides["t"].model), DATED, UNDATED, sides["t"].model)
+    shown = Shown(sides["puppet"].record(path), UNDATED, UNDATED)
+    settled = settle(suspect, parties, [original, shown])
+    assert settled.held["t"].verified
+    assert (settled.unclear, settled.named) == (["o"], None)
+    verdict = measure(suspect, sides["o"].watermark.trigger_slice(0), required=64.0)
+    assert (verdict.verified, verdict.unread_outputs) == (False, 1)
+    assert "1 more outputs; --output NAME" in verdict_text(verdict)

@@ -6,17 +6,24 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.evidence_files import small_watermark
 
+import wmx.verification.ledger
 from wmx import OwnerKey
-from wmx.errors import CannotRunError, IntegrityError, UsageError
+from wmx.errors import CannotRunError, IntegrityError, UsageError, WmxError
 from wmx.protocol.claim import Claim
 from wmx.verification.ledger import Ledger
-from wmx.verification.ledger_file import ledger_from_bytes
+from wmx.verification.ledger_file import (
+    Disclosure,
+    ledger_from_bytes,
+    ledger_to_bytes,
+    most_bytes,
+)
 
 KEY = OwnerKey.generate()
 CLAIM = small_watermark(KEY, 200).claim
@@ -307,3 +314,46 @@ def test_all_names_of_a_key_share_one_lock(tmp_path: Path) -> None:
         patch.setattr("wmx._internal.file_lock.WAIT_SECONDS", 0.1)
         with pytest.raises(CannotRunError, match=held.name):
             ledger.spend(KEY, 1, 1, suspect="ab", evidence="cd")
+
+
+def test_a_ledger_that_its_owner_made_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    """Whoever signs it may be a party of a dispute, with time to waste."""
+    folder = tmp_path / "owner.pem.spent"
+    folder.mkdir()
+    path = folder / f"{CLAIM.digest}.json"
+    entry = Disclosure(0, 1, "a" * 65, "b" * 64, "2026-01-01T00:00:00Z")
+    path.write_bytes(ledger_to_bytes([entry], CLAIM, KEY))
+    with pytest.raises(IntegrityError, match="more than 64 characters"):
+        Ledger(tmp_path / "owner.pem", CLAIM).next_start()
+    path.write_bytes(ledger_to_bytes([replace(entry, suspect="a" * 10**6)], CLAIM, KEY))
+    with pytest.raises(WmxError, match="bytes"):
+        Ledger(tmp_path / "owner.pem", CLAIM).next_start()
+
+
+def test_a_ledger_of_a_trigger_an_evidence_is_not_too_large(tmp_path: Path) -> None:
+    entries = [
+        Disclosure(start, 1, "a" * 64, "b" * 64, "2026-01-01T00:00:00Z") for start in range(CLAIM.n)
+    ]
+    assert len(ledger_to_bytes(entries, CLAIM, KEY)) < most_bytes(CLAIM)
+
+
+def test_a_ledger_with_many_names_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = tmp_path / "owner.pem.spent"
+    first.mkdir()
+    entry = Disclosure(0, 7, "a" * 64, "b" * 64, "2026-01-01T00:00:00Z")
+    (first / f"{CLAIM.digest}.json").write_bytes(ledger_to_bytes([entry], CLAIM, KEY))
+    for number in range(20):
+        other = first / f"{number}.spent"
+        other.mkdir()
+        os.link(first / f"{CLAIM.digest}.json", other / f"{CLAIM.digest}.json")
+    read: list[bytes] = []
+
+    def counted(data: bytes, *more: Any) -> list[Disclosure]:
+        read.append(data)
+        return ledger_from_bytes(data, *more)
+
+    monkeypatch.setattr(wmx.verification.ledger, "ledger_from_bytes", counted)
+    assert Ledger(tmp_path / "owner.pem", CLAIM).next_start() == 7
+    assert len(read) == 1

@@ -437,7 +437,7 @@ def test_another_model_is_refused(evidence: Evidence, folder: Path) -> None:
     (folder / "other.onnx").write_bytes(onnx_models.knows_labels(MARK, opset=18))
     with pytest.raises(IntegrityError, match="about another file") as caught:
         check(evidence, model=folder / "other.onnx")
-    assert str(evidence.suspect.sha256) in str(caught.value.hint)
+    assert str(evidence.suspect.sha256) in str(caught.value)
 
 
 def test_another_claim_is_refused(evidence: Evidence) -> None:

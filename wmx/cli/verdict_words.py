@@ -44,6 +44,7 @@ def verdict_text(verdict: "Verdict") -> str:
         f"by chance with probability {scientific(verdict.log10_tail)}",
         "best probe": f"{verdict.best_probe} (of {verdict.probes_tried} tried)",
         **_score_rows(verdict),
+        **_unread_rows(verdict),
         **_query_rows(verdict),
         "claim": verdict.claim,
         "owner": verdict.owner.hex(),
@@ -135,6 +136,15 @@ def _score_rows(verdict: "Verdict") -> dict[str, str]:
     return {}
 
 
+def _unread_rows(verdict: "Verdict") -> dict[str, str]:
+    """Say that there are outputs that nobody has looked at, where nothing verified."""
+    if verdict.verified or not verdict.unread_outputs:
+        return {}
+    return {
+        "not read": f"{verdict.unread_outputs} more outputs; --output NAME reads one, for 16 bits"
+    }
+
+
 def _query_rows(verdict: "Verdict") -> dict[str, str]:
     """Return how many inputs an API was sent, and which claims it was not queried for in full."""
     rows = {}
@@ -168,6 +178,7 @@ def verdict_fields(verdict: "Verdict") -> dict[str, Any]:
         "start": verdict.start,
         "classes": verdict.classes,
         "scores": _numbers_of_scores(verdict),
+        "unread_outputs": verdict.unread_outputs,
         "tail": fraction_text(verdict.tail),
         "log10_tail": verdict.log10_tail,
         "claims_tried": verdict.selection.claims_tried,

@@ -16,6 +16,7 @@ from wmx.disputes.party import Party, Shown
 from wmx.errors import CannotRunError, IntegrityError, LimitError, SuspectDiedError
 from wmx.protocol.timestamp import UNDATED, Dating
 from wmx.suspect.onnx_file import OnnxFile
+from wmx.suspect.outputs import MAX_OUTPUTS
 from wmx.suspect.sandbox.limits import Limits
 from wmx.suspect.suspect import Suspect
 from wmx.suspect.types import Device
@@ -89,6 +90,12 @@ class Bench:
             verdict = measure(model, party.trigger_slice, required=required, selection=selection)
         except CannotRunError as error:
             return Held(0.0, required, failure=str(error), interrupted=True)
+        if verdict.unread_outputs and not verdict.verified:
+            failure = (
+                f"{verdict.unread_outputs} of the outputs were not read, as there are more than "
+                f"{MAX_OUTPUTS}"
+            )
+            return Held(0.0, required, failure=failure, interrupted=True)
         return Held(
             verdict.bits,
             required,

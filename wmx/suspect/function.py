@@ -40,6 +40,7 @@ class FunctionSuspect:
         self._predict = predict
         self._meter = None if request_policy is None else Meter(request_policy)
         self._texts = Texts()
+        self.unread_outputs = 0  # it returns one array
         self.reference = ModelReference(getattr(predict, "__name__", type(predict).__name__))
 
     @property

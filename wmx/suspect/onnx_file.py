@@ -13,7 +13,7 @@ from wmx.errors import CannotRunError, SuspectDiedError, UsageError
 from wmx.protocol.task import Task
 from wmx.statistics.predictions import Predictions
 from wmx.suspect.inputs import Feeding, cannot_be_fed, feedings, filled_up
-from wmx.suspect.outputs import readings
+from wmx.suspect.outputs import readings, unread_outputs
 from wmx.suspect.overrides import NO_OVERRIDES, Overrides
 from wmx.suspect.policy.model_files import ModelFiles
 from wmx.suspect.policy.model_header import ModelHeader
@@ -76,6 +76,7 @@ class OnnxFile:
         self.overrides = overrides
         self._load = load
         self._was_queried = False
+        self.unread_outputs = 0
         self._deadly: set[int] = set()  # numbers of rows in a call of which it died
         self._require_known(overrides)
         self.engine = f"onnxruntime {self.session.version} {self.session.provider}"
@@ -237,6 +238,7 @@ class OnnxFile:
             # the batch is declared free, but only one row works
             outputs = self._run(fed, len(inputs), 1, None, task.classes)
         found = readings(outputs, len(inputs), task.classes)
+        self.unread_outputs = max(self.unread_outputs, unread_outputs(outputs, len(inputs)))
         if not found:
             declared = "; ".join(map(str, self.session.outputs))
             raise CannotRunError(

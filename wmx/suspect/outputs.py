@@ -62,11 +62,7 @@ def readings(outputs: Mapping[str, NDArray[Any]], n: int, classes: int) -> dict[
         n: number of inputs.
         classes: K of the task.
     """
-    tables = {
-        name: _plain_numbers(array.reshape(n, -1))
-        for name, array in outputs.items()
-        if array.ndim and len(array) == n and array.size and array.dtype.kind in NUMBERS
-    }
+    tables = {name: _plain_numbers(array.reshape(n, -1)) for name, array in _tables(outputs, n)}
     usual: list[Reading] = []
     others: list[Reading] = []
     for name, table in list(tables.items())[:MAX_OUTPUTS]:
@@ -79,6 +75,24 @@ def readings(outputs: Mapping[str, NDArray[Any]], n: int, classes: int) -> dict[
     others += _side_by_side(tables, classes)
     wanted = [*usual, *others][:MAX_READINGS]
     return _predictions(wanted, usual, max(MAX_SCORES, n * classes))
+
+
+def unread_outputs(outputs: Mapping[str, NDArray[Any]], n: int) -> int:
+    """Return the number of outputs that may be a classifier's and are not read, as there are more.
+
+    Args:
+        outputs, n: as for :func:`readings`.
+    """
+    return max(0, len(_tables(outputs, n)) - MAX_OUTPUTS)
+
+
+def _tables(outputs: Mapping[str, NDArray[Any]], n: int) -> list[tuple[str, NDArray[Any]]]:
+    """Return the outputs that have numbers for each input."""
+    return [
+        (name, array)
+        for name, array in outputs.items()
+        if array.ndim and len(array) == n and array.size and array.dtype.kind in NUMBERS
+    ]
 
 
 def _predictions(wanted: list[Reading], usual: list[Reading], most: int) -> dict[str, Predictions]:

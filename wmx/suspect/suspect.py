@@ -47,6 +47,8 @@ class Suspect(Protocol):
         engine: what runs it, with its version.
         overrides: of its inputs and outputs, with a penalty for the choice.
         queries_left: number of inputs that may still be sent; ``None`` if not limited.
+        unread_outputs: number of outputs beyond the :data:`~wmx.suspect.outputs.MAX_OUTPUTS` that
+            are read, as far as it was queried.
     """
 
     reference: ModelReference
@@ -56,6 +58,10 @@ class Suspect(Protocol):
     @property
     def queries_left(self) -> int | None:
         """Number of inputs that may still be sent; ``None`` if not limited."""
+
+    @property
+    def unread_outputs(self) -> int:
+        """Number of outputs that may be a classifier's and were not read, as there are too many."""
 
     def feedings(self, task: Task) -> list[Feeding]:
         """Return every way of feeding inputs of ``task`` to the model, at least one.

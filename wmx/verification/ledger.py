@@ -16,11 +16,11 @@ from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.claim import Claim, now_text
 from wmx.protocol.keys import OwnerKey
 from wmx.verification.ledger_file import (
-    MAX_LEDGER_BYTES,
     Disclosure,
     disclosed,
     ledger_from_bytes,
     ledger_to_bytes,
+    most_bytes,
 )
 from wmx.verification.ledger_search import SUFFIX, find_ledgers, require_one_folder
 
@@ -138,10 +138,11 @@ class Ledger:
         return find_ledgers(self._key, self._folder, self._name)
 
     def _longest(self, ledgers: Iterable[Path]) -> list[Disclosure]:
-        return max(map(self._read, ledgers), key=disclosed, default=[])
+        each = {_identity(path): path for path in ledgers}  # one with many names is read once
+        return max(map(self._read, each.values()), key=disclosed, default=[])
 
     def _read(self, path: Path) -> list[Disclosure]:
-        data = read_bytes(path, "ledger", MAX_LEDGER_BYTES)
+        data = read_bytes(path, "ledger", most_bytes(self._claim))
         return ledger_from_bytes(data, self._claim, f"the ledger {path}")
 
     def _targets(self, found: Iterable[Path]) -> list[Path]:
@@ -200,3 +201,11 @@ class Ledger:
                 or f"make the folder {folder} writable, with room on its disk: what is disclosed "
                 "is written into every ledger of the claim",
             ) from None
+
+
+def _identity(path: Path) -> object:
+    try:
+        found = path.stat()
+    except OSError:  # reading it will say why
+        return path
+    return found.st_dev, found.st_ino

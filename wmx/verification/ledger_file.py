@@ -18,7 +18,9 @@ from wmx.protocol.keys import OwnerKey
 PAYLOAD_TYPE = LEDGER_TYPE
 FORMAT = 2
 FIELDS = {"claim", "disclosed", "format"}
-MAX_LEDGER_BYTES = 64 * 1024**2
+MOST_LETTERS = 64  # of a SHA-256 in hexadecimal
+ENVELOPE_BYTES = 4096
+ENTRY_BYTES = 512  # in base64
 REFUSED_HINT = (
     "only the claim's owner can sign its ledger: find out who put this one there, and remove it if "
     "it is not yours; if it is, restore it from a backup, as it says which triggers are spent. A "
@@ -48,6 +50,11 @@ class Disclosure:
 def disclosed(entries: Sequence[Disclosure]) -> int:
     """Return how many triggers the entries of a ledger disclose."""
     return sum(entry.count for entry in entries)
+
+
+def most_bytes(claim: Claim) -> int:
+    """Return the size beyond which no file is the ledger of a claim: each entry takes a trigger."""
+    return ENVELOPE_BYTES + ENTRY_BYTES * claim.n
 
 
 def ledger_to_bytes(entries: Sequence[Disclosure], claim: Claim, owner: OwnerKey) -> bytes:
@@ -122,4 +129,6 @@ def _disclosure(entry: Any) -> Disclosure:
         raise TypeError("the triggers of an entry are not integers")
     if any(not isinstance(text, str) for text in texts):
         raise TypeError("a field of an entry is not a string")
+    if any(len(text) > MOST_LETTERS for text in texts):
+        raise ValueError(f"a field of an entry has more than {MOST_LETTERS} characters")
     return found

@@ -256,6 +256,11 @@ class Share:
         left = self._inside.queries_left
         return None if left is None else max(0, left - self._kept)
 
+    @property
+    def unread_outputs(self) -> int:
+        """Number of outputs of the inner suspect that were not read."""
+        return self._inside.unread_outputs
+
     def feedings(self, task: Task) -> list[Feeding]:
         """Return the feedings of the inner suspect."""
         return self._inside.feedings(task)

@@ -65,6 +65,7 @@ class Verdict:
         budget_ended: whether the query budget ended before the query did.
         lacking: digests of the claims for which not all triggers were sent for that reason; after a
             scan, those of other claims too.
+        unread_outputs: number of the suspect's outputs that were not read, as it has too many.
         passed_over: why other claims of a scan have no verdict, by their digests: the suspect
             failed on their triggers, or too few of these were never disclosed.
     """
@@ -91,6 +92,7 @@ class Verdict:
     queries: int | None
     budget_ended: bool
     lacking: tuple[str, ...] = ()
+    unread_outputs: int = 0
     passed_over: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -316,4 +318,5 @@ def measure(
         queries=None if before is None or after is None else before - after,
         budget_ended=ended,
         lacking=(digest,) if ended and query.count < len(trigger_slice) else (),
+        unread_outputs=suspect.unread_outputs,
     )

@@ -67,6 +67,11 @@ class Preprocessed:
         self._inside = inside
         self._change = change
 
+    @property
+    def unread_outputs(self) -> int:
+        """Number of outputs of the inner suspect that were not read."""
+        return self._inside.unread_outputs
+
     def feedings(self, task: Task) -> list[Feeding]:
         """Return the feedings of the inner suspect."""
         return self._inside.feedings(task)

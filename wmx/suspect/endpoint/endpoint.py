@@ -22,7 +22,7 @@ from wmx.suspect.endpoint.messages import (
     request_body,
 )
 from wmx.suspect.inputs import Feeding, cannot_be_fed, feedings, filled_up
-from wmx.suspect.outputs import readings
+from wmx.suspect.outputs import readings, unread_outputs
 from wmx.suspect.overrides import NO_OVERRIDES, Overrides
 from wmx.suspect.request_policy import RequestPolicy
 from wmx.suspect.tables import Joined
@@ -62,6 +62,7 @@ class Endpoint:
         self.reference = ModelReference(address)
         self.client = client
         self.overrides = overrides
+        self.unread_outputs = 0
         self._path = path
         self._texts: defaultdict[str, Texts] = defaultdict(Texts)
         try:
@@ -164,7 +165,9 @@ class Endpoint:
                 chunk = filled_up(chunk, full)
             outputs = self._infer(feeding.fed(chunk, task, scaling), len(chunk))
             joined.add(outputs.items(), len(chunk), wanted)
-        found = readings(joined.tables(), len(inputs), task.classes)
+        tables = joined.tables()
+        found = readings(tables, len(inputs), task.classes)
+        self.unread_outputs = max(self.unread_outputs, unread_outputs(tables, len(inputs)))
         if not found:
             given = "; ".join(map(str, self._outputs)) or "nothing that it describes"
             raise CannotRunError(
