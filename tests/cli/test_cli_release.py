@@ -1,6 +1,7 @@
 """``wmx release``: which models are put on record, and how a record is dated and shown."""
 
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -324,9 +325,12 @@ def test_a_record_that_is_replaced_is_named_by_the_next_though_the_store_had_los
 
 
 def test_a_record_that_the_store_does_not_take_stays_beside_the_one_that_replaces_it(
-    wmx: Any, claim: Path, authority: Authority, home: Path
+    wmx: Any, claim: Path, authority: Authority, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of another store's chain, or damaged."""
+    seconds = count()  # two records of one second would be the same
+    clock = "wmx.protocol.release_record.now_text"
+    monkeypatch.setattr(clock, lambda: f"2026-11-29T12:00:{next(seconds):02}Z")
     assert wmx("release", "model.onnx").code == 0
     record, stamp = dated_elsewhere(authority)
     (home / "releases" / f"{record.digest}.json").unlink()
