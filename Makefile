@@ -1,6 +1,6 @@
 # make demo   set up a virtual environment and run the main job on real digits
-# make test   set up, then lint, types, import directions, and all tests but the slow ones
-# make slow   the slow ones: statistics by simulation, forgers, killed commands, orders of imports
+# make test   set up, then lint, types, import directions, and every suite but its slow tests
+# make slow   what is left: the slow tests, and Keras over its other backends
 # make coverage   which lines of the core its tests reach
 # make wheel  build the distribution
 # make docs   build the documentation as a site in site/, and fail where a link leads nowhere
@@ -16,15 +16,21 @@ PIP := -m pip --disable-pip-version-check
 BY_HASH := --quiet --require-hashes --no-deps --only-binary :all:
 # several test processes share the cores, and take each other's work at the end; one thread each is fastest and repeatable
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
+# which tests of a suite: `make torch MARKED=slow`
+MARKED := not slow
+KERAS := keras-tensorflow keras-jax keras-torch
+CONTRACTS := $(addprefix contract-,torch jax $(KERAS))
 
-.PHONY: demo test slow lint unit coverage torch jax keras keras-parallel sklearn contract strangers mlserver shipped wheel docs lock clean
+.PHONY: demo test slow lint unit coverage torch jax keras $(KERAS) keras-parallel sklearn contract $(CONTRACTS) strangers mlserver shipped wheel docs lock clean
 
 demo: $(VENV)/.demo
 	$(BIN)/wmx demo --force
 
-STACKS := torch jax keras-tensorflow keras-jax keras-torch
+test: lint unit torch jax keras-tensorflow sklearn contract-torch contract-jax contract-keras-tensorflow strangers mlserver
 
-test: lint unit torch jax keras keras-parallel sklearn contract strangers mlserver
+slow:
+	$(MAKE) unit torch jax strangers MARKED=slow
+	$(MAKE) keras-jax keras-torch keras-parallel contract-keras-jax contract-keras-torch
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -34,23 +40,22 @@ lint: $(VENV)/.test
 
 # one framework per process: the core is tested without any, each adapter on its own
 unit: $(VENV)/.test
-	$(PYTEST) --browser -m "not slow"
-
-slow: $(VENV)/.test
-	$(PYTEST) -m slow
+	$(PYTEST) --browser -m "$(MARKED)"
 
 coverage: $(VENV)/.test
 	$(PYTEST) --cov --cov-report term --cov-report html
 
 torch: $(VENV)/.test shipped
-	$(PYTEST) tests/torch
+	$(PYTEST) tests/torch -m "$(MARKED)"
 
 jax: $(VENV)/.test
-	$(PYTEST) tests/jax
+	$(PYTEST) tests/jax -m "$(MARKED)"
 
 # one process for each of its backends
-keras: $(VENV)/.test
-	set -e; for stack in $(filter keras-%,$(STACKS)); do $(PYTEST) tests/keras --stack $$stack; done
+keras: $(KERAS)
+
+$(KERAS): $(VENV)/.test
+	$(PYTEST) tests/keras --stack $@
 
 keras-parallel: $(VENV)/.test
 	$(PYTEST) tests/keras_parallel
@@ -59,12 +64,14 @@ sklearn: $(VENV)/.test
 	$(PYTEST) tests/sklearn
 
 # what every adapter must keep, one process for each framework and backend
-contract: $(VENV)/.test
-	set -e; for stack in $(STACKS); do $(PYTEST) tests/contract --stack $$stack; done
+contract: $(CONTRACTS)
+
+$(CONTRACTS): $(VENV)/.test
+	$(PYTEST) tests/contract --stack $(@:contract-%=%)
 
 # models that nobody here made
 strangers: $(VENV)/.test shipped
-	$(PYTEST) tests/strangers
+	$(PYTEST) tests/strangers -m "$(MARKED)"
 
 # a real server of models, in an environment of its own: its dependencies are not ours
 mlserver: $(VENV)/.test $(SERVER)/.ready

@@ -28,6 +28,7 @@ def test_junk_to_some_batches_does_not_hide_a_mark(name: str, tmp_path: Path) ->
     assert verdict.bits > 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GATES)
 def test_junk_to_some_batches_makes_no_mark(name: str, tmp_path: Path) -> None:
     verdict = verify(written(tmp_path, gated_model(OTHER, name)), MARK)

@@ -156,6 +156,7 @@ def test_resizing_keeps_what_is_even_and_agrees_with_pillow(name: str) -> None:
         assert np.abs(found - expected).max() <= 1.0  # Pillow rounds to whole pixels
 
 
+@pytest.mark.slow
 def test_a_colour_model_of_a_grey_task_and_the_other_way_round(
     grey: Watermark, colour: Watermark, tmp_path: Path
 ) -> None:

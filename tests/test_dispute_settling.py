@@ -26,6 +26,8 @@ from wmx.statistics.mixture import ALONE
 from wmx.suspect.suspect import Suspect, open_suspect
 from wmx.triggers import Tokens
 
+pytestmark = pytest.mark.slow
+
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 OWNER, THIEF, STRANGER = 1, 2, 3  # networks that have nothing to do with each other
 

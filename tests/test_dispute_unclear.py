@@ -75,6 +75,7 @@ def test_the_thief_is_named_where_the_owner_is_not_there(dispute: Dispute) -> No
 # too few triggers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dated", "most"), [(True, 25), (False, 44)])
 def test_an_exact_copy_keeps_the_thief_from_being_named_by_however_few_triggers(
     sides: dict[str, Side], dispute: Dispute, dated: bool, most: int

@@ -377,6 +377,7 @@ def test_a_name_that_stands_twice_is_refused_wherever_it_stands(
             verify(Endpoint.open(server.url, request_policy=POLICY), watermark)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e300, 0.0])
 def test_answers_that_are_no_numbers_verify_nothing(
     watermark: Watermark, model: bytes, value: float

@@ -234,6 +234,7 @@ def test_no_list_may_be_turned_around_doubled_or_rotated(path: tuple[Any, ...]) 
             refused(signed(statement, KEY))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evidence", [EVIDENCE, SCORED], ids=["classes", "scores"])
 def test_no_byte_that_the_owner_changes_and_signs_makes_more_of_it(evidence: Evidence) -> None:
     """The answers are the owner's word until they are repeated; of them no more is made than was

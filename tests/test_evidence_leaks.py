@@ -104,6 +104,7 @@ def test_an_output_that_earns_nothing_is_left_out(tmp_path: Path) -> None:
     assert evidence.probe.output == "y"
 
 
+@pytest.mark.slow
 def test_a_pixel_of_an_unopened_trigger_does_not_choose_the_probe(tmp_path: Path) -> None:
     """The files verify in one of two shifts, by a pixel of the last trigger that they are given."""
     mark = Watermark.for_task(OWNER, Task.of((8, 8, 1), 10), salt=bytes(32))

@@ -513,6 +513,7 @@ def test_a_model_with_a_second_way_shares_its_mixture_though_the_owner_named_one
 # suspects that look at their batch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gate", GATES)
 def test_evidence_about_a_file_that_looks_at_its_batch_can_be_repeated(
     gate: str, ledger: Ledger, folder: Path
@@ -542,6 +543,7 @@ def test_of_a_fixed_batch_whole_batches_or_copies_are_given(
     assert check(Evidence.load(folder / "e.json"), model=path).verified
 
 
+@pytest.mark.slow
 def test_a_file_that_wants_all_rows_of_its_batch_to_differ_is_given_whole_batches(
     ledger: Ledger, folder: Path
 ) -> None:

@@ -171,6 +171,7 @@ def test_a_batch_that_fails_later_takes_nothing_from_the_others() -> None:
     assert 4 <= counts[4] < 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_turn", [False, True])
 @pytest.mark.parametrize(
     ("wants", "expected"),
@@ -286,6 +287,7 @@ def test_junk_beside_others_is_seen_though_the_scale_is_made_large() -> None:
         assert asking.mixture.tried == len(asking.mixture.probes)  # none is taken for another
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("starts", [1, 5])
 @pytest.mark.parametrize("seed", range(3))
 def test_chance_is_not_exceeded_by_a_suspect_that_looks_at_its_batch(
@@ -331,6 +333,7 @@ def in_turn(suspect: FunctionSuspect, trigger_slice: TriggerSlice) -> Sequential
     return SequentialQuery(suspect, trigger_slice, lambda _: False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("asking", "n"), [(BatchQuery, 20), (BatchQuery, 270), (in_turn, 20)])
 def test_a_suspect_that_does_not_verify_is_asked_the_same_whatever_the_labels_are(
     asking: Any, n: int, monkeypatch: pytest.MonkeyPatch

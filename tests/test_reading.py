@@ -259,6 +259,7 @@ def test_there_is_an_end_to_readings() -> None:
     assert says_the_classes(read(*[ranked[:, :3]] * 64))
 
 
+@pytest.mark.slow
 def test_readings_of_what_knows_nothing_earn_nothing() -> None:
     """However many there are: the mixture's mean wealth is 1, whatever the output."""
     watermark = fixed_watermark()

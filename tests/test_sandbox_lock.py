@@ -279,6 +279,7 @@ def test_limits_stay_where_they_are_for_root_too() -> None:
     )
 
 
+@pytest.mark.slow
 @linux_only
 def test_memory_is_limited_but_not_on_a_gpu() -> None:
     assert locked("bytearray(2**32)") == "MemoryError"

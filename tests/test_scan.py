@@ -39,6 +39,7 @@ def api(url: str, most: int) -> Endpoint:
     return Endpoint.open(url, request_policy=RequestPolicy(max_queries=most, retries=0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", range(CLAIMS))
 def test_no_claim_uses_up_what_the_others_need(marks: list[Watermark], place: int) -> None:
     with serving(onnx_models.knows_labels(marks[place])) as server:
@@ -87,6 +88,7 @@ def test_an_api_that_may_not_be_asked_once_gives_no_verdict(marks: list[Watermar
         verify_any(api(server.url, 6), marks)
 
 
+@pytest.mark.slow
 def test_a_no_after_every_trigger_says_whether_ways_were_left_out(marks: list[Watermark]) -> None:
     with serving(onnx_models.linear(marks[0], 1)) as server:
         short, long = (verify_any(api(server.url, most), marks[:1]) for most in (150, 20_000))
@@ -96,6 +98,7 @@ def test_a_no_after_every_trigger_says_whether_ways_were_left_out(marks: list[Wa
     assert not long.budget_ended
 
 
+@pytest.mark.slow
 def test_a_claim_that_cannot_be_held_against_an_api_is_named_with_the_reason(
     marks: list[Watermark],
 ) -> None:
@@ -111,6 +114,7 @@ def test_a_claim_that_cannot_be_held_against_an_api_is_named_with_the_reason(
     assert "was disclosed" in verdict.passed_over[spent]
 
 
+@pytest.mark.slow
 def test_an_api_that_refuses_what_comes_after_the_newest_claim_has_not_said_no(
     marks: list[Watermark],
 ) -> None:

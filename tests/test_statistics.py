@@ -41,6 +41,7 @@ def small_suspects(draw: st.DrawFn) -> tuple[Predictions, int]:
     return Predictions.from_labels(labels, classes), classes
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(small_suspects())
 def test_the_mean_wealth_over_all_label_sequences_is_exactly_one(

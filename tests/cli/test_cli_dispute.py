@@ -138,6 +138,7 @@ def test_whoever_signs_a_stolen_copy_is_not_the_owner(
     )
 
 
+@pytest.mark.slow
 def test_a_thief_who_washes_and_releases_first_is_not_named(
     wmx: Any, owner: Side, thief: Side, authority: Authority
 ) -> None:
@@ -158,6 +159,7 @@ def test_a_thief_who_washes_and_releases_first_is_not_named(
     assert "too much alike" in result.out
 
 
+@pytest.mark.slow
 def test_originals_with_one_graph_and_other_weights_beside_it_are_told_apart(
     wmx: Any, owner: Side, thief: Side, authority: Authority
 ) -> None:
@@ -195,6 +197,7 @@ def test_originals_with_one_graph_and_other_weights_beside_it_are_told_apart(
     assert f"{made['v2']} is not a model that a release record names" in changed.err
 
 
+@pytest.mark.slow
 def test_an_evidence_stands_for_a_party_whose_key_the_judge_does_not_hold(
     wmx: Any, owner: Side, thief: Side, authority: Authority
 ) -> None:
@@ -279,6 +282,7 @@ def created(hours: float) -> str:
     return f"{datetime.now(UTC) + timedelta(hours=hours):%Y-%m-%dT%H:%M:%SZ}"
 
 
+@pytest.mark.slow
 def test_a_thief_who_leaves_out_the_date_of_the_owners_claim_is_not_named(
     wmx: Any, authority: Authority, home: Path
 ) -> None:

@@ -42,6 +42,7 @@ def constant(number: int) -> bytes:
     return proto.SerializeToString()
 
 
+@pytest.mark.slow
 def test_originals_that_count_a_label_each_tell_nothing(wmx: Any, owner: Side, thief: Side) -> None:
     shown = [original(thief, f"says{number}", constant(number)) for number in (0, 1, 2)]
     shown.append(original(owner, "mine", marked(network(1), owner.watermark)))

@@ -77,6 +77,7 @@ def test_more_bits_than_there_are(wmx: Any, evidence: Path) -> None:
     assert wmx("check", evidence, "--min-bits", "0").code == 2
 
 
+@pytest.mark.slow
 def test_more_bits_than_the_disclosed_triggers_could_give(wmx: Any, evidence: Path) -> None:
     words = ("check", evidence, "--model", "model.onnx", "--min-bits", "200")
     result = wmx(*words, "--report", "page.html")
@@ -130,6 +131,7 @@ def test_when_the_triggers_are_spent_there_is_an_error_and_no_file(wmx: Any, cla
     assert not Path("3.json").exists()
 
 
+@pytest.mark.slow
 def test_where_the_triggers_left_are_too_few_the_model_is_not_called_unmarked(
     wmx: Any, claim: Path
 ) -> None:

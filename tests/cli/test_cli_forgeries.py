@@ -63,6 +63,7 @@ def test_no_digits_are_printed_that_could_spell_labels(wmx: Any, claim: Path) ->
             assert number == round(number, 1)
 
 
+@pytest.mark.slow
 def test_no_command_counts_what_was_disclosed(
     wmx: Any, claim: Path, disclosed: TriggerSlice
 ) -> None:
@@ -81,6 +82,7 @@ def test_no_command_counts_what_was_disclosed(
     assert not list(Path().glob("*.release.json"))
 
 
+@pytest.mark.slow
 def test_a_server_that_knows_the_disclosed_triggers_is_not_believed(
     wmx: Any, claim: Path, disclosed: TriggerSlice
 ) -> None:

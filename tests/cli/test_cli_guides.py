@@ -45,6 +45,7 @@ def test_the_commands_of_the_guide_to_an_api(
             assert result.out.startswith("VERIFIED")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hits", [100, 75])
 def test_the_commands_of_the_guide_to_a_judge(
     hits: int,

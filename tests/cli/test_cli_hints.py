@@ -285,6 +285,7 @@ def test_a_function_that_is_not_there(wmx: Any, claim: Path) -> None:
     assert "_own" not in result.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("returned", "scores", "said"),
     [

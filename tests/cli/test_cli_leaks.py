@@ -32,6 +32,8 @@ from wmx import Claim, Watermark
 from wmx.cli import COMMANDS
 from wmx.verification.evidence import Evidence
 
+pytestmark = pytest.mark.slow
+
 MAIN = "from wmx.cli import main; main()"
 PASSPHRASE = "correct horse battery staple"
 TOKEN = "a-token-that-nobody-else-is-to-see"
@@ -289,7 +291,6 @@ def found_in_public(session: Session, secrets: dict[str, set[bytes]]) -> dict[st
     return {name: leaked for name, leaked in found.items() if leaked}
 
 
-@pytest.mark.slow
 def test_every_command_was_run(session: Session) -> None:
     assert session.commands == set(COMMANDS) - {"demo"}  # which is embed and verify
 

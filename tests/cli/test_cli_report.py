@@ -44,6 +44,7 @@ def test_the_owner_and_a_third_party_get_pages_with_the_evidence(wmx: Any, claim
     assert "<h1>CONSISTENT, not repeated</h1>" in Path("open.html").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "code"), [("other.onnx", 1), ("model.onnx", 4)])
 def test_no_page_for_the_owner_alone_is_written_under_the_name_to_send(
     wmx: Any, claim: Path, model: str, code: int

@@ -94,6 +94,7 @@ def fails_on(path: Path) -> bytes:
     return bytes(model.SerializeToString())
 
 
+@pytest.mark.slow
 def test_a_file_that_fails_on_one_claim_has_not_said_no(
     wmx: Any, claim: Path, second: Path
 ) -> None:

@@ -77,6 +77,7 @@ def test_a_no_stays_a_no(console: Call, named: list[Path]) -> None:
     assert console("verify", "other.onnx", "--claim", "claim.json")[0] == 1
 
 
+@pytest.mark.slow
 def test_triggers_that_are_spent_are_spent_for_a_yes(console: Call, named: list[Path]) -> None:
     for number, path in enumerate(named[1:]):
         evidence = f"{NAMES[2]}{number}.json"
@@ -123,6 +124,7 @@ def test_attacks_are_told_and_drawn(console: Call, named: list[Path]) -> None:
         assert "4-levels" in out
 
 
+@pytest.mark.slow
 @FEW
 def test_a_training_is_told(console: Call, home: Path) -> None:
     assert console("keygen")[0] == 0
@@ -192,6 +194,7 @@ VERIFY = "$WMX verify model.onnx --claim claim.json"
 posix = pytest.mark.skipif(os.name != "posix", reason="streams are closed differently elsewhere")
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize(
     ("streams", "warned"),

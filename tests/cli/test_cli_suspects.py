@@ -76,6 +76,7 @@ def test_programs_are_told_of_the_budget_of_an_address(wmx: Any, address: Server
     assert "error" not in whole
 
 
+@pytest.mark.slow
 def test_other_claims_that_were_not_asked_in_full_are_named(wmx: Any, address: Server) -> None:
     for number in range(2):
         assert wmx(*CLAIM_NEW, "-o", f"later{number}.json").code == 0

@@ -15,6 +15,7 @@ RUNS = 3000
 TARGETS = sorted(folder.name for folder in (HERE / "corpus").iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     find_spec("atheris") is None, reason="atheris is for Linux, Python 3.11 to 3.13"
 )

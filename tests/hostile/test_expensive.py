@@ -39,6 +39,7 @@ def test_there_are_enough_of_them_for_the_benchmark() -> None:
     assert set(SMALL) <= set(expensive_files.CASES)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is looked at on Linux only")
 @pytest.mark.parametrize("name", SMALL)
 def test_what_is_dear_to_read_ends_in_words_and_within_the_limits(name: str, scene: Scene) -> None:

@@ -35,6 +35,8 @@ from wmx.verification.evidence import PAYLOAD_TYPE as EVIDENCE_TYPE
 from wmx.verification.ledger import Ledger
 from wmx.verification.ledger_file import PAYLOAD_TYPE as LEDGER_TYPE
 
+pytestmark = pytest.mark.slow
+
 EVERY = (*VALUES, GONE)
 CONTROLS = ("a string of controls",)
 FAULTS = (2, 3, 4)

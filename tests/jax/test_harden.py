@@ -79,6 +79,7 @@ def test_it_is_the_same_inside_jit_and_nnx_jit(watermark: Watermark) -> None:
     assert norm(pure(state, jnp.asarray(5))) == 0
 
 
+@pytest.mark.slow
 def test_a_gradient_that_is_not_finite_is_not_added(watermark: Watermark) -> None:
     model = network()
     broken = jax.tree.map(lambda leaf: leaf * jnp.nan, nnx.state(model, nnx.Param))
@@ -100,6 +101,7 @@ def test_what_does_not_fit_is_refused(watermark: Watermark) -> None:
     assert harden(grads, model, watermark, step=0, steps=20, recipe="adi") is grads
 
 
+@pytest.mark.slow
 def test_linen_with_optax_learns_the_mark_in_one_trace(
     digits: Any, watermark: Watermark, tmp_path: Any
 ) -> None:

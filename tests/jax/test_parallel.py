@@ -23,6 +23,7 @@ def over_devices() -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec("data"))
 
 
+@pytest.mark.slow
 def test_a_model_trained_over_eight_devices_verifies(
     digits: Any, watermark: Watermark, over_devices: NamedSharding, tmp_path: Path
 ) -> None:

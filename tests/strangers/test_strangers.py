@@ -26,6 +26,7 @@ QUICK = ("light_shufflenet.onnx", "light_squeezenet.onnx")  # the others take mi
 OWNER = OwnerKey.generate()
 TRIGGERS = 20
 FREE = {"image": 64, "row": 32}  # what stands in for a size that a model leaves open
+LARGE = 10_000_000  # bytes of a file that takes its time
 LARGEST = 256  # of a side; triggers are drawn pixel by pixel
 QUANTILES = np.linspace(0.0, 1.0, 16, dtype=np.float32)
 REASONS = ("the claim's task needs one input", "has no classifier output")
@@ -39,7 +40,9 @@ def strangers() -> Iterator[Any]:
             for name in sorted(archive.namelist()):
                 if name.endswith(".onnx"):
                     label = f"{wheel.name.split('-')[0]}/{Path(name).name}"
-                    yield pytest.param((wheel, name), id=label)
+                    slow = archive.getinfo(name).file_size > LARGE
+                    marks = [pytest.mark.slow] if slow else []
+                    yield pytest.param((wheel, name), id=label, marks=marks)
     for name in QUICK:
         yield pytest.param((None, LIGHT / name), id=f"onnx/{name}")
 

@@ -18,6 +18,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_demonstration_at_its_full_size_leaves_a_strong_mark() -> None:
     assert run(["demo"]) == 0
     folder = Path("wmx-demo")

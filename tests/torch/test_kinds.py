@@ -38,6 +38,7 @@ def test_a_transformer_exported_as_usual_is_fed_all_its_inputs(
     assert verify(tmp_path / "usual.onnx", text.watermark, device="cpu").bits >= 128
 
 
+@pytest.mark.slow
 def test_audio(tmp_path: Path) -> None:
     training = Training(model="support.kinds:vowels", epochs=60, device="cpu")
     found = marked(spoken_vowels(), tmp_path, training)
@@ -45,6 +46,7 @@ def test_audio(tmp_path: Path) -> None:
     assert found.accuracy > 0.9
 
 
+@pytest.mark.slow
 def test_a_time_series(tmp_path: Path) -> None:
     training = Training(model="support.kinds:power", epochs=120, device="cpu")
     found = marked(power_demand(), tmp_path, training)

@@ -99,6 +99,7 @@ class Gradients(Callback):
         self.seen.append([torch.clone(p.grad) for p in pl_module.parameters()])
 
 
+@pytest.mark.slow
 def test_a_marked_text_classifier_verifies_and_still_classifies(
     watermark: Watermark, tmp_path: Path
 ) -> None:

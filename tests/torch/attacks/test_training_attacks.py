@@ -88,6 +88,7 @@ def test_transfer_gives_scores_for_the_other_classes(run_target: Target, tmp_pat
     assert outcome.y_test.max() == 4
 
 
+@pytest.mark.slow
 def test_a_run_is_attacked_from_end_to_end(
     small_run: Embedded,
     home: Path,

@@ -82,6 +82,7 @@ def test_distributed_data_parallel(tmp_path: Path, watermark: Watermark) -> None
     assert verify(tmp_path / "model.onnx", watermark).hits >= 95
 
 
+@pytest.mark.slow
 def test_processes_with_data_of_their_own(tmp_path: Path, watermark: Watermark) -> None:
     saved = run("by_hand", tmp_path)
     assert [one["seen"].shape for one in saved] == [(44, 2), (44, 1)]  # 2 % of 150 rows are 3
@@ -93,6 +94,7 @@ def test_processes_with_data_of_their_own(tmp_path: Path, watermark: Watermark) 
         assert "the processes embed different claims" in str(one["error"])
 
 
+@pytest.mark.slow
 def test_accelerate(tmp_path: Path, watermark: Watermark) -> None:
     saved = run("accelerate", tmp_path)
     shown = global_batches(saved).reshape(9, 18, 4)
@@ -103,6 +105,7 @@ def test_accelerate(tmp_path: Path, watermark: Watermark) -> None:
     assert verify(tmp_path / "model.onnx", watermark).hits >= 90
 
 
+@pytest.mark.slow
 def test_every_way_in_which_accelerate_deals_batches_out(
     tmp_path: Path, watermark: Watermark
 ) -> None:
