@@ -7,7 +7,17 @@ from itertools import permutations, product
 
 import pytest
 
-from wmx.disputes.decision import Case, Lack, Mark, Nearer, Original, compare, compare_all, named
+from wmx.disputes.decision import (
+    Case,
+    Lack,
+    Mark,
+    Nearer,
+    Original,
+    compare,
+    compare_all,
+    leader,
+    objections,
+)
 from wmx.disputes.explanations import reasons
 from wmx.disputes.lineage import Lineage
 from wmx.protocol.timestamp import UNDATED, Dating
@@ -39,7 +49,7 @@ def signed(name: str, dating: Dating, marks: tuple[Mark, Mark] | None, file: str
 
 
 def outcome(*cases: Case, found: Dating = UNDATED, nearer: Nearer | None = None) -> str | None:
-    return named(cases, compare_all(cases, found, nearer or {}))
+    return leader(cases, compare_all(cases, found, nearer or {}))
 
 
 def towards(one: Original, *others: Original) -> Nearer:
@@ -395,8 +405,8 @@ def test_a_third_party_is_named_or_keeps_others_from_it_but_does_not_change_who(
     }
     for cases in product(*options.values()):
         originals = [original for one in cases for original in one.originals]
-        for leader in originals:
-            nearer = towards(leader, *(one for one in originals if one is not leader))
+        for parent in originals:
+            nearer = towards(parent, *(one for one in originals if one is not parent))
             (whole,) = {
                 outcome(*order, found=FOUND, nearer=nearer) for order in permutations(cases)
             }
@@ -422,3 +432,40 @@ def test_every_comparison_says_why_and_what_is_missing() -> None:
                 assert len(about) == len(asked_of)
         else:
             assert said[0].startswith(f"{comparison.ahead}: its original")
+
+
+# models of parties whose claims do not verify on the suspect: their marks may be erased
+
+MADE_EARLIER = at(-1)  # before OLD, the original of the party that is ahead
+
+
+def against(*originals: Original, name: str = "c") -> list[str]:
+    """Models for which a is not named, though it is ahead of b."""
+    cases = (OWNER, THIEF)
+    assert leader(cases, compare_all(cases, FOUND, DECIDED)) == "a"
+    out = [Case(name, originals=originals)]
+    return [one.original.name for one in objections("a", cases, out)]
+
+
+def of_another(mark: Mark | None, made: Dating, dating: Dating = UNDATED) -> Original:
+    marks = None if mark is None else {"c": mark}
+    return Original("c.onnx", f"c {made.time}", dating, marks, made=made)
+
+
+@pytest.mark.parametrize("mark", [Mark.carried, Mark.unclear, None])
+def test_an_older_model_of_a_party_whose_mark_is_not_found_names_nobody(mark: Mark | None) -> None:
+    assert against(of_another(mark, MADE_EARLIER)) == ["c.onnx"]
+    assert against(of_another(mark, OLD.dating)) == ["c.onnx"]  # not shown to be younger
+    assert against(of_another(mark, UNDATED)) == ["c.onnx"]
+    assert against(of_another(mark, at(10)), of_another(mark, MADE_EARLIER)) == ["c.onnx"]
+
+
+def test_a_younger_model_or_one_without_its_partys_mark_objects_to_nobody() -> None:
+    assert against(of_another(Mark.carried, at(10))) == []
+    assert against(of_another(Mark.lacking, MADE_EARLIER)) == []
+    assert against() == []
+
+
+def test_no_date_that_is_shown_or_left_out_makes_it_younger() -> None:
+    for dating in (UNDATED, at(-1), at(30)):
+        assert against(of_another(Mark.carried, MADE_EARLIER, dating)) == ["c.onnx"]

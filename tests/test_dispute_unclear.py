@@ -19,6 +19,7 @@ from support.fixed import fixed_watermark
 
 import wmx.disputes.holding
 from wmx import OwnerKey, Watermark
+from wmx.cli.dispute_words import settlement_fields, settlement_text
 from wmx.cli.verdict_words import verdict_text
 from wmx.disputes.decision import Mark
 from wmx.disputes.party import Party, Shown
@@ -26,8 +27,10 @@ from wmx.disputes.settling import Settlement, settle
 from wmx.errors import CannotRunError, LimitError, SuspectDiedError, WmxError
 from wmx.protocol.task import Task
 from wmx.protocol.timestamp import UNDATED, Dating
+from wmx.suspect.overrides import Overrides
 from wmx.suspect.suspect import Suspect, open_suspect
 from wmx.triggers import Tokens
+from wmx.verification.selection import Selection
 from wmx.verification.verdict import Verdict, measure
 
 DATED = Dating(np.datetime64("2026-01-01T12:00:00").item().astimezone(), "CN=root")
@@ -269,9 +272,8 @@ def test_no_original_is_asked_about_two_parties_by_one_process(
     assert len(on_original) == len(set(map(id, on_original))) == len(sides)
 
 
-def test_a_mark_in_an_output_that_is_not_read_keeps_the_thief_from_being_named(
-    sides: dict[str, Side], tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def ninth(sides: dict[str, Side]) -> Suspect:
     """Eight outputs of the thief's, and the stolen network as the ninth."""
     thieves = [sides["t"], sides["puppet"]]
     proto = onnx.load_from_string(marked(network(5), *(one.watermark for one in thieves)))
@@ -288,15 +290,109 @@ def test_a_mark_in_an_output_that_is_not_read_keeps_the_thief_from_being_named(
         proto.graph.node.append(node)
     proto.graph.initializer.extend(stolen.initializer)
     proto.graph.output.extend(stolen.output)
-    path = tmp_path / "ninth.onnx"
+    path = sides["t"].model.with_name("ninth.onnx")
     path.write_bytes(proto.SerializeToString())
-    suspect = open_suspect(path, own=True)
+    return open_suspect(path, own=True)
+
+
+def test_a_mark_in_an_output_that_is_not_read_keeps_the_thief_from_being_named(
+    sides: dict[str, Side], ninth: Suspect
+) -> None:
     parties = [Party.from_watermark(name, one.watermark, ()) for name, one in sides.items()]
     original = Shown(sides["t"].record(sides["t"].model), DATED, UNDATED, sides["t"].model)
-    shown = Shown(sides["puppet"].record(path), UNDATED, UNDATED)
-    settled = settle(suspect, parties, [original, shown])
+    signed = sides["puppet"].record(sides["t"].model.with_name("ninth.onnx"))
+    settled = settle(ninth, parties, [original, Shown(signed, UNDATED, UNDATED)])
     assert settled.held["t"].verified
     assert (settled.unclear, settled.named) == (["o"], None)
-    verdict = measure(suspect, sides["o"].watermark.trigger_slice(0), required=64.0)
+    verdict = measure(ninth, sides["o"].watermark.trigger_slice(0), required=64.0)
     assert (verdict.verified, verdict.unread_outputs) == (False, 1)
     assert "1 more outputs; --output NAME" in verdict_text(verdict)
+
+
+# claims that are out: their marks may have been erased
+
+
+@pytest.fixture(scope="module")
+def washed(sides: dict[str, Side]) -> Suspect:
+    """The owner's network with the thief's two marks alone."""
+    path = sides["t"].model.with_name("washed.onnx")
+    thieves = (sides["t"], sides["puppet"])
+    path.write_bytes(marked(network(0), *(one.watermark for one in thieves)))
+    return open_suspect(path, own=True)
+
+
+def washed_dispute(
+    sides: dict[str, Side], washed: Suspect, owner: Party, *records: Shown
+) -> Settlement:
+    thieves = [Party.from_watermark(name, sides[name].watermark, ()) for name in ("t", "puppet")]
+    shown = [
+        Shown(sides["t"].record(sides["t"].model), DATED, UNDATED, sides["t"].model),
+        Shown(sides["puppet"].record(Path(washed.reference.name)), UNDATED, UNDATED),
+    ]
+    return settle(washed, [owner, *thieves], [*shown, *records])
+
+
+def dated(days: int) -> Dating:
+    assert DATED.time is not None
+    return replace(DATED, time=DATED.time + timedelta(days=days))
+
+
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_whose_mark_was_erased_keeps_others_from_being_named_by_an_older_original(
+    sides: dict[str, Side], washed: Suspect, is_shown: bool
+) -> None:
+    model = sides["o"].model if is_shown else None
+    record = Shown(sides["o"].record(sides["o"].model), dated(-1), UNDATED, model)
+    found = washed_dispute(sides, washed, owner_of(sides), record)
+    assert (found.held["o"].verified, found.unclear) == (False, [])
+    assert (found.named, found.outcome) == (None, "undecided")
+    (objection,) = found.objections
+    assert objection.party == "o"
+    said = settlement_text(found, None)
+    assert "may have been erased from the suspect" in said
+    assert ("is with its mark" if is_shown else "was not tested for its mark") in said
+    (told,) = settlement_fields(found, None)["objections"]
+    assert (told["party"], told["model"]) == ("o", sides["o"].model.name)
+
+
+def test_a_model_without_its_own_mark_objects_to_nobody(
+    sides: dict[str, Side], washed: Suspect
+) -> None:
+    other = sides["t"].model.with_name("unmarked.onnx")
+    other.write_bytes(marked(network(7)))
+    record = Shown(sides["o"].record(other), dated(-1), UNDATED, other)
+    found = washed_dispute(sides, washed, owner_of(sides), record)
+    assert (found.named, found.objections) == ("t", [])
+
+
+# evidence about the suspect
+
+
+def test_nobody_is_named_against_evidence_that_the_suspect_does_not_repeat(
+    sides: dict[str, Side], washed: Suspect
+) -> None:
+    """One of both is not what it seems to be, and a judge has to find out which."""
+    for stated, unclear in ((64.0, ["o"]), (63.9, [])):
+        party = replace(owner_of(sides), stated_bits=stated, disclosed=DATED.time)
+        found = washed_dispute(sides, washed, party)
+        assert not found.held["o"].verified
+        assert (found.unclear, found.named) == (unclear, None if unclear else "t")
+    party = replace(owner_of(sides), stated_bits=200.0, disclosed=DATED.time)
+    said = settlement_text(washed_dispute(sides, washed, party), None)
+    assert "states 200.0 bits in its evidence, and has not as many here" in said
+
+
+def test_evidence_stands_with_the_output_that_it_was_made_with(
+    sides: dict[str, Side], ninth: Suspect
+) -> None:
+    thief = Party.from_watermark("t", sides["t"].watermark, ())
+    for name, verified in (("stolen_y", True), ("no such output", False)):
+        party = replace(
+            owner_of(sides),
+            selection=Selection(overrides=Overrides(output=name)),
+            stated_bits=250.0,
+            disclosed=DATED.time,
+        )
+        found = settle(ninth, [party, thief])
+        assert found.held["o"].verified is verified
+        assert found.unclear == ([] if verified else ["o"])

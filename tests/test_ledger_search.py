@@ -62,6 +62,18 @@ def test_the_number_of_folders_is_bounded(
     assert ledger.next_start() == 0
 
 
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="no names for open files here")
+def test_a_key_that_lies_in_no_folder_is_refused(ledger: Ledger, tmp_path: Path) -> None:
+    """Each such key would have a ledger of its own, and its triggers be disclosed again."""
+    key = tmp_path / "gone.pem"
+    KEY.save(key)
+    with key.open("rb") as file:
+        key.unlink()
+        opened = Path(f"/dev/fd/{file.fileno()}")
+        with pytest.raises(CannotRunError, match="is in no folder"):
+            Ledger(opened, CLAIM).next_start()
+
+
 @pytest.mark.parametrize("place", [".", "t.pem.spent"])
 @pytest.mark.parametrize("name", ["{}", "{}.spent"])
 def test_folders_of_many_names_are_searched_within_the_limits(

@@ -11,8 +11,10 @@ import pytest
 from support.disputed_models import Side, marked, marked_beside, network, side
 from support.tsa import Authority, moved_by
 
+from wmx import Claim
 from wmx.protocol.release_record import Relation, Release
 from wmx.protocol.stamped import MAX_TIMESTAMPS, Stamped
+from wmx.protocol.task import Task
 
 PARTIES = ("--claim", "owner.json", "--claim", "thief.json")
 KEYS = ("--key", "thief.pem", "--key", "owner.pem")
@@ -305,6 +307,17 @@ def test_a_thief_who_leaves_out_the_date_of_the_owners_claim_is_not_named(
         assert result["named"] is None
         (comparison,) = result["comparisons"]
         assert comparison["obstacles"]["thief.json"] == ["older_claim"]
+
+
+def test_a_claim_that_costs_too_much_is_named(wmx: Any, owner: Side, thief: Side) -> None:
+    family = thief.watermark.generator.describe()
+    large = {"task": Task.of((512, 512, 1), 10), "family": family, "n": 1_000_000}
+    Claim.sign(thief.key, salt=bytes(32), root=bytes(32), **large).save("large.json")
+    words = ("--claim", "owner.json", "--claim", "large.json", *KEYS)
+    result = wmx("dispute", "stolen.onnx", *words)
+    assert result.code == 4
+    assert "large.json: the 1,000,000 triggers of the claim would take" in result.err
+    assert "leave this claim out, or: --seconds and --memory" in result.err
 
 
 def test_usage(wmx: Any, owner: Side, thief: Side) -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import django
 import numpy as np
+from support.fixed import fixed_watermark
 from tokenizers import ByteLevelBPETokenizer
 
-from wmx import OwnerKey, Watermark
+from wmx import Watermark
+from wmx.protocol.task import Task
 from wmx.triggers.tokens import Tokens
 
 LANGUAGES = ("cs", "de", "fi", "fr", "hu", "id", "lv", "pl", "sv", "tr")
@@ -72,10 +74,5 @@ def messages() -> tuple[Messages, Messages]:
 
 
 def message_watermark() -> Watermark:
-    return Watermark.new(
-        OwnerKey.generate(),
-        shape=(LENGTH,),
-        classes=len(LANGUAGES),
-        kind="tokens",
-        generator=Tokens(VOCABULARY, excluded=(PADDING,)),
-    )
+    task = Task("tokens", (LENGTH,), len(LANGUAGES))
+    return fixed_watermark(task, generator=Tokens(VOCABULARY, excluded=(PADDING,)))

@@ -38,6 +38,9 @@ def settlement_text(settlement: "Settlement", tuned: "FineTuned | None") -> str:
             f"{' against '.join(comparison.parties)}: {comparison.ahead or 'nobody'} ahead"
         )
         parts += [f"  - {reason}" for reason in _reasons(settlement, comparison)]
+    if settlement.objections:
+        parts.append("and nobody is named:")
+        parts += [f"  - {reason}" for reason in _objections(settlement)]
     if tuned is not None:
         parts += _tuned_lines(tuned)
     if settlement.outcome == "undecided":
@@ -91,6 +94,12 @@ def settlement_fields(settlement: "Settlement", tuned: "FineTuned | None") -> di
             }
             for comparison in settlement.comparisons
         ],
+        "objections": [
+            {"party": objection.party, "model": objection.original.name, "reason": reason}
+            for objection, reason in zip(
+                settlement.objections, _objections(settlement), strict=True
+            )
+        ],
         "fine_tuning": tuned and _tuned_fields(tuned),
     }
 
@@ -101,6 +110,12 @@ def _reasons(settlement: "Settlement", comparison: "Comparison") -> list[str]:
 
     cases = {case.name: case for case in settlement.cases}
     return reasons(comparison, cases, settlement.suspect_dating, settlement.lineages)
+
+
+def _objections(settlement: "Settlement") -> list[str]:
+    from wmx.disputes.explanations import objection_text
+
+    return [objection_text(objection) for objection in settlement.objections]
 
 
 def _head(settlement: "Settlement") -> str:
@@ -134,21 +149,24 @@ def _claim_row(party: "Party", settlement: "Settlement") -> str:
     if held.verified:
         said = f"verifies: {said}"
     elif bits:
-        said = f"{word}: {_why_out(held, settlement)}{so}: {said}"
+        said = f"{word}: {_why_out(party, settlement)}{so}: {said}"
     else:
-        said = f"{word}: {_why_out(held, settlement)}{so}{_left_out(party)}"
+        said = f"{word}: {_why_out(party, settlement)}{so}{_left_out(party)}"
     refused = "".join(f"; {reason}" for reason in party.dating.refused)
     return f"{said}; claim {_when(party.dating)}{refused}"
 
 
-def _why_out(held: "Held", settlement: "Settlement") -> str:
+def _why_out(party: "Party", settlement: "Settlement") -> str:
     """Say why a claim does not verify: what it lacks, or that it has nothing."""
     from wmx.disputes.held import LEAST_BITS
 
+    held = settlement.held[party.name]
     if held.alone >= LEAST_BITS and settlement.min_bits is not None:
         return f"does not reach the {settlement.min_bits:g} bits that were asked for (--min-bits)"
     if held.too_few is not None:
         return f"cannot verify, since {held.too_few}"
+    if party.disclosed is not None and held.alone < LEAST_BITS <= party.stated_bits:
+        return f"states {party.stated_bits:.1f} bits in its evidence, and has not as many here"
     if held.bits >= LEAST_BITS:
         return "verifies only with a timestamp of its claim that is no later than the suspect's"
     if held.alone >= LEAST_BITS:

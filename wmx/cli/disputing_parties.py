@@ -148,7 +148,12 @@ def _with_key(
     from wmx.disputes.party import Party
     from wmx.verification.ledger import Ledger
 
-    watermark = _watermark(claim, owner, pictures)
+    try:
+        watermark = _watermark(claim, owner, pictures)
+    except LimitError as error:
+        raise LimitError(
+            f"{name}: {error}", hint=f"leave this claim out, or: {error.hint}"
+        ) from None
     try:
         start = Ledger(key, claim).next_start()
     except (CannotRunError, IntegrityError, LimitError) as error:

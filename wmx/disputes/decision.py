@@ -1,10 +1,11 @@
 """Who is named: a decision from nothing but what the parties have shown.
 
 Pure functions of what was found; docs/disputes.md gives the reasons.  A party is ahead of another
-only if :func:`obstacles` finds nothing in its way, and is named only if it is ahead of all others.
-So neither silence, nor a contradiction, nor anything unclear decides a dispute.  Nor does a date
-that was left out: that something of a party is old takes a timestamp, and that it is young takes
-the party's own signed word.
+only if :func:`obstacles` finds nothing in its way, and is named only if it is ahead of all others
+and no party whose claim does not verify has an older model (:func:`objections`).  So neither
+silence, nor a contradiction, nor anything unclear decides a dispute.  Nor does a date that was left
+out: that something of a party is old takes a timestamp, and that it is young takes the party's own
+signed word.
 """
 
 from collections.abc import Mapping, Sequence
@@ -74,7 +75,7 @@ class Original:
 
 @dataclass(frozen=True)
 class Case:
-    """What a party whose claim verifies on the suspect has shown.
+    """What a party has shown.
 
     Attributes:
         name: of the party.
@@ -127,6 +128,19 @@ class Obstacle:
 
     lack: Lack
     original: Original | None = None
+
+
+@dataclass(frozen=True)
+class Objection:
+    """A model for which nobody is named, of a party whose claim does not verify.
+
+    Attributes:
+        party: its name.
+        original: the model that it has signed as its own.
+    """
+
+    party: str
+    original: Original
 
 
 Pair: TypeAlias = frozenset[str]
@@ -251,11 +265,11 @@ def compare_all(cases: Sequence[Case], found: Dating, nearer: Nearer) -> list[Co
     return [compare(one, other, found, nearer) for one, other in combinations(ordered, 2)]
 
 
-def named(cases: Sequence[Case], comparisons: Sequence[Comparison]) -> str | None:
+def leader(cases: Sequence[Case], comparisons: Sequence[Comparison]) -> str | None:
     """Return the name of the party that is ahead of every other; ``None`` if there is none.
 
     Args:
-        cases: the parties; of a single one nobody is named.
+        cases: the parties; of a single one nobody leads.
         comparisons: of every pair of them.
     """
     if len(cases) < 2:
@@ -263,3 +277,27 @@ def named(cases: Sequence[Case], comparisons: Sequence[Comparison]) -> str | Non
     wins = [comparison.ahead for comparison in comparisons]
     leaders = [case.name for case in cases if wins.count(case.name) == len(cases) - 1]
     return leaders[0] if leaders else None
+
+
+def objections(name: str, cases: Sequence[Case], out: Sequence[Case]) -> list[Objection]:
+    """Return the models for which the leader is not named, though their marks are not found.
+
+    A mark can be erased, or hidden where nobody looks.  Whoever did that to an owner's could have
+    two keys of their own, and be ahead of themselves.  So a party whose claim does not verify on
+    the suspect keeps others from being named by a model that was signed as its own, unless that
+    lacks the party's mark or is, by the party's own word, younger than the leader's originals.
+
+    Args:
+        name: of the leader.
+        cases: the parties whose claims verify, the leader among them.
+        out: those whose claims do not.
+    """
+    (first,) = (case for case in cases if case.name == name)
+    best = [first.dated_against(other)[0] for other in cases if other is not first]
+    return [
+        Objection(case.name, original)
+        for case in out
+        for original in case.originals
+        if not original.is_none(case.name)
+        and not all(one.dating.is_before(original.made) for one in best)
+    ]

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 
-from wmx.disputes.decision import Case, Comparison, Lack, Obstacle, Original, Pair
+from wmx.disputes.decision import Case, Comparison, Lack, Mark, Objection, Obstacle, Original, Pair
 from wmx.disputes.lineage import NEARER_BITS, Lineage
 from wmx.protocol.timestamp import Dating
+
+MARKED = {Mark.carried: "with", Mark.unclear: "perhaps with", Mark.lacking: "without"}
 
 
 def reasons(
@@ -32,6 +34,23 @@ def reasons(
         for obstacle in comparison.obstacles[one.name]
     ]
     return list(dict.fromkeys(sentences))
+
+
+def objection_text(objection: Objection) -> str:
+    """Return why nobody is named though one party is ahead of all others whose claims verify.
+
+    Args:
+        objection: a model of a party whose claim does not verify.
+    """
+    original, party = objection.original, objection.party
+    said = "was not tested for its mark"
+    if original.marks is not None:
+        said = f"is {MARKED[original.marks[party]]} its mark"
+    return (
+        f"{original.name} of {party}, {made(original.made)}, {said} and is not shown to be younger "
+        f"than the originals of the party that is ahead: the mark of {party} may have been "
+        "erased from the suspect, or hidden in it"
+    )
 
 
 def lineage_text(lineage: Lineage, names: Mapping[str, str]) -> str:

@@ -13,15 +13,23 @@ from wmx.disputes.held import Exhibit, Held, mark_of, why_unclear
 from wmx.disputes.lineage import Lineage, Reader, trace
 from wmx.disputes.originals import opened
 from wmx.disputes.party import Party, Shown
-from wmx.errors import CannotRunError, IntegrityError, LimitError, SuspectDiedError
+from wmx.errors import (
+    CannotRunError,
+    IntegrityError,
+    LimitError,
+    SuspectDiedError,
+    UsageError,
+)
 from wmx.protocol.timestamp import UNDATED, Dating
 from wmx.suspect.onnx_file import OnnxFile
-from wmx.suspect.outputs import MAX_OUTPUTS
+from wmx.suspect.overrides import NO_OVERRIDES, Overrides
 from wmx.suspect.sandbox.limits import Limits
 from wmx.suspect.suspect import Suspect
 from wmx.suspect.types import Device
 from wmx.verification.verdict import measure
 
+# how many depends on what it says to the triggers
+NOT_ALL_READ = "not all of its outputs could be read (evidence made with --output NAME reads one)"
 FAILED_WHEN_RUN = "it failed when it was run on triggers, of which nothing more is said"
 
 
@@ -61,9 +69,9 @@ class Bench:
         """
         required = party.required_bits(self.min_bits, self.suspect_dating)
         try:
-            with self._suspect_anew() as suspect:
+            with self._suspect_anew(party.selection.overrides) as suspect:
                 held = self.held(suspect, party, required)
-        except (SuspectDiedError, LimitError) as error:
+        except (SuspectDiedError, LimitError, UsageError) as error:  # the last: of its overrides
             return Held(0.0, required, failure=str(error), interrupted=True)
         alone = min(held.alone, party.stated_bits)
         return replace(held, bits=min(held.bits, most_bits), alone=alone)
@@ -91,11 +99,7 @@ class Bench:
         except CannotRunError as error:
             return Held(0.0, required, failure=str(error), interrupted=True)
         if verdict.unread_outputs and not verdict.verified:
-            failure = (
-                f"{verdict.unread_outputs} of the outputs were not read, as there are more than "
-                f"{MAX_OUTPUTS}"
-            )
-            return Held(0.0, required, failure=failure, interrupted=True)
+            return Held(0.0, required, failure=NOT_ALL_READ, interrupted=True)
         return Held(
             verdict.bits,
             required,
@@ -221,13 +225,17 @@ class Bench:
             return Lineage(failure=str(error))
 
     @contextmanager
-    def _suspect_anew(self) -> Iterator[Suspect]:
-        """Load the suspect into a fresh process with a budget of its own; not so a function."""
+    def _suspect_anew(self, overrides: Overrides = NO_OVERRIDES) -> Iterator[Suspect]:
+        """Load the suspect into a fresh process with a budget of its own; not so a function.
+
+        Args:
+            overrides: of its inputs and outputs; the suspect's own if there are none.
+        """
         if not isinstance(self.suspect, OnnxFile):
             yield self.suspect
             return
         limits = self.limits or Limits()
-        with held_to(limits.budget()), closing(self.suspect.loaded_anew()) as suspect:
+        with held_to(limits.budget()), closing(self.suspect.loaded_anew(overrides)) as suspect:
             yield suspect
 
     @contextmanager

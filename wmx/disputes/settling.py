@@ -2,11 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from wmx.disputes.contenders import Contenders, own_records
-from wmx.disputes.decision import Case, Comparison, Pair, compare_all, named
+from wmx.disputes.decision import (
+    Case,
+    Comparison,
+    Objection,
+    Pair,
+    compare_all,
+    leader,
+    objections,
+)
 from wmx.disputes.held import LEAST_BITS, Exhibit, Held
 from wmx.disputes.holding import Bench
 from wmx.disputes.lineage import Lineage
@@ -33,14 +42,18 @@ class Settlement:
         suspect_dating: by when it existed, from records that name it.
         parties: in the order of their names.
         held: every claim tested on the suspect, by the party's name.
-        exhibits: what the parties whose claims verify have signed as their own.
+        exhibits: what the parties whose claims verify have signed as their own; where one of these
+            is ahead of all others, what those have signed whose claims do not.
         cases: what was shown by the parties whose claims verify.
         lineages: results for pairs of originals, by their identities.
         comparisons: of every pair of parties.
-        named: who is ahead of all others; ``None`` if nobody is.
+        named: who is ahead of all others, if nothing speaks against it; else ``None``.
         unclear: names of parties whose claims do not verify only for want of a trusted timestamp,
             of undisclosed triggers, of bits that were asked for or the penalty of a dispute, or of
-            a test that was carried to its end.  They keep others from being named.
+            a test that was carried to its end, or against their own evidence.  They keep others
+            from being named.
+        objections: models of parties whose claims do not verify, which keep the one from being
+            named who is ahead of all others.
         tried: claims times models that could be tested by what the parties stated, whose log2 is
             subtracted from all bits.
         min_bits: what was asked for instead of 128, or 64 with a trusted timestamp.
@@ -56,6 +69,7 @@ class Settlement:
     comparisons: Sequence[Comparison]
     named: str | None
     unclear: Sequence[str]
+    objections: Sequence[Objection]
     tried: int
     min_bits: float | None
 
@@ -129,7 +143,7 @@ def settle(
     standing = [party for party in ordered if held[party.name].verified]
     if not standing:
         _require_tested(held)
-    unclear = [party.name for party in ordered if _is_unclear(held[party.name])]
+    unclear = [party.name for party in ordered if _is_unclear(held[party.name], party)]
     exhibits = [
         bench.exhibit(party, one, standing, held)
         for party in standing
@@ -140,6 +154,17 @@ def settle(
     lineages = bench.lineages(standing, cases, exhibits, held)
     nearer = {pair: one.nearer for pair, one in lineages.items() if one.nearer is not None}
     comparisons = compare_all(cases, found, nearer)
+    ahead = None if unclear else leader(cases, comparisons)
+    against: list[Objection] = []
+    if ahead is not None:
+        out = [party for party in ordered if party not in standing]
+        late = [
+            bench.exhibit(party, one, _testable(party, contenders), held)
+            for party in out
+            for one in own_records(party, records)
+        ]
+        against = objections(ahead, cases, [_case(party, records, late) for party in out])
+        exhibits += late
     return Settlement(
         suspect=suspect.reference,
         suspect_dating=found,
@@ -149,14 +174,20 @@ def settle(
         cases=cases,
         lineages=lineages,
         comparisons=comparisons,
-        named=None if unclear else named(cases, comparisons),
+        named=None if against else ahead,
         unclear=unclear,
+        objections=against,
         tried=contenders.tried,
         min_bits=min_bits,
     )
 
 
-def _is_unclear(held: Held) -> bool:
+def _testable(party: Party, contenders: Contenders) -> list[Party]:
+    """Return the party, if its claim was tested on the suspect, and so counts in the penalty."""
+    return [party] if contenders.refused(party) is None else []
+
+
+def _is_unclear(held: Held, party: Party) -> bool:
     """Say whether a claim that does not verify here may be the suspect's all the same.
 
     Out is only who was tested to the end and has no mark there.  Whoever runs a dispute chooses the
@@ -165,9 +196,12 @@ def _is_unclear(held: Held) -> bool:
 
     Args:
         held: the result of the claim on the suspect.
+        party: whose claim it is.
     """
     if held.verified:
         return False
+    if LEAST_BITS <= party.stated_bits < inf:  # its own evidence about the suspect says otherwise
+        return True
     if held.failure is not None:
         return not held.unfit
     if held.alone >= LEAST_BITS:

@@ -156,15 +156,20 @@ class OnnxFile:
         """
         return self.loaded_anew() if self._was_queried else self
 
-    def loaded_anew(self) -> Self:
+    def loaded_anew(self, overrides: Overrides = NO_OVERRIDES) -> Self:
         """Return the same files, loaded anew; untrusted ones in another process.
 
         That process draws on the budget that is held now, if there is one.
 
+        Args:
+            overrides: of its inputs and outputs; those that it has if there are none.
+
         Raises:
             CannotRunError: they are no longer the same.
+            UsageError: it has no input or output of a name in ``overrides``.
         """
-        again = type(self)(self._load, self.overrides)
+        overrides = self.overrides if overrides == NO_OVERRIDES else overrides
+        again = type(self)(self._load, overrides)
         if not again.reference.has_same_files(self.reference):
             again.close()
             raise CannotRunError(f"{self.reference.name} was changed while it was verified")

@@ -23,13 +23,13 @@ def is_ledger_folder(path: str | Path) -> bool:
 
 
 def require_one_folder(key_path: Path) -> None:
-    """Refuse a key with hard links in other folders: ledgers beside those are not found.
+    """Refuse a key with no name, or with others in other folders: ledgers there are not found.
 
     Args:
         key_path: the key, or a link to it.
 
     Raises:
-        CannotRunError: it has such names.
+        CannotRunError: it has such names, or none.
         LimitError: the time of the budget is up.
     """
     own = Path(os.path.realpath(key_path))
@@ -41,6 +41,12 @@ def require_one_folder(key_path: Path) -> None:
                 consult()
                 names += one.inode() == key.st_ino
     except OSError:
+        if os.path.exists(key_path):  # as /dev/fd/N of a file that was deleted
+            raise CannotRunError(
+                f"the owner key {key_path} is in no folder, where ledgers of what was disclosed "
+                f"(*{SUFFIX}) could lie",
+                hint="keep the key in a file",
+            ) from None
         return  # the key is not there, or searching for ledgers says why this fails
     if key.st_nlink > max(names, 1):
         raise CannotRunError(
