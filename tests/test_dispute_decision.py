@@ -332,6 +332,7 @@ def test_leaving_out_what_one_has_oneself_gains_nothing() -> None:
         assert outcome(one, replace(other, originals=()), found=found, nearer=nearer) != "a"
 
 
+@pytest.mark.slow
 def test_leaving_out_a_date_or_having_a_file_stamped_anew_names_nobody_else() -> None:
     """Timestamps stand beside the signature: whoever runs the dispute chooses which are shown."""
     seen = set()

@@ -172,6 +172,7 @@ def trigger_slices(labels: tuple[int, ...], suspect: Predictions) -> list[np.nda
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_the_mean_over_starts_has_the_share_as_mean_over_all_label_sequences(seed: int) -> None:
     """Exact: what is asked together and as it is has a quarter, and nothing else is played here."""
@@ -184,6 +185,7 @@ def test_the_mean_over_starts_has_the_share_as_mean_over_all_label_sequences(see
     assert np.mean(totals) == pytest.approx(0.25, abs=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_the_mixture_over_rows_has_the_shares_as_mean_over_all_label_sequences(seed: int) -> None:
     """Exact, with a way that stopped, and one that has the answers of another."""

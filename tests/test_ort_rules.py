@@ -36,6 +36,7 @@ def in_the_runtimes_format(model: bytes, folder: Path) -> bytes | None:
     return (folder / "m.ort").read_bytes()
 
 
+@pytest.mark.slow
 def test_what_the_runtime_writes_passes_and_is_read_as_its_own_reader_reads_it(
     tmp_path: Path,
 ) -> None:

@@ -328,6 +328,7 @@ def taken_over(monkeypatch: pytest.MonkeyPatch, **lies: str) -> Sandbox:
     return fake(monkeypatch, answering(**lies))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "lies",
     [
@@ -466,6 +467,7 @@ def test_who_dies_of_several_rows_is_asked_by_single_ones(
     assert not suspect.session.is_alive  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wants", ["rows == 2", "1 < rows < 100"])
 def test_who_dies_of_other_batches_keeps_its_verdict(
     monkeypatch: pytest.MonkeyPatch, watermark: Watermark, tmp_path: Path, wants: str

@@ -86,6 +86,7 @@ def test_a_suspect_without_the_mark_is_told_no_figures(wmx: Any, owner: Side, th
     assert "out: does not verify; claim without a trusted timestamp" in row
 
 
+@pytest.mark.slow
 def test_evidence_keeps_its_figures(wmx: Any, owner: Side, thief: Side) -> None:
     """Its triggers are public."""
     made = ("verify", "stolen.onnx", "--claim", "thief.json", "--key", "thief.pem")

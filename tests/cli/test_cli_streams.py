@@ -62,6 +62,7 @@ def named(claim: Path) -> list[Path]:
     return found
 
 
+@pytest.mark.slow
 def test_a_yes_stays_a_yes(console: Call, named: list[Path]) -> None:
     for path in named:
         for options in ((), ("--json",), ("--report", "r.html", "--force")):
