@@ -1,16 +1,17 @@
 """Disputes over stolen models: who is named, and what date and lineage alone would have said.
 
 For each seed an owner marks a network and releases it.  A thief who has it and 15 % of the data
-that the owner never saw overwrites it with a mark of his own at learning rate .01 or .05, in turns,
-and fine-tunes it; that is what he ships, and the owner finds.  He also has
+that the owner never saw overwrites it with a mark of their own at learning rate .01 or .05, in
+turns, and fine-tunes it; that is what the thief ships, and the owner finds.  The thief also has
 
-- own: a network trained from nothing on his samples, with his mark alone;
-- washed: the owner's, taught his mark at the least rate of some at which the owner's mark is gone;
-- near: the owner's, taught his mark and the answers that *own* gives to the inputs of lineage, at
-  the highest rate of some at which the owner's mark stays, so that it carries both.
+- own: a network trained from nothing on these samples, with the thief's mark alone;
+- washed: the owner's, taught the thief's mark at the least rate of some at which the owner's is
+  gone;
+- near: the owner's, taught the thief's mark and the answers that *own* gives to the inputs of
+  lineage, at the highest rate of some at which the owner's mark stays, so that it carries both.
 
-No thief can tell which rate that is; he is taken to be lucky.  Release records and claims are
-dated: the owner's on day 0 (his claim the day before), the suspect on day 2, the thief's as each
+No thief can tell which rate that is; this one is taken to be lucky.  Release records and claims are
+dated: the owner's on day 0 (the claim the day before), the suspect on day 2, the thief's as each
 dispute says.  What the thief has signed states true times: whoever states an earlier one is never
 shown to be late, as is whoever shows nothing.  In the first two disputes the owner has to be named;
 the third is the thief with an older claim and an older model of his own.
@@ -84,11 +85,11 @@ class Marker:
     mark: Watermark
 
     def party(self, claimed: Dating) -> Party:
-        """Return the side that he is in a dispute."""
+        """Return the side that it is in a dispute."""
         return replace(Party.from_watermark(self.name, self.mark, ()), dating=claimed)
 
     def shows(self, path: Path, dating: Dating, relation: Relation = Relation.own) -> Shown:
-        """Return his record of a model, dated."""
+        """Return its record of a model, dated."""
         record = Release.sign(
             self.key,
             self.mark.claim,
@@ -214,7 +215,7 @@ def theft_of(
 
 
 def taught_by(own: Path, original: Path, data: LabeledData, mark: Watermark) -> LabeledData:
-    """Return the thief's samples, and the inputs that lineage will ask with his model's answers."""
+    """Return the thief's samples, and the inputs of lineage with the own model's answers."""
     names = [reference_to(path).identity for path in (own, original)]
     inputs = draw(seed_of(names), 0, TAUGHT, Scope.of([mark.task], []))
     predictions = reader(own, mark).predictions(inputs).top
