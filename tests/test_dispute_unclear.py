@@ -306,7 +306,7 @@ def test_a_mark_in_an_output_that_is_not_read_keeps_the_thief_from_being_named(
     assert (settled.unclear, settled.named) == (["o"], None)
     verdict = measure(ninth, sides["o"].watermark.trigger_slice(0), required=64.0)
     assert (verdict.verified, verdict.unread_outputs) == (False, 1)
-    assert "1 more outputs; --output NAME" in verdict_text(verdict)
+    assert "1 output, in full or in part; --output NAME" in verdict_text(verdict)
 
 
 # claims that are out: their marks may have been erased

@@ -1,7 +1,7 @@
 """Querying a suspect: it may remember its queries, and answer without end; neither helps it."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
@@ -90,9 +90,14 @@ def test_wide_answers_to_one_trigger_after_the_other_are_left_out() -> None:
                 "wider": Predictions.from_scores(np.zeros((1, 4007))),
             }
 
+        def leave_out(self, readings: Iterable[str]) -> None:
+            left_out.update(readings)
+
+    left_out: set[str] = set()
     asking = SequentialQuery(Wide(len), trigger_slice, lambda _: False)
     asking.plain()
     assert [probe.output for probe in asking.mixture.probes] == ["wide", "scores", "narrow"]
+    assert left_out == {"wider"}
     assert {asking.mixture.count(probe) for probe in asking.mixture.probes} == {20}
 
 

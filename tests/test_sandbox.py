@@ -387,6 +387,8 @@ def loaded(**lies: str) -> str:
         ({"run": "Message('answers', {'parts': [0]})"}, "other parts of its outputs"),
         ({"run": "Message('answers', {'parts': ['1']})"}, "other parts of its outputs"),
         ({"run": "Message('answers', {'parts': {}})"}, "other parts of its outputs"),
+        ({"run": "Message('answers', {'parts': [], 'cut': [0]})"}, "other parts of its outputs"),
+        ({"run": "Message('answers', {'parts': [], 'cut': {}})"}, "other parts of its outputs"),
         ({"run": "Message('answers', {'parts': [1, 1]}, (None, None))"}, "gave 2 outputs"),
         ({"run": "Message('answers', {'parts': [2]}, (None, None))"}, "no classifier output"),
         ({"run": "Message('loaded')"}, "a reply of another kind"),

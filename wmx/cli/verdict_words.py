@@ -137,11 +137,13 @@ def _score_rows(verdict: "Verdict") -> dict[str, str]:
 
 
 def _unread_rows(verdict: "Verdict") -> dict[str, str]:
-    """Say that there are outputs that nobody has looked at, where nothing verified."""
+    """Say that there are outputs that nobody has looked at in full, where nothing verified."""
     if verdict.verified or not verdict.unread_outputs:
         return {}
+    outputs = "1 output" if verdict.unread_outputs == 1 else f"{verdict.unread_outputs} outputs"
     return {
-        "not read": f"{verdict.unread_outputs} more outputs; --output NAME reads one, for 16 bits"
+        "not read": f"{outputs}, in full or in part; --output NAME reads one alone, for 16 bits: "
+        "of use where there are too many, not where one is too large"
     }
 
 

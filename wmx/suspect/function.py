@@ -1,6 +1,6 @@
 """Suspect backed by a Python function, called with inputs and returning scores."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 import numpy as np
@@ -13,8 +13,8 @@ from wmx.protocol.task import Task
 from wmx.statistics.predictions import Predictions
 from wmx.suspect.inputs import Feeding, filled_up
 from wmx.suspect.layouts import Layout
-from wmx.suspect.outputs import readings
 from wmx.suspect.overrides import NO_OVERRIDES
+from wmx.suspect.reader import OutputReader
 from wmx.suspect.request_policy import Meter, RequestPolicy
 from wmx.suspect.tables import Joined
 from wmx.suspect.values import Texts
@@ -40,13 +40,22 @@ class FunctionSuspect:
         self._predict = predict
         self._meter = None if request_policy is None else Meter(request_policy)
         self._texts = Texts()
-        self.unread_outputs = 0  # it returns one array
+        self._reader = OutputReader()
         self.reference = ModelReference(getattr(predict, "__name__", type(predict).__name__))
 
     @property
     def queries_left(self) -> int | None:
         """Number of inputs that it may still be given; ``None`` if not limited."""
         return None if self._meter is None else self._meter.left
+
+    @property
+    def unread_outputs(self) -> int:
+        """1 if the result was not read in full, else 0; as :class:`Suspect` says."""
+        return len(self._reader.unread)
+
+    def leave_out(self, readings: Iterable[str]) -> None:
+        """Count the result as unread; as :meth:`Suspect.leave_out`."""
+        self._reader.leave_out(readings)
 
     def feedings(self, task: Task) -> list[Feeding]:
         """Return the only feeding: channels last, normalized as the claim says."""
@@ -73,7 +82,7 @@ class FunctionSuspect:
             is_text = result.dtype.kind in "OUST"
             read = self._texts.numbered(result) if is_text else result
             joined.add([("result", read)], step, len(given))
-        found = readings(joined.tables(), len(inputs), task.classes)
+        found = self._reader.predictions(joined, len(inputs), task.classes)
         if not found:
             raise self._returned(result, step)
         return found

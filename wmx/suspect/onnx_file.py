@@ -1,6 +1,6 @@
 """Suspect backed by an ONNX file, run in a process of its own."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,15 +13,14 @@ from wmx.errors import CannotRunError, SuspectDiedError, UsageError
 from wmx.protocol.task import Task
 from wmx.statistics.predictions import Predictions
 from wmx.suspect.inputs import Feeding, cannot_be_fed, feedings, filled_up
-from wmx.suspect.outputs import readings, unread_outputs
 from wmx.suspect.overrides import NO_OVERRIDES, Overrides
 from wmx.suspect.policy.model_files import ModelFiles
 from wmx.suspect.policy.model_header import ModelHeader
+from wmx.suspect.reader import OutputReader
 from wmx.suspect.remote import ConfinedSession, Session
 from wmx.suspect.sandbox.process import Sandbox
 from wmx.suspect.tables import Joined
 from wmx.suspect.types import Device, require_device
-from wmx.suspect.values import Value
 
 SCORE_BYTES = 8
 FIRST_PART, LATER_PART = 1 / 2, 1 / 16  # fractions of the time left, for a call of several rows
@@ -76,7 +75,7 @@ class OnnxFile:
         self.overrides = overrides
         self._load = load
         self._was_queried = False
-        self.unread_outputs = 0
+        self._reader = OutputReader()
         self._deadly: set[int] = set()  # numbers of rows in a call of which it died
         self._require_known(overrides)
         self.engine = f"onnxruntime {self.session.version} {self.session.provider}"
@@ -149,12 +148,17 @@ class OnnxFile:
     def reopened(self) -> Self:
         """Return the same files, loaded anew; untrusted ones in another process.
 
-        A suspect that was never queried is returned as it is.
+        A suspect that was never queried is returned as it is.  What either does not read counts in
+        :attr:`unread_outputs` of both.
 
         Raises:
             CannotRunError: they are no longer the same.
         """
-        return self.loaded_anew() if self._was_queried else self
+        if not self._was_queried:
+            return self
+        again = self.loaded_anew()
+        again._reader = self._reader
+        return again
 
     def loaded_anew(self, overrides: Overrides = NO_OVERRIDES) -> Self:
         """Return the same files, loaded anew; untrusted ones in another process.
@@ -180,6 +184,15 @@ class OnnxFile:
         """End the process that runs the model."""
         if isinstance(self.session, ConfinedSession):
             self.session.close()
+
+    @property
+    def unread_outputs(self) -> int:
+        """Number of outputs that were not read in full; as :class:`Suspect` says."""
+        return len(self._reader.unread)
+
+    def leave_out(self, readings: Iterable[str]) -> None:
+        """Count the outputs of these readings as unread; as :meth:`Suspect.leave_out`."""
+        self._reader.leave_out(readings)
 
     def feedings(self, task: Task) -> list[Feeding]:
         """Return the ways to feed the task's inputs; as :meth:`Suspect.feedings`."""
@@ -236,14 +249,13 @@ class OnnxFile:
             return feeding.fed(filled_up(inputs[start:stop], filled), task, scaling)
 
         try:
-            outputs = self._survived(fed, len(inputs), step, full, task.classes)
+            joined = self._survived(fed, len(inputs), step, full, task.classes)
         except CannotRunError:
             if full is not None or step == 1 or step in self._deadly:
                 raise
             # the batch is declared free, but only one row works
-            outputs = self._run(fed, len(inputs), 1, None, task.classes)
-        found = readings(outputs, len(inputs), task.classes)
-        self.unread_outputs = max(self.unread_outputs, unread_outputs(outputs, len(inputs)))
+            joined = self._run(fed, len(inputs), 1, None, task.classes)
+        found = self._reader.predictions(joined, len(inputs), task.classes)
         if not found:
             declared = "; ".join(map(str, self.session.outputs))
             raise CannotRunError(
@@ -265,9 +277,7 @@ class OnnxFile:
                         f"{self.reference.name} has no {role} {name!r}; it has {', '.join(known)}"
                     )
 
-    def _survived(
-        self, fed: Fed, n: int, rows: int, full: int | None, classes: int
-    ) -> dict[str, NDArray[Any]]:
+    def _survived(self, fed: Fed, n: int, rows: int, full: int | None, classes: int) -> Joined:
         """Run as :meth:`_run`, but survive a child that dies in a call of several rows.
 
         Such a call may take half of the time that is left, or a sixteenth once a child has died;
@@ -293,10 +303,8 @@ class OnnxFile:
             self.session = again.session
             raise CannotRunError(f"with {rows} rows in a call, {error}", error.hint) from error
 
-    def _run(
-        self, fed: Fed, n: int, rows: int, full: int | None, classes: int
-    ) -> dict[str, NDArray[Any]]:
-        """Return each output that is a table over the inputs, joined over the calls.
+    def _run(self, fed: Fed, n: int, rows: int, full: int | None, classes: int) -> Joined:
+        """Return the outputs, joined over the calls.
 
         Args:
             fed: what the model is given from one input up to another, filled up to so many.
@@ -314,29 +322,9 @@ class OnnxFile:
             given = full or wanted
             results = zip(names, self.session.run(fed(start, stop, given)), strict=True)
             read = [one for one in results if self.overrides.output in (None, one[0])]
-            joined.add(_parts(read, names), given, wanted)
-        found = joined.tables()
-        if not found and rows > 1 and full is None:
+            joined.add(read, given, wanted)
+        if not joined.outputs() and rows > 1 and full is None:
             raise CannotRunError(
                 f"{self.reference.name} does not return {rows} rows for {rows} inputs"
             )
-        return found
-
-
-def _parts(
-    outputs: Iterable[tuple[str, Value]], names: Sequence[str]
-) -> Iterator[tuple[str, NDArray[Any] | None]]:
-    """Yield outputs by name; a list's parts one by one, under names that no output has.
-
-    The first part has the output's own: which outputs are texts that begin with a number may change
-    from call to call, and a reading goes on where it has its name.
-    """
-    for name, value in outputs:
-        if not isinstance(value, list):
-            yield name, value
-            continue
-        for place, part in enumerate(value):
-            text = f"{name}[{place}]" if place else name
-            while place and text in names:
-                text += "'"
-            yield text, part
+        return joined

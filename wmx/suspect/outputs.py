@@ -29,17 +29,39 @@ class Reading:
 
     Attributes:
         name: of the output, with words that tell this reading from others.
+        outputs: names of the outputs that it is made from.
         scores: number of scores that it makes.
         predictions: makes the predictions.
     """
 
     name: str
+    outputs: tuple[str, ...]
     scores: int
     predictions: Callable[[], Predictions]
 
 
+@dataclass(frozen=True)
+class Found:
+    """What is found in outputs.
+
+    Attributes:
+        predictions: by the name of the reading.
+        made_from: the outputs that each reading is made from, by its name.
+        unread: outputs of which a reading was dropped, or which no reading fits.
+    """
+
+    predictions: dict[str, Predictions]
+    made_from: dict[str, tuple[str, ...]]
+    unread: set[str]
+
+
 def readings(outputs: Mapping[str, NDArray[Any]], n: int, classes: int) -> dict[str, Predictions]:
-    """Return the predictions of each classifier-like output, by the name of the reading.
+    """Return the predictions alone of :func:`found_in`; arguments as there."""
+    return found_in(outputs, n, classes).predictions
+
+
+def found_in(outputs: Mapping[str, NDArray[Any]], n: int, classes: int) -> Found:
+    """Read each classifier-like output.
 
     Axes after the first are one row of numbers for each input.  Rows of two or more are scores;
     one number is a class, by what stands before its point; of two classes, one number is the score
@@ -73,17 +95,18 @@ def readings(outputs: Mapping[str, NDArray[Any]], n: int, classes: int) -> dict[
         usual += _as_usual(name, table, classes)
         others += [*lists, *_as_fractions(name, table, classes), *_in_part(name, table, classes)]
     others += _side_by_side(tables, classes)
-    wanted = [*usual, *others][:MAX_READINGS]
-    return _predictions(wanted, usual, max(MAX_SCORES, n * classes))
-
-
-def unread_outputs(outputs: Mapping[str, NDArray[Any]], n: int) -> int:
-    """Return the number of outputs that may be a classifier's and are not read, as there are more.
-
-    Args:
-        outputs, n: as for :func:`readings`.
-    """
-    return max(0, len(_tables(outputs, n)) - MAX_OUTPUTS)
+    every = [*usual, *others]
+    kept = _affordable(every[:MAX_READINGS], usual, max(MAX_SCORES, n * classes))
+    read = {output for reading in every for output in reading.outputs} & {
+        *list(tables)[:MAX_OUTPUTS]
+    }
+    dropped = {output for reading in every if reading not in kept for output in reading.outputs}
+    named = _named(kept)
+    return Found(
+        {name: reading.predictions() for name, reading in named.items()},
+        {name: reading.outputs for name, reading in named.items()},
+        (tables.keys() - read) | dropped,
+    )
 
 
 def _tables(outputs: Mapping[str, NDArray[Any]], n: int) -> list[tuple[str, NDArray[Any]]]:
@@ -95,36 +118,45 @@ def _tables(outputs: Mapping[str, NDArray[Any]], n: int) -> list[tuple[str, NDAr
     ]
 
 
-def _predictions(wanted: list[Reading], usual: list[Reading], most: int) -> dict[str, Predictions]:
-    """Return the predictions of readings; if too many, of the narrowest, the usual ones first."""
-    kept: dict[int, Predictions] = {}
+def _affordable(wanted: list[Reading], usual: list[Reading], most: int) -> list[Reading]:
+    """Return the readings; if all have too many scores, the narrowest, the usual ones first."""
+    kept = set()
     for place in sorted(
         range(len(wanted)), key=lambda place: (place >= len(usual), wanted[place].scores)
     ):
         most -= wanted[place].scores
         if most >= 0:
-            kept[place] = wanted[place].predictions()
-    found: dict[str, Predictions] = {}
-    for place in sorted(kept):
-        name = wanted[place].name
-        while name in found:  # the words for a reading may be another output's name
+            kept.add(place)
+    return [reading for place, reading in enumerate(wanted) if place in kept]
+
+
+def _named(kept: list[Reading]) -> dict[str, Reading]:
+    """Return readings by names that differ: words for one may be another output's name."""
+    found: dict[str, Reading] = {}
+    for reading in kept:
+        name = reading.name
+        while name in found:
             name += "'"
-        found[name] = kept[place]
+        found[name] = reading
     return found
 
 
 def _as_usual(name: str, table: NDArray[Any], classes: int) -> Iterator[Reading]:
     if table.shape[1] > 1:
-        yield Reading(name, table.size, lambda: Predictions.from_scores(_scores(table)))
+        yield Reading(name, (name,), table.size, lambda: Predictions.from_scores(_scores(table)))
         return
     column = table[:, 0]
     size = len(column) * classes
     if classes == 2:
-        yield Reading(name, size, lambda: Predictions.from_scores(_of_both_classes(column)))
+        yield Reading(
+            name, (name,), size, lambda: Predictions.from_scores(_of_both_classes(column))
+        )
         if _is_whole(column, at_least=2).any():  # else it says no more than the score
-            yield Reading(f"{name} as class", size, lambda: _of_class_numbers(column, classes))
+            yield Reading(
+                f"{name} as class", (name,), size, lambda: _of_class_numbers(column, classes)
+            )
     elif column.dtype.kind != "f" or _is_whole(column).any():
-        yield Reading(name, size, lambda: _of_class_numbers(column, classes))
+        yield Reading(name, (name,), size, lambda: _of_class_numbers(column, classes))
 
 
 def _as_fractions(name: str, table: NDArray[Any], classes: int) -> Iterator[Reading]:
@@ -134,7 +166,7 @@ def _as_fractions(name: str, table: NDArray[Any], classes: int) -> Iterator[Read
         return
     if _is_exact(column).any():
         size = len(column) * classes
-        yield Reading(name, size, lambda: _of_class_numbers(column, classes))
+        yield Reading(name, (name,), size, lambda: _of_class_numbers(column, classes))
 
 
 def _as_lists(name: str, table: NDArray[Any], classes: int) -> Iterator[Reading]:
@@ -142,10 +174,15 @@ def _as_lists(name: str, table: NDArray[Any], classes: int) -> Iterator[Reading]
     if table.shape[1] < 2 or not _may_be_lists(table).any():
         return
     size = len(table) * classes
-    yield Reading(f"{name} as class", size, lambda: _of_class_numbers(table[:, 0], classes))
+    yield Reading(
+        f"{name} as class", (name,), size, lambda: _of_class_numbers(table[:, 0], classes)
+    )
     if ((table >= 0) & (table < classes)).any():
         yield Reading(
-            f"{name} as ranking", size, lambda: Predictions.from_scores(_of_places(table, classes))
+            f"{name} as ranking",
+            (name,),
+            size,
+            lambda: Predictions.from_scores(_of_places(table, classes)),
         )
 
 
@@ -157,15 +194,20 @@ def _in_part(name: str, table: NDArray[Any], classes: int) -> Iterator[Reading]:
     if width % classes == 0 and 1 < times <= MAX_PARTS:
         starts |= set(range(0, width, classes))
         for first in range(times):
-            yield _part(f"{name} each {times} from {first}", table, slice(first, None, times))
+            yield _part(name, f"each {times} from {first}", table, slice(first, None, times))
     for first in sorted(starts):
         if first > 0:
-            yield _part(f"{name} from column {first}", table, slice(first, first + classes))
+            yield _part(name, f"from column {first}", table, slice(first, first + classes))
 
 
-def _part(name: str, table: NDArray[Any], columns: slice) -> Reading:
+def _part(name: str, words: str, table: NDArray[Any], columns: slice) -> Reading:
     size = table[:, columns].size
-    return Reading(name, size, lambda: Predictions.from_scores(_scores(table)[:, columns]))
+    return Reading(
+        f"{name} {words}",
+        (name,),
+        size,
+        lambda: Predictions.from_scores(_scores(table)[:, columns]),
+    )
 
 
 def _side_by_side(tables: Mapping[str, NDArray[Any]], classes: int) -> Iterator[Reading]:
@@ -178,13 +220,14 @@ def _side_by_side(tables: Mapping[str, NDArray[Any]], classes: int) -> Iterator[
             if width >= classes:
                 break
         if width == classes and last > first:
-            parts = [tables[name] for name in names[first : last + 1]]
-            yield _joined(f"{names[first]} to {names[last]}", parts)
+            yield _joined({name: tables[name] for name in names[first : last + 1]})
 
 
-def _joined(name: str, parts: list[NDArray[Any]]) -> Reading:
+def _joined(tables: Mapping[str, NDArray[Any]]) -> Reading:
+    names, parts = tuple(tables), list(tables.values())
     return Reading(
-        name,
+        f"{names[0]} to {names[-1]}",
+        names,
         sum(part.size for part in parts),
         lambda: Predictions.from_scores(np.concatenate(list(map(_scores, parts)), axis=1)),
     )

@@ -35,7 +35,7 @@ class Session(Protocol):
     version: str
 
     def run(self, inputs: dict[str, NDArray[Any]]) -> list[Value]:
-        """Return the value of every output, ``None`` for what is not an array."""
+        """Return the value of every output, ``None`` for what could not be read."""
 
 
 def model_failed(inputs: Mapping[str, NDArray[Any]]) -> CannotRunError:
@@ -97,7 +97,8 @@ class ConfinedSession:
     def run(self, inputs: dict[str, NDArray[Any]]) -> list[Value]:
         """Return the value of every output, in the order of :attr:`outputs`.
 
-        ``None`` stands for what cannot be a classifier's output, such as feature maps.
+        ``None`` stands for what the child did not send: what is too large or has too many axes for
+        a classifier's output, such as feature maps, or is of another type.
 
         The child's description of a failure is not passed on: it has seen triggers, and its text
         may contain them.
@@ -114,7 +115,7 @@ class ConfinedSession:
         if answer.kind == "refused":
             raise model_failed(inputs)
         given = _expected(self._sandbox, answer, "answers")
-        values = gathered(given.arrays, given.fields.get("parts"))
+        values = gathered(given.arrays, given.fields.get("parts"), given.fields.get("cut"))
         if values is None:
             raise self._sandbox.disown("gave other parts of its outputs than it said")
         if len(values) != len(self.outputs):

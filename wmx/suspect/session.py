@@ -23,6 +23,7 @@ from wmx.suspect.policy.onnx_rules import Outline
 from wmx.suspect.types import Device, TensorSpec, shown_names
 from wmx.suspect.values import (
     BFLOAT16,
+    NOTHING,
     UNKNOWN_TO_NUMPY,
     Texts,
     Value,
@@ -88,7 +89,8 @@ class Session:
         """Return the value of every output, in the order of :attr:`outputs`.
 
         Maps from classes to scores and sequences of arrays become one array, where they can, and
-        texts numbers (:mod:`wmx.suspect.values`); ``None`` stands for what cannot.
+        texts numbers (:mod:`wmx.suspect.values`); ``None`` stands for what cannot.  An optional
+        or a sequence without a value is an empty array.
 
         Args:
             inputs: arrays by the names of the inputs.
@@ -135,6 +137,8 @@ class Session:
 
 
 def _as_array(value: Any, texts: Texts) -> Value:
+    if value is None or (isinstance(value, list) and not value):
+        return NOTHING
     if isinstance(value, list):
         value = from_sequence(value)
     if isinstance(value, list):

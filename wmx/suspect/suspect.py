@@ -47,8 +47,8 @@ class Suspect(Protocol):
         engine: what runs it, with its version.
         overrides: of its inputs and outputs, with a penalty for the choice.
         queries_left: number of inputs that may still be sent; ``None`` if not limited.
-        unread_outputs: number of outputs beyond the :data:`~wmx.suspect.outputs.MAX_OUTPUTS` that
-            are read, as far as it was queried.
+        unread_outputs: number of declared outputs of which something was left out that may be
+            answers, in any query so far; each counts once.
     """
 
     reference: ModelReference
@@ -61,7 +61,19 @@ class Suspect(Protocol):
 
     @property
     def unread_outputs(self) -> int:
-        """Number of outputs that may be a classifier's and were not read, as there are too many."""
+        """Number of declared outputs of which something was left out that may be answers.
+
+        Since there were too many outputs or readings, since it was too wide or had too many axes,
+        parts, texts or rows, since it changed its form from call to call, or is of a type that is
+        not read.  What holds no values does not count, and nor do fewer numbers than inputs.
+        """
+
+    def leave_out(self, readings: Iterable[str]) -> None:
+        """Count the outputs of readings that nobody looks at among the unread ones.
+
+        Args:
+            readings: names that :meth:`predictions` gave.
+        """
 
     def feedings(self, task: Task) -> list[Feeding]:
         """Return every way of feeding inputs of ``task`` to the model, at least one.

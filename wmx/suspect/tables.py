@@ -8,11 +8,13 @@ one input reads ``out[0]``.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from wmx.suspect.values import Value
 
 MAX_NUMBERS = (
     2**24
@@ -68,7 +70,14 @@ def _of_all_numbers(value: NDArray[Any], rows: int) -> Iterator[tuple[str, NDArr
 
 
 class Joined:
-    """Joins the tables of several calls."""
+    """Joins the tables of several calls.
+
+    Attributes:
+        unread: names of the outputs of which something was left out that may be answers: ``None``
+            or a list with ``None`` in it, tables that are too wide or change their width, tables
+            that not every call had, rows between the first and the last, and any other numbers that
+            are no table, if there are as many as inputs.  Fewer are no answers to all inputs.
+    """
 
     def __init__(self, n: int, classes: int) -> None:
         """Prepare for the outputs of several calls.
@@ -77,34 +86,47 @@ class Joined:
             n: number of inputs in all calls.
             classes: number of classes, K.
         """
+        self.unread: set[str] = set()
         self._n = n
         self._most = max(MAX_NUMBERS, n * classes)
         self._parts: dict[tuple[str, str], list[NDArray[Any]]] | None = None
+        self._rows = 0  # of the first call
+        self._outputs: dict[str, str] = {}  # by the names of their parts
 
-    def add(
-        self, outputs: Iterable[tuple[str, NDArray[Any] | None]], rows: int, wanted: int
-    ) -> None:
+    def add(self, outputs: Iterable[tuple[str, Value]], rows: int, wanted: int) -> None:
         """Add the outputs of a call.
 
         Args:
-            outputs: by name, in the model's order; ``None`` for what is no array.
+            outputs: by name, in the model's order; a list is read part by part, and ``None`` is
+                what could not be read.
             rows: number of inputs of the call.
             wanted: how many of them count, the first ones; the others filled up the batch.
         """
+        values = dict(self._named(dict(outputs)))
         found = {
             (name, words): table[:wanted]
-            for name, value in outputs
+            for name, value in values.items()
             if value is not None
             for words, table in tables(value, rows)
         }
         if self._parts is None:
-            self._parts = {key: [] for key in self._affordable(found)}
+            self._parts, self._rows = {key: [] for key in self._affordable(found)}, rows
+        # whether another axis is as long as there are inputs may depend on how many there are
+        lost = {name for name, _ in found.keys() ^ self._parts.keys() if rows == self._rows}
+        known = {name for name, _ in self._parts}
         for key, parts in list(self._parts.items()):
             table = found.get(key)
             if table is None or (parts and table.shape[1:] != parts[0].shape[1:]):
                 del self._parts[key]
+                lost |= {key[0]} if table is not None else set()
             else:
                 parts.append(table.copy())  # so that the message with it can be freed
+        known |= {name for name, value in values.items() if _may_hold_answers(value, rows)}
+        lost |= known - {name for name, _ in self._parts}
+        lost |= {
+            name for name, value in values.items() if value is None or _has_middle(value, rows)
+        }
+        self.unread |= {self._outputs[name] for name in lost}
 
     def tables(self) -> dict[str, NDArray[Any]]:
         """Return the tables that every call had, [n, C], by the output's name and the words.
@@ -113,7 +135,16 @@ class Joined:
         output with many hides no other.
         """
         parts = self._parts or {}
-        found: dict[str, NDArray[Any]] = {}
+        return {text: np.concatenate(parts[key]) for text, key in self._texts().items()}
+
+    def outputs(self) -> dict[str, str]:
+        """Return the output that each of :meth:`tables` is of, by the table's name."""
+        return {text: self._outputs[name] for text, (name, _) in self._texts().items()}
+
+    def _texts(self) -> dict[str, tuple[str, str]]:
+        """Return a name for each table, in order, with the part and the words that it is of."""
+        parts = self._parts or {}
+        found: dict[str, tuple[str, str]] = {}
         seen: Counter[str] = Counter()
         places = {}
         for name, words in parts:
@@ -123,8 +154,22 @@ class Joined:
             text = f"{name}{words}"
             while text in found or (words and (text, "") in parts):  # another output's name
                 text += "'"
-            found[text] = np.concatenate(parts[name, words])
+            found[text] = name, words
         return found
+
+    def _named(self, outputs: Mapping[str, Value]) -> Iterator[tuple[str, NDArray[Any] | None]]:
+        """Yield outputs by name; a list's parts one by one, under names that no output has.
+
+        The first part has the output's own: which outputs are texts that begin with a number may
+        change from call to call, and a reading goes on where it has its name.
+        """
+        for output, value in outputs.items():
+            for place, part in enumerate(value if isinstance(value, list) else [value]):
+                name = f"{output}[{place}]" if place else output
+                while place and name in outputs:
+                    name += "'"
+                self._outputs[name] = output
+                yield name, part
 
     def _affordable(self, found: dict[tuple[str, str], NDArray[Any]]) -> list[tuple[str, str]]:
         """Return the narrowest tables, which fit the memory over all calls."""
@@ -137,9 +182,26 @@ class Joined:
         return [key for key in found if key in kept]
 
 
+def _may_hold_answers(value: NDArray[Any] | None, rows: int) -> bool:
+    """Say whether a value has at least one number for each input."""
+    return value is None or 0 < rows <= value.size
+
+
+def _has_middle(value: NDArray[Any], rows: int) -> bool:
+    """Say whether an output has rows that are in none of its tables."""
+    return (
+        _has_rows_beside(value, rows) and not _is_shared_out(value, rows) and len(value) > 2 * rows
+    )
+
+
 def _is_shared_out(value: NDArray[Any], rows: int) -> bool:
-    """Say whether an output has the same count of numbers for each of ``rows`` inputs."""
-    if not value.ndim or not value.size or not rows or value.size % rows:
+    """Say whether an output has the same count of numbers for each of ``rows`` inputs.
+
+    A single integer is the class of one input; a single float is rather a mean, such as a loss.
+    """
+    if not value.ndim:
+        return rows == 1 and value.dtype.kind in "iu"
+    if not value.size or not rows or value.size % rows:
         return False
     if rows == 1 and value.ndim > 1 and 1 not in value.shape:  # answers to other inputs
         return False

@@ -42,7 +42,9 @@ FLOATS = {  # bits of the fraction, bias of the exponent
 EXPONENTS = "tensor(float8e8m0)"
 UNKNOWN_TO_NUMPY = {BFLOAT16, EXPONENTS, *INTEGERS, *FLOATS}
 Array: TypeAlias = NDArray[Any] | None
-Value: TypeAlias = Array | list[Array]  # of an output; a list holds what is no one array
+# of an output; a list holds what is no one array, and None stands for what could not be read
+Value: TypeAlias = Array | list[Array]
+NOTHING = np.empty(0)  # of an output that holds no values
 
 
 def from_sequence(values: list[Any]) -> Value:
@@ -63,37 +65,56 @@ def from_sequence(values: list[Any]) -> Value:
     return _from_maps(values)
 
 
-def flattened(values: list[Value], most: int) -> tuple[list[Array], list[int]]:
-    """Return the arrays of all outputs, with lists split up, and the number of each output.
+def flattened(values: list[Value], most: int) -> tuple[list[Array], list[int], list[int]]:
+    """Return the arrays of all outputs, with lists split up.
 
     Args:
         values: of each output.
         most: maximum number of arrays, but at least one of each output; of longer lists the first
             parts are kept.
+
+    Returns:
+        the arrays; how many each output has of them; and the places of the outputs of which parts
+        were left out, unless these hold no values.
     """
     each = most // max(1, len(values))
-    parts = [value[:each] if isinstance(value, list) else [value] for value in values]
-    return [one for several in parts for one in several], list(map(len, parts))
+    every = [value if isinstance(value, list) else [value] for value in values]
+    parts = [several[:each] for several in every]
+    cut = [
+        place
+        for place, several in enumerate(every)
+        if any(part is None or part.size for part in several[each:])
+    ]
+    return [one for several in parts for one in several], list(map(len, parts)), cut
 
 
-def gathered(arrays: Sequence[Array], parts: Any) -> list[Value] | None:
+def gathered(arrays: Sequence[Array], parts: Any, cut: Any = None) -> list[Value] | None:
     """Undo :func:`flattened`.
 
     Args:
         arrays: of all outputs.
         parts: number of arrays of each output, from an untrusted process; one each if ``None``.
+        cut: places of the outputs of which parts were left out, also untrusted; no places if
+            ``None``.
 
     Returns:
-        the value of each output; ``None`` if ``parts`` does not fit ``arrays``.
+        the value of each output, with ``None`` in place of the parts that were left out; ``None``
+        if ``parts`` does not fit ``arrays``, or ``cut`` does not fit ``parts``.
     """
-    if parts is None:
-        return list(arrays)
+    parts = [1] * len(arrays) if parts is None else parts
     if not isinstance(parts, list) or not all(type(count) is int and count > 0 for count in parts):
+        return None
+    cut = [] if cut is None else cut
+    if not isinstance(cut, list) or not all(
+        type(place) is int and 0 <= place < len(parts) for place in cut
+    ):
         return None
     if sum(parts) != len(arrays):
         return None
     left = iter(arrays)
     several = [list(islice(left, count)) for count in parts]
+    for place in set(cut):
+        several[place].append(None)
     return [one[0] if len(one) == 1 else one for one in several]
 
 

@@ -25,7 +25,7 @@ from wmx.suspect.sandbox.seccomp import filter_this_process
 from wmx.suspect.sandbox.wire import Message
 from wmx.suspect.tables import may_be_a_table
 from wmx.suspect.types import TensorSpec
-from wmx.suspect.values import Value, flattened
+from wmx.suspect.values import NOTHING, Value, flattened
 
 MAX_REQUEST_BYTES = 2**33  # more than all files of a model together
 OVERTIME = 5  # seconds beyond the limit after which a child without a parent ends itself
@@ -154,9 +154,13 @@ class Child:
         fed = {name: array for name, array in inputs.items() if array is not None}
         one = {1}  # row, where no input has an axis for a batch
         rows = one | {len(array) for array in fed.values() if array.ndim}
-        flat, parts = flattened(self.values(fed), wire.MAX_ARRAYS)
-        values = [value if _may_answer(value, rows) else None for value in flat]
-        return Message("answers", {"parts": parts}, tuple(_narrowest(values, self._answer_bytes)))
+        flat, parts, cut = flattened(self.values(fed), wire.MAX_ARRAYS)
+        values = [_sendable(value, rows) for value in flat]
+        return Message(
+            "answers",
+            {"parts": parts, "cut": cut},
+            tuple(_narrowest(values, self._answer_bytes)),
+        )
 
     def values(self, inputs: dict[str, NDArray[Any]]) -> list[Value]:
         """Return the model's outputs."""
@@ -168,11 +172,18 @@ def _port(port: TensorSpec) -> list[Any]:
     return [port.name, port.type, list(port.shape)]
 
 
-def _may_answer(value: NDArray[Any] | None, rows: set[int]) -> bool:
-    """Return whether a value may be scores or class numbers; nothing else is sent."""
-    if value is None or not wire.fits(value):
-        return False
-    return any(may_be_a_table(value, count) for count in rows)
+def _sendable(value: NDArray[Any] | None, rows: set[int]) -> NDArray[Any] | None:
+    """Return a value that may be scores or class numbers; ``None`` for any other.
+
+    What holds no values is an empty array: nothing was left out.
+    """
+    if value is None:
+        return None
+    if not value.size:
+        return NOTHING
+    if not wire.fits(value) or not any(may_be_a_table(value, count) for count in rows):
+        return None
+    return value
 
 
 def _narrowest(values: list[NDArray[Any] | None], most: int) -> list[NDArray[Any] | None]:

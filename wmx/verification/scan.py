@@ -1,6 +1,6 @@
 """The scan: which of several claims verifies on a suspect, and how they share its query budget."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -258,8 +258,12 @@ class Share:
 
     @property
     def unread_outputs(self) -> int:
-        """Number of outputs of the inner suspect that were not read."""
+        """Number of outputs of the inner suspect that were not read in full."""
         return self._inside.unread_outputs
+
+    def leave_out(self, readings: Iterable[str]) -> None:
+        """Count outputs of the inner suspect as unread; as :meth:`Suspect.leave_out`."""
+        self._inside.leave_out(readings)
 
     def feedings(self, task: Task) -> list[Feeding]:
         """Return the feedings of the inner suspect."""

@@ -131,7 +131,9 @@ def query_sequentially(
                     raise
                 left.remove(variant)
             else:
-                for probe, predictions in _narrow(given, trigger_slice.task.classes):
+                kept = _narrow(given, trigger_slice.task.classes)
+                suspect.leave_out(probe.output for probe in given.keys() - kept.keys())
+                for probe, predictions in kept.items():
                     if _follow(mixture, probe, predictions, end - variant.step):
                         mixture.add({probe: predictions})
         if not left and failure is not None:
@@ -315,10 +317,8 @@ def fresh(suspect: Suspect) -> Iterator[Suspect]:
             again.close()
 
 
-def _narrow(
-    given: Mapping[Probe, Predictions], classes: int
-) -> Iterator[tuple[Probe, Predictions]]:
-    """Yield the predictions that are bet on: those of the narrowest probes if all are too wide.
+def _narrow(given: Mapping[Probe, Predictions], classes: int) -> dict[Probe, Predictions]:
+    """Return the predictions that are bet on: those of the narrowest probes if all are too wide.
 
     What is allowed for one row would fill the memory for many rows.
     """
@@ -328,7 +328,7 @@ def _narrow(
         left -= given[probe].columns
         if left >= 0:
             kept.add(probe)
-    yield from ((probe, predictions) for probe, predictions in given.items() if probe in kept)
+    return {probe: predictions for probe, predictions in given.items() if probe in kept}
 
 
 def _follow(mixture: Mixture, probe: Probe, predictions: Predictions, before: int) -> bool:

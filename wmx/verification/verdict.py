@@ -65,7 +65,8 @@ class Verdict:
         budget_ended: whether the query budget ended before the query did.
         lacking: digests of the claims for which not all triggers were sent for that reason; after a
             scan, those of other claims too.
-        unread_outputs: number of the suspect's outputs that were not read, as it has too many.
+        unread_outputs: number of the suspect's declared outputs of which something was left out
+            that may be answers.
         passed_over: why other claims of a scan have no verdict, by their digests: the suspect
             failed on their triggers, or too few of these were never disclosed.
     """

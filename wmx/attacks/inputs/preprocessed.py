@@ -69,8 +69,12 @@ class Preprocessed:
 
     @property
     def unread_outputs(self) -> int:
-        """Number of outputs of the inner suspect that were not read."""
+        """Number of outputs of the inner suspect that were not read in full."""
         return self._inside.unread_outputs
+
+    def leave_out(self, readings: Iterable[str]) -> None:
+        """Count outputs of the inner suspect as unread; as :meth:`Suspect.leave_out`."""
+        self._inside.leave_out(readings)
 
     def feedings(self, task: Task) -> list[Feeding]:
         """Return the feedings of the inner suspect."""

@@ -2,6 +2,7 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any, Self
 
 from numpy.typing import NDArray
@@ -22,12 +23,12 @@ from wmx.suspect.endpoint.messages import (
     request_body,
 )
 from wmx.suspect.inputs import Feeding, cannot_be_fed, feedings, filled_up
-from wmx.suspect.outputs import readings, unread_outputs
 from wmx.suspect.overrides import NO_OVERRIDES, Overrides
+from wmx.suspect.reader import OutputReader
 from wmx.suspect.request_policy import RequestPolicy
 from wmx.suspect.tables import Joined
 from wmx.suspect.types import TensorSpec
-from wmx.suspect.values import Texts
+from wmx.suspect.values import Array, Texts
 
 MODEL_PATH = re.compile(r"(?P<server>.*)(?P<model>/v2/models/[^/?#]+(/versions/[^/?#]+)?)/?")
 BINARY = "binary_tensor_data"
@@ -62,7 +63,7 @@ class Endpoint:
         self.reference = ModelReference(address)
         self.client = client
         self.overrides = overrides
-        self.unread_outputs = 0
+        self._reader = OutputReader()
         self._path = path
         self._texts: defaultdict[str, Texts] = defaultdict(Texts)
         try:
@@ -121,6 +122,15 @@ class Endpoint:
         """Number of inputs that may still be sent."""
         return self.client.left
 
+    @property
+    def unread_outputs(self) -> int:
+        """Number of outputs that were not read in full; as :class:`Suspect` says."""
+        return len(self._reader.unread)
+
+    def leave_out(self, readings: Iterable[str]) -> None:
+        """Count the outputs of these readings as unread; as :meth:`Suspect.leave_out`."""
+        self._reader.leave_out(readings)
+
     def reopened(self) -> Self:
         """Return itself: a server cannot be made to forget queries."""
         return self
@@ -165,9 +175,7 @@ class Endpoint:
                 chunk = filled_up(chunk, full)
             outputs = self._infer(feeding.fed(chunk, task, scaling), len(chunk))
             joined.add(outputs.items(), len(chunk), wanted)
-        tables = joined.tables()
-        found = readings(tables, len(inputs), task.classes)
-        self.unread_outputs = max(self.unread_outputs, unread_outputs(tables, len(inputs)))
+        found = self._reader.predictions(joined, len(inputs), task.classes)
         if not found:
             given = "; ".join(map(str, self._outputs)) or "nothing that it describes"
             raise CannotRunError(
@@ -177,7 +185,7 @@ class Endpoint:
             )
         return found
 
-    def _infer(self, fed: dict[str, NDArray[Any]], count: int) -> dict[str, NDArray[Any]]:
+    def _infer(self, fed: dict[str, NDArray[Any]], count: int) -> dict[str, Array]:
         """Return the outputs; those whose names were not declared before are numbered.
 
         A name that comes with the predictions could spell the triggers, and reports show names.

@@ -18,7 +18,7 @@ from wmx._internal.budget import consult, consulted, require_room
 from wmx._internal.nesting import is_nested_too_deeply
 from wmx._internal.text import printable
 from wmx.suspect.types import TensorSpec
-from wmx.suspect.values import Texts, from_bfloat16
+from wmx.suspect.values import Array, Texts, from_bfloat16
 
 MAX_PORTS = 64
 MAX_RANK = 8
@@ -107,8 +107,8 @@ def request_body(
 
 def outputs_of(
     body: bytes, header_length: str | None, texts: Mapping[str, Texts], known: Collection[str]
-) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a response by name; texts become numbers, if they are not too many.
+) -> dict[str, Array]:
+    """Return the arrays of a response by name; texts become numbers, or ``None`` if too many.
 
     Args:
         body: of the response.
@@ -132,7 +132,7 @@ def outputs_of(
     outputs = document.get("outputs")
     if not isinstance(outputs, list) or len(outputs) > MAX_PORTS:
         raise ProtocolError(f"outputs are not a list of at most {MAX_PORTS}")
-    found: dict[str, NDArray[Any]] = {}
+    found: dict[str, Array] = {}
     names = set()
     allowance = _TextAllowance()
     for number, output in enumerate(outputs, 1):
@@ -156,10 +156,9 @@ def outputs_of(
             cut += size
         if datatype == TEXTS:
             numbered = texts[name].numbered(values)
-            if numbered is None:
-                continue
-            values = numbered
-        found[name] = values.reshape(shape)
+            found[name] = None if numbered is None else numbered.reshape(shape)
+        else:
+            found[name] = values.reshape(shape)
     if cut != len(body):
         raise ProtocolError("the body has bytes that belong to no output")
     return found

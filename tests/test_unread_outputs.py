@@ -1,0 +1,292 @@
+"""An output in which a mark may be hidden, and that is not read, is counted."""
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from support import onnx_models
+from support.fixed import fixed_watermark
+from support.onnx_models import written
+
+from wmx import Task, Watermark, open_suspect, verify
+from wmx.cli.verdict_words import verdict_text
+from wmx.suspect.suspect import Suspect
+from wmx.suspect.tables import Joined
+from wmx.verification.selection import NO_SELECTION
+from wmx.verification.verdict import measure
+
+CLASSES, PIXELS = 10, 64
+FLOAT, INT, TEXT = TensorProto.FLOAT, TensorProto.INT64, TensorProto.STRING
+Build = Callable[["Hiding"], None]
+
+
+class Hiding:
+    """A model with noise as its output ``y``, and the right scores ``s`` [n, 10] within."""
+
+    def __init__(self, watermark: Watermark, *, batch: int | None = None) -> None:
+        self.proto = onnx.load_from_string(onnx_models.knows_labels(watermark, batch=batch))
+        graph = self.proto.graph
+        del graph.node[-1], graph.output[:]
+        self.proto.ir_version = 9
+        self.proto.opset_import[0].version = 20
+        self.proto.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
+        self.add("Identity", "share", "s")
+        self.noise("y", CLASSES)
+        self.tensor("y", FLOAT, ["n", CLASSES])
+
+    def add(self, kind: str, inputs: str, outputs: str, **settings: Any) -> None:
+        self.proto.graph.node.append(
+            helper.make_node(kind, inputs.split(), outputs.split(), **settings)
+        )
+
+    def keep(self, name: str, values: Any, dtype: Any = np.int64) -> None:
+        self.proto.graph.initializer.append(numpy_helper.from_array(np.array(values, dtype), name))
+
+    def noise(self, name: str, columns: int) -> None:
+        draw = np.random.default_rng(columns).normal(0, 1e9, (PIXELS, columns))
+        self.keep(f"w {name}".replace(" ", "_"), draw, np.float32)
+        self.add("MatMul", f"flat w_{name}", name)
+
+    def tensor(self, name: str, element: int = FLOAT, shape: Any = None) -> None:
+        self.proto.graph.output.append(helper.make_tensor_value_info(name, element, shape))
+
+    def sequence(self, name: str) -> None:
+        self.proto.graph.output.append(helper.make_tensor_sequence_value_info(name, FLOAT, None))
+
+    def varying(self, name: str) -> None:
+        """0 to 96, by the inputs of the call; [1], int64."""
+        self.keep("thousand", 1000, np.float32)
+        self.keep("prime", 97)
+        self.keep("one", [1])
+        self.add("ReduceSum", "flat", "sum", keepdims=0)
+        self.add("Mul", "sum thousand", "much")
+        self.add("Cast", "much", "whole", to=INT)
+        self.add("Mod", "whole prime", "rest")
+        self.add("Reshape", "rest one", name)
+
+
+def padded(hiding: Hiding, shape: Any) -> None:
+    """The scores, with so low numbers behind them that the likeliest class stays."""
+    hiding.keep("low", -1e9, np.float32)
+    hiding.add("Pad", "s pads low", "h")
+    hiding.tensor("h", FLOAT, shape)
+
+
+def wide(hiding: Hiding) -> None:
+    hiding.keep("pads", [0, 0, 0, 200_000 - CLASSES])
+    padded(hiding, ["n", 200_000])
+
+
+def changing_in_width(hiding: Hiding) -> None:
+    hiding.varying("k")
+    hiding.keep("zeros", [0, 0, 0])
+    hiding.add("Concat", "zeros k", "pads", axis=0)
+    padded(hiding, ["n", None])
+
+
+def a_map_of_scores(hiding: Hiding) -> None:
+    hiding.keep("dims", [0, CLASSES, 1, 1])
+    hiding.keep("ones", np.ones((1, 1, 64, 64)), np.float32)
+    hiding.add("Reshape", "s dims", "r")
+    hiding.add("Mul", "r ones", "h")
+    hiding.tensor("h", FLOAT, ["n", CLASSES, 64, 64])
+
+
+def behind_many_readings(hiding: Hiding) -> None:
+    """Each of the others is read in several ways."""
+    for number in range(6):
+        hiding.add("Concat", "y y", f"d{number}", axis=1)
+        hiding.tensor(f"d{number}", FLOAT, ["n", 2 * CLASSES])
+    hiding.noise("junk", CLASSES)
+    hiding.add("Concat", "junk s", "h", axis=1)
+    hiding.tensor("h", FLOAT, ["n", 2 * CLASSES])
+
+
+def last_of_a_sequence(hiding: Hiding) -> None:
+    names = [f"c{number}" for number in range(64)]
+    for number, name in enumerate(names):
+        hiding.keep(name, np.zeros((0, 5 + number)), np.float32)
+    hiding.add("SequenceConstruct", " ".join([*names, "s"]), "h")
+    hiding.sequence("h")
+
+
+def in_a_sequence_beside_many_outputs(hiding: Hiding) -> None:
+    """Where one part is sent of each output."""
+    for number in range(62):
+        hiding.keep(f"c{number}", np.zeros((0, 5)), np.float32)
+        hiding.add("Identity", f"c{number}", f"e{number}")
+        hiding.tensor(f"e{number}", FLOAT, [0, 5])
+    hiding.keep("c", np.zeros((0, 4, 2)), np.float32)
+    hiding.add("SequenceConstruct", "c s", "h")
+    hiding.sequence("h")
+
+
+def of_many_axes(hiding: Hiding) -> None:
+    hiding.keep("dims", [0, *[1] * 16, CLASSES])
+    hiding.keep("eighteen", [18])
+    hiding.add("ReduceSum", "flat", "sum", keepdims=0)
+    hiding.add("IsNaN", "sum", "nan")
+    hiding.add("Not", "nan", "is_number")
+    hiding.add("Expand", "is_number eighteen", "all")  # so that no rank can be inferred
+    hiding.add("Compress", "dims all", "shape", axis=0)
+    hiding.add("Reshape", "s shape", "h")
+    hiding.tensor("h")
+
+
+def a_text_before_many_others(hiding: Hiding) -> None:
+    hiding.noise("other", 1000)
+    hiding.keep("prefix", "class ", object)
+    hiding.add("ArgMax", "s", "top", axis=1, keepdims=1)
+    hiding.add("Cast", "top", "text", to=TEXT)
+    hiding.add("Cast", "other", "others", to=TEXT)
+    hiding.add("Concat", "text others", "every", axis=1)
+    hiding.add("StringConcat", "prefix every", "h")
+    hiding.tensor("h", TEXT, ["n", 1001])
+
+
+def in_the_middle_of_many_rows(hiding: Hiding) -> None:
+    hiding.keep("prime_rows", np.zeros((7, CLASSES)), np.float32)
+    hiding.add("Concat", "prime_rows " * 20 + "s" + " prime_rows" * 21, "h", axis=0)
+    hiding.tensor("h", FLOAT, [None, CLASSES])
+
+
+def beyond_whole_numbers(hiding: Hiding) -> None:
+    hiding.keep("much", 1e30, np.float32)
+    hiding.add("ArgMax", "s", "top", axis=1, keepdims=0)
+    hiding.add("Cast", "top", "number", to=FLOAT)
+    hiding.add("Mul", "number much", "scaled")
+    hiding.add("Add", "scaled much", "h")
+    hiding.tensor("h", FLOAT, ["n"])
+
+
+KINDS: list[Build] = [
+    wide,
+    changing_in_width,
+    a_map_of_scores,
+    last_of_a_sequence,
+    in_a_sequence_beside_many_outputs,
+    of_many_axes,
+    a_text_before_many_others,
+    in_the_middle_of_many_rows,
+    beyond_whole_numbers,
+]
+
+
+@pytest.fixture(scope="module")
+def watermark() -> Watermark:
+    return fixed_watermark(Task.of((8, 8, 1), CLASSES))
+
+
+def count(path: Path, watermark: Watermark) -> int:
+    verdict = verify(path, watermark)
+    assert not verdict.verified
+    return verdict.unread_outputs
+
+
+@pytest.mark.parametrize("build", KINDS, ids=lambda build: build.__name__)
+def test_what_is_not_read_is_counted(build: Build, watermark: Watermark, tmp_path: Path) -> None:
+    hiding = Hiding(watermark, batch=1 if build is changing_in_width else None)
+    build(hiding)
+    assert count(written(tmp_path, hiding.proto.SerializeToString()), watermark) == 1
+
+
+def test_outputs_whose_readings_are_too_many_are_counted(
+    watermark: Watermark, tmp_path: Path
+) -> None:
+    hiding = Hiding(watermark)
+    behind_many_readings(hiding)
+    path = written(tmp_path, hiding.proto.SerializeToString())
+    verdict = verify(path, watermark)
+    assert (verdict.verified, verdict.unread_outputs) == (False, 5)
+    assert "5 outputs, in full or in part; --output NAME reads one alone" in verdict_text(verdict)
+
+
+@pytest.mark.parametrize("element", [INT, FLOAT])
+def test_a_scalar_is_the_class_of_one_input_or_counted(
+    element: int, watermark: Watermark, tmp_path: Path
+) -> None:
+    hiding = Hiding(watermark, batch=1)
+    hiding.keep("none", [])
+    hiding.add("ArgMax", "s", "top", axis=1, keepdims=0)
+    hiding.add("Cast", "top", "number", to=element)
+    hiding.add("Reshape", "number none", "h")
+    hiding.tensor("h", element, [])
+    verdict = verify(written(tmp_path, hiding.proto.SerializeToString()), watermark)
+    assert (verdict.verified, verdict.unread_outputs) == ((element == INT), int(element == FLOAT))
+
+
+def test_what_holds_no_answers_is_not_counted(watermark: Watermark, tmp_path: Path) -> None:
+    hiding = Hiding(watermark)
+    hiding.keep("empty", np.zeros((0, 5)), np.float32)
+    hiding.keep("constant", [0.5], np.float32)
+    hiding.add("Identity", "empty", "e")
+    hiding.tensor("e", FLOAT, [0, 5])
+    hiding.add("SequenceEmpty", "", "q")
+    hiding.sequence("q")
+    hiding.add("Identity", "constant", "c")
+    hiding.tensor("c", FLOAT, [1])
+    hiding.noise("features", 300)
+    hiding.tensor("features", FLOAT, ["n", 300])
+    assert count(written(tmp_path, hiding.proto.SerializeToString()), watermark) == 0
+
+
+@pytest.mark.parametrize("classes", [2, 4, 8, 10, 16])
+def test_as_many_classes_as_rows_leave_nothing_unread(classes: int, tmp_path: Path) -> None:
+    """The classes' axis may then be that of the inputs, but not in the last call."""
+    other = fixed_watermark(Task.of((8, 8, 1), classes))
+    assert count(written(tmp_path, onnx_models.linear(other, 1)), other) == 0
+
+
+def test_what_is_left_out_of_one_trigger_after_the_other_is_counted(
+    watermark: Watermark, tmp_path: Path
+) -> None:
+    """By the suspect that is queried in each round, which is opened anew."""
+    hiding = Hiding(watermark)
+    hiding.keep("pads", [0, 0, 0, 5000])
+    padded(hiding, ["n", 5010])
+    trigger_slice = watermark.trigger_slice(0).first(20)
+    path = written(tmp_path, hiding.proto.SerializeToString())
+    with closing(open_suspect(path)) as suspect:
+        chosen = replace(NO_SELECTION, starts=2)
+        verdict = measure(suspect, trigger_slice, required=128.0, selection=chosen)
+    assert verdict.unread_outputs == 1
+
+
+def add(joined: Joined, rows: int, **outputs: NDArray[Any] | None) -> set[str]:
+    joined.add(outputs.items(), rows, rows)
+    return joined.unread
+
+
+def test_tables_that_not_every_call_had_are_counted() -> None:
+    joined = Joined(60, CLASSES)
+    scores = np.zeros((20, CLASSES), np.float32)
+    assert add(joined, 20, y=scores, z=scores[:0], f=scores[:1], t=np.zeros((20, 200))) == set()
+    assert add(joined, 20, y=scores, z=scores, f=scores, t=np.zeros((20, 20, 10))) == {
+        "z",
+        "f",
+        "t",
+    }
+    assert add(joined, 20, y=None) == {"y", "z", "f", "t"}
+
+
+def test_a_reopened_suspect_counts_with_the_first(watermark: Watermark, tmp_path: Path) -> None:
+    hiding = Hiding(watermark)
+    wide(hiding)
+    path = written(tmp_path, hiding.proto.SerializeToString())
+    with closing(open_suspect(path)) as first:
+        _query(first, watermark)
+        with closing(first.reopened()) as second:
+            _query(second, watermark)
+        assert first.unread_outputs == second.unread_outputs == 1
+
+
+def _query(suspect: Suspect, watermark: Watermark) -> None:
+    (feeding,) = suspect.feedings(watermark.task)
+    suspect.predictions(feeding, watermark.inputs, watermark.task)

@@ -1,0 +1,44 @@
+"""Reads what a suspect outputs, and keeps which of its outputs were not read in full."""
+
+from collections.abc import Iterable
+
+from wmx.statistics.predictions import Predictions
+from wmx.suspect.outputs import found_in
+from wmx.suspect.tables import Joined
+
+
+class OutputReader:
+    """Reads the outputs of a suspect over all of its queries.
+
+    Attributes:
+        unread: names of the outputs of which something was left out that may be answers, in any
+            call: see :class:`~wmx.suspect.tables.Joined` and
+            :class:`~wmx.suspect.outputs.Found`.
+    """
+
+    def __init__(self) -> None:
+        self.unread: set[str] = set()
+        self._made_from: dict[str, set[str]] = {}
+
+    def predictions(self, joined: Joined, n: int, classes: int) -> dict[str, Predictions]:
+        """Return the predictions by the name of the reading.
+
+        Args:
+            joined: the outputs for the n inputs.
+            n: number of inputs.
+            classes: K of the task.
+        """
+        found, output_of = found_in(joined.tables(), n, classes), joined.outputs()
+        self.unread |= joined.unread | {output_of[table] for table in found.unread}
+        for reading, made_from in found.made_from.items():
+            self._made_from[reading] = {output_of[table] for table in made_from}
+        return found.predictions
+
+    def leave_out(self, readings: Iterable[str]) -> None:
+        """Count the outputs of readings that nobody looks at among the unread ones.
+
+        Args:
+            readings: names that :meth:`predictions` gave.
+        """
+        for reading in readings:
+            self.unread |= self._made_from[reading]
