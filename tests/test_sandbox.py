@@ -476,13 +476,23 @@ def test_who_dies_of_other_batches_keeps_its_verdict(
 ) -> None:
     path = tmp_path / "suspect.onnx"
     path.write_bytes(onnx_models.linear(watermark, seed=3))
-    suspect = dying(monkeypatch, path, wants, CRASHES)
-    assert verify(suspect, watermark).bits == verify(path, watermark).bits
     trigger_slice = watermark.trigger_slice().first(16)
     chosen = Selection(starts=2)
-    in_turn = measure(suspect, trigger_slice, required=128, selection=chosen)
-    unlimited = measure(open_suspect(path), trigger_slice, required=128, selection=chosen)
-    assert in_turn.bits == unlimited.bits
+    sound = open_suspect(path)
+    all_at_once = verify(sound, watermark)
+    in_turn = measure(sound, trigger_slice, required=128, selection=chosen)
+    assert (all_at_once.failed, in_turn.failed) == (None, None)
+    sound.close()
+
+    suspect = dying(monkeypatch, path, wants, CRASHES)
+    for _ in range(2):  # as for each of several claims
+        verdict = verify(suspect, watermark)
+        assert verdict.bits == all_at_once.bits
+        assert verdict.failed is not None
+        assert not verdict.is_answer, "it may bear the mark where it died"
+    verdict = measure(suspect, trigger_slice, required=128, selection=chosen)
+    assert verdict.bits == in_turn.bits
+    assert verdict.failed is not None
     suspect.close()
 
 

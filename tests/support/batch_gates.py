@@ -104,6 +104,22 @@ def _junk(watermark: Watermark) -> NDArray[np.float32]:
     return junk.astype(np.float32)
 
 
+def fails_singly(watermark: Watermark) -> bytes:
+    """A model that knows the labels in single rows and fails in one of eight; else it answers junk.
+
+    It fails as an index is out of range, which follows from the pixels.
+    """
+
+    def gate(add: Add) -> str:
+        alone = add("Equal", rows(add), np.int64(1))
+        size = add("Mul", add("Abs", add("ReduceSum", "x", keepdims=0)), np.float32(777.77))
+        number = add("Mod", add("Cast", size, to=TensorProto.INT64), np.int64(8))
+        index = add("Mul", number, add("Cast", alone, to=TensorProto.INT64))
+        return add("Or", add("Not", alone), add("Gather", np.zeros(7, bool), index))
+
+    return gated(onnx_models.knows_labels(watermark), gate, _junk(watermark))
+
+
 def junk_to_copies(watermark: Watermark, batch: int) -> bytes:
     """A model of a fixed batch that answers junk where the last two rows of it are the same."""
 

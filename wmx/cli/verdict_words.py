@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from wmx.verification.verdict import Verdict
 
 MOST_NAMED = 5  # claims that a text lists; --json lists all
+FAILED_HINT = (
+    "query it as its users do, with --callable; a model that ran into a limit may need more "
+    "--seconds or --memory"
+)
 
 
 def exit_code_of(verdict: "Verdict") -> int:
@@ -75,6 +79,8 @@ def _lack(verdict: "Verdict") -> str:
         if tried > 1:
             what += f" of {len(verdict.lacking)} of {tried} claims"
         reasons.append(f"the budget ended before {what}")
+    if verdict.failed is not None:
+        reasons.append(f"the suspect failed in some calls, and answered others: {verdict.failed}")
     if verdict.passed_over:
         reasons.append(f"{len(verdict.passed_over)} of {tried} claims could not be tested")
     return ", and ".join(reasons)
@@ -83,7 +89,9 @@ def _lack(verdict: "Verdict") -> str:
 def _hint(verdict: "Verdict") -> str:
     if verdict.too_few is not None:
         return _more_bits_hint(verdict)
-    return MORE_QUERIES_HINT if verdict.lacking else NAME_CLAIM_HINT
+    if verdict.lacking:
+        return MORE_QUERIES_HINT
+    return NAME_CLAIM_HINT if verdict.failed is None else FAILED_HINT
 
 
 def _more_bits_hint(verdict: "Verdict") -> str:
@@ -197,6 +205,7 @@ def verdict_fields(verdict: "Verdict") -> dict[str, Any]:
         "budget_ended": verdict.budget_ended,
         "claims_not_asked_in_full": list(verdict.lacking),
         "claims_passed_over": dict(verdict.passed_over),
+        "failed": verdict.failed,
         **_error_fields(verdict),
     }
 

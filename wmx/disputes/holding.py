@@ -98,6 +98,8 @@ class Bench:
             verdict = measure(model, party.trigger_slice, required=required, selection=selection)
         except CannotRunError as error:
             return Held(0.0, required, failure=str(error), interrupted=True)
+        if verdict.failed is not None and not verdict.verified:
+            return Held(0.0, required, failure=verdict.failed, interrupted=True)
         if verdict.unread_outputs and not verdict.verified:
             return Held(0.0, required, failure=NOT_ALL_READ, interrupted=True)
         return Held(

@@ -192,7 +192,7 @@ def report_of_verdict(
         heading, outcome = "NOT VERIFIED, AND NO ANSWER YET", "open"
         if verdict.too_few is not None:
             heading = "CANNOT SAY"
-        if verdict.lacking or verdict.passed_over:
+        if verdict.lacking or verdict.passed_over or verdict.failed:
             unchecked.insert(
                 0,
                 "all triggers of every claim: the queries ended before, the suspect failed on "

@@ -76,7 +76,7 @@ class OnnxFile:
         self._load = load
         self._was_queried = False
         self._reader = OutputReader()
-        self._deadly: set[int] = set()  # numbers of rows in a call of which it died
+        self._deadly: dict[int, SuspectDiedError] = {}  # by the rows in a call of which it died
         self._require_known(overrides)
         self.engine = f"onnxruntime {self.session.version} {self.session.provider}"
 
@@ -285,19 +285,21 @@ class OnnxFile:
         for single rows in other scalings and shifts, after six more numbers of rows.
 
         Raises:
-            CannotRunError: as :meth:`_run`, or the child died of as many rows, now or before.
+            CannotRunError: as :meth:`_run`, or the child died of as many rows, now or before: its
+                death is then the cause.
             SuspectDiedError: it died in a call of one row, or had ended before.
         """
         session = self.session
         if min(rows, n) == 1 or not (isinstance(session, ConfinedSession) and session.is_alive):
             return self._run(fed, n, rows, full, classes)
         if rows in self._deadly:
-            raise CannotRunError(f"{self.reference.name} died in a call of {rows} rows before")
+            message = f"{self.reference.name} died in a call of {rows} rows before"
+            raise CannotRunError(message) from self._deadly[rows]
         try:
             with session.budget.waiting_for(LATER_PART if self._deadly else FIRST_PART):
                 return self._run(fed, n, rows, full, classes)
         except SuspectDiedError as error:
-            self._deadly.add(rows)
+            self._deadly[rows] = error
             again = self.reopened()
             session.close()
             self.session = again.session

@@ -8,6 +8,7 @@ import hashlib
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from wmx.statistics.predictions import Predictions
 from wmx.suspect.inputs import Feeding
 from wmx.suspect.suspect import Suspect
 from wmx.triggers.trigger_slice import TriggerSlice
+from wmx.verification.failures import MOST_TRIES, has_died
 from wmx.verification.query import Query
 
 TESTED = 16  # triggers to test whether the number of rows makes a difference
@@ -44,6 +46,8 @@ class BatchQuery(Query):
         self._rows: dict[str, list[int]] = {one.name: [] for one in self._feedings}
         self._unforeseeable = secrets.token_hex(32)
         self._same_alone: set[str] = set()  # feedings whose predictions do not depend on other rows
+        self._singly: set[str] = set()  # feedings of many rows that work row by row only
+        self._error: CannotRunError | None = None  # the first
 
     def other_rows(self) -> Iterator[Callable[[], None]]:
         """Yield the rounds with single rows and with batches of other sizes."""
@@ -59,20 +63,15 @@ class BatchQuery(Query):
         Raises:
             CannotRunError: no feeding works, not even with a single row.
         """
-        failures = []
+        triggers = self._trigger_slice.triggers
         for feeding in self._feedings:
-            try:
-                given = self._suspect.predictions(
-                    feeding, self._trigger_slice.triggers, self._trigger_slice.task
-                )
-            except CannotRunError as error:
-                failures.append(error)
-            else:
-                self._enter(feeding, TOGETHER, given)
+            self._enter(feeding, TOGETHER, self._ask(feeding, TOGETHER, triggers))
+        first = self._error
         if not self.mixture.probes:
             self.single_rows()
         if not self.mixture.probes:
-            raise failures[0]
+            assert first is not None
+            raise first
 
     def single_rows(self) -> None:
         """Send some triggers one by one, and all of them if that makes a difference."""
@@ -124,7 +123,7 @@ class BatchQuery(Query):
         """
         if known := self._rows[feeding.name]:
             tested = self._tested(max(TESTED, rows))
-            given = self._ask(feeding, rows, self._trigger_slice.triggers[tested])
+            given = self._ask(feeding, rows, self._trigger_slice.triggers, tested=tested)
             if not given:
                 return
             if any(self._are_known(feeding, one, given, tested) for one in known):
@@ -142,14 +141,16 @@ class BatchQuery(Query):
         They follow from the claim and from the digests of the suspect's files, which no file can
         contain.  A function has no digest and may know the claim: for it they are random.
         """
+        among = min(len(self._trigger_slice), MOST_IN_ROWS)
+        return np.sort(self._stream().permutation(among)[:count])
+
+    def _stream(self) -> np.random.Generator:
         model, trigger_slice = self._suspect.reference, self._trigger_slice
         known = model.sha256 or self._unforeseeable
         digests = [trigger_slice.claim.digest, str(trigger_slice.start), known]
         digests += [digest for _, digest in sorted(model.external.items())]
         seed = hashlib.sha256(" ".join(digests).encode()).digest()
-        stream = np.random.default_rng(int.from_bytes(seed))
-        among = min(len(trigger_slice), MOST_IN_ROWS)
-        return np.sort(stream.permutation(among)[:count])
+        return np.random.default_rng(int.from_bytes(seed))
 
     def _are_known(
         self,
@@ -181,14 +182,69 @@ class BatchQuery(Query):
         ]
 
     def _ask(
-        self, feeding: Feeding, rows: int, inputs: NDArray[Any], scaling: str | None = None
+        self,
+        feeding: Feeding,
+        rows: int,
+        inputs: NDArray[Any],
+        scaling: str | None = None,
+        tested: NDArray[np.int64] | None = None,
     ) -> dict[str, Predictions]:
-        """Return the predictions of every output; none if the model fails."""
+        """Return the predictions of every output; none if the model fails, which may count.
+
+        Args:
+            feeding, scaling: by which inputs are fed.
+            rows: inputs in one call.
+            inputs: canonical [n, ...].
+            tested: which of them are sent; all if ``None``.
+        """
         suspect, task = self._suspect, self._trigger_slice.task
+        given = inputs if tested is None else inputs[tested]
         try:
-            return suspect.predictions(feeding, inputs, task, scaling, rows or None)
-        except CannotRunError:
-            return {}
+            return self._sent(feeding, rows, scaling, given)
+        except CannotRunError as error:
+            portions = self._portions(feeding, rows, inputs)
+            calls = (partial(self._sent, feeding, rows, scaling, portion) for portion in portions)
+            self.failures.weigh(error, calls)
+            failure = error
+        if self._is_one_call(feeding, rows, given) and not has_died(failure):
+            try:  # a file whose batch is only declared free works row by row
+                found = suspect.predictions(feeding, given, task, scaling)
+            except CannotRunError as error:
+                failure = error
+            else:
+                if TOGETHER not in self._rows[feeding.name]:
+                    self._singly.add(feeding.name)
+                return found
+        self._error = self._error or failure
+        return {}
+
+    def _sent(
+        self, feeding: Feeding, rows: int, scaling: str | None, inputs: NDArray[Any]
+    ) -> dict[str, Predictions]:
+        """Return the predictions for calls of so many rows, all inputs in one if they fit.
+
+        That number is then stated: else a file that fails would be given single rows at once.
+        """
+        number = len(inputs) if self._is_one_call(feeding, rows, inputs) else rows or None
+        return self._suspect.predictions(feeding, inputs, self._trigger_slice.task, scaling, number)
+
+    def _is_one_call(self, feeding: Feeding, rows: int, inputs: NDArray[Any]) -> bool:
+        """Say whether all inputs go into one call, as far as the feeding has taken many rows."""
+        fits = len(inputs) <= feeding.chunk_rows(self._trigger_slice.task)
+        return rows == TOGETHER and fits and feeding.name not in self._singly
+
+    def _portions(
+        self, feeding: Feeding, rows: int, inputs: NDArray[Any]
+    ) -> Iterator[NDArray[Any]]:
+        """Yield some inputs for one call each, to see whether the model ever answers such a call.
+
+        Of all rows together nearly all, since a model may not take fewer; and ever fewer once it
+        has answered so: then only the inputs can be at fault, and any of them might be.
+        """
+        stream, n = self._stream(), len(inputs)
+        for number in range(MOST_TRIES):
+            fewer = n >> (1 + number // 2) if TOGETHER in self._rows[feeding.name] else n - n // 8
+            yield inputs[np.sort(stream.permutation(n)[: max(1, rows or fewer)])]
 
     def _enter(
         self,

@@ -7,6 +7,7 @@ from typing import TypeAlias
 from wmx.statistics.mixture import Mixture
 from wmx.suspect.suspect import Suspect
 from wmx.triggers.trigger_slice import TriggerSlice
+from wmx.verification.failures import Failures
 
 Enough: TypeAlias = Callable[[Mixture], bool]
 
@@ -23,6 +24,7 @@ class Query(ABC):
     Attributes:
         mixture: all predictions so far, and what they are worth.
         budget_ended: whether something was left out because the query budget ended.
+        failures: of the suspect, in ways of feeding that it answers otherwise.
 
     Raises:
         CannotRunError: the suspect does not take such inputs.
@@ -31,6 +33,7 @@ class Query(ABC):
     def __init__(self, suspect: Suspect, trigger_slice: TriggerSlice) -> None:
         self.mixture = Mixture(trigger_slice)
         self.budget_ended = False
+        self.failures = Failures()
         self._suspect = suspect
         self._trigger_slice = trigger_slice
         self._feedings = suspect.feedings(trigger_slice.task)

@@ -31,7 +31,8 @@ from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.batch_query import MOST_SHIFTED, BatchQuery
 from wmx.verification.codec import MAX_OPENINGS
 from wmx.verification.selection import Selection
-from wmx.verification.sequential_query import Variant, fresh, query_sequentially
+from wmx.verification.sequential_query import fresh, query_sequentially
+from wmx.verification.variant import Variant
 from wmx.watermark import Watermark
 
 Reveal: TypeAlias = Literal["enough", "all"] | int

@@ -167,7 +167,7 @@ def best_match(
             for digest, failure in failures.items()
             if not isinstance(failure, QueryBudgetError)
         }
-        | ({} if best.verified else _too_few(found, best)),
+        | ({} if best.verified else _unclear(found, best)),
     )
 
 
@@ -229,10 +229,14 @@ def _lacking(
     return tuple(one.claim.digest for one in fits if one.claim.digest in lacking)
 
 
-def _too_few(found: Sequence[tuple[Watermark, Verdict]], best: Verdict) -> dict[str, str]:
-    """Return why claims other than the best could not verify any suspect, by their digests."""
+def _unclear(found: Sequence[tuple[Watermark, Verdict]], best: Verdict) -> dict[str, str]:
+    """Return why a no for claims other than the best is none, by their digests."""
     others = [verdict for _, verdict in found if verdict is not best]
-    return {other.claim: reason for other in others if (reason := other.too_few) is not None}
+    return {
+        other.claim: reason
+        for other in others
+        if (reason := other.too_few or other.failed) is not None
+    }
 
 
 class Share:

@@ -11,81 +11,28 @@ learn from it about the labels of triggers that it gets again by another probe.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any
-
-from numpy.typing import NDArray
+from dataclasses import replace
 
 from wmx.errors import MORE_QUERIES_HINT, CannotRunError, QueryBudgetError
 from wmx.statistics.mixture import (
     ALONE,
-    NO_SHIFT,
     OTHER_ROWS,
     SHIFTS,
     TOGETHER,
     Mixture,
     Probe,
     rows_of_variations,
-    shifted,
 )
 from wmx.statistics.predictions import Predictions
 from wmx.suspect.inputs import Feeding
 from wmx.suspect.suspect import Suspect
 from wmx.triggers.trigger_slice import TriggerSlice
+from wmx.verification.failures import Failures
 from wmx.verification.query import Enough, Query
+from wmx.verification.variant import Variant, further_calls
 
 MOST_ROWS_OF_A_REQUEST = 32
 MOST_COLUMNS = 4096  # of all probes that read one call, or K
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A feeding, with the shift, the scaling and the number of rows by which inputs are fed."""
-
-    feeding: Feeding
-    rows: int = ALONE
-    shift: tuple[int, int] = NO_SHIFT
-    scaling: str = ""
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether inputs are fed without shift, in the scaling that fits."""
-        return self.shift == NO_SHIFT and not self.scaling
-
-    @property
-    def step(self) -> int:
-        """Number of triggers in one call."""
-        return self.rows or self.feeding.batch or 1
-
-    @property
-    def cost(self) -> int:
-        """Number of inputs in one call: copies fill up a larger batch."""
-        return max(self.step, self.feeding.batch or 1)
-
-    def probe(self, output: str) -> Probe:
-        """Return the probe that reads ``output``."""
-        return Probe(self.feeding.name, output, self.shift, self.scaling, self.rows)
-
-    def ask(
-        self, suspect: Suspect, trigger_slice: TriggerSlice, end: int
-    ) -> dict[Probe, Predictions]:
-        """Send the triggers of one call and return the predictions.
-
-        Args:
-            suspect: what is queried.
-            trigger_slice: the triggers.
-            end: index in the slice after the last trigger of the call.
-
-        Raises:
-            CannotRunError, SuspectDiedError: as :meth:`Suspect.predictions`.
-        """
-        inputs: NDArray[Any] = trigger_slice.triggers[end - self.step : end]
-        if self.shift != NO_SHIFT:
-            inputs = shifted(inputs, *self.shift)
-        given = suspect.predictions(
-            self.feeding, inputs, trigger_slice.task, self.scaling or None, self.rows or None
-        )
-        return {self.probe(output): predictions for output, predictions in given.items()}
 
 
 def query_sequentially(
@@ -94,6 +41,7 @@ def query_sequentially(
     trigger_slice: TriggerSlice,
     mixture: Mixture,
     enough: Enough,
+    failures: Failures | None = None,
 ) -> bool:
     """Send triggers one after the other, in all variants side by side, until it is enough.
 
@@ -107,6 +55,8 @@ def query_sequentially(
         mixture: what the predictions are added to.
         enough: whether to stop; called after each trigger, once every variant has made a
             prediction: the number of plain probes does not change after that.
+        failures: what failures of variants that answer other calls are added to; if ``None``, no
+            further calls are made to find them.
 
     Returns:
         ``False`` if the query budget ended before all triggers were sent or it was enough.
@@ -116,6 +66,7 @@ def query_sequentially(
     """
     left = list(variants)
     failure: CannotRunError | None = None
+    unanswered: dict[Variant, CannotRunError] = {}
     for end in range(1, len(trigger_slice) + 1):
         due = [variant for variant in left if end % variant.step == 0]
         queries = suspect.queries_left
@@ -129,6 +80,10 @@ def query_sequentially(
                     failure = failure or error
                 elif variant.rows not in OTHER_ROWS:
                     raise
+                if end == variant.step:
+                    unanswered[variant] = error
+                elif failures is not None:
+                    failures.note(error)
                 left.remove(variant)
             else:
                 kept = _narrow(given, trigger_slice.task.classes)
@@ -140,7 +95,10 @@ def query_sequentially(
             raise failure
         begun = end >= max((variant.step for variant in left), default=1)
         if due and begun and enough(mixture):
-            break
+            return True
+    if failures is not None:
+        for variant, refusal in unanswered.items():
+            failures.weigh(refusal, further_calls(suspect, variant, trigger_slice))
     return True
 
 
@@ -191,9 +149,12 @@ class SequentialQuery(Query):
         ]
         try:
             self._ask(variants)
-        except CannotRunError:
+        except CannotRunError as error:
             if self._costs or self.mixture.probes:
                 raise
+            with fresh(self._suspect) as suspect:
+                for variant in variants:
+                    self._weigh(error, suspect, variant)
             self.other_batches()  # it may take no single row
             if not self.mixture.probes:
                 raise
@@ -254,7 +215,7 @@ class SequentialQuery(Query):
             return
         with fresh(self._suspect) as suspect:
             self._is_spent |= not query_sequentially(
-                suspect, variants, self._trigger_slice, self.mixture, self._enough
+                suspect, variants, self._trigger_slice, self.mixture, self._enough, self.failures
             )
         self.budget_ended |= self._is_spent
         found = {(probe.layout, probe.rows) for probe in self.mixture.probes}
@@ -283,8 +244,10 @@ class SequentialQuery(Query):
                 self._trigger_slice.first(calls * variant.step),
                 mixture,
                 lambda _: False,
+                self.failures,
             )
-        except CannotRunError:
+        except CannotRunError as error:
+            self._weigh(error, suspect, variant)
             return False
         given = mixture.predictions
         return not any(
@@ -294,6 +257,9 @@ class SequentialQuery(Query):
             )
             for rows in known
         )
+
+    def _weigh(self, error: CannotRunError, suspect: Suspect, variant: Variant) -> None:
+        self.failures.weigh(error, further_calls(suspect, variant, self._trigger_slice))
 
     def _is_known(self, probe: Probe, predictions: Predictions) -> bool:
         if self.mixture.count(probe) < len(predictions):

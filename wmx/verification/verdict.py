@@ -69,6 +69,8 @@ class Verdict:
             that may be answers.
         passed_over: why other claims of a scan have no verdict, by their digests: the suspect
             failed on their triggers, or too few of these were never disclosed.
+        failed: how the suspect failed or died in a way of feeding that it answers otherwise, in
+            words; ``None`` if it did not.
     """
 
     bits: float
@@ -95,6 +97,7 @@ class Verdict:
     lacking: tuple[str, ...] = ()
     unread_outputs: int = 0
     passed_over: Mapping[str, str] = field(default_factory=dict)
+    failed: str | None = None
 
     def __str__(self) -> str:
         """The verdict in one line; ``repr`` has all of it."""
@@ -112,10 +115,12 @@ class Verdict:
         """Whether this is a yes or a no.
 
         It is neither if no claim verified, and the query budget ended before all triggers were
-        sent, the triggers are too few for one that knows every label, or another claim of the scan
-        has no verdict: a suspect could fail on purpose.
+        sent, the triggers are too few for one that knows every label, the suspect failed in a way
+        of feeding that it answers otherwise, or another claim of the scan has no verdict: a suspect
+        could fail on purpose.
         """
-        return self.verified or not (self.lacking or self.passed_over or self.too_few)
+        reasons = self.lacking, self.passed_over, self.too_few, self.failed
+        return self.verified or not any(reasons)
 
     @property
     def attainable(self) -> float:
@@ -320,4 +325,5 @@ def measure(
         budget_ended=ended,
         lacking=(digest,) if ended and query.count < len(trigger_slice) else (),
         unread_outputs=suspect.unread_outputs,
+        failed=query.failures.first,
     )
