@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from support import onnx_models
+from support.fixed import fixed_watermark
 from support.onnx_models import written
 
 from wmx import OwnerKey, Watermark, open_suspect, verify
@@ -139,7 +140,7 @@ def test_a_model_with_its_scaler_inside_takes_raw_features(tmp_path: Path) -> No
     rng = np.random.default_rng(0)
     quantiles = np.sort(rng.normal(5, 3, size=(6, 16)), axis=1).astype(np.float32)
     task = Task.of((6,), 4, kind="features", mean=5, std=3)
-    watermark = Watermark.for_task(OWNER, task, generator=Features.of(quantiles))
+    watermark = fixed_watermark(task, generator=Features.of(quantiles))
     inside = onnx_models.with_nodes_before(
         onnx_models.knows_labels(watermark),
         [helper.make_node("Sub", ["raw", "m"], ["c"]), helper.make_node("Div", ["c", "s"], ["x"])],

@@ -349,7 +349,7 @@ def test_whose_mark_was_erased_keeps_others_from_being_named_by_an_older_origina
     (objection,) = found.objections
     assert objection.party == "o"
     said = settlement_text(found, None)
-    assert "may have been erased from the suspect" in said
+    assert "its mark erased from the suspect, or hidden in it" in said
     assert ("is with its mark" if is_shown else "was not tested for its mark") in said
     (told,) = settlement_fields(found, None)["objections"]
     assert (told["party"], told["model"]) == ("o", sides["o"].model.name)

@@ -17,7 +17,7 @@ from wmx.protocol.task import Task
 from wmx.statistics.mixture import ALONE, OTHER_ROWS, SHIFTS, TOGETHER, Probe
 from wmx.statistics.predictions import Predictions
 from wmx.suspect.function import FunctionSuspect
-from wmx.suspect.outputs import MAX_SCORES, readings
+from wmx.suspect.outputs import MAX_SCORES, found_in
 from wmx.suspect.suspect import Predict
 from wmx.triggers import Features
 from wmx.triggers.trigger_slice import TriggerSlice
@@ -53,8 +53,11 @@ def wide_outputs() -> Iterator[tuple[str, np.ndarray]]:
 
 
 def test_scores_without_end_are_left_out_and_narrow_ones_are_not_pushed_out() -> None:
-    assert list(readings(dict(wide_outputs()), 100, 10)) == ["wide", "scores"]
-    assert list(readings(dict(reversed(list(wide_outputs()))), 100, 10)) == ["scores", "wide"]
+    assert list(found_in(dict(wide_outputs()), 100, 10).predictions) == ["wide", "scores"]
+    assert list(found_in(dict(reversed(list(wide_outputs()))), 100, 10).predictions) == [
+        "scores",
+        "wide",
+    ]
 
 
 @pytest.mark.parametrize(("columns", "calls"), [(9, 1), (10, 1 + len(SHIFTS))])

@@ -14,14 +14,14 @@ from support.scores import DRAW, SCORES, K, N
 
 from wmx.statistics.mixture import Probe, score_predictions
 from wmx.statistics.predictions import Predictions
-from wmx.suspect.outputs import MAX_OUTPUTS, MAX_READINGS, readings
+from wmx.suspect.outputs import MAX_OUTPUTS, MAX_READINGS, found_in
 from wmx.suspect.tables import Joined, tables
 
 TOP = SCORES.argmax(axis=1)
 
 
 def read(*outputs: NDArray[Any], classes: int = K) -> dict[str, Predictions]:
-    return readings({f"y{i}": output for i, output in enumerate(outputs)}, N, classes)
+    return found_in({f"y{i}": output for i, output in enumerate(outputs)}, N, classes).predictions
 
 
 def says_the_classes(found: dict[str, Predictions]) -> bool:
@@ -51,7 +51,7 @@ def test_scores_are_found_however_they_are_arranged(how: str, rows: int) -> None
     for start in range(0, N, rows):
         chunk = SCORES[start : start + rows]
         joined.add([("y", np.ascontiguousarray(ARRANGED[how](chunk)))], len(chunk), len(chunk))
-    assert says_the_classes(readings(joined.tables(), N, K))
+    assert says_the_classes(found_in(joined.tables(), N, K).predictions)
 
 
 @pytest.mark.parametrize("how", ARRANGED)
@@ -61,7 +61,7 @@ def test_inputs_that_fill_up_a_batch_do_not_count(how: str) -> None:
         chunk = SCORES[start : start + 8]
         filled = np.concatenate([chunk, np.repeat(chunk[-1:], 8 - len(chunk), axis=0)])
         joined.add([("y", ARRANGED[how](filled))], 8, len(chunk))
-    found = readings(joined.tables(), N, K)
+    found = found_in(joined.tables(), N, K).predictions
     assert {len(predictions) for predictions in found.values()} == {N}
     assert says_the_classes(found)
 
@@ -76,14 +76,14 @@ def test_more_rows_than_inputs_hide_no_scores(more: int, rows: int, before: bool
         junk = DRAW.normal(0, 1e3, (more, K)).astype(np.float32)
         together = np.concatenate([junk, chunk] if before else [chunk, junk])
         joined.add([("y", together)], len(chunk), len(chunk))
-    assert says_the_classes(readings(joined.tables(), N, K))
+    assert says_the_classes(found_in(joined.tables(), N, K).predictions)
 
 
 def test_outputs_of_many_tables_do_not_hide_another() -> None:
     joined = Joined(N, K)
     decoys = [(f"y{i}", np.zeros((2 * N, N, N))) for i in range(7)]
     joined.add([*decoys, ("y", SCORES)], N, N)
-    assert says_the_classes(readings(joined.tables(), N, K))
+    assert says_the_classes(found_in(joined.tables(), N, K).predictions)
 
 
 def test_what_is_usual_is_read_in_one_way() -> None:
@@ -128,12 +128,12 @@ def test_a_name_that_is_taken_hides_no_reading() -> None:
     noise = np.random.default_rng(1).normal(size=(N, K))
     for names in (("y", "y as class", "y as ranking"), ("y as ranking", "y as class", "y")):
         outputs = dict.fromkeys(names, noise) | {"y": ranked}
-        found = readings(outputs, N, K)
+        found = found_in(outputs, N, K).predictions
         assert len(found) == 5
         assert sum((predictions.top == TOP).all() for predictions in found.values()) == 2
     joined = Joined(N, K)
     joined.add([("y", SCORES.T.copy()), ("y along axis 1", noise)], N, N)
-    assert says_the_classes(readings(joined.tables(), N, K))
+    assert says_the_classes(found_in(joined.tables(), N, K).predictions)
 
 
 TYPES = [np.int8, np.int16, np.int32, np.int64, np.float16, np.float32, np.float64]

@@ -174,8 +174,9 @@ def test_a_page_of_a_later_verdict_is_about_the_triggers_that_are_left(
     wmx: Any, claim: Path
 ) -> None:
     assert wmx("verify", "model.onnx", "--evidence", "e.json").code == 0
+    left = 100 - len(Evidence.load("e.json").trigger_slice)
     assert wmx("verify", "model.onnx", "--report", "later.html").code == 0
-    assert "57 of 57" in Path("later.html").read_text()
+    assert f"{left} of {left}" in Path("later.html").read_text()
 
 
 @pytest.mark.parametrize(("reveal", "count"), [("all", 100), ("50", 50), ("enough", 43)])

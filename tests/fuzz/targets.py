@@ -32,7 +32,7 @@ from wmx.protocol.statement import PAYLOAD_TYPE as STATEMENT
 from wmx.protocol.timestamp import asserted_stamp, date_claim, load_roots, trusted_stamp
 from wmx.suspect.endpoint.messages import ProtocolError, outputs_of, parsed
 from wmx.suspect.endpoint.messages import ports_of as served
-from wmx.suspect.outputs import readings
+from wmx.suspect.outputs import found_in
 from wmx.suspect.policy.external_files import is_exporters_name
 from wmx.suspect.policy.onnx_header import read_header
 from wmx.suspect.policy.onnx_rules import require_harmless
@@ -288,7 +288,7 @@ def outputs_of_models(data: bytes) -> None:
         array = np.frombuffer(filler[: count * dtype.itemsize], dtype).reshape(shape)
         values.append((name, texts.numbered(array.astype("S")) if head > 250 else array))
     joined.add(values, n, n)
-    for predictions in readings(joined.tables(), n, 3).values():
+    for predictions in found_in(joined.tables(), n, 3).predictions.values():
         assert len(predictions) == n
         assert np.isfinite(predictions.scores).all()
 

@@ -103,7 +103,7 @@ def dispute(
 ) -> None:
     """Compare the claims and records of several parties, and name whose model a suspect is.
 
-    Exit 0 if a party is named, else 1.
+    Exit 0 if a party is named, 1 if nobody is; 2 to 4 as everywhere.
     """
     from wmx.disputes.originals import opened
     from wmx.disputes.settling import settle

@@ -19,6 +19,10 @@ SILENT = (
     "a release record that was dated before the model left its owner (wmx release); see "
     "docs/disputes.md."
 )
+OBJECTED = (
+    "If such a claim has nothing to do with the suspect, run the dispute without it; else it is "
+    "for a court to say whose mark was first.  See docs/disputes.md."
+)
 
 
 def settlement_text(settlement: "Settlement", tuned: "FineTuned | None") -> str:
@@ -43,7 +47,9 @@ def settlement_text(settlement: "Settlement", tuned: "FineTuned | None") -> str:
         parts += [f"  - {reason}" for reason in _objections(settlement)]
     if tuned is not None:
         parts += _tuned_lines(tuned)
-    if settlement.outcome == "undecided":
+    if settlement.objections:
+        parts.append(OBJECTED)
+    elif settlement.outcome == "undecided":
         parts.append(SILENT)
     return "\n".join(parts)
 

@@ -116,7 +116,8 @@ def owner_for(claim_path: Path | None, key: Path | None) -> "OwnerKey":
         raise CannotRunError(
             f"no owner key in the store {store().folder}, and the claim {claim_path} needs the key "
             "that made it",
-            hint=f"name that key with {remedy}; a new one does not open the claim",
+            hint=f"name that key with {remedy}; a new one does not open the claim (without the "
+            "owner's key, check their evidence file with: wmx check)",
         )
     _warn_if_others_read(key_file(key))
     return load_owner(key)

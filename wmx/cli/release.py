@@ -101,7 +101,7 @@ def new(
     force: ForceOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Verify that a model bears your mark, sign a record of it, and have that dated.
+    """Verify that a model bears your mark, sign a record of it, and with --tsa have that dated.
 
     Exit 1 if the model does not verify, 4 if too few triggers are left to verify any; no record is
     written then.  Without --claim, several claims that fit the model are an error.

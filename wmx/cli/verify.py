@@ -149,9 +149,10 @@ def verify(
     """Verify whether a model bears your watermark.  Exit 0 if it does, 1 if not.
 
     An API or a function is queried one trigger at a time, for the newest claim first, until one
-    verifies; the claims share --max-queries.  Exit 4 if no claim verified, and that ended before
-    every trigger was sent, a claim could not be tested, or too few of its triggers are left to give
-    any model the bits required.
+    verifies; the claims share --max-queries.
+
+    Exit 4 if there is no answer: the model or a claim could not be tested to the end, the queries
+    ran out, or too few triggers are left.  Whoever has no owner key checks evidence: wmx check.
     """
     how_many = _reveal(reveal)
     overrides = Overrides.parse(inputs or [], output)

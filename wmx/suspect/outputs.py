@@ -55,11 +55,6 @@ class Found:
     unread: set[str]
 
 
-def readings(outputs: Mapping[str, NDArray[Any]], n: int, classes: int) -> dict[str, Predictions]:
-    """Return the predictions alone of :func:`found_in`; arguments as there."""
-    return found_in(outputs, n, classes).predictions
-
-
 def found_in(outputs: Mapping[str, NDArray[Any]], n: int, classes: int) -> Found:
     """Read each classifier-like output.
 

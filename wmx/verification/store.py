@@ -68,7 +68,8 @@ class Store:
         if not self.key_path.exists():
             raise CannotRunError(
                 f"no owner key in the store {self.folder}",
-                hint="make one with: wmx keygen, or name one with --key",
+                hint="make one with: wmx keygen, or name one with --key; without the owner's key, "
+                "check their evidence file with: wmx check",
             )
         return self.key_path
 

@@ -73,6 +73,11 @@ def further_calls(
     """Yield the calls of a variant after its first one, as many as are tried and can be paid.
 
     Made once all predictions of a round are known, as they send later triggers than these.
+
+    Args:
+        suspect: what is queried.
+        variant: whose first call failed.
+        trigger_slice: the triggers.
     """
     costs = suspect.queries_left is not None
     last = variant.step * (1 + (MOST_PAID_TRIES if costs else MOST_TRIES))

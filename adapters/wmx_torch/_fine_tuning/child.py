@@ -20,7 +20,7 @@ from wmx.protocol.task import Task
 from wmx.statistics.predictions import Predictions
 from wmx.suspect.inputs import Feeding
 from wmx.suspect.layouts import Layout
-from wmx.suspect.outputs import readings
+from wmx.suspect.outputs import found_in
 from wmx.suspect.sandbox.wire import Message
 from wmx.suspect.values import Value
 from wmx.suspect.worker import Child, answer_parent
@@ -137,7 +137,7 @@ def _scores(array: NDArray[Any], task: Task) -> bool:
     """Return whether an output holds one score for each class of the task."""
     if not np.issubdtype(array.dtype, np.floating):
         return False
-    found: dict[str, Predictions] = readings({"": array}, len(array), task.classes)
+    found: dict[str, Predictions] = found_in({"": array}, len(array), task.classes).predictions
     return bool(found) and found[""].scores.shape[1] == task.classes
 
 
