@@ -100,14 +100,19 @@ def test_failures_in_moved_inputs_are_no_no(starts: int) -> None:
     assert (verdict.verified, verdict.is_answer) == (False, False)
 
 
-def test_an_api_that_fails_in_some_batches_has_not_said_no() -> None:
+def test_queries_of_an_api_are_not_spent_on_calls_that_it_refuses() -> None:
+    """They may be needed for a yes."""
+    refused = []
+
     def answer(inputs: np.ndarray) -> np.ndarray:
-        if len(inputs) > 1 and is_one_of(2, inputs):
+        if len(inputs) > 1:
+            refused.append(len(inputs))
             raise CannotRunError("no answer")
         return junk(inputs)
 
     verdict = verify(open_suspect(answer, request_policy=RequestPolicy(max_queries=9999)), MARK)
-    assert (verdict.verified, verdict.is_answer) == (False, False)
+    assert (verdict.verified, verdict.is_answer) == (False, True)
+    assert sorted(refused) == [2, 4, 8, 16, 32]
 
 
 REFUSALS: dict[str, Callable[[int], bool]] = {

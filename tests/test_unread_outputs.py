@@ -17,6 +17,7 @@ from support.onnx_models import written
 
 from wmx import Task, Watermark, open_suspect, verify
 from wmx.cli.verdict_words import verdict_text
+from wmx.suspect.function import FunctionSuspect
 from wmx.suspect.suspect import Suspect
 from wmx.suspect.tables import Joined
 from wmx.verification.selection import NO_SELECTION
@@ -290,3 +291,32 @@ def test_a_reopened_suspect_counts_with_the_first(watermark: Watermark, tmp_path
 def _query(suspect: Suspect, watermark: Watermark) -> None:
     (feeding,) = suspect.feedings(watermark.task)
     suspect.predictions(feeding, watermark.inputs, watermark.task)
+
+
+def test_an_output_that_has_values_in_another_scaling_alone_is_counted(
+    watermark: Watermark, tmp_path: Path
+) -> None:
+    """Its users feed it pixels of 0 to 255, and get the scores."""
+    hiding = Hiding(watermark)
+    hiding.keep("two", 2, np.float32)
+    hiding.keep("axes", [1, 2, 3])
+    hiding.add("ReduceMax", "x axes", "most", keepdims=0)
+    hiding.add("Greater", "most two", "large")
+    hiding.add("Compress", "s large", "h", axis=0)
+    hiding.tensor("h", FLOAT, [None, CLASSES])
+    verdict = verify(written(tmp_path, hiding.proto.SerializeToString()), watermark)
+    assert (verdict.verified, verdict.unread_outputs) == (False, 1)
+
+
+def test_a_width_that_changes_from_trigger_to_trigger_is_counted(watermark: Watermark) -> None:
+    weights = np.random.default_rng(0).normal(size=(PIXELS, CLASSES))
+
+    def answer(inputs: NDArray[Any]) -> NDArray[Any]:
+        rows = inputs.reshape(len(inputs), -1)
+        more = int(abs(rows.sum()) * 1000) % 7
+        return np.pad(rows @ weights, ((0, 0), (0, more)), constant_values=-1e9)
+
+    suspect = FunctionSuspect(answer)
+    chosen = replace(NO_SELECTION, starts=5)
+    verdict = measure(suspect, watermark.trigger_slice(), required=128.0, selection=chosen)
+    assert (verdict.verified, verdict.unread_outputs) == (False, 1)

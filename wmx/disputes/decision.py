@@ -2,10 +2,10 @@
 
 Pure functions of what was found; docs/disputes.md gives the reasons.  A party is ahead of another
 only if :func:`obstacles` finds nothing in its way, and is named only if it is ahead of all others
-and no party whose claim does not verify has an older model (:func:`objections`).  So neither
-silence, nor a contradiction, nor anything unclear decides a dispute.  Nor does a date that was left
-out: that something of a party is old takes a timestamp, and that it is young takes the party's own
-signed word.
+and no party whose claim does not verify has a model from which the suspect may be made
+(:func:`objections`).  So neither silence, nor a contradiction, nor anything unclear decides a
+dispute.  Nor does a date that was left out: that something of a party is old takes a timestamp, and
+that it is young takes the party's own signed word.
 """
 
 from collections.abc import Mapping, Sequence
@@ -279,25 +279,25 @@ def leader(cases: Sequence[Case], comparisons: Sequence[Comparison]) -> str | No
     return leaders[0] if leaders else None
 
 
-def objections(name: str, cases: Sequence[Case], out: Sequence[Case]) -> list[Objection]:
-    """Return the models for which the leader is not named, though their marks are not found.
+def objections(out: Sequence[Case], found: Dating) -> list[Objection]:
+    """Return the models for which nobody is named, though the marks of their owners are not found.
 
     A mark can be erased, or hidden where nobody looks.  Whoever did that to an owner's could have
     two keys of their own, and be ahead of themselves.  So a party whose claim does not verify on
-    the suspect keeps others from being named by a model that was signed as its own, unless that
-    lacks the party's mark or is, by the party's own word, younger than the leader's originals.
+    the suspect keeps others from being named by a model that was signed as its own: the suspect may
+    be made from it, unless it lacks the party's mark or is, by the party's own word, younger than
+    the suspect.  So does an earlier record of the party that was not shown.
 
     Args:
-        name: of the leader.
-        cases: the parties whose claims verify, the leader among them.
-        out: those whose claims do not.
+        out: the parties whose claims do not verify.
+        found: by when the suspect existed.
     """
-    (first,) = (case for case in cases if case.name == name)
-    best = [first.dated_against(other)[0] for other in cases if other is not first]
     return [
         Objection(case.name, original)
         for case in out
         for original in case.originals
-        if not original.is_none(case.name)
-        and not all(one.dating.is_before(original.made) for one in best)
+        if case.withholds
+        or not (
+            original.is_none(case.name) or (found.is_trusted and found.is_before(original.made))
+        )
     ]

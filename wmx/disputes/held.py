@@ -35,6 +35,9 @@ class Held:
         alone: bits without the penalty for the claims and models of the dispute.
         too_few: why an exact copy would not verify either, in words; ``None`` if it would.
         attainable: bits of an exact copy.
+        left_out: what of the model's answers is not in this result, in words; ``None`` if nothing
+            is.  On a suspect it may hide a mark.  On an original it counts for nothing: whoever
+            hides another's mark there could as well have erased it.
     """
 
     bits: float
@@ -48,6 +51,7 @@ class Held:
     alone: float = 0.0
     too_few: str | None = None
     attainable: float = 0.0
+    left_out: str | None = None
 
     @property
     def verified(self) -> bool:
@@ -58,12 +62,14 @@ class Held:
     def mark(self) -> Mark:
         """Whether the model carries the mark; unclear where it cannot be run.
 
+        So is one of which so few triggers are left that an exact copy would seem to lack it.
+
         Thieves who have the model could try many claims for one that fits it by chance, so that it
         seems unclear: that takes 2**32 tries, and names nobody.
         """
         if self.verified:
             return Mark.carried
-        if self.failure is None and self.bits < LACKING_BITS:
+        if self.failure is None and self.bits < LACKING_BITS <= self.attainable:
             return Mark.lacking
         return Mark.unclear
 

@@ -73,6 +73,8 @@ class Bench:
                 held = self.held(suspect, party, required)
         except (SuspectDiedError, LimitError, UsageError) as error:  # the last: of its overrides
             return Held(0.0, required, failure=str(error), interrupted=True)
+        if held.left_out is not None and not held.verified:
+            return Held(0.0, required, failure=held.left_out, interrupted=True)
         alone = min(held.alone, party.stated_bits)
         return replace(held, bits=min(held.bits, most_bits), alone=alone)
 
@@ -98,10 +100,6 @@ class Bench:
             verdict = measure(model, party.trigger_slice, required=required, selection=selection)
         except CannotRunError as error:
             return Held(0.0, required, failure=str(error), interrupted=True)
-        if verdict.failed is not None and not verdict.verified:
-            return Held(0.0, required, failure=verdict.failed, interrupted=True)
-        if verdict.unread_outputs and not verdict.verified:
-            return Held(0.0, required, failure=NOT_ALL_READ, interrupted=True)
         return Held(
             verdict.bits,
             required,
@@ -111,6 +109,7 @@ class Bench:
             alone=verdict.bits + log2(self.tried),
             too_few=verdict.too_few,
             attainable=verdict.attainable,
+            left_out=verdict.failed or (NOT_ALL_READ if verdict.unread_outputs else None),
         )
 
     def exhibit(

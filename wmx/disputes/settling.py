@@ -163,7 +163,7 @@ def settle(
             for party in out
             for one in own_records(party, records)
         ]
-        against = objections(ahead, cases, [_case(party, records, late) for party in out])
+        against = objections([_case(party, records, late) for party in out], found)
         exhibits += late
     return Settlement(
         suspect=suspect.reference,

@@ -102,6 +102,13 @@ class BatchQuery(Query):
         a suspect that remembers something about the labels, and it may be queried again.
         """
         affordable = self._affordable()
+        self._suspect.leave_out(
+            probe.output
+            for feeding in self._feedings
+            for rows in rows_of_variations(self._rows[feeding.name])
+            for probe in self._probes(feeding, rows)
+            if probe not in affordable
+        )
         for shift in SHIFTS:
             for feeding in self._feedings:
                 for rows in rows_of_variations(self._rows[feeding.name]):
@@ -258,6 +265,7 @@ class BatchQuery(Query):
         for output, predictions in given.items():
             probe = Probe(feeding.name, output, shift, scaling, rows)
             if not probe.is_plain and probe.plain not in self.mixture:
+                self._suspect.leave_out([output])
                 continue
             self.mixture.add({probe: predictions})
             if probe.is_plain and rows not in self._rows[feeding.name]:

@@ -25,7 +25,7 @@ class Failures:
     def __init__(self) -> None:
         self.first: str | None = None
 
-    def note(self, error: CannotRunError) -> None:
+    def note(self, error: CannotRunError | SuspectDiedError) -> None:
         """Count a failure in a way of feeding that has answered, or of which the suspect died."""
         if self.first is None and not isinstance(error, QueryBudgetError):
             self.first = printable(str(error))
@@ -36,9 +36,6 @@ class Failures:
         Args:
             error: the failure.
             calls: further calls, each of other triggers; made only as far as they are needed.
-
-        Raises:
-            SuspectDiedError: it died in a call of one row.
         """
         if self.first is not None:
             return
@@ -48,6 +45,9 @@ class Failures:
         for call in calls:
             try:
                 call()
+            except SuspectDiedError as death:  # what was answered before stands
+                self.note(death)
+                return
             except CannotRunError as again:
                 if has_died(again):
                     self.note(again)

@@ -91,6 +91,8 @@ def query_sequentially(
                 for probe, predictions in kept.items():
                     if _follow(mixture, probe, predictions, end - variant.step):
                         mixture.add({probe: predictions})
+                    else:
+                        suspect.leave_out([probe.output])
         if not left and failure is not None:
             raise failure
         begun = end >= max((variant.step for variant in left), default=1)

@@ -14,8 +14,6 @@ from wmx.suspect.suspect import Suspect
 from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.failures import MOST_TRIES
 
-MOST_PAID_TRIES = 3  # calls after one that failed, where inputs are counted
-
 
 @dataclass(frozen=True)
 class Variant:
@@ -70,19 +68,19 @@ class Variant:
 def further_calls(
     suspect: Suspect, variant: Variant, trigger_slice: TriggerSlice
 ) -> Iterator[Callable[[], object]]:
-    """Yield the calls of a variant after its first one, as many as are tried and can be paid.
+    """Yield the calls of a variant after its first one, as many as are tried.
 
-    Made once all predictions of a round are known, as they send later triggers than these.
+    There are none where inputs are counted: they would cost queries that may give a yes.  They are
+    made once all predictions of a round are known, as they send later triggers than these.
 
     Args:
         suspect: what is queried.
         variant: whose first call failed.
         trigger_slice: the triggers.
     """
-    costs = suspect.queries_left is not None
-    last = variant.step * (1 + (MOST_PAID_TRIES if costs else MOST_TRIES))
+    if suspect.queries_left is not None:
+        return
     step = variant.step
+    last = step * (1 + MOST_TRIES)
     for end in range(2 * step, min(last, len(trigger_slice)) + 1, step):
-        queries = suspect.queries_left
-        if queries is None or queries >= variant.cost:
-            yield partial(variant.ask, suspect, trigger_slice, end)
+        yield partial(variant.ask, suspect, trigger_slice, end)
