@@ -481,12 +481,19 @@ def test_no_bar_is_so_low_that_somebody_could_try_claims_until_one_fits(
     [(128, Mark.carried), (127.9, Mark.unclear), (32, Mark.unclear), (31.9, Mark.lacking)],
 )
 def test_a_mark_is_lacking_below_half_of_what_a_dated_claim_needs(bits: float, mark: Mark) -> None:
-    assert Held(bits, 128).mark == mark
+    assert Held(bits, 128, attainable=300.0).mark == mark
+
+
+@pytest.mark.parametrize(("attainable", "mark"), [(32, Mark.lacking), (31.9, Mark.unclear)])
+def test_no_mark_is_lacking_by_triggers_with_which_an_exact_copy_would_lack_it(
+    attainable: float, mark: Mark
+) -> None:
+    assert Held(0, 128, attainable=attainable).mark == mark
 
 
 @pytest.mark.parametrize("bits", [0, 31.9, 32, 63.9, 64, 127.9])
 def test_no_mark_is_lacking_because_the_date_of_its_claim_was_left_out(bits: float) -> None:
-    dated, undated = Held(bits, 64).mark, Held(bits, 128).mark
+    dated, undated = (Held(bits, needed, attainable=300.0).mark for needed in (64, 128))
     assert (undated is Mark.lacking) == (dated is Mark.lacking)
     assert (undated is not Mark.carried) or (dated is Mark.carried)
 
