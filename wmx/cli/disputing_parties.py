@@ -1,6 +1,7 @@
 """The parties of a dispute and their release records, from the options of ``wmx dispute``."""
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,14 +110,20 @@ def _require_few(*given: Sequence[Path]) -> None:
 
 
 def _loaded(path: Path) -> "Evidence":
-    """Return an evidence; where it costs too much to check, the error says which one."""
     from wmx.verification.evidence import Evidence
 
-    try:
+    with _named_if_too_costly(str(path), "evidence"):
         return Evidence.load(path)
+
+
+@contextmanager
+def _named_if_too_costly(name: str, what: str) -> Iterator[None]:
+    """Say which file it is, where one costs too much to read or to open."""
+    try:
+        yield
     except LimitError as error:
         raise LimitError(
-            f"{path}: {error}", hint=f"leave this evidence out, or: {error.hint}"
+            f"{name}: {error}", hint=f"leave this {what} out, or: {error.hint}"
         ) from None
 
 
@@ -148,12 +155,8 @@ def _with_key(
     from wmx.disputes.party import Party
     from wmx.verification.ledger import Ledger
 
-    try:
+    with _named_if_too_costly(name, "claim"):
         watermark = _watermark(claim, owner, pictures)
-    except LimitError as error:
-        raise LimitError(
-            f"{name}: {error}", hint=f"leave this claim out, or: {error.hint}"
-        ) from None
     try:
         start = Ledger(key, claim).next_start()
     except (CannotRunError, IntegrityError, LimitError) as error:

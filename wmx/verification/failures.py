@@ -45,10 +45,7 @@ class Failures:
         for call in calls:
             try:
                 call()
-            except SuspectDiedError as death:  # what was answered before stands
-                self.note(death)
-                return
-            except CannotRunError as again:
+            except (CannotRunError, SuspectDiedError) as again:  # what was answered before stands
                 if has_died(again):
                     self.note(again)
                     return
@@ -57,6 +54,6 @@ class Failures:
                 return
 
 
-def has_died(error: CannotRunError) -> bool:
-    """Say whether a failure is the death of a process that was then restarted."""
-    return isinstance(error.__cause__, SuspectDiedError)
+def has_died(error: CannotRunError | SuspectDiedError) -> bool:
+    """Say whether a failure is the death of a process, be it one that was then restarted."""
+    return isinstance(error, SuspectDiedError) or isinstance(error.__cause__, SuspectDiedError)
