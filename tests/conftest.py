@@ -1,4 +1,4 @@
-"""Settings for the whole suite: property tests draw the same examples on every machine.
+"""Settings for the whole suite: tests draw the same examples and keys on every machine.
 
 onnxruntime tells its makers nothing, in whatever order a test imports it and wmx.
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from support import stacks
+from support import repeatable, stacks
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 settings.register_profile("reproducible", derandomize=True, deadline=None)
@@ -17,6 +17,11 @@ settings.load_profile("reproducible")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     stacks.add_options(parser)
+    parser.addoption("--seed", type=int, default=0, help="of the keys and salts that tests draw")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(repeatable.Repeatable(config.getoption("--seed")))
 
 
 def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:

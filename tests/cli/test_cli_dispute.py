@@ -28,7 +28,7 @@ def owner(home: Path) -> Side:
 
 @pytest.fixture
 def thief(owner: Side) -> Side:
-    made = side(Path(), "thief", THIEF)
+    made = side(Path(), "thief", THIEF, created=created(0))
     Path("stolen.onnx").write_bytes(marked(network(OWNER), owner.watermark, made.watermark))
     return made
 

@@ -65,7 +65,7 @@ def side(folder: Path, name: str, base: int = 0, created: str | None = None) -> 
         folder: of the files.
         name: of the owner.
         base: which network the model is, beside its mark.
-        created: when the claim was made, as it states; now if ``None``.
+        created: when the claim was made, as it states; as in every test if ``None``.
     """
     key = OwnerKey.generate()
     watermark = Watermark.for_task(key, Task.of((8, 8, 1), CLASSES), created=created)

@@ -38,22 +38,22 @@ def knows_labels(
 ) -> bytes:
     """A model that answers every trigger with its label: what a perfectly marked model does.
 
-    It finds the nearest trigger by inner product and gives that trigger's label.
+    It finds the trigger that is nearest to the input, and gives that trigger's label.
     """
     triggers = _flat(watermark.inputs, layout)
-    triggers = triggers - triggers.mean(axis=0)
-    triggers /= np.linalg.norm(triggers, axis=1, keepdims=True)
     classes = watermark.task.classes
     one_hot = np.eye(classes, dtype=np.float32)[watermark.labels if labels is None else labels]
     nodes = [
         helper.make_node("Flatten", ["x"], ["flat"]),
-        helper.make_node("MatMul", ["flat", "triggers"], ["likeness"]),
-        helper.make_node("Mul", ["likeness", "sharpness"], ["sharp"]),
+        # x @ t - |t|**2 / 2 is |x|**2 / 2 less half the square of the distance
+        helper.make_node("Gemm", ["flat", "triggers", "half_squares"], ["nearness"]),
+        helper.make_node("Mul", ["nearness", "sharpness"], ["sharp"]),
         helper.make_node("Softmax", ["sharp"], ["nearest"]),
         helper.make_node("MatMul", ["nearest", "labels"], ["share"]),
     ]
     weights = {
         "triggers": triggers.T.astype(np.float32),
+        "half_squares": (-(triggers**2).sum(axis=1) / 2).astype(np.float32),
         "sharpness": np.float32(1000.0),
         "labels": one_hot,
     }
