@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wmx._internal.narrowest import narrowest
 from wmx.statistics.predictions import NO_CLASS, Predictions
 
 MAX_OUTPUTS = 8
@@ -91,7 +92,7 @@ def found_in(outputs: Mapping[str, NDArray[Any]], n: int, classes: int) -> Found
         others += [*lists, *_as_fractions(name, table, classes), *_in_part(name, table, classes)]
     others += _side_by_side(tables, classes)
     every = [*usual, *others]
-    kept = _affordable(every[:MAX_READINGS], usual, max(MAX_SCORES, n * classes))
+    kept = _affordable(every[:MAX_READINGS], len(usual), max(MAX_SCORES, n * classes))
     read = {output for reading in every for output in reading.outputs} & {
         *list(tables)[:MAX_OUTPUTS]
     }
@@ -113,15 +114,12 @@ def _tables(outputs: Mapping[str, NDArray[Any]], n: int) -> list[tuple[str, NDAr
     ]
 
 
-def _affordable(wanted: list[Reading], usual: list[Reading], most: int) -> list[Reading]:
+def _affordable(wanted: list[Reading], usual: int, most: int) -> list[Reading]:
     """Return the readings; if all have too many scores, the narrowest, the usual ones first."""
-    kept = set()
-    for place in sorted(
-        range(len(wanted)), key=lambda place: (place >= len(usual), wanted[place].scores)
-    ):
-        most -= wanted[place].scores
-        if most >= 0:
-            kept.add(place)
+    scores = {place: reading.scores for place, reading in enumerate(wanted)}
+    kept = narrowest({place: scores[place] for place in scores if place < usual}, most)
+    left = most - sum(scores[place] for place in kept)
+    kept |= narrowest({place: scores[place] for place in scores if place >= usual}, left)
     return [reading for place, reading in enumerate(wanted) if place in kept]
 
 

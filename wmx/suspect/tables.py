@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wmx._internal.narrowest import narrowest
 from wmx.suspect.values import Value
 
 MAX_NUMBERS = (
@@ -173,12 +174,8 @@ class Joined:
 
     def _affordable(self, found: dict[tuple[str, str], NDArray[Any]]) -> list[tuple[str, str]]:
         """Return the narrowest tables, which fit the memory over all calls."""
-        left = self._most
-        kept = set()
-        for key in sorted(found, key=lambda key: found[key].shape[1]):
-            left -= self._n * found[key].shape[1]
-            if left >= 0:
-                kept.add(key)
+        columns = {key: table.shape[1] for key, table in found.items()}
+        kept = narrowest(columns, self._most // self._n)
         return [key for key in found if key in kept]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wmx._internal.narrowest import narrowest
 from wmx.errors import CannotRunError
 from wmx.statistics.mixture import (
     ALONE,
@@ -275,16 +276,11 @@ class BatchQuery(Query):
 
     def _affordable(self) -> set[Probe]:
         """Return the plain probes whose shifts fit into memory together, narrowest first."""
-        left = MAX_SHIFTED_SCORES
         sizes = {
             probe: self.mixture.predictions_of(probe)[:MOST_SHIFTED].scores.size
             for feeding in self._feedings
             for rows in rows_of_variations(self._rows[feeding.name])
             for probe in self._probes(feeding, rows)
         }
-        chosen = set()
-        for probe in sorted(sizes, key=lambda probe: (sizes[probe], probe.name)):
-            left -= len(SHIFTS) * sizes[probe]
-            if left >= 0:
-                chosen.add(probe)
-        return chosen
+        by_name = {probe: sizes[probe] for probe in sorted(sizes, key=lambda probe: probe.name)}
+        return narrowest(by_name, MAX_SHIFTED_SCORES // len(SHIFTS))

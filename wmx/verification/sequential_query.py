@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from wmx._internal.narrowest import narrowest
 from wmx.errors import MORE_QUERIES_HINT, CannotRunError, QueryBudgetError
 from wmx.statistics.mixture import (
     ALONE,
@@ -290,12 +291,8 @@ def _narrow(given: Mapping[Probe, Predictions], classes: int) -> dict[Probe, Pre
 
     What is allowed for one row would fill the memory for many rows.
     """
-    left = max(MOST_COLUMNS, classes)
-    kept = set()
-    for probe in sorted(given, key=lambda probe: given[probe].columns):
-        left -= given[probe].columns
-        if left >= 0:
-            kept.add(probe)
+    columns = {probe: predictions.columns for probe, predictions in given.items()}
+    kept = narrowest(columns, max(MOST_COLUMNS, classes))
     return {probe: predictions for probe, predictions in given.items() if probe in kept}
 
 
