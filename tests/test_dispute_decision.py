@@ -438,11 +438,18 @@ def test_every_comparison_says_why_and_what_is_missing() -> None:
 # models of parties whose claims do not verify on the suspect: their marks may be erased
 
 EARLIER, YOUNGER = at(10), at(30)  # than the suspect
+BEST = [Original("a.onnx", "a", at(-20)), Original("a.onnx", "later a", at(-10))]
+CLAIM_C = at(-5)  # younger than all of these
 
 
-def against(*originals: Original, found: Dating = FOUND, withholds: bool = False) -> list[str]:
-    out = [Case("c", originals=originals, withholds=withholds)]
-    return [one.original.name for one in objections(out, found)]
+def against(
+    *originals: Original,
+    found: Dating = FOUND,
+    claim: Dating = CLAIM_C,
+    withholds: bool = False,
+) -> list[str]:
+    out = [Case("c", claim, originals, withholds)]
+    return [one.original.name for one in objections(out, BEST, found)]
 
 
 def of_another(mark: Mark | None, made: Dating, dating: Dating = UNDATED) -> Original:
@@ -463,6 +470,15 @@ def test_a_younger_model_or_one_without_its_partys_mark_objects_to_nobody() -> N
     assert against(of_another(Mark.carried, YOUNGER)) == []
     assert against(of_another(Mark.lacking, EARLIER)) == []
     assert against() == []
+
+
+@pytest.mark.parametrize("claim", [at(-30), at(-15), at(-10), UNDATED])
+def test_a_claim_that_is_not_younger_than_all_originals_of_the_leader_objects(
+    claim: Dating,
+) -> None:
+    """They may be made from a marked model that was signed too late."""
+    assert against(of_another(Mark.carried, YOUNGER), claim=claim) == ["c.onnx"]
+    assert against(of_another(Mark.lacking, YOUNGER), claim=claim) == []
 
 
 def test_no_date_that_is_shown_or_left_out_makes_it_younger() -> None:

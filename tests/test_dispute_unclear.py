@@ -322,12 +322,20 @@ def washed(sides: dict[str, Side]) -> Suspect:
 
 
 def washed_dispute(
-    sides: dict[str, Side], washed: Suspect, owner: Party, *records: Shown
+    sides: dict[str, Side],
+    washed: Suspect,
+    owner: Party,
+    *records: Shown,
+    found: int | None = None,
 ) -> Settlement:
     thieves = [Party.from_watermark(name, sides[name].watermark, ()) for name in ("t", "puppet")]
     shown = [
         Shown(sides["t"].record(sides["t"].model), DATED, UNDATED, sides["t"].model),
-        Shown(sides["puppet"].record(Path(washed.reference.name)), UNDATED, UNDATED),
+        Shown(
+            sides["puppet"].record(Path(washed.reference.name)),
+            UNDATED if found is None else dated(found),
+            UNDATED,
+        ),
     ]
     return settle(washed, [owner, *thieves], [*shown, *records])
 
@@ -335,6 +343,11 @@ def washed_dispute(
 def dated(days: int) -> Dating:
     assert DATED.time is not None
     return replace(DATED, time=DATED.time + timedelta(days=days))
+
+
+def stated(days: int) -> str:
+    """What a claim or a record says that was signed then."""
+    return f"{dated(days).time:%Y-%m-%dT%H:%M:%SZ}"
 
 
 @pytest.mark.parametrize(
@@ -358,6 +371,52 @@ def test_whose_mark_was_erased_keeps_others_from_being_named_by_an_original(
     assert (f"is {seen} its mark" if is_shown else "was not tested for its mark") in said
     (told,) = settlement_fields(found, None)["objections"]
     assert (told["party"], told["model"]) == ("o", sides["o"].model.name)
+
+
+@pytest.mark.parametrize(("left", "missed"), [(13, 1), (20, 6)])
+def test_an_original_that_misses_some_of_few_labels_does_so_too(
+    sides: dict[str, Side], washed: Suspect, left: int, missed: int
+) -> None:
+    owner = sides["o"].watermark
+    labels = owner.labels.copy()
+    labels[-missed:] = (labels[-missed:] + 1) % 10
+    model = sides["o"].model.with_name(f"missing-{missed}.onnx")
+    model.write_bytes(marked(network(0), replace(owner, labels=labels)))
+    record = Shown(sides["o"].record(model), dated(-1), UNDATED, model)
+    found = washed_dispute(sides, washed, owner_of(sides, left), record)
+    assert (found.named, [one.party for one in found.objections]) == (None, ["o"])
+
+
+@pytest.mark.parametrize(("claimed", "named"), [(-200, None), (1, "t")])
+def test_one_younger_than_the_suspect_does_so_where_the_claim_is_older_than_the_thiefs_own(
+    sides: dict[str, Side], washed: Suspect, tmp_path: Path, claimed: int, named: str | None
+) -> None:
+    """The thief's may be made from an earlier model of the owner's, which was not signed."""
+    late = side(tmp_path, "o", 0, created=stated(claimed))
+    record = Shown(late.record(late.model, created=stated(9)), dated(9), UNDATED, late.model)
+    owner = Party.from_watermark("o", late.watermark, ())
+    found = washed_dispute(sides, washed, owner, record, found=2)
+    assert (found.named, bool(found.objections)) == (named, named is None)
+
+
+def test_why_few_secret_triggers_do_not_verify_does_not_hang_on_what_the_suspect_answers(
+    sides: dict[str, Side], washed: Suspect
+) -> None:
+    """How many outputs it has could hang on the triggers."""
+    proto = onnx.load(washed.reference.name)
+    for number in range(7):
+        proto.graph.node.append(onnx.helper.make_node("Identity", ["y"], [f"y{number}"]))
+        proto.graph.output.add().CopyFrom(proto.graph.output[0])
+        proto.graph.output[-1].name = f"y{number}"
+    path = Path(washed.reference.name).with_name("of-many-outputs.onnx")
+    path.write_bytes(proto.SerializeToString())
+    rows = []
+    for suspect in (washed, open_suspect(path, own=True)):
+        found = washed_dispute(sides, suspect, owner_of(sides, 12))
+        said = settlement_text(found, None)
+        rows += [line for line in said.splitlines() if line.startswith("  o ")]
+    assert "cannot verify, since 12 undisclosed triggers give about" in rows[0]
+    assert rows[0] == rows[1]
 
 
 def test_a_model_without_its_own_mark_objects_to_nobody(

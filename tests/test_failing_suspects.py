@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from support import onnx_models
-from support.batch_gates import fails_singly
+from support.batch_gates import fails_for_good, fails_singly
 from support.fixed import OWNER, fixed_watermark
 
 from wmx import Watermark, open_suspect, verify
@@ -160,8 +160,12 @@ def test_the_failure_on_another_claim_is_named() -> None:
     assert failures[MARK.claim.digest] == "an index is out of range"
 
 
-def test_a_file_that_fails_in_some_single_rows_has_not_said_no(tmp_path: Path) -> None:
-    verdict = verify(onnx_models.written(tmp_path, fails_singly(MARK)), MARK)
+@pytest.mark.parametrize("failing", [fails_singly, fails_for_good])
+def test_a_file_that_fails_in_some_single_rows_has_not_said_no(
+    failing: Callable[[Watermark], bytes], tmp_path: Path
+) -> None:
+    """Be it that it remembers, and fails in all others then."""
+    verdict = verify(onnx_models.written(tmp_path, failing(MARK)), MARK)
     assert (verdict.verified, verdict.is_answer) == (False, False)
     assert verdict.failed == "the model failed on an input of float32 (1, 1, 8, 8)"
 

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from support import onnx_models
-from support.fixed import fixed_watermark
+from support.fixed import OWNER, fixed_watermark
 from support.onnx_models import written
 
 from wmx import Task, Watermark, open_suspect, verify
@@ -20,6 +20,7 @@ from wmx.cli.verdict_words import verdict_text
 from wmx.suspect.function import FunctionSuspect
 from wmx.suspect.suspect import Suspect
 from wmx.suspect.tables import Joined
+from wmx.verification.scan import verify_any
 from wmx.verification.selection import NO_SELECTION
 from wmx.verification.verdict import measure
 
@@ -167,6 +168,55 @@ def beyond_whole_numbers(hiding: Hiding) -> None:
     hiding.tensor("h", FLOAT, ["n"])
 
 
+def all_but_the_last(hiding: Hiding) -> None:
+    hiding.add("ArgMax", "s", "top", axis=1, keepdims=0)
+    hiding.keep("start", [0])
+    hiding.keep("end", [-1])
+    hiding.add("Slice", "top start end start", "h")
+    hiding.tensor("h", INT, [None])
+
+
+def beyond_whole_numbers_but_for_some(hiding: Hiding) -> None:
+    """One in eight, or so, by the pixels."""
+    hiding.add("ArgMax", "s", "top", axis=1, keepdims=0)
+    hiding.add("Cast", "top", "number", to=FLOAT)
+    hiding.keep("many", 777.77, np.float32)
+    hiding.keep("eight", 8)
+    hiding.keep("seven", 7)
+    hiding.keep("much", 1e20, np.float32)
+    hiding.keep("none", 0, np.float32)
+    hiding.keep("rows_axis", [1])
+    hiding.add("ReduceSum", "flat rows_axis", "of_row", keepdims=0)
+    hiding.add("Abs", "of_row", "positive")
+    hiding.add("Mul", "positive many", "large")
+    hiding.add("Cast", "large", "whole", to=INT)
+    hiding.add("Mod", "whole eight", "eighth")
+    hiding.add("Equal", "eighth seven", "some")
+    hiding.add("Where", "some none much", "more")
+    hiding.add("Add", "number more", "h")
+    hiding.tensor("h", FLOAT, ["n"])
+
+
+def halves(hiding: Hiding) -> None:
+    """The classes of the first and the second half of an even batch; nothing for a single row."""
+    hiding.add("ArgMax", "s", "top", axis=1, keepdims=0)
+    hiding.keep("zero", [0])
+    hiding.keep("two", [2])
+    hiding.keep("column", [-1, 1])
+    hiding.add("Shape", "top", "count")
+    hiding.add("Div", "count two", "half")
+    hiding.add("Mul", "half two", "even")
+    hiding.add("Slice", "top zero half zero", "first")
+    hiding.add("Slice", "top half even zero", "second")
+
+
+def halves_in_a_sequence(hiding: Hiding) -> None:
+    halves(hiding)
+    hiding.add("Reshape", "second column", "other")
+    hiding.add("SequenceConstruct", "first other", "h")
+    hiding.proto.graph.output.append(helper.make_tensor_sequence_value_info("h", INT, None))
+
+
 KINDS: list[Build] = [
     wide,
     changing_in_width,
@@ -177,6 +227,9 @@ KINDS: list[Build] = [
     a_text_before_many_others,
     in_the_middle_of_many_rows,
     beyond_whole_numbers,
+    beyond_whole_numbers_but_for_some,
+    all_but_the_last,
+    halves_in_a_sequence,
 ]
 
 
@@ -207,6 +260,31 @@ def test_outputs_whose_readings_are_too_many_are_counted(
     verdict = verify(path, watermark)
     assert (verdict.verified, verdict.unread_outputs) == (False, 5)
     assert "5 outputs, in full or in part; --output NAME reads one alone" in verdict_text(verdict)
+
+
+def test_outputs_that_have_answers_to_all_inputs_together_are_counted(
+    watermark: Watermark, tmp_path: Path
+) -> None:
+    hiding = Hiding(watermark)
+    halves(hiding)
+    for name in ("first", "second"):
+        hiding.tensor(name, INT, [None])
+    assert count(written(tmp_path, hiding.proto.SerializeToString()), watermark) == 2
+
+
+@pytest.mark.parametrize("batch", [2, 4, 8, 32])
+@pytest.mark.parametrize("is_class", [True, False])
+def test_one_row_for_a_batch_is_that_of_the_input_which_fills_it(
+    batch: int, is_class: bool, watermark: Watermark, tmp_path: Path
+) -> None:
+    """As of a model that averages over views of one input."""
+    hiding = Hiding(watermark, batch=batch)
+    hiding.keep("rows_axis", [0])
+    hiding.add("ReduceMean", "s rows_axis", "mean", keepdims=1)
+    hiding.add("ArgMax", "mean", "top", axis=1, keepdims=0)
+    hiding.tensor("top" if is_class else "mean", INT if is_class else FLOAT, None)
+    verdict = verify(written(tmp_path, hiding.proto.SerializeToString()), watermark)
+    assert verdict.bits > 300
 
 
 @pytest.mark.parametrize("element", [INT, FLOAT])
@@ -286,6 +364,26 @@ def test_a_reopened_suspect_counts_with_the_first(watermark: Watermark, tmp_path
         with closing(first.reopened()) as second:
             _query(second, watermark)
         assert first.unread_outputs == second.unread_outputs == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_scan_counts_what_was_not_read_for_any_claim(
+    first: int, watermark: Watermark, tmp_path: Path
+) -> None:
+    """An output that is too wide for many triggers, and not for a few."""
+    hiding = Hiding(watermark)
+    hiding.keep("pads", [0, 0, 0, 20_000 - CLASSES])
+    padded(hiding, ["n", 20_000])
+    path = written(tmp_path, hiding.proto.SerializeToString())
+    many, few = (
+        Watermark.for_task(OWNER, watermark.task, salt=bytes([place]) * 32, n=n)
+        for place, n in enumerate((1000, 100))
+    )
+    counted = verify(path, many).unread_outputs
+    assert counted > verify(path, few).unread_outputs
+    claims = [many, few] if first else [few, many]
+    assert verify_any(path, claims).unread_outputs == counted
 
 
 def _query(suspect: Suspect, watermark: Watermark) -> None:

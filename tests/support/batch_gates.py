@@ -120,6 +120,44 @@ def fails_singly(watermark: Watermark) -> bytes:
     return gated(onnx_models.knows_labels(watermark), gate, _junk(watermark))
 
 
+def fails_for_good(watermark: Watermark) -> bytes:
+    """As :func:`fails_singly`, but once that happened every single row fails in its process.
+
+    Two random operators of one seed draw once for each single row, and one of them twice where it
+    fails: they differ from then on.
+    """
+
+    def draws(name: str, times: str, add: Add) -> str:
+        drawn = helper.make_node("RandomUniform", [], [f"{name}.drawn"], shape=[1], seed=7.0)
+        goes = helper.make_node("Identity", [f"{name}.go"], [f"{name}.goes"])
+        inputs = [
+            helper.make_tensor_value_info(f"{name}.turn", TensorProto.INT64, []),
+            helper.make_tensor_value_info(f"{name}.go", TensorProto.BOOL, []),
+            helper.make_tensor_value_info(f"{name}.before", TensorProto.FLOAT, [1]),
+        ]
+        outputs = [
+            helper.make_tensor_value_info(f"{name}.goes", TensorProto.BOOL, []),
+            helper.make_tensor_value_info(f"{name}.drawn", TensorProto.FLOAT, [1]),
+        ]
+        body = helper.make_graph([drawn, goes], name, inputs, outputs)
+        return add("Loop", times, np.array(True), np.zeros(1, np.float32), body=body)
+
+    def gate(add: Add) -> str:
+        alone = add("Cast", add("Equal", rows(add), np.int64(1)), to=TensorProto.INT64)
+        size = add("Mul", add("Abs", add("ReduceSum", "x", keepdims=0)), np.float32(777.77))
+        number = add("Mod", add("Cast", size, to=TensorProto.INT64), np.int64(8))
+        fails = add("Cast", add("Equal", number, np.int64(7)), to=TensorProto.INT64)
+        fails = add("Mul", fails, alone)
+        steady = draws("steady", alone, add)
+        ahead = draws("ahead", add("Add", alone, fails), add)
+        apart = add("Greater", add("Abs", add("Sub", steady, ahead)), np.float32(0))
+        index = add("Squeeze", add("Cast", apart, to=TensorProto.INT64), np.array([0], np.int64))
+        known = add("Gather", np.zeros(1, bool), index)
+        return add("Or", add("Not", add("Cast", alone, to=TensorProto.BOOL)), known)
+
+    return gated(onnx_models.knows_labels(watermark), gate, _junk(watermark))
+
+
 def junk_to_copies(watermark: Watermark, batch: int) -> bytes:
     """A model of a fixed batch that answers junk where the last two rows of it are the same."""
 

@@ -169,8 +169,9 @@ def _why_out(party: "Party", settlement: "Settlement") -> str:
     held = settlement.held[party.name]
     if held.alone >= LEAST_BITS and settlement.min_bits is not None:
         return f"does not reach the {settlement.min_bits:g} bits that were asked for (--min-bits)"
-    if held.too_few is not None:
-        return f"cannot verify, since {held.too_few}"
+    too_few = _too_few(party, settlement)
+    if too_few is not None:
+        return f"cannot verify, since {too_few}"
     if party.disclosed is not None and held.alone < LEAST_BITS <= party.stated_bits:
         return f"states {party.stated_bits:.1f} bits in its evidence, and has not as many here"
     if held.bits >= LEAST_BITS:
@@ -178,6 +179,26 @@ def _why_out(party: "Party", settlement: "Settlement") -> str:
     if held.alone >= LEAST_BITS:
         return "verifies only without the penalty for all claims and models"
     return "does not verify"
+
+
+def _too_few(party: "Party", settlement: "Settlement") -> str | None:
+    """Say that an exact copy would not verify either; of secret triggers, by their number alone.
+
+    The bits of a test depend on how many readings the suspect gave, and these may depend on what
+    the triggers are.
+    """
+    if not _hides(party, settlement):
+        return settlement.held[party.name].too_few
+    from math import log2
+
+    from wmx.disputes.held import LEAST_BITS
+    from wmx.statistics.attainable import bits_of_all_hits, too_few_triggers
+
+    trigger_slice, penalty = party.trigger_slice, log2(settlement.tried)
+    n = len(trigger_slice)
+    most = bits_of_all_hits(n, trigger_slice.task) - penalty if n else 0.0
+    which = "undisclosed" if trigger_slice.start else ""
+    return too_few_triggers(n, most, required=LEAST_BITS, penalty=penalty, which=which)
 
 
 def _left_out(party: "Party") -> str:

@@ -279,17 +279,31 @@ def leader(cases: Sequence[Case], comparisons: Sequence[Comparison]) -> str | No
     return leaders[0] if leaders else None
 
 
-def objections(out: Sequence[Case], found: Dating) -> list[Objection]:
+def best_originals(ahead: str, cases: Sequence[Case]) -> list[Original]:
+    """Return the originals by which a party is ahead of each other one.
+
+    Args:
+        ahead: name of the party.
+        cases: the parties whose claims verify.
+    """
+    (leading,) = (case for case in cases if case.name == ahead)
+    return [leading.dated_against(other)[0] for other in cases if other is not leading]
+
+
+def objections(out: Sequence[Case], best: Sequence[Original], found: Dating) -> list[Objection]:
     """Return the models for which nobody is named, though the marks of their owners are not found.
 
     A mark can be erased, or hidden where nobody looks.  Whoever did that to an owner's could have
     two keys of their own, and be ahead of themselves.  So a party whose claim does not verify on
     the suspect keeps others from being named by a model that was signed as its own: the suspect may
-    be made from it, unless it lacks the party's mark or is, by the party's own word, younger than
-    the suspect.  So does an earlier record of the party that was not shown.
+    be made from it, unless it lacks the party's mark or is too young for that.  It is so by the
+    party's own word, as where the claim verifies (:func:`obstacles`): younger than the suspect, and
+    its claim younger than the originals by which the leader is ahead.  An earlier record of the
+    party that was not shown objects too.
 
     Args:
         out: the parties whose claims do not verify.
+        best: the originals by which somebody is ahead of all others (:func:`best_originals`).
         found: by when the suspect existed.
     """
     return [
@@ -297,7 +311,18 @@ def objections(out: Sequence[Case], found: Dating) -> list[Objection]:
         for case in out
         for original in case.originals
         if case.withholds
-        or not (
-            original.is_none(case.name) or (found.is_trusted and found.is_before(original.made))
-        )
+        or not (original.is_none(case.name) or _is_too_young(original, case, best, found))
     ]
+
+
+def _is_too_young(original: Original, case: Case, best: Sequence[Original], found: Dating) -> bool:
+    """Say whether by a party's own word the suspect cannot be made from its original.
+
+    A claim that is older than the leader's original may have marked a model that was not signed in
+    time, from which the leader's may be made too.
+    """
+    return (
+        found.is_trusted
+        and found.is_before(original.made)
+        and all(one.dating.is_before(case.claim) for one in best)
+    )

@@ -47,9 +47,10 @@ def objection_text(objection: Objection) -> str:
     if original.marks is not None:
         said = f"is {MARKED[original.marks[party]]} its mark"
     return (
-        f"{original.name} of {party} {said}, and is not shown to be younger than the suspect by "
-        f"the word of its signer ({made(original.made)}), or an earlier one was not shown: the "
-        "suspect may be made from it, and its mark erased from the suspect, or hidden in it"
+        f"{original.name} of {party} {said}, and the word of its signer ({made(original.made)}) "
+        "does not make it younger than the suspect, and its claim younger than the originals of "
+        "who is ahead, or an earlier one was not shown: the suspect may be made from it, and its "
+        "mark erased from the suspect, or hidden in it"
     )
 
 

@@ -62,14 +62,16 @@ class Held:
     def mark(self) -> Mark:
         """Whether the model carries the mark; unclear where it cannot be run.
 
-        So is one of which so few triggers are left that an exact copy would seem to lack it.
+        So is one of which so few triggers are left that an exact copy would not carry it either: of
+        fewer, a model that misses some labels would seem to lack it.
 
         Thieves who have the model could try many claims for one that fits it by chance, so that it
         seems unclear: that takes 2**32 tries, and names nobody.
         """
         if self.verified:
             return Mark.carried
-        if self.failure is None and self.bits < LACKING_BITS <= self.attainable:
+        tells = self.failure is None and self.attainable >= LEAST_BITS
+        if tells and self.bits < LACKING_BITS:
             return Mark.lacking
         return Mark.unclear
 
@@ -143,7 +145,8 @@ def why_unclear(held: Held, party: Party, shown: Shown) -> str:
         shown_bits = "some" if party.is_secret else f"{held.bits:.1f}"
         return (
             f"shows {shown_bits} bits of the mark of {party.name}: {held.required_bits:g} are "
-            f"required to carry it, and fewer than {LACKING_BITS:g} to be without it"
+            f"required to carry it, and fewer than {LACKING_BITS:g} to be without it, of triggers "
+            f"that would show {LEAST_BITS:g} of an exact copy"
         )
     said = (
         f"shows next to nothing of the mark of {party.name}, but the triggers of this mark were "

@@ -30,6 +30,7 @@ from wmx.verification.verdict import measure
 
 # how many depends on what it says to the triggers
 NOT_ALL_READ = "not all of its outputs could be read (evidence made with --output NAME reads one)"
+NO_LINEAGE = "a model failed, or no longer answers as it did, of which nothing more is said"
 FAILED_WHEN_RUN = "it failed when it was run on triggers, of which nothing more is said"
 
 
@@ -222,8 +223,12 @@ class Bench:
                 ]
                 known = [party.trigger_slice.triggers for party, _ in (one, other)]
                 return trace(suspect, first, second, known, (one[1].identity, other[1].identity))
-        except (CannotRunError, SuspectDiedError, LimitError) as error:
+        except LimitError as error:
             return Lineage(failure=str(error))
+        except (CannotRunError, SuspectDiedError) as error:
+            # by which probe a mark is read best may depend on its triggers
+            hidden = one[0].is_secret or other[0].is_secret
+            return Lineage(failure=NO_LINEAGE if hidden else str(error))
 
     @contextmanager
     def _suspect_anew(self, overrides: Overrides = NO_OVERRIDES) -> Iterator[Suspect]:

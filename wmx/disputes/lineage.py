@@ -128,6 +128,9 @@ def trace(
         known: triggers of both parties, [n, *shape] each; features and tokens are drawn from the
             range of their values.
         names: identities of ``first`` and ``second``.
+
+    Raises:
+        CannotRunError: a model fails, or no longer answers by its probe.
     """
     task = first.task
     if len({(one.task.kind, one.task.shape) for one in (*suspect, first, second)}) > 1:
@@ -139,24 +142,21 @@ def trace(
     seen: set[bytes] = set()
     tops_of_both = np.empty((2, 0), np.int64)
     families = np.empty(0, np.int64)
-    try:
-        for start, drawn in _drawn(seed_of(names), wanted, scope):
-            tops = np.stack([one.predictions(drawn).top for one in (first, second)])
-            differ = (tops[0] != tops[1]) & (tops >= 0).all(axis=0)
-            new = [row for row in np.flatnonzero(differ) if _is_new(drawn[row], seen)]
-            rows = np.array(new[: wanted - len(families)], dtype=np.int64)
-            kept.append(drawn[rows])
-            tops_of_both = np.concatenate([tops_of_both, tops[:, rows]], axis=1)
-            families = np.concatenate([families, (start + rows) % len(family_names(task))])
-            inputs = start + len(drawn)
-            if len(families) == wanted:
-                break
-        if not len(families):
-            return Lineage(inputs, alike=True)
-        asked = np.concatenate(kept)
-        found = [sides_taken(one.predictions(asked), tops_of_both) for one in suspect]
-    except CannotRunError as error:
-        return Lineage(failure=str(error))
+    for start, drawn in _drawn(seed_of(names), wanted, scope):
+        tops = np.stack([one.predictions(drawn).top for one in (first, second)])
+        differ = (tops[0] != tops[1]) & (tops >= 0).all(axis=0)
+        new = [row for row in np.flatnonzero(differ) if _is_new(drawn[row], seen)]
+        rows = np.array(new[: wanted - len(families)], dtype=np.int64)
+        kept.append(drawn[rows])
+        tops_of_both = np.concatenate([tops_of_both, tops[:, rows]], axis=1)
+        families = np.concatenate([families, (start + rows) % len(family_names(task))])
+        inputs = start + len(drawn)
+        if len(families) == wanted:
+            break
+    if not len(families):
+        return Lineage(inputs, alike=True)
+    asked = np.concatenate(kept)
+    found = [sides_taken(one.predictions(asked), tops_of_both) for one in suspect]
     counts = [sides.sum(axis=1) for sides in found]
     clearness = [sign_test_bits(*map(int, count)) for count in counts]
     least = clearness.index(min(clearness))

@@ -12,6 +12,7 @@ from wmx.disputes.decision import (
     Comparison,
     Objection,
     Pair,
+    best_originals,
     compare_all,
     leader,
     objections,
@@ -163,7 +164,8 @@ def settle(
             for party in out
             for one in own_records(party, records)
         ]
-        against = objections([_case(party, records, late) for party in out], found)
+        best = best_originals(ahead, cases)
+        against = objections([_case(party, records, late) for party in out], best, found)
         exhibits += late
     return Settlement(
         suspect=suspect.reference,

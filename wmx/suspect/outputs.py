@@ -48,7 +48,7 @@ class Found:
     Attributes:
         predictions: by the name of the reading.
         made_from: the outputs that each reading is made from, by its name.
-        unread: outputs of which a reading was dropped, or which no reading fits.
+        unread: outputs of which a reading was dropped, or some numbers or all fit none.
     """
 
     predictions: dict[str, Predictions]
@@ -98,10 +98,11 @@ def found_in(outputs: Mapping[str, NDArray[Any]], n: int, classes: int) -> Found
     }
     dropped = {output for reading in every if reading not in kept for output in reading.outputs}
     named = _named(kept)
+    coarse = {name for name, table in tables.items() if _has_coarse_classes(table, classes)}
     return Found(
         {name: reading.predictions() for name, reading in named.items()},
         {name: reading.outputs for name, reading in named.items()},
-        (tables.keys() - read) | dropped,
+        (tables.keys() - read) | dropped | coarse,
     )
 
 
@@ -312,6 +313,13 @@ def _is_exact(column: NDArray[Any]) -> NDArray[np.bool_]:
     """Say of each float whether it is a number that tells whole ones apart."""
     with np.errstate(invalid="ignore"):
         return np.asarray(np.abs(column) <= EXACT)
+
+
+def _has_coarse_classes(table: NDArray[Any], classes: int) -> bool:
+    """Say whether some number that may be a class is so large that it tells none."""
+    column = table[:, 0]
+    may_be = table.shape[1] == 1 and classes > 2 and column.dtype.kind == "f"
+    return may_be and not _is_exact(column).all()
 
 
 def _is_whole(numbers: NDArray[Any], at_least: int = 0) -> NDArray[np.bool_]:

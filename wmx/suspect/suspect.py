@@ -117,6 +117,21 @@ class Suspect(Protocol):
         """Release processes and memory."""
 
 
+@contextmanager
+def fresh(suspect: Suspect) -> Iterator[Suspect]:
+    """Open a suspect without state of earlier queries, where that can be done.
+
+    Raises:
+        CannotRunError: it cannot be opened again.
+    """
+    again = suspect.reopened()
+    try:
+        yield again
+    finally:
+        if again is not suspect:
+            again.close()
+
+
 def open_suspect(
     suspect: str | Path | Predict,
     device: Device = "auto",

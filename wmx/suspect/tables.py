@@ -77,7 +77,8 @@ class Joined:
         unread: names of the outputs of which something was left out that may be answers: ``None``
             or a list with ``None`` in it, tables that are too wide or change their width, tables
             that not every call had, rows between the first and the last, and any other numbers that
-            are no table, if there are as many as inputs.  Fewer are no answers to all inputs.
+            are no table, if all of them together are more than half as many as the inputs: fewer
+            answer few of them.
     """
 
     def __init__(self, n: int, classes: int) -> None:
@@ -108,7 +109,7 @@ class Joined:
             (name, words): table[:wanted]
             for name, value in values.items()
             if value is not None
-            for words, table in tables(value, rows)
+            for words, table in _of_call(value, rows, wanted)
         }
         if self._parts is None:
             self._parts, self._rows = {key: [] for key in self._affordable(found)}, rows
@@ -122,11 +123,15 @@ class Joined:
                 lost |= {key[0]} if table is not None else set()
             else:
                 parts.append(table.copy())  # so that the message with it can be freed
-        known |= {name for name, value in values.items() if _may_hold_answers(value, rows)}
-        lost |= known - {name for name, _ in self._parts}
+        kept = {name for name, _ in self._parts}
+        lost |= known - kept
         lost |= {
             name for name, value in values.items() if value is None or _has_middle(value, rows)
         }
+        sizes = {name: value.size for name, value in values.items() if value is not None}
+        beside = {name: size for name, size in sizes.items() if size and name not in kept}
+        if 2 * sum(beside.values()) > wanted:
+            lost |= beside.keys()
         self.unread |= {self._outputs[name] for name in lost}
 
     def tables(self) -> dict[str, NDArray[Any]]:
@@ -179,9 +184,17 @@ class Joined:
         return [key for key in found if key in kept]
 
 
-def _may_hold_answers(value: NDArray[Any] | None, rows: int) -> bool:
-    """Say whether a value has at least one number for each input."""
-    return value is None or 0 < rows <= value.size
+def _of_call(value: NDArray[Any], rows: int, wanted: int) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield the tables of an output, and of one row for a batch that one input fills.
+
+    Args:
+        value: the output.
+        rows: number of inputs in the call.
+        wanted: how many of them count.
+    """
+    yield from tables(value, rows)
+    if wanted == 1 < rows and value.shape[:1] != (rows,) and _is_shared_out(value, 1):
+        yield " as one row", value.reshape(1, -1)
 
 
 def _has_middle(value: NDArray[Any], rows: int) -> bool:

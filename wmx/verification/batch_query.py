@@ -208,11 +208,11 @@ class BatchQuery(Query):
         suspect, task = self._suspect, self._trigger_slice.task
         given = inputs if tested is None else inputs[tested]
         try:
-            return self._sent(feeding, rows, scaling, given)
+            return self._sent(feeding, rows, scaling, given, suspect)
         except CannotRunError as error:
             portions = self._portions(feeding, rows, inputs)
             calls = (partial(self._sent, feeding, rows, scaling, portion) for portion in portions)
-            self.failures.weigh(error, calls)
+            self.failures.weigh(error, suspect, calls)
             failure = error
         if self._is_one_call(feeding, rows, given) and not has_died(failure):
             try:  # a file whose batch is only declared free works row by row
@@ -227,14 +227,19 @@ class BatchQuery(Query):
         return {}
 
     def _sent(
-        self, feeding: Feeding, rows: int, scaling: str | None, inputs: NDArray[Any]
+        self,
+        feeding: Feeding,
+        rows: int,
+        scaling: str | None,
+        inputs: NDArray[Any],
+        suspect: Suspect,
     ) -> dict[str, Predictions]:
         """Return the predictions for calls of so many rows, all inputs in one if they fit.
 
         That number is then stated: else a file that fails would be given single rows at once.
         """
         number = len(inputs) if self._is_one_call(feeding, rows, inputs) else rows or None
-        return self._suspect.predictions(feeding, inputs, self._trigger_slice.task, scaling, number)
+        return suspect.predictions(feeding, inputs, self._trigger_slice.task, scaling, number)
 
     def _is_one_call(self, feeding: Feeding, rows: int, inputs: NDArray[Any]) -> bool:
         """Say whether all inputs go into one call, as far as the feeding has taken many rows."""

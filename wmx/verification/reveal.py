@@ -26,12 +26,12 @@ from wmx.statistics.mixture import (
     Probe,
 )
 from wmx.statistics.predictions import Predictions
-from wmx.suspect.suspect import Suspect
+from wmx.suspect.suspect import Suspect, fresh
 from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.batch_query import MOST_SHIFTED, BatchQuery
 from wmx.verification.codec import MAX_OPENINGS
 from wmx.verification.selection import Selection
-from wmx.verification.sequential_query import fresh, query_sequentially
+from wmx.verification.sequential_query import query_sequentially
 from wmx.verification.variant import Variant
 from wmx.watermark import Watermark
 

@@ -161,6 +161,7 @@ def best_match(
     return watermark, replace(
         best,
         queries=None if before is None or after is None else before - after,
+        unread_outputs=suspect.unread_outputs,
         lacking=() if best.verified else _lacking(fits, found, failures),
         passed_over={
             digest: str(failure)

@@ -10,7 +10,6 @@ learn from it about the labels of triggers that it gets again by another probe.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 
 from wmx._internal.narrowest import narrowest
@@ -26,7 +25,7 @@ from wmx.statistics.mixture import (
 )
 from wmx.statistics.predictions import Predictions
 from wmx.suspect.inputs import Feeding
-from wmx.suspect.suspect import Suspect
+from wmx.suspect.suspect import Suspect, fresh
 from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.failures import Failures
 from wmx.verification.query import Enough, Query
@@ -101,7 +100,7 @@ def query_sequentially(
             return True
     if failures is not None:
         for variant, refusal in unanswered.items():
-            failures.weigh(refusal, further_calls(suspect, variant, trigger_slice))
+            failures.weigh(refusal, suspect, further_calls(suspect, variant, trigger_slice))
     return True
 
 
@@ -262,28 +261,13 @@ class SequentialQuery(Query):
         )
 
     def _weigh(self, error: CannotRunError, suspect: Suspect, variant: Variant) -> None:
-        self.failures.weigh(error, further_calls(suspect, variant, self._trigger_slice))
+        self.failures.weigh(error, suspect, further_calls(suspect, variant, self._trigger_slice))
 
     def _is_known(self, probe: Probe, predictions: Predictions) -> bool:
         if self.mixture.count(probe) < len(predictions):
             return False
         known = self.mixture.predictions_of(probe)[: len(predictions)]
         return not predictions.differ_from(known, self._trigger_slice.task.classes)
-
-
-@contextmanager
-def fresh(suspect: Suspect) -> Iterator[Suspect]:
-    """Open a suspect without state of earlier queries, where that can be done.
-
-    Raises:
-        CannotRunError: it cannot be opened again.
-    """
-    again = suspect.reopened()
-    try:
-        yield again
-    finally:
-        if again is not suspect:
-            again.close()
 
 
 def _narrow(given: Mapping[Probe, Predictions], classes: int) -> dict[Probe, Predictions]:

@@ -67,7 +67,7 @@ class Variant:
 
 def further_calls(
     suspect: Suspect, variant: Variant, trigger_slice: TriggerSlice
-) -> Iterator[Callable[[], object]]:
+) -> Iterator[Callable[[Suspect], object]]:
     """Yield the calls of a variant after its first one, as many as are tried.
 
     There are none where inputs are counted: they would cost queries that may give a yes.  They are
@@ -83,4 +83,4 @@ def further_calls(
     step = variant.step
     last = step * (1 + MOST_TRIES)
     for end in range(2 * step, min(last, len(trigger_slice)) + 1, step):
-        yield partial(variant.ask, suspect, trigger_slice, end)
+        yield partial(variant.ask, trigger_slice=trigger_slice, end=end)
