@@ -20,17 +20,18 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist worksteal
 MARKED := not slow
 KERAS := keras-tensorflow keras-jax keras-torch
 CONTRACTS := $(addprefix contract-,torch jax $(KERAS))
+USUAL := contract-torch contract-jax contract-keras-tensorflow
 
 .PHONY: demo test slow lint unit coverage torch jax keras $(KERAS) keras-parallel sklearn contract $(CONTRACTS) strangers mlserver shipped wheel docs lock clean
 
 demo: $(VENV)/.demo
 	$(BIN)/wmx demo --force
 
-test: lint unit torch jax keras-tensorflow sklearn contract-torch contract-jax contract-keras-tensorflow strangers mlserver
+test: lint unit torch jax keras-tensorflow sklearn $(USUAL) strangers mlserver
 
 slow:
-	$(MAKE) unit torch jax strangers MARKED=slow
-	$(MAKE) keras-jax keras-torch keras-parallel contract-keras-jax contract-keras-torch
+	$(MAKE) unit torch jax $(USUAL) strangers MARKED=slow
+	$(MAKE) keras-jax keras-torch keras-parallel contract-keras-jax contract-keras-torch MARKED=
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -67,7 +68,7 @@ sklearn: $(VENV)/.test
 contract: $(CONTRACTS)
 
 $(CONTRACTS): $(VENV)/.test
-	$(PYTEST) tests/contract --stack $(@:contract-%=%)
+	$(PYTEST) tests/contract --stack $(@:contract-%=%) -m "$(MARKED)"
 
 # models that nobody here made
 strangers: $(VENV)/.test shipped

@@ -173,6 +173,7 @@ def sketch(gradient: list[np.ndarray]) -> list[list[float]]:
     return rows
 
 
+@pytest.mark.slow
 def test_the_recipes_gradient_is_that_of_the_other_frameworks(kit: Any) -> None:
     gradient = gradient_of(kit, weight=1.0)
     total = np.sqrt(sum(float(np.square(part).sum()) for part in gradient))
@@ -266,6 +267,7 @@ def test_an_export_says_nothing_of_how_it_was_made(
         assert word.lower().encode() not in data
 
 
+@pytest.mark.slow
 def test_nothing_else_moves_a_random_stream_of_the_callers(
     kit: Any, digits: Digits, watermark: Watermark, tmp_path: Path
 ) -> None:

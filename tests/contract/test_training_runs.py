@@ -22,7 +22,7 @@ from wmx.verification.verdict import judge
 SHORT = Training(model="mlp", epochs=3, device="cpu", lr=0.05)
 
 
-@pytest.mark.parametrize("model", ["mlp", "cnn"])
+@pytest.mark.parametrize("model", ["mlp", pytest.param("cnn", marks=pytest.mark.slow)])
 def test_a_resumed_run_ends_as_one_that_was_not_interrupted(
     kit: Any, model: str, tmp_path: Path
 ) -> None:
