@@ -54,7 +54,7 @@ from wmx.disputes.settling import Settlement, settle
 from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.release_record import Relation, Release
 from wmx.protocol.timestamp import UNDATED, Dating
-from wmx.statistics.mixture import Probe
+from wmx.statistics.probe import Probe
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.training.config import Training
 from wmx.training.data.dataset import LabeledData

@@ -16,8 +16,9 @@ from wmx.statistics.attainable import (
     most_bits,
     too_few_triggers,
 )
-from wmx.statistics.mixture import Mixture, Probe
+from wmx.statistics.mixture import Mixture
 from wmx.statistics.predictions import Predictions
+from wmx.statistics.probe import Probe
 from wmx.suspect.suspect import opened
 from wmx.verification.verdict import judge
 

@@ -12,8 +12,8 @@ from hypothesis.extra import numpy as hnp
 from wmx import OwnerKey, Watermark
 from wmx.errors import IntegrityError
 from wmx.protocol.task import Task
-from wmx.statistics.mixture import ALONE, Probe
 from wmx.statistics.predictions import Predictions
+from wmx.statistics.probe import ALONE, Probe
 from wmx.triggers import Features, Tokens
 from wmx.verification.codec import (
     MAX_OPENINGS,

@@ -24,7 +24,7 @@ from wmx.errors import CannotRunError, IntegrityError, UsageError
 from wmx.protocol.release_record import Relation
 from wmx.protocol.task import Task
 from wmx.protocol.timestamp import UNDATED, Dating
-from wmx.statistics.mixture import ALONE
+from wmx.statistics.probe import ALONE
 from wmx.suspect.suspect import Suspect, open_suspect
 from wmx.triggers import Tokens
 

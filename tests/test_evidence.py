@@ -32,8 +32,8 @@ from wmx.protocol.dsse import Envelope, pre_authentication_encoding
 from wmx.protocol.encoding import encode_base64
 from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.statement import PAYLOAD_TYPE
-from wmx.statistics.mixture import ALONE, SHIFTS, TOGETHER, Probe
 from wmx.statistics.predictions import Predictions
+from wmx.statistics.probe import ALONE, SHIFTS, TOGETHER, Probe
 from wmx.verification.codec import predictions_to_json
 from wmx.verification.evidence import BITS_TOLERANCE, Evidence
 

@@ -26,8 +26,8 @@ from wmx.protocol.keys import fingerprint
 from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.task import Task
 from wmx.statistics.experts import evidence_bits
-from wmx.statistics.mixture import Probe
 from wmx.statistics.predictions import Predictions
+from wmx.statistics.probe import Probe
 from wmx.verification.check import check
 from wmx.verification.evidence import Evidence, Run
 from wmx.verification.selection import Selection

@@ -28,8 +28,8 @@ from wmx.disputes.lineage import (
 from wmx.errors import CannotRunError, LimitError
 from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.task import Task
-from wmx.statistics.mixture import Probe
 from wmx.statistics.predictions import Predictions
+from wmx.statistics.probe import Probe
 from wmx.suspect.sandbox.limits import Limits
 from wmx.suspect.suspect import Suspect
 

@@ -16,7 +16,8 @@ from support.batch_gates import GATES, gated_model, junk_to_copies
 from wmx import OwnerKey, Watermark
 from wmx._internal.files import Staged
 from wmx.errors import CannotRunError, IntegrityError, UsageError
-from wmx.statistics.mixture import ALONE, TOGETHER, score_predictions, shifted
+from wmx.statistics.mixture import score_predictions
+from wmx.statistics.probe import ALONE, TOGETHER, shifted
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.suspect.overrides import Overrides
 from wmx.suspect.suspect import open_suspect

@@ -14,8 +14,8 @@ from wmx import Watermark, verify
 from wmx.errors import CannotRunError
 from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.task import Task
-from wmx.statistics.mixture import ALONE, OTHER_ROWS, SHIFTS, TOGETHER, Probe
 from wmx.statistics.predictions import Predictions
+from wmx.statistics.probe import ALONE, OTHER_ROWS, SHIFTS, TOGETHER, Probe
 from wmx.suspect.function import FunctionSuspect
 from wmx.suspect.outputs import MAX_SCORES, found_in
 from wmx.suspect.suspect import Predict

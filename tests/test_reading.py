@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from support.fixed import fixed_watermark
 from support.scores import DRAW, SCORES, K, N
 
-from wmx.statistics.mixture import Probe, score_predictions
+from wmx.statistics.mixture import score_predictions
 from wmx.statistics.predictions import Predictions
+from wmx.statistics.probe import Probe
 from wmx.suspect.outputs import MAX_OUTPUTS, MAX_READINGS, found_in
 from wmx.suspect.tables import Joined, tables
 

@@ -23,7 +23,7 @@ import wmx.suspect.sandbox.process
 from wmx import OwnerKey, Watermark, WmxError, open_suspect, verify
 from wmx._internal.budget import held_to
 from wmx.errors import CannotRunError, SuspectDiedError
-from wmx.statistics.mixture import ALONE
+from wmx.statistics.probe import ALONE
 from wmx.suspect import Limits, Sandbox
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.suspect.sandbox.process import start_ahead

@@ -36,7 +36,7 @@ def test_inputs_are_what_the_claim_says_the_model_sees(data: LabeledData) -> Non
 
 
 def test_shifts_move_whole_images_and_fill_with_black() -> None:
-    from wmx.statistics.mixture import shifted as moved
+    from wmx.statistics.probe import shifted as moved
 
     pixels = np.random.default_rng(0).integers(1, 256, (30, 28, 28, 3), dtype=np.uint8)
     seen = shifted(pixels, 2, np.random.default_rng(1))

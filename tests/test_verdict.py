@@ -9,7 +9,7 @@ from support import onnx_models
 from wmx import OwnerKey, Watermark, verify
 from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.task import Task
-from wmx.statistics.mixture import SHIFTS, shifted
+from wmx.statistics.probe import SHIFTS, shifted
 from wmx.triggers.tokens import Tokens
 from wmx.verification.scan import verify_any
 

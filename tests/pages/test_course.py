@@ -8,8 +8,9 @@ from findings import Case
 
 from wmx.report import evidence_curve
 from wmx.report.evidence_curve import Course, simulated_nulls
-from wmx.statistics.mixture import Probe, score_predictions
+from wmx.statistics.mixture import score_predictions
 from wmx.statistics.predictions import Predictions
+from wmx.statistics.probe import Probe
 
 PLAIN = Probe("NCHW", "y")
 

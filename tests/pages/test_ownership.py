@@ -18,8 +18,8 @@ from wmx.report.ownership import OwnershipReport, report_of_check
 from wmx.report.reproduce import Files, owner_steps, third_party_steps
 from wmx.report.thumbnails import MAX_SIDE, first_values, thumbnail
 from wmx.statistics.experts import EXPERTS
-from wmx.statistics.mixture import Probe
 from wmx.statistics.predictions import Predictions
+from wmx.statistics.probe import Probe
 from wmx.triggers.tokens import Tokens
 from wmx.verification.check import check
 from wmx.verification.evidence import Evidence, Run

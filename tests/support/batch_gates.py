@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from support import onnx_models
 from wmx import Watermark
-from wmx.statistics.mixture import shifted
+from wmx.statistics.probe import shifted
 
 Add = Callable[..., str]
 Gate = Callable[[Add], str]

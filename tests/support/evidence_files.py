@@ -13,8 +13,9 @@ from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.statement import PAYLOAD_TYPE
 from wmx.protocol.task import Task
 from wmx.statistics.hits import fraction_text
-from wmx.statistics.mixture import ALONE, SHIFTS, Probe, score_predictions
+from wmx.statistics.mixture import score_predictions
 from wmx.statistics.predictions import Predictions
+from wmx.statistics.probe import ALONE, SHIFTS, Probe
 from wmx.verification.codec import predictions_from_json, probe_from_json, trigger_slice_from_json
 from wmx.verification.evidence import Evidence, Run
 from wmx.verification.selection import Selection

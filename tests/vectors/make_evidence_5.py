@@ -22,8 +22,8 @@ from wmx.protocol.claim import Claim
 from wmx.protocol.keys import OwnerKey
 from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.timestamp import load_roots, trusted_stamp
-from wmx.statistics.mixture import ALONE, TOGETHER, Probe
 from wmx.statistics.predictions import Predictions
+from wmx.statistics.probe import ALONE, TOGETHER, Probe
 from wmx.suspect.overrides import NO_OVERRIDES, Overrides
 from wmx.triggers.trigger_file import load_images
 from wmx.verification.evidence import Evidence, Run

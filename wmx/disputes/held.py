@@ -8,7 +8,7 @@ from wmx.disputes.decision import Mark, Original
 from wmx.disputes.explanations import dated
 from wmx.disputes.party import Party, Shown
 from wmx.statistics.experts import required_bits
-from wmx.statistics.mixture import Probe
+from wmx.statistics.probe import Probe
 
 # that some claim verifies with: whoever has them is not out because more were asked for
 LEAST_BITS = required_bits(trusted_timestamp=True)

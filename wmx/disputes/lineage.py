@@ -20,9 +20,9 @@ from wmx.disputes.lineage_inputs import Scope, draw, family_names
 from wmx.errors import CannotRunError
 from wmx.protocol.task import Task
 from wmx.statistics.experts import BLOCK_SCORES, COPIES_OF_SCORES
-from wmx.statistics.mixture import Probe
 from wmx.statistics.normalization import Standardizer
 from wmx.statistics.predictions import Predictions
+from wmx.statistics.probe import Probe
 from wmx.suspect.suspect import Suspect
 
 DOMAIN = b"wmx lineage 1"

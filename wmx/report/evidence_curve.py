@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx.report.plot import color, inline_svg
-from wmx.statistics.mixture import EvidenceScore, Probe, score_predictions
+from wmx.statistics.mixture import EvidenceScore, score_predictions
 from wmx.statistics.predictions import Predictions
+from wmx.statistics.probe import Probe
 from wmx.statistics.similarity import WINDOW
 from wmx.triggers.trigger_slice import TriggerSlice
 

@@ -4,7 +4,8 @@ from math import ceil, floor, lgamma, log, log2
 
 from wmx.protocol.task import Task
 from wmx.statistics.experts import EXPERTS
-from wmx.statistics.mixture import ALONE, TOGETHER, EvidenceScore, Probe, log2_share
+from wmx.statistics.mixture import EvidenceScore
+from wmx.statistics.probe import ALONE, TOGETHER, Probe, log2_share
 
 ROUNDING = 1e-6  # of sums of bets; a miss costs more than a bit
 

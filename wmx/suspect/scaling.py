@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx.protocol.task import Task
-from wmx.statistics.mixture import OTHER_SCALINGS
+from wmx.statistics.probe import OTHER_SCALINGS
 from wmx.suspect.pixels import with_channels
 
 Array = NDArray[Any]

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from wmx._internal.narrowest import narrowest
 from wmx.errors import CannotRunError
-from wmx.statistics.mixture import (
+from wmx.statistics.predictions import Predictions
+from wmx.statistics.probe import (
     ALONE,
     NO_SHIFT,
     OTHER_ROWS,
@@ -26,7 +27,6 @@ from wmx.statistics.mixture import (
     rows_of_variations,
     shifted,
 )
-from wmx.statistics.predictions import Predictions
 from wmx.suspect.inputs import Feeding
 from wmx.suspect.suspect import Suspect
 from wmx.triggers.trigger_slice import TriggerSlice

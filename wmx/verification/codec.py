@@ -10,7 +10,8 @@ from wmx.protocol.claim import Claim
 from wmx.protocol.commitment import Opening
 from wmx.protocol.encoding import decode_base64, decode_hex32, encode_base64
 from wmx.protocol.task import Task
-from wmx.statistics.mixture import (
+from wmx.statistics.predictions import Predictions
+from wmx.statistics.probe import (
     ALONE,
     NO_SHIFT,
     OTHER_ROWS,
@@ -19,7 +20,6 @@ from wmx.statistics.mixture import (
     TOGETHER,
     Probe,
 )
-from wmx.statistics.predictions import Predictions
 from wmx.triggers.trigger_slice import TriggerSlice
 
 TRIGGER_DTYPES = {"image": np.uint8, "features": np.float32, "tokens": np.int32}

@@ -23,8 +23,9 @@ from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.statement import PAYLOAD_TYPE, checked_predicate, model_from_json, statement
 from wmx.protocol.task import checked_decimal, decimal_string
 from wmx.statistics.hits import fraction_text
-from wmx.statistics.mixture import EvidenceScore, Probe, score_predictions
+from wmx.statistics.mixture import EvidenceScore, score_predictions
 from wmx.statistics.predictions import Predictions
+from wmx.statistics.probe import Probe
 from wmx.suspect.overrides import Overrides
 from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.codec import (

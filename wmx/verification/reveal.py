@@ -16,16 +16,9 @@ from operator import index
 from typing import Any, Literal, TypeAlias, get_args
 
 from wmx.errors import CannotRunError, SuspectDiedError, UsageError
-from wmx.statistics.mixture import (
-    ALONE,
-    NO_SHIFT,
-    OTHER_ROWS,
-    SHIFTS,
-    TOGETHER,
-    Mixture,
-    Probe,
-)
+from wmx.statistics.mixture import Mixture
 from wmx.statistics.predictions import Predictions
+from wmx.statistics.probe import ALONE, NO_SHIFT, OTHER_ROWS, SHIFTS, TOGETHER, Probe
 from wmx.suspect.suspect import Suspect, fresh
 from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.batch_query import MOST_SHIFTED, BatchQuery

@@ -14,16 +14,9 @@ from dataclasses import replace
 
 from wmx._internal.narrowest import narrowest
 from wmx.errors import MORE_QUERIES_HINT, CannotRunError, QueryBudgetError
-from wmx.statistics.mixture import (
-    ALONE,
-    OTHER_ROWS,
-    SHIFTS,
-    TOGETHER,
-    Mixture,
-    Probe,
-    rows_of_variations,
-)
+from wmx.statistics.mixture import Mixture
 from wmx.statistics.predictions import Predictions
+from wmx.statistics.probe import ALONE, OTHER_ROWS, SHIFTS, TOGETHER, Probe, rows_of_variations
 from wmx.suspect.inputs import Feeding
 from wmx.suspect.suspect import Suspect, fresh
 from wmx.triggers.trigger_slice import TriggerSlice

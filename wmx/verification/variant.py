@@ -7,8 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from wmx.statistics.mixture import ALONE, NO_SHIFT, Probe, shifted
 from wmx.statistics.predictions import Predictions
+from wmx.statistics.probe import ALONE, NO_SHIFT, Probe, shifted
 from wmx.suspect.inputs import Feeding
 from wmx.suspect.suspect import Suspect
 from wmx.triggers.trigger_slice import TriggerSlice

@@ -15,8 +15,9 @@ from wmx.protocol.timestamp import UNDATED, Dating, Roots, date_claim
 from wmx.statistics.attainable import attainable_bits, too_few_triggers
 from wmx.statistics.experts import required_bits
 from wmx.statistics.hits import log10_binomial_tail
-from wmx.statistics.mixture import EvidenceScore, Mixture, Probe
+from wmx.statistics.mixture import EvidenceScore, Mixture
 from wmx.statistics.predictions import Predictions
+from wmx.statistics.probe import Probe
 from wmx.suspect.suspect import Suspect, opened
 from wmx.suspect.types import Device
 from wmx.triggers.trigger_slice import TriggerSlice

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from wmx.attacks.inputs.preprocessed import Images, InputAttack
-from wmx.statistics.mixture import shifted
+from wmx.statistics.probe import shifted
 
 THREAT = "runs the model behind an API of their own; no data, no training"
 
