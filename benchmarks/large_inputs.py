@@ -23,7 +23,7 @@ import numpy as np
 
 from wmx import OwnerKey, Watermark, verify
 from wmx.protocol.claim import Claim
-from wmx.suspect.inputs import MAX_CHUNK_ELEMENTS
+from wmx.suspect.feeding import MAX_CHUNK_ELEMENTS
 
 SIDE, CLASSES = 224, 10
 SHAPE = (SIDE, SIDE, 3)

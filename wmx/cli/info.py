@@ -30,7 +30,7 @@ from wmx.cli.words import (
 from wmx.errors import IntegrityError, UsageError
 
 if TYPE_CHECKING:
-    from wmx.suspect.inputs import Feeding
+    from wmx.suspect.feeding import Feeding
     from wmx.suspect.onnx_file import OnnxFile
 
 READ = "a key, claim, evidence file, release record, trigger file or ONNX model"

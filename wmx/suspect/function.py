@@ -11,7 +11,7 @@ from wmx.errors import CannotRunError, WmxError
 from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.task import Task
 from wmx.statistics.predictions import Predictions
-from wmx.suspect.inputs import Feeding, filled_up
+from wmx.suspect.feeding import Feeding, filled_up
 from wmx.suspect.layouts import Layout
 from wmx.suspect.overrides import NO_OVERRIDES
 from wmx.suspect.reader import OutputReader

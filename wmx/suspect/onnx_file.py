@@ -12,7 +12,8 @@ from wmx._internal.budget import consult, held_to, require_room
 from wmx.errors import CannotRunError, SuspectDiedError, UsageError
 from wmx.protocol.task import Task
 from wmx.statistics.predictions import Predictions
-from wmx.suspect.inputs import Feeding, cannot_be_fed, feedings, filled_up
+from wmx.suspect.feeding import Feeding, filled_up
+from wmx.suspect.inputs import cannot_be_fed, feedings
 from wmx.suspect.overrides import NO_OVERRIDES, Overrides
 from wmx.suspect.policy.model_files import ModelFiles
 from wmx.suspect.policy.model_header import ModelHeader

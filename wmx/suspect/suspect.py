@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wmx.protocol.model_reference import ModelReference
     from wmx.protocol.task import Task
     from wmx.statistics.predictions import Predictions
-    from wmx.suspect.inputs import Feeding
+    from wmx.suspect.feeding import Feeding
     from wmx.suspect.overrides import Overrides
     from wmx.suspect.request_policy import RequestPolicy
     from wmx.suspect.sandbox.process import Sandbox

@@ -27,7 +27,7 @@ from wmx.statistics.probe import (
     rows_of_variations,
     shifted,
 )
-from wmx.suspect.inputs import Feeding
+from wmx.suspect.feeding import Feeding
 from wmx.suspect.suspect import Suspect
 from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.failures import MOST_TRIES, has_died

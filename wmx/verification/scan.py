@@ -21,7 +21,7 @@ from wmx.protocol.claim import Claim
 from wmx.protocol.task import Task
 from wmx.protocol.timestamp import Roots
 from wmx.statistics.predictions import Predictions
-from wmx.suspect.inputs import Feeding
+from wmx.suspect.feeding import Feeding
 from wmx.suspect.suspect import Suspect, opened
 from wmx.suspect.types import Device
 from wmx.verification.verdict import Verdict, judge

@@ -17,7 +17,7 @@ from wmx.errors import MORE_QUERIES_HINT, CannotRunError, QueryBudgetError
 from wmx.statistics.mixture import Mixture
 from wmx.statistics.predictions import Predictions
 from wmx.statistics.probe import ALONE, OTHER_ROWS, SHIFTS, TOGETHER, Probe, rows_of_variations
-from wmx.suspect.inputs import Feeding
+from wmx.suspect.feeding import Feeding
 from wmx.suspect.suspect import Suspect, fresh
 from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.failures import Failures

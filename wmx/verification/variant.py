@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from wmx.statistics.predictions import Predictions
 from wmx.statistics.probe import ALONE, NO_SHIFT, Probe, shifted
-from wmx.suspect.inputs import Feeding
+from wmx.suspect.feeding import Feeding
 from wmx.suspect.suspect import Suspect
 from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.failures import MOST_TRIES

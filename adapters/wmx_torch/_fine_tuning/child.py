@@ -18,7 +18,7 @@ from torch import nn
 from wmx.errors import CannotRunError
 from wmx.protocol.task import Task
 from wmx.statistics.predictions import Predictions
-from wmx.suspect.inputs import Feeding
+from wmx.suspect.feeding import Feeding
 from wmx.suspect.layouts import Layout
 from wmx.suspect.outputs import found_in
 from wmx.suspect.sandbox.wire import Message

@@ -19,7 +19,7 @@ from wmx.attacks.attack import Attack, Need, Outcome, Progress, Target
 from wmx.errors import CannotRunError
 from wmx.protocol.task import Task
 from wmx.statistics.predictions import Predictions
-from wmx.suspect.inputs import Feeding
+from wmx.suspect.feeding import Feeding
 from wmx.suspect.suspect import Suspect
 
 Images: TypeAlias = NDArray[np.float32]

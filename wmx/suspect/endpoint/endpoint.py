@@ -22,7 +22,8 @@ from wmx.suspect.endpoint.messages import (
     ports_of,
     request_body,
 )
-from wmx.suspect.inputs import Feeding, cannot_be_fed, feedings, filled_up
+from wmx.suspect.feeding import Feeding, filled_up
+from wmx.suspect.inputs import cannot_be_fed, feedings
 from wmx.suspect.overrides import NO_OVERRIDES, Overrides
 from wmx.suspect.reader import OutputReader
 from wmx.suspect.request_policy import RequestPolicy
