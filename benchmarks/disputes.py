@@ -51,9 +51,9 @@ from wmx.disputes.lineage import NEARER_BITS, Reader, seed_of, trace
 from wmx.disputes.lineage_inputs import Scope, draw
 from wmx.disputes.party import Party, Shown
 from wmx.disputes.settling import Settlement, settle
+from wmx.protocol.dating import UNDATED, Dating
 from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.release_record import Relation, Release
-from wmx.protocol.timestamp import UNDATED, Dating
 from wmx.statistics.probe import Probe
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.training.config import Training

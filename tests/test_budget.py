@@ -18,8 +18,8 @@ from wmx._internal.budget import Budget, consult, consulted, held, held_to, paus
 from wmx._internal.files import read_bytes
 from wmx.errors import LimitError
 from wmx.protocol import jcs
+from wmx.protocol.dating import UNDATED
 from wmx.protocol.task import Task
-from wmx.protocol.timestamp import UNDATED
 from wmx.statistics.experts import Experts
 from wmx.statistics.predictions import Predictions
 from wmx.statistics.similarity import Likeness

@@ -14,7 +14,7 @@ from wmx._internal.budget import held
 from wmx.disputes.party import Party, Shown
 from wmx.disputes.settling import MAX_PARTIES, Settlement, settle
 from wmx.errors import CannotRunError, LimitError, SuspectDiedError, UsageError, WmxError
-from wmx.protocol.timestamp import UNDATED
+from wmx.protocol.dating import UNDATED
 from wmx.suspect.suspect import Suspect, open_suspect
 from wmx.verification.verdict import Verdict, measure
 

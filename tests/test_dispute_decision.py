@@ -20,7 +20,7 @@ from wmx.disputes.decision import (
 )
 from wmx.disputes.explanations import reasons
 from wmx.disputes.lineage import Lineage
-from wmx.protocol.timestamp import UNDATED, Dating
+from wmx.protocol.dating import UNDATED, Dating
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -21,9 +21,9 @@ from wmx.disputes.holding import Bench
 from wmx.disputes.party import Party, Shown
 from wmx.disputes.settling import Settlement, settle
 from wmx.errors import CannotRunError, IntegrityError, UsageError
+from wmx.protocol.dating import UNDATED, Dating
 from wmx.protocol.release_record import Relation
 from wmx.protocol.task import Task
-from wmx.protocol.timestamp import UNDATED, Dating
 from wmx.statistics.probe import ALONE
 from wmx.suspect.suspect import Suspect, open_suspect
 from wmx.triggers import Tokens

@@ -25,8 +25,8 @@ from wmx.disputes.decision import Mark
 from wmx.disputes.party import Party, Shown
 from wmx.disputes.settling import Settlement, settle
 from wmx.errors import CannotRunError, LimitError, SuspectDiedError, WmxError
+from wmx.protocol.dating import UNDATED, Dating
 from wmx.protocol.task import Task
-from wmx.protocol.timestamp import UNDATED, Dating
 from wmx.suspect.overrides import Overrides
 from wmx.suspect.suspect import Suspect, open_suspect
 from wmx.triggers import Tokens

@@ -34,7 +34,7 @@ from wmx.protocol.replacing import TRIGGERS
 
 if TYPE_CHECKING:
     from wmx.protocol.claim import Claim
-    from wmx.protocol.timestamp import Dating
+    from wmx.protocol.dating import Dating
     from wmx.triggers import Generator
 
 MAX_NOTE_SHOWN = 2000  # characters; all of it is in the answer for programs
@@ -113,8 +113,8 @@ def new(
     json: JsonOption = False,
 ) -> None:
     """Make a claim: the signed public file that commits to your triggers before training."""
+    from wmx.protocol.dating import UNDATED
     from wmx.protocol.task import Task
-    from wmx.protocol.timestamp import UNDATED
     from wmx.triggers.folder import Folder
     from wmx.triggers.trigger_file import save_images
     from wmx.watermark import Watermark

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from wmx.disputes.lineage import Lineage
     from wmx.disputes.party import Party
     from wmx.disputes.settling import Settlement
-    from wmx.protocol.timestamp import Dating
+    from wmx.protocol.dating import Dating
 
 SILENT = (
     "What a party has not shown counts neither for nor against anybody.  What settles a dispute is "

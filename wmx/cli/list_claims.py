@@ -17,7 +17,7 @@ from wmx.cli.words import claim_fields, task_text, utc
 
 if TYPE_CHECKING:
     from wmx.protocol.claim import Claim
-    from wmx.protocol.timestamp import Dating
+    from wmx.protocol.dating import Dating
 
 MOST_OF_A_NOTE = 60  # characters; --json has all
 

@@ -36,9 +36,9 @@ from wmx.protocol.file_kind import RELEASE
 
 if TYPE_CHECKING:
     from wmx.protocol.claim import Claim
+    from wmx.protocol.dating import Dating
     from wmx.protocol.keys import OwnerKey
     from wmx.protocol.release_record import Release
-    from wmx.protocol.timestamp import Dating
     from wmx.verification.verdict import Verdict
     from wmx.watermark import Watermark
 

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wmx.protocol.claim import Claim
+    from wmx.protocol.dating import Dating
     from wmx.protocol.model_reference import ModelReference
     from wmx.protocol.stamped import Stamped
     from wmx.protocol.task import Task
-    from wmx.protocol.timestamp import Dating
     from wmx.verification.evidence import Evidence
 
 

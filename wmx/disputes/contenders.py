@@ -11,9 +11,9 @@ from typing import Self
 
 from wmx.disputes.held import LEAST_BITS, Held
 from wmx.disputes.party import Party, Shown
+from wmx.protocol.dating import Dating
 from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.release_record import Relation
-from wmx.protocol.timestamp import Dating
 
 
 @dataclass(frozen=True)

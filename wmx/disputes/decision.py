@@ -14,7 +14,7 @@ from enum import StrEnum
 from itertools import combinations
 from typing import TypeAlias
 
-from wmx.protocol.timestamp import UNDATED, Dating
+from wmx.protocol.dating import UNDATED, Dating
 
 
 class Mark(StrEnum):

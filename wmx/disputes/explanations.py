@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from wmx.disputes.decision import Case, Comparison, Lack, Mark, Objection, Obstacle, Original, Pair
 from wmx.disputes.lineage import NEARER_BITS, Lineage
-from wmx.protocol.timestamp import Dating
+from wmx.protocol.dating import Dating
 
 MARKED = {Mark.carried: "with", Mark.unclear: "perhaps with", Mark.lacking: "without"}
 

@@ -20,7 +20,7 @@ from wmx.errors import (
     SuspectDiedError,
     UsageError,
 )
-from wmx.protocol.timestamp import UNDATED, Dating
+from wmx.protocol.dating import UNDATED, Dating
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.suspect.overrides import NO_OVERRIDES, Overrides
 from wmx.suspect.sandbox.limits import Limits

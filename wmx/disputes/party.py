@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Self
 
 from wmx.protocol.claim import Claim
+from wmx.protocol.dating import Dating, earliest, made_by_own_word
 from wmx.protocol.release_record import Release
-from wmx.protocol.timestamp import Dating, Roots, date_claim, earliest, made_by_own_word
+from wmx.protocol.timestamp import Roots, date_claim
 from wmx.suspect.suspect import Suspect
 from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.check import require_about

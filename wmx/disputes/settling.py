@@ -22,9 +22,9 @@ from wmx.disputes.holding import Bench
 from wmx.disputes.lineage import Lineage
 from wmx.disputes.party import Party, Shown
 from wmx.errors import CannotRunError, UsageError
+from wmx.protocol.dating import Dating, earliest
 from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.release_record import Relation
-from wmx.protocol.timestamp import Dating, earliest
 from wmx.suspect.sandbox.limits import Limits
 from wmx.suspect.suspect import Suspect
 from wmx.suspect.types import Device

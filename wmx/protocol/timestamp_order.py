@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 from wmx.errors import MissingExtraError
+from wmx.protocol.dating import Dating
 from wmx.protocol.stamped import MAX_TIMESTAMPS, Stamped
-from wmx.protocol.timestamp import Dating, Roots, date_claim
+from wmx.protocol.timestamp import Roots, date_claim
 
 File = TypeVar("File", bound=Stamped)
 

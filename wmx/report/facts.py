@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from wmx._internal.text import odds, printable, scientific
 from wmx.protocol.claim import Claim
+from wmx.protocol.dating import Dating
 from wmx.protocol.keys import fingerprint
 from wmx.protocol.model_reference import ModelReference
-from wmx.protocol.timestamp import Dating
 from wmx.verification.evidence import Evidence
 from wmx.verification.verdict import Verdict
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from wmx.errors import IntegrityError
 from wmx.protocol.claim import Claim
+from wmx.protocol.dating import Dating
 from wmx.protocol.model_reference import ModelReference
-from wmx.protocol.timestamp import Dating, Roots, date_claim
+from wmx.protocol.timestamp import Roots, date_claim
 from wmx.statistics.attainable import attainable_bits, too_few_triggers
 from wmx.suspect.sandbox.limits import Limits
 from wmx.suspect.sandbox.process import Sandbox

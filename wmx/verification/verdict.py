@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.claim import Claim
+from wmx.protocol.dating import UNDATED, Dating
 from wmx.protocol.model_reference import ModelReference
-from wmx.protocol.timestamp import UNDATED, Dating, Roots, date_claim
+from wmx.protocol.timestamp import Roots, date_claim
 from wmx.statistics.attainable import attainable_bits, too_few_triggers
 from wmx.statistics.experts import required_bits
 from wmx.statistics.hits import log10_binomial_tail
