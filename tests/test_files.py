@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from wmx import OwnerKey, Watermark
-from wmx._internal.files import (
+from wmx._internal.files import read_bytes
+from wmx._internal.writing import (
     SECRET_MODE,
     keep_aside,
     publish,
-    read_bytes,
     require_writable,
     temporary_beside,
     write_bytes,

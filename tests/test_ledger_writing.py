@@ -12,7 +12,7 @@ from support.evidence_files import small_watermark
 
 from wmx import Claim, OwnerKey
 from wmx._internal.file_lock import locked
-from wmx._internal.files import Staged
+from wmx._internal.writing import Staged
 from wmx.errors import CannotRunError
 from wmx.suspect.onnx_file import OnnxFile
 from wmx.verification import ledger as ledgers

@@ -14,7 +14,7 @@ from support import onnx_models
 from support.batch_gates import GATES, gated_model, junk_to_copies
 
 from wmx import OwnerKey, Watermark
-from wmx._internal.files import Staged
+from wmx._internal.writing import Staged
 from wmx.errors import CannotRunError, IntegrityError, UsageError
 from wmx.statistics.mixture import score_predictions
 from wmx.statistics.probe import ALONE, TOGETHER, shifted

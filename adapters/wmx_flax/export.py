@@ -6,7 +6,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from _wmx_jax.onnx_file import onnx_bytes
-from wmx._internal.files import write_bytes
+from wmx._internal.writing import write_bytes
 from wmx.protocol.task import Task
 from wmx.training.export import checked_export, without_notes
 from wmx.training.export_check import check_export

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from numpy.typing import NDArray
 
-from wmx._internal.files import write_bytes
+from wmx._internal.writing import write_bytes
 from wmx.errors import CannotRunError, MissingExtraError
 from wmx.protocol.task import Task
 from wmx.training.export import checked_export, with_standard_names, without_notes

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx._internal.files import write_bytes
+from wmx._internal.writing import write_bytes
 from wmx.errors import CannotRunError, MissingExtraError, UsageError
 from wmx.protocol.task import Task
 from wmx.suspect.own_model import loaded_from

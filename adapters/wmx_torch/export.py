@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from wmx._internal.files import write_bytes
+from wmx._internal.writing import write_bytes
 from wmx.protocol.task import Task
 from wmx.training.export import (
     EXPORT_INPUT,

@@ -9,7 +9,7 @@ import pytest
 from support.tsa import Authority, serving
 
 from wmx import Claim, Evidence
-from wmx._internal.files import Staged
+from wmx._internal.writing import Staged
 from wmx.cli import timestamp
 from wmx.errors import CannotRunError
 from wmx.protocol.release_record import Relation, Release

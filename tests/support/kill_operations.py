@@ -22,7 +22,7 @@ from support.evidence_files import small_evidence, small_watermark
 from support.killing import Operation
 from support.tsa import Authority
 from wmx import Claim, OwnerKey, Watermark
-from wmx._internal.files import write_bytes
+from wmx._internal.writing import write_bytes
 from wmx.errors import IntegrityError
 from wmx.protocol.release_record import Release
 from wmx.training.checkpoint import load_identity

@@ -43,11 +43,11 @@ def counted(descriptor):
     step(); fsync(descriptor); step()
 os.fsync = counted
 sys.addaudithook(watch)
-from wmx._internal import files
-short = files.temporary_beside
+from wmx._internal import writing
+short = writing.temporary_beside
 def telling(path):  # for whom: what is left is looked at as what it was to be
     return path.with_name(f"{short(path).name[:-4]}.{path.name}.tmp")
-files.temporary_beside = telling
+writing.temporary_beside = telling
 from wmx.cli import run
 code = run(sys.argv[3:])
 print(steps)

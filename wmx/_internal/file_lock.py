@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from wmx._internal.budget import consult
-from wmx._internal.files import SECRET_MODE
+from wmx._internal.writing import SECRET_MODE
 from wmx.errors import CannotRunError
 
 if sys.platform == "win32":

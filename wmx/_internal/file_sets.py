@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from wmx._internal.files import TEMPORARIES, publish
+from wmx._internal.writing import TEMPORARIES, publish
 from wmx.errors import CannotRunError
 
 REPLACEMENT = "replacement"
@@ -58,7 +58,7 @@ class FileSet:
         """Remove the files, and the folder if nothing else is in it.
 
         A process that was killed may have left a file there that it was writing, under a name of
-        :func:`wmx._internal.files.temporary_beside`; that goes too.
+        :func:`wmx._internal.writing.temporary_beside`; that goes too.
         """
         self.remove()
         for path in self.folder.glob(TEMPORARIES):

@@ -9,7 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
-from wmx._internal.files import read_bytes, write_bytes
+from wmx._internal.files import read_bytes
+from wmx._internal.writing import write_bytes
 from wmx.errors import IntegrityError, UsageError
 
 FORMAT = 1

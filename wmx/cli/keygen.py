@@ -71,7 +71,7 @@ def _saved(key: "OwnerKey", path: Path, passphrase: bytes | None, *, force: bool
     import os
 
     from wmx._internal.file_lock import locked
-    from wmx._internal.files import keep_aside
+    from wmx._internal.writing import keep_aside
 
     if not force:
         key.save(path, passphrase)

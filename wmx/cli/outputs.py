@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from wmx._internal.file_sets import REPLACEMENT
-from wmx._internal.files import next_aside, require_writable
+from wmx._internal.writing import next_aside, require_writable
 from wmx.cli.common import never_weights, store
 from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.replacing import PAGE, require_no_key, require_output

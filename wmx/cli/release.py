@@ -204,7 +204,7 @@ def written(
         UsageError: the verdict is negative, or is not about a file.
     """
     from wmx import __version__
-    from wmx._internal.files import Staged
+    from wmx._internal.writing import Staged
     from wmx.protocol.release_record import Relation, Release
     from wmx.protocol.replacing import require_output
     from wmx.verification.release import record_of

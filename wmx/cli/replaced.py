@@ -13,8 +13,8 @@ def keep_replaced_claim(path: Path, images: Path, owner: "OwnerKey") -> None:
     """Keep a claim whose file is about to be replaced: a model may bear its mark.
 
     It is added to the store.  A claim that this key cannot open is kept with its images beside
-    their own names instead (:func:`wmx._internal.files.keep_aside`), and so is one with timestamps
-    for which the store has no room.
+    their own names instead (:func:`wmx._internal.writing.keep_aside`), and so is one with
+    timestamps for which the store has no room.
 
     Args:
         path: file of the claim; need not exist.
@@ -24,7 +24,7 @@ def keep_replaced_claim(path: Path, images: Path, owner: "OwnerKey") -> None:
     Raises:
         CannotRunError: the claim can be kept in neither place.
     """
-    from wmx._internal.files import keep_aside
+    from wmx._internal.writing import keep_aside
     from wmx.errors import WmxError
     from wmx.protocol.claim import Claim
     from wmx.triggers.trigger_file import load_images
@@ -50,7 +50,7 @@ def keep_replaced_record(path: Path, owner: "OwnerKey") -> None:
 
     Its timestamps are added to the store's copy, and the record itself if it follows the last one
     of the store.  What the store does not take, such as another key's record or one of another
-    store, is kept beside its own name instead (:func:`wmx._internal.files.keep_aside`).
+    store, is kept beside its own name instead (:func:`wmx._internal.writing.keep_aside`).
 
     Args:
         path: file of the record; need not exist.
@@ -60,7 +60,7 @@ def keep_replaced_record(path: Path, owner: "OwnerKey") -> None:
         CannotRunError: the record can be kept in neither place.
         IntegrityError: a record of the store is broken.
     """
-    from wmx._internal.files import keep_aside
+    from wmx._internal.writing import keep_aside
     from wmx.errors import WmxError
     from wmx.protocol.release_record import Release
 

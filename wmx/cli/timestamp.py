@@ -49,7 +49,8 @@ def timestamp(
     json: JsonOption = False,
 ) -> None:
     """Date a claim or a release record: add an RFC 3161 timestamp to its file."""
-    from wmx._internal.files import read_bytes, write_bytes
+    from wmx._internal.files import read_bytes
+    from wmx._internal.writing import write_bytes
     from wmx.protocol.stamped import MAX_RESPONSE_BYTES
     from wmx.protocol.timestamp import Query
 

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from wmx._internal.files import SECRET_MODE, read_bytes, write_bytes
+from wmx._internal.files import read_bytes
+from wmx._internal.writing import SECRET_MODE, write_bytes
 from wmx.errors import IntegrityError, UsageError
 from wmx.protocol.file_kind import kind_of_file
 from wmx.protocol.key_derivation import CostlyError, require_affordable

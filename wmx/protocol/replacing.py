@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from wmx._internal.der import MalformedError, walk_inward
-from wmx._internal.files import read_bytes, read_head, require_writable
+from wmx._internal.files import read_bytes, read_head
+from wmx._internal.writing import require_writable
 from wmx.errors import CannotRunError, IntegrityError
 from wmx.protocol import jcs
 from wmx.protocol.file_kind import KEY, kind_of_file, kind_of_payload
@@ -34,7 +35,7 @@ def require_output(path: str | Path, kind: str, *, force: bool) -> None:
         force: whether an existing file of this kind may be replaced.
 
     Raises:
-        CannotRunError: as :func:`wmx._internal.files.require_writable`; or the file that is there
+        CannotRunError: as :func:`wmx._internal.writing.require_writable`; or the file that is there
             is of another kind, or cannot be read.
         LimitError: reading it takes more time or memory than is left of the budget.
     """

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from wmx._internal.file_lock import locked
-from wmx._internal.files import read_bytes, write_bytes
+from wmx._internal.files import read_bytes
+from wmx._internal.writing import write_bytes
 from wmx.errors import CannotRunError, IntegrityError, UsageError
 from wmx.protocol import jcs
 from wmx.protocol.dsse import Envelope

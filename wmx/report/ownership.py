@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wmx._internal.files import SECRET_MODE
+from wmx._internal.writing import SECRET_MODE
 from wmx._version import __version__
 from wmx.protocol.claim import now_text
 from wmx.report.evidence_curve import Course

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wmx._internal.files import PUBLIC_MODE, write_bytes
 from wmx._internal.text import printable
+from wmx._internal.writing import PUBLIC_MODE, write_bytes
 from wmx.errors import MissingExtraError
 from wmx.protocol.replacing import PAGE, require_output
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from wmx._internal.files import SECRET_MODE, open_regular, write_bytes
+from wmx._internal.files import open_regular
+from wmx._internal.writing import SECRET_MODE, write_bytes
 from wmx.errors import IntegrityError, UsageError
 from wmx.training.data.dataset import LabeledData
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from wmx._internal.files import refuse_overwrite
+from wmx._internal.writing import refuse_overwrite
 from wmx.errors import CannotRunError, UsageError, WmxError
 from wmx.protocol.task import Task
 from wmx.watermark import Watermark
@@ -70,7 +70,7 @@ def checked_export(path: object, task: object, *, force: bool) -> Task:
 
     Raises:
         UsageError: an argument is of another type, or ``path`` has the ending of another format.
-        CannotRunError: as :func:`wmx._internal.files.refuse_overwrite`.
+        CannotRunError: as :func:`wmx._internal.writing.refuse_overwrite`.
     """
     order = "the order is export(model, path, watermark)"
     if not isinstance(path, str | Path):

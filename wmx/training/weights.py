@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from wmx._internal.files import SECRET_MODE, read_bytes, write_bytes
+from wmx._internal.files import read_bytes
+from wmx._internal.writing import SECRET_MODE, write_bytes
 from wmx.errors import CannotRunError, UsageError
 
 

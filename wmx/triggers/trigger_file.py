@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx._internal.files import SECRET_MODE, read_bytes, read_head, write_bytes
+from wmx._internal.files import read_bytes, read_head
+from wmx._internal.writing import SECRET_MODE, write_bytes
 from wmx.errors import IntegrityError
 
 MAX_BYTES = 4 * 1024**3

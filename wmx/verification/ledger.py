@@ -11,7 +11,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from wmx._internal.file_lock import locked
-from wmx._internal.files import SECRET_MODE, Staged, read_bytes
+from wmx._internal.files import read_bytes
+from wmx._internal.writing import SECRET_MODE, Staged
 from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.claim import Claim, now_text
 from wmx.protocol.keys import OwnerKey

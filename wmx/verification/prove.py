@@ -8,12 +8,8 @@ whatever else fails.
 import hashlib
 from pathlib import Path
 
-from wmx._internal.files import (
-    SECRET_MODE,
-    Staged,
-    read_bytes,
-    sha256_of,
-)
+from wmx._internal.files import read_bytes, sha256_of
+from wmx._internal.writing import SECRET_MODE, Staged
 from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.file_kind import EVIDENCE
 from wmx.protocol.keys import MAX_KEY_BYTES, OwnerKey, is_encrypted

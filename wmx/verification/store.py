@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx._internal.file_lock import locked
-from wmx._internal.files import SECRET_MODE
+from wmx._internal.writing import SECRET_MODE
 from wmx.errors import CannotRunError, UsageError, WmxError
 from wmx.protocol.claim import Claim
 from wmx.protocol.keys import OwnerKey

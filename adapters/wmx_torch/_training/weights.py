@@ -6,7 +6,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from wmx._internal.files import SECRET_MODE, read_bytes, write_bytes
+from wmx._internal.files import read_bytes
+from wmx._internal.writing import SECRET_MODE, write_bytes
 from wmx.errors import CannotRunError
 from wmx.training.weights import require_fit
 

@@ -13,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from wmx._internal.files import write_bytes
+from wmx._internal.writing import write_bytes
 from wmx.protocol.task import Task
 from wmx.training.batches import Batch
 from wmx.training.config import Training

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from wmx._internal.files import write_bytes
+from wmx._internal.writing import write_bytes
 from wmx.attacks.attack import Attack, Need, Outcome, Progress, Target
 from wmx.errors import CannotRunError
 from wmx.suspect.onnx_file import OnnxFile
