@@ -507,11 +507,21 @@ def test_a_mark_is_lacking_below_half_of_what_a_dated_claim_needs(bits: float, m
     assert Held(bits, 128, attainable=300.0).mark == mark
 
 
-@pytest.mark.parametrize(("attainable", "mark"), [(64, Mark.lacking), (63.9, Mark.unclear)])
-def test_no_mark_is_lacking_by_triggers_with_which_an_exact_copy_would_not_carry_it(
-    attainable: float, mark: Mark
+@pytest.mark.parametrize(
+    ("bits", "attainable", "mark"),
+    [
+        (0, 32, Mark.lacking),
+        (0, 31.9, Mark.unclear),
+        (19.9, 40, Mark.lacking),
+        (20, 40, Mark.unclear),
+        (31.9, 64, Mark.lacking),
+        (32, 80, Mark.unclear),
+    ],
+)
+def test_no_mark_is_lacking_by_triggers_with_which_an_exact_copy_would_lack_it(
+    bits: float, attainable: float, mark: Mark
 ) -> None:
-    assert Held(0, 128, attainable=attainable).mark == mark
+    assert Held(bits, 128, attainable=attainable).mark == mark
 
 
 @pytest.mark.parametrize("bits", [0, 31.9, 32, 63.9, 64, 127.9])

@@ -5,16 +5,17 @@ clock.  So a test that some keys fail fails in every run or in none, and ``--see
 keys.  What commands in processes of their own draw stays fresh.
 """
 
-import functools
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from wmx import OwnerKey, Watermark
+import wmx.protocol.claim
+import wmx.watermark
 
 # before the dates that an authority in a test states, which are about now
 CREATED = "2026-11-25T12:00:00Z"
@@ -48,20 +49,16 @@ class Repeatable:
             self._stream = before
 
     def pytest_configure(self) -> None:
-        for_task = Watermark.for_task.__func__  # type: ignore[attr-defined]
+        """Replace where keys, salts and dates come from, not the code that asks for them."""
+        wmx.watermark.secrets = SimpleNamespace(token_bytes=self._bytes)  # type: ignore[attr-defined]
+        wmx.protocol.claim.now_text = lambda: CREATED
+        Ed25519PrivateKey.generate = self._key  # type: ignore[method-assign]
 
-        def generate(cls: type[OwnerKey]) -> OwnerKey:
-            return cls(Ed25519PrivateKey.from_private_bytes(self._stream.draw()))
+    def _bytes(self, count: int) -> bytes:
+        return self._stream.draw()[:count]
 
-        @functools.wraps(for_task)
-        def same(cls: type[Watermark], *args: Any, **options: Any) -> Watermark:
-            for option, value in (("salt", self._stream.draw()), ("created", CREATED)):
-                if options.get(option) is None:
-                    options[option] = value
-            return for_task(cls, *args, **options)
-
-        OwnerKey.generate = classmethod(generate)  # type: ignore[assignment,method-assign]
-        Watermark.for_task = classmethod(same)  # type: ignore[assignment,method-assign]
+    def _key(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(self._stream.draw())
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(self, collector: pytest.Collector) -> Any:

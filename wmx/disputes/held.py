@@ -62,16 +62,16 @@ class Held:
     def mark(self) -> Mark:
         """Whether the model carries the mark; unclear where it cannot be run.
 
-        So is one of which so few triggers are left that an exact copy would not carry it either: of
-        fewer, a model that misses some labels would seem to lack it.
+        So is one of which so few triggers are left that an exact copy would seem to lack it, or one
+        that has half of the bits of an exact copy.
 
         Thieves who have the model could try many claims for one that fits it by chance, so that it
         seems unclear: that takes 2**32 tries, and names nobody.
         """
         if self.verified:
             return Mark.carried
-        tells = self.failure is None and self.attainable >= LEAST_BITS
-        if tells and self.bits < LACKING_BITS:
+        tells = self.failure is None and self.attainable >= LACKING_BITS
+        if tells and self.bits < min(LACKING_BITS, self.attainable / 2):
             return Mark.lacking
         return Mark.unclear
 
@@ -118,17 +118,26 @@ def mark_of(held: Held, party: Party, shown: Shown) -> Mark:
     """Say whether a model carries a party's mark.
 
     Disclosed triggers can be removed one by one by anybody: that a model lacks them shows nothing,
-    unless it is older than their disclosure.
+    unless it is older than their disclosure.  What a party has signed itself, and so keeps others
+    from being named, lacks its mark only by triggers with which an exact copy would carry it.
 
     Args:
         held: the party's claim, tested on the model.
         party: whose mark it is.
         shown: the release record of the model.
     """
+    if held.mark is Mark.lacking and _is_own_by_few(held, party, shown):
+        return Mark.unclear
     if held.mark is not Mark.lacking or party.disclosed is None:
         return held.mark
     older = shown.dating.is_trusted and shown.dating.latest < party.disclosed
     return Mark.lacking if older else Mark.unclear
+
+
+def _is_own_by_few(held: Held, party: Party, shown: Shown) -> bool:
+    """Say whether a party has signed the model, and few of its triggers are left."""
+    own = shown.release.claim.digest == party.claim_digest
+    return own and held.attainable < LEAST_BITS
 
 
 def why_unclear(held: Held, party: Party, shown: Shown) -> str:
@@ -141,12 +150,12 @@ def why_unclear(held: Held, party: Party, shown: Shown) -> str:
     """
     if held.failure is not None:
         return f"cannot be run: {held.failure}"
-    if held.mark is Mark.unclear:
+    if held.mark is Mark.unclear or _is_own_by_few(held, party, shown):
         shown_bits = "some" if party.is_secret else f"{held.bits:.1f}"
         return (
             f"shows {shown_bits} bits of the mark of {party.name}: {held.required_bits:g} are "
-            f"required to carry it, and fewer than {LACKING_BITS:g} to be without it, of triggers "
-            f"that would show {LEAST_BITS:g} of an exact copy"
+            f"required to carry it, and to be without it fewer than {LACKING_BITS:g}, or than half "
+            "of what an exact copy would show, where so few triggers are left"
         )
     said = (
         f"shows next to nothing of the mark of {party.name}, but the triggers of this mark were "

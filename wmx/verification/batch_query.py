@@ -210,9 +210,7 @@ class BatchQuery(Query):
         try:
             return self._sent(feeding, rows, scaling, given, suspect)
         except CannotRunError as error:
-            portions = self._portions(feeding, rows, inputs)
-            calls = (partial(self._sent, feeding, rows, scaling, portion) for portion in portions)
-            self.failures.weigh(error, suspect, calls)
+            self.failures.add(error, self._further_calls(feeding, rows, scaling, inputs))
             failure = error
         if self._is_one_call(feeding, rows, given) and not has_died(failure):
             try:  # a file whose batch is only declared free works row by row
@@ -246,18 +244,26 @@ class BatchQuery(Query):
         fits = len(inputs) <= feeding.chunk_rows(self._trigger_slice.task)
         return rows == TOGETHER and fits and feeding.name not in self._singly
 
-    def _portions(
-        self, feeding: Feeding, rows: int, inputs: NDArray[Any]
-    ) -> Iterator[NDArray[Any]]:
-        """Yield some inputs for one call each, to see whether the model ever answers such a call.
+    def _further_calls(
+        self, feeding: Feeding, rows: int, scaling: str | None, inputs: NDArray[Any]
+    ) -> Iterator[Callable[[Suspect], object]]:
+        """Return calls with some inputs each, to see whether the model ever answers such a call.
 
         Of all rows together nearly all, since a model may not take fewer; and ever fewer once it
-        has answered so: then only the inputs can be at fault, and any of them might be.
+        has answered so: then only the inputs can be at fault, and any of them might be.  That is
+        known now, and the calls are made later, when the feeding may have gone on row by row.
         """
-        stream, n = self._stream(), len(inputs)
-        for number in range(MOST_TRIES):
-            fewer = n >> (1 + number // 2) if TOGETHER in self._rows[feeding.name] else n - n // 8
-            yield inputs[np.sort(stream.permutation(n)[: max(1, rows or fewer)])]
+        stream, n, task = self._stream(), len(inputs), self._trigger_slice.task
+        together = self._is_one_call(feeding, rows, inputs)
+        answered = TOGETHER in self._rows[feeding.name]
+
+        def call(number: int, suspect: Suspect) -> object:
+            fewer = n >> (1 + number // 2) if answered else n - n // 8
+            portion = inputs[np.sort(stream.permutation(n)[: max(1, rows or fewer)])]
+            in_one = len(portion) if together else rows or None
+            return suspect.predictions(feeding, portion, task, scaling, in_one)
+
+        return (partial(call, number) for number in range(MOST_TRIES))
 
     def _enter(
         self,

@@ -7,13 +7,15 @@ nothing: a layout that only seems to fit, or a number of rows that the model doe
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from typing import TypeAlias
 
 from wmx._internal.text import printable
 from wmx.errors import CannotRunError, QueryBudgetError, SuspectDiedError
 from wmx.suspect.suspect import Suspect, fresh
 
 MOST_TRIES = 16  # calls, after one that failed, to see whether the suspect ever answers such a call
-FRESH_TRIES = 3  # of these, the first ones; each loads the model again
+FRESH_TRIES = 2  # of these, the first ones; each loads the model again
+Calls: TypeAlias = "Iterable[Callable[[Suspect], object]]"
 
 
 class Failures:
@@ -25,52 +27,59 @@ class Failures:
         first: the first failure that counts, in words; ``None`` if there was none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, suspect: Suspect) -> None:
         self.first: str | None = None
+        self._suspect = suspect
+        self._unweighed: list[tuple[CannotRunError, Calls]] = []
 
     def note(self, error: CannotRunError | SuspectDiedError) -> None:
         """Count a failure in a way of feeding that has answered, or of which the suspect died."""
         if self.first is None and not isinstance(error, QueryBudgetError):
             self.first = printable(str(error))
 
-    def weigh(
-        self,
-        error: CannotRunError,
-        suspect: Suspect,
-        calls: Iterable[Callable[[Suspect], object]],
-    ) -> None:
-        """Count a failure if the suspect died, or answers any of some calls of the same kind.
-
-        A session may remember that it failed, and fail from then on.  So the first of these calls
-        get a fresh suspect each.
+    def add(self, error: CannotRunError, calls: Calls) -> None:
+        """Keep a failure that counts if the suspect died, or ever answers calls of its kind.
 
         Args:
             error: the failure.
-            suspect: that failed.
-            calls: further calls, each of other triggers; made only as far as they are needed.
+            calls: further calls, each of other triggers.
+        """
+        if has_died(error):
+            self.note(error)
+        else:
+            self._unweighed.append((error, calls))
+
+    def weigh(self) -> None:
+        """Make further calls for the failures that were added, as far as they are needed.
+
+        They cost time that a yes may need, so this comes after all other queries.  A session may
+        remember that it failed, and fail from then on: the first calls of each kind get a fresh
+        suspect each.
 
         Raises:
             CannotRunError: the suspect cannot be opened again.
+            LimitError: they took more time than is left.
         """
-        if self.first is not None:
-            return
-        if has_died(error):
-            self.note(error)
-            return
-        with ExitStack() as opened:
-            for number, call in enumerate(calls):
-                if number < FRESH_TRIES:
-                    opened.close()
-                    asked = opened.enter_context(fresh(suspect))
-                try:
-                    call(asked)
-                except (CannotRunError, SuspectDiedError) as again:  # earlier answers stand
-                    if has_died(again):
-                        self.note(again)
-                        return
-                else:
-                    self.note(error)
+        for error, calls in self._unweighed:
+            if self.first is not None:
+                return
+            with ExitStack() as opened:
+                self._weigh(error, calls, opened)
+
+    def _weigh(self, error: CannotRunError, calls: Calls, opened: ExitStack) -> None:
+        for number, call in enumerate(calls):
+            if number < FRESH_TRIES:
+                opened.close()
+                suspect = opened.enter_context(fresh(self._suspect))
+            try:
+                call(suspect)
+            except (CannotRunError, SuspectDiedError) as again:
+                if has_died(again):
+                    self.note(again)
                     return
+            else:
+                self.note(error)
+                return
 
 
 def has_died(error: CannotRunError | SuspectDiedError) -> bool:

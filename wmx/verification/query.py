@@ -33,7 +33,7 @@ class Query(ABC):
     def __init__(self, suspect: Suspect, trigger_slice: TriggerSlice) -> None:
         self.mixture = Mixture(trigger_slice)
         self.budget_ended = False
-        self.failures = Failures()
+        self.failures = Failures(suspect)
         self._suspect = suspect
         self._trigger_slice = trigger_slice
         self._feedings = suspect.feedings(trigger_slice.task)

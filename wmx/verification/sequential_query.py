@@ -93,7 +93,7 @@ def query_sequentially(
             return True
     if failures is not None:
         for variant, refusal in unanswered.items():
-            failures.weigh(refusal, suspect, further_calls(suspect, variant, trigger_slice))
+            failures.add(refusal, further_calls(suspect, variant, trigger_slice))
     return True
 
 
@@ -147,9 +147,8 @@ class SequentialQuery(Query):
         except CannotRunError as error:
             if self._costs or self.mixture.probes:
                 raise
-            with fresh(self._suspect) as suspect:
-                for variant in variants:
-                    self._weigh(error, suspect, variant)
+            for variant in variants:
+                self._add(error, variant)
             self.other_batches()  # it may take no single row
             if not self.mixture.probes:
                 raise
@@ -242,7 +241,7 @@ class SequentialQuery(Query):
                 self.failures,
             )
         except CannotRunError as error:
-            self._weigh(error, suspect, variant)
+            self._add(error, variant)
             return False
         given = mixture.predictions
         return not any(
@@ -253,8 +252,8 @@ class SequentialQuery(Query):
             for rows in known
         )
 
-    def _weigh(self, error: CannotRunError, suspect: Suspect, variant: Variant) -> None:
-        self.failures.weigh(error, suspect, further_calls(suspect, variant, self._trigger_slice))
+    def _add(self, error: CannotRunError, variant: Variant) -> None:
+        self.failures.add(error, further_calls(self._suspect, variant, self._trigger_slice))
 
     def _is_known(self, probe: Probe, predictions: Predictions) -> bool:
         if self.mixture.count(probe) < len(predictions):

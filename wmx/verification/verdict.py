@@ -300,6 +300,8 @@ def measure(
         query = BatchQuery(suspect, trigger_slice)
     query.until(enough)
     score = query.mixture.score(penalty, query.count)
+    if score.bits < required:
+        query.failures.weigh()
     after = suspect.queries_left
     ended = query.budget_ended and score.bits < required
     digest = trigger_slice.claim.digest
