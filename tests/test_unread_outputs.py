@@ -287,6 +287,77 @@ def test_one_row_for_a_batch_is_that_of_the_input_which_fills_it(
     assert verdict.bits > 300
 
 
+def of_views(hiding: Hiding, views: int, *, is_class: bool, is_free: bool = False) -> None:
+    """The mean of the scores of as many views of each input; without a rest of fewer."""
+    hiding.keep("views_axis", [1])
+    if is_free:
+        for name, value in (("start", [0]), ("views", [views])):
+            hiding.keep(name, value)
+        hiding.add("Shape", "s", "shape")
+        hiding.add("Gather", "shape start", "count")
+        hiding.add("Div", "count views", "groups")
+        hiding.add("Mul", "groups views", "whole_groups")
+        hiding.add("Slice", "s start whole_groups start", "viewed")
+    hiding.keep("by_views", [-1, views, CLASSES])
+    hiding.add("Reshape", f"{'viewed' if is_free else 's'} by_views", "grouped")
+    hiding.add("ReduceMean", "grouped views_axis", "mean", keepdims=0)
+    hiding.add("ArgMax", "mean", "top", axis=1, keepdims=0)
+    hiding.tensor("top" if is_class else "mean", INT if is_class else FLOAT, None)
+
+
+@pytest.mark.parametrize(("views", "batch"), [(2, 4), (4, 8), (10, 20)])
+@pytest.mark.parametrize("is_class", [True, False])
+def test_one_of_fewer_rows_is_that_of_the_input_which_fills_the_batch(
+    views: int, batch: int, is_class: bool, watermark: Watermark, tmp_path: Path
+) -> None:
+    """As where several inputs are given, each in several views."""
+    hiding = Hiding(watermark, batch=batch)
+    of_views(hiding, views, is_class=is_class)
+    verdict = verify(written(tmp_path, hiding.proto.SerializeToString()), watermark)
+    assert verdict.bits > 300
+
+
+@pytest.mark.parametrize("views", [2, 10])
+@pytest.mark.parametrize("is_class", [True, False])
+def test_fewer_rows_of_a_free_batch_are_counted(
+    views: int, is_class: bool, watermark: Watermark, tmp_path: Path
+) -> None:
+    hiding = Hiding(watermark)
+    of_views(hiding, views, is_class=is_class, is_free=True)
+    assert count(written(tmp_path, hiding.proto.SerializeToString()), watermark) == 1
+
+
+@pytest.mark.parametrize("batch", [None, 4, 11, 32])
+@pytest.mark.parametrize("shape", [(1,), (3,), (2, 2)])
+def test_constants_are_not_counted(
+    batch: int | None, shape: tuple[int, ...], watermark: Watermark, tmp_path: Path
+) -> None:
+    """As a temperature or the sizes of a grid."""
+    hiding = Hiding(watermark, batch=batch)
+    hiding.keep("constant", np.full(shape, 0.5), np.float32)
+    hiding.add("Identity", "constant", "c")
+    hiding.tensor("c", FLOAT, shape)
+    expected = int(shape == (2, 2) and batch in (None, 4))  # four numbers for two or four inputs
+    assert count(written(tmp_path, hiding.proto.SerializeToString()), watermark) == expected
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_a_class_number_beside_its_probability_is_the_class(
+    order: list[int], watermark: Watermark, tmp_path: Path
+) -> None:
+    hiding = Hiding(watermark)
+    hiding.keep("order", order)
+    hiding.keep("last_axis", [1])
+    hiding.add("ArgMax", "s", "top", axis=1, keepdims=1)
+    hiding.add("Cast", "top", "number", to=FLOAT)
+    hiding.add("ReduceMax", "s last_axis", "probability", keepdims=1)
+    hiding.add("Concat", "number probability", "pair", axis=1)
+    hiding.add("Gather", "pair order", "h", axis=1)
+    hiding.tensor("h", FLOAT, ["n", 2])
+    verdict = verify(written(tmp_path, hiding.proto.SerializeToString()), watermark)
+    assert verdict.bits > 300
+
+
 @pytest.mark.parametrize("element", [INT, FLOAT])
 def test_a_scalar_is_the_class_of_one_input_or_counted(
     element: int, watermark: Watermark, tmp_path: Path

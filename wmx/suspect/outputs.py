@@ -7,6 +7,7 @@ so each belongs to a probe with its share of the evidence score (docs/statistics
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,7 @@ def found_in(outputs: Mapping[str, NDArray[Any]], n: int, classes: int) -> Found
         if lists and _is_top_classes(table, classes):
             usual += lists[-1:]
             lists = lists[:-1]
+        usual += _as_class_beside(name, table, classes)
         usual += _as_usual(name, table, classes)
         others += [*lists, *_as_fractions(name, table, classes), *_in_part(name, table, classes)]
     others += _side_by_side(tables, classes)
@@ -151,6 +153,20 @@ def _as_usual(name: str, table: NDArray[Any], classes: int) -> Iterator[Reading]
             )
     elif column.dtype.kind != "f" or _is_whole(column).any():
         yield Reading(name, (name,), size, lambda: _of_class_numbers(column, classes))
+
+
+def _as_class_beside(name: str, table: NDArray[Any], classes: int) -> Iterator[Reading]:
+    """Yield the reading of a column of class numbers beside columns of probabilities."""
+    if not 1 < table.shape[1] < min(classes, MAX_PARTS):
+        return
+    with np.errstate(invalid="ignore"):
+        probable = ((table >= 0) & (table <= 1)).all(axis=0)
+    for column in np.flatnonzero(~probable):
+        numbers = table[:, column]
+        if probable.sum() == table.shape[1] - 1 and _is_whole(numbers).all():
+            size = len(table) * classes
+            words = f"{name} column {column} as class"
+            yield Reading(words, (name,), size, partial(_of_class_numbers, numbers, classes))
 
 
 def _as_fractions(name: str, table: NDArray[Any], classes: int) -> Iterator[Reading]:

@@ -7,6 +7,7 @@ were given, as after a padding or a repetition, the first and the last rows are 
 one input reads ``out[0]``.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -76,9 +77,12 @@ class Joined:
     Attributes:
         unread: names of the outputs of which something was left out that may be answers: ``None``
             or a list with ``None`` in it, tables that are too wide or change their width, tables
-            that not every call had, rows between the first and the last, and any other numbers that
-            are no table, if all of them together are more than half as many as the inputs: fewer
-            answer few of them.
+            that not every call had, tables without an axis as long as there are inputs, rows
+            between the first and the last, and any other numbers that are no table, if there are
+            as many as inputs.
+        few: digests and sizes of outputs with fewer numbers than inputs, by the output and its
+            part; of all calls.  The digest is empty where those of a call are too few together to
+            answer half of its inputs.
     """
 
     def __init__(self, n: int, classes: int) -> None:
@@ -89,10 +93,11 @@ class Joined:
             classes: number of classes, K.
         """
         self.unread: set[str] = set()
+        self.few: dict[tuple[str, str], set[tuple[int, bytes]]] = {}
         self._n = n
         self._most = max(MAX_NUMBERS, n * classes)
         self._parts: dict[tuple[str, str], list[NDArray[Any]]] | None = None
-        self._rows = 0  # of the first call
+        self._first = (0, False)  # call: its rows, and whether one input fills them
         self._outputs: dict[str, str] = {}  # by the names of their parts
 
     def add(self, outputs: Iterable[tuple[str, Value]], rows: int, wanted: int) -> None:
@@ -112,9 +117,11 @@ class Joined:
             for words, table in _of_call(value, rows, wanted)
         }
         if self._parts is None:
-            self._parts, self._rows = {key: [] for key in self._affordable(found)}, rows
+            self._parts = {key: [] for key in self._affordable(found)}
+            self._first = (rows, wanted == 1)
         # whether another axis is as long as there are inputs may depend on how many there are
-        lost = {name for name, _ in found.keys() ^ self._parts.keys() if rows == self._rows}
+        is_alike = self._first == (rows, wanted == 1)
+        lost = {name for name, _ in found.keys() ^ self._parts.keys() if is_alike}
         known = {name for name, _ in self._parts}
         for key, parts in list(self._parts.items()):
             table = found.get(key)
@@ -128,11 +135,18 @@ class Joined:
         lost |= {
             name for name, value in values.items() if value is None or _has_middle(value, rows)
         }
-        sizes = {name: value.size for name, value in values.items() if value is not None}
-        beside = {name: size for name, size in sizes.items() if size and name not in kept}
-        if 2 * sum(beside.values()) > wanted:
-            lost |= beside.keys()
+        present = {name: value for name, value in values.items() if value is not None}
+        lost |= {name for name in kept & present.keys() if _is_cut_up(present[name], rows)}
+        beside = {name: value for name, value in present.items() if name not in kept}
+        lost |= {name for name, value in beside.items() if 0 < rows <= value.size}
+        self._note_few({name: beside[name] for name in beside.keys() - lost}, rows)
         self.unread |= {self._outputs[name] for name in lost}
+
+    def _note_few(self, values: Mapping[str, NDArray[Any]], rows: int) -> None:
+        may_answer = 2 * sum(value.size for value in values.values()) > rows
+        for name, value in values.items():
+            digest = hashlib.sha256(value.tobytes()).digest() if may_answer else b""
+            self.few.setdefault((self._outputs[name], name), set()).add((value.size, digest))
 
     def tables(self) -> dict[str, NDArray[Any]]:
         """Return the tables that every call had, [n, C], by the output's name and the words.
@@ -185,7 +199,9 @@ class Joined:
 
 
 def _of_call(value: NDArray[Any], rows: int, wanted: int) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yield the tables of an output, and of one row for a batch that one input fills.
+    """Yield the tables of an output, and the row of one input that fills a batch by itself.
+
+    Each of fewer rows, as of means over some views of an input, is then that input's.
 
     Args:
         value: the output.
@@ -193,8 +209,23 @@ def _of_call(value: NDArray[Any], rows: int, wanted: int) -> Iterator[tuple[str,
         wanted: how many of them count.
     """
     yield from tables(value, rows)
-    if wanted == 1 < rows and value.shape[:1] != (rows,) and _is_shared_out(value, 1):
+    if wanted > 1 or rows == 1 or value.shape[:1] == (rows,) or not value.size:
+        return
+    has_fewer_rows = value.ndim > 0 and len(value) < rows and rows % len(value) == 0
+    if has_fewer_rows and _is_shared_out(value[:1], 1):
+        yield " of fewer rows", value[:1].reshape(1, -1)
+    may_be_scores = not has_fewer_rows or (value.ndim == 1 < len(value) and value.dtype.kind == "f")
+    if may_be_scores and _is_shared_out(value, 1):
         yield " as one row", value.reshape(1, -1)
+
+
+def _is_cut_up(value: NDArray[Any], rows: int) -> bool:
+    """Say whether an output is shared out among inputs though none of its axes has that length.
+
+    So is one with a row for every few inputs, such as the mean over views of one, and then no
+    table has what it says.
+    """
+    return value.ndim > 1 and rows > 1 and rows not in value.shape and _is_shared_out(value, rows)
 
 
 def _has_middle(value: NDArray[Any], rows: int) -> bool:
