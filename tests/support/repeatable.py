@@ -15,6 +15,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import wmx.protocol.claim
+import wmx.protocol.release_record
+import wmx.report.ownership
+import wmx.verification.evidence
+import wmx.verification.ledger
 import wmx.watermark
 
 # before the dates that an authority in a test states, which are about now
@@ -49,7 +53,11 @@ class Repeatable:
             self._stream = before
 
     def pytest_configure(self) -> None:
-        """Replace where keys, salts and dates come from, not the code that asks for them."""
+        """Replace where keys, salts and dates come from, not the code that asks for them.
+
+        Only a claim's date goes into its labels: the other modules that were imported above keep
+        the clock.
+        """
         wmx.watermark.secrets = SimpleNamespace(token_bytes=self._bytes)  # type: ignore[attr-defined]
         wmx.protocol.claim.now_text = lambda: CREATED
         Ed25519PrivateKey.generate = self._key  # type: ignore[method-assign]
