@@ -287,6 +287,26 @@ def test_one_row_for_a_batch_is_that_of_the_input_which_fills_it(
     assert verdict.bits > 300
 
 
+@pytest.mark.parametrize("batch", [20, 32, 100])
+@pytest.mark.parametrize(
+    "shape", [[CLASSES], [CLASSES, 1], [5, 2], [5, 2, 1], [2, 5], [1, CLASSES]]
+)
+@pytest.mark.parametrize("element", [FLOAT, INT])
+def test_the_scores_of_one_input_are_read_in_whatever_shape(
+    shape: list[int], batch: int, element: int, watermark: Watermark, tmp_path: Path
+) -> None:
+    """Of the first input of a fixed batch, which copies fill up."""
+    hiding = Hiding(watermark, batch=batch)
+    for name, value in (("first", [0]), ("second", [1]), ("dims", shape)):
+        hiding.keep(name, value)
+    hiding.add("Slice", "s first second first", "row")
+    hiding.add("Cast", "row", "number", to=element)
+    hiding.add("Reshape", "number dims", "h")
+    hiding.tensor("h", element, None)
+    verdict = verify(written(tmp_path, hiding.proto.SerializeToString()), watermark)
+    assert verdict.bits > 300
+
+
 def of_views(hiding: Hiding, views: int, *, is_class: bool, is_free: bool = False) -> None:
     """The mean of the scores of as many views of each input; without a rest of fewer."""
     hiding.keep("views_axis", [1])

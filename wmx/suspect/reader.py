@@ -13,14 +13,14 @@ class OutputReader:
     Attributes:
         unread: names of the outputs of which something was left out that may be answers, in any
             call: see :class:`~wmx.suspect.tables.Joined` and
-            :class:`~wmx.suspect.outputs.Found`; and of those with a few numbers that are others
-            or more from call to call.
+            :class:`~wmx.suspect.outputs.Found`; and of those with partial answers, which
+            change from call to call.
     """
 
     def __init__(self) -> None:
         self.unread: set[str] = set()
         self._made_from: dict[str, set[str]] = {}
-        self._few: dict[tuple[str, str], set[tuple[int, bytes]]] = {}
+        self._partial: dict[tuple[str, str], set[tuple[int, bytes]]] = {}
 
     def predictions(self, joined: Joined, n: int, classes: int) -> dict[str, Predictions]:
         """Return the predictions by the name of the reading.
@@ -32,8 +32,8 @@ class OutputReader:
         """
         found, output_of = found_in(joined.tables(), n, classes), joined.outputs()
         self.unread |= joined.unread | {output_of[table] for table in found.unread}
-        for part, seen in joined.few.items():
-            known = self._few.setdefault(part, set())
+        for part, seen in joined.partial.items():
+            known = self._partial.setdefault(part, set())
             known |= seen
             if _may_answer(known):
                 self.unread.add(part[0])
@@ -51,7 +51,7 @@ class OutputReader:
             self.unread |= self._made_from[reading]
 
 
-def _may_answer(few: set[tuple[int, bytes]]) -> bool:
-    """Say whether a few numbers are no constants: of several sizes, or of several values."""
-    digests = {digest for _, digest in few if digest}
-    return len({size for size, _ in few}) > 1 or len(digests) > 1
+def _may_answer(seen: set[tuple[int, bytes]]) -> bool:
+    """Say whether numbers are no constants: of several sizes, or of several values."""
+    digests = {digest for _, digest in seen if digest}
+    return len({size for size, _ in seen}) > 1 or len(digests) > 1

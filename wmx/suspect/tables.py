@@ -77,12 +77,11 @@ class Joined:
     Attributes:
         unread: names of the outputs of which something was left out that may be answers: ``None``
             or a list with ``None`` in it, tables that are too wide or change their width, tables
-            that not every call had, tables without an axis as long as there are inputs, rows
-            between the first and the last, and any other numbers that are no table, if there are
-            as many as inputs.
-        few: digests and sizes of outputs with fewer numbers than inputs, by the output and its
-            part; of all calls.  The digest is empty where those of a call are too few together to
-            answer half of its inputs.
+            that not every call had, rows between the first and the last or that differ for copies
+            of one input, and any other numbers that are no table, if there are as many as inputs.
+        partial: sizes and digests, in all calls, of outputs that may answer some inputs: with fewer
+            numbers than inputs, or with no axis for them; by the output and its part.  The digest
+            is empty where those of a call are too few together to answer half of its inputs.
     """
 
     def __init__(self, n: int, classes: int) -> None:
@@ -93,8 +92,8 @@ class Joined:
             classes: number of classes, K.
         """
         self.unread: set[str] = set()
-        self.few: dict[tuple[str, str], set[tuple[int, bytes]]] = {}
-        self._n = n
+        self.partial: dict[tuple[str, str], set[tuple[int, bytes]]] = {}
+        self._n, self._classes = n, classes
         self._most = max(MAX_NUMBERS, n * classes)
         self._parts: dict[tuple[str, str], list[NDArray[Any]]] | None = None
         self._first = (0, False)  # call: its rows, and whether one input fills them
@@ -114,7 +113,7 @@ class Joined:
             (name, words): table[:wanted]
             for name, value in values.items()
             if value is not None
-            for words, table in _of_call(value, rows, wanted)
+            for words, table in _of_call(value, rows, wanted, self._classes)
         }
         if self._parts is None:
             self._parts = {key: [] for key in self._affordable(found)}
@@ -136,17 +135,19 @@ class Joined:
             name for name, value in values.items() if value is None or _has_middle(value, rows)
         }
         present = {name: value for name, value in values.items() if value is not None}
-        lost |= {name for name in kept & present.keys() if _is_cut_up(present[name], rows)}
         beside = {name: value for name, value in present.items() if name not in kept}
         lost |= {name for name, value in beside.items() if 0 < rows <= value.size}
-        self._note_few({name: beside[name] for name in beside.keys() - lost}, rows)
+        lost |= {name for name in present.keys() & kept if _differ(present[name], rows, wanted)}
+        few = {name: beside[name] for name in beside.keys() - lost}
+        self._note(few, 2 * sum(value.size for value in few.values()) > wanted)
+        cut_up = {name for name in present.keys() & kept if _is_cut_up(present[name], rows)}
+        self._note({name: present[name] for name in cut_up}, may_answer=True)
         self.unread |= {self._outputs[name] for name in lost}
 
-    def _note_few(self, values: Mapping[str, NDArray[Any]], rows: int) -> None:
-        may_answer = 2 * sum(value.size for value in values.values()) > rows
+    def _note(self, values: Mapping[str, NDArray[Any]], may_answer: bool) -> None:
         for name, value in values.items():
             digest = hashlib.sha256(value.tobytes()).digest() if may_answer else b""
-            self.few.setdefault((self._outputs[name], name), set()).add((value.size, digest))
+            self.partial.setdefault((self._outputs[name], name), set()).add((value.size, digest))
 
     def tables(self) -> dict[str, NDArray[Any]]:
         """Return the tables that every call had, [n, C], by the output's name and the words.
@@ -198,25 +199,47 @@ class Joined:
         return [key for key in found if key in kept]
 
 
-def _of_call(value: NDArray[Any], rows: int, wanted: int) -> Iterator[tuple[str, NDArray[Any]]]:
+def _of_call(
+    value: NDArray[Any], rows: int, wanted: int, classes: int
+) -> Iterator[tuple[str, NDArray[Any]]]:
     """Yield the tables of an output, and the row of one input that fills a batch by itself.
 
-    Each of fewer rows, as of means over some views of an input, is then that input's.
+    Each of fewer rows, as of means over some views of an input, is then that input's; and all that
+    the output holds, unless a row has a number for each class.
 
     Args:
         value: the output.
         rows: number of inputs in the call.
         wanted: how many of them count.
+        classes: K of the task.
     """
     yield from tables(value, rows)
     if wanted > 1 or rows == 1 or value.shape[:1] == (rows,) or not value.size:
         return
-    has_fewer_rows = value.ndim > 0 and len(value) < rows and rows % len(value) == 0
-    if has_fewer_rows and _is_shared_out(value[:1], 1):
+    few = _has_fewer_rows(value, rows)
+    if few and _is_row(value[0]):
         yield " of fewer rows", value[:1].reshape(1, -1)
-    may_be_scores = not has_fewer_rows or (value.ndim == 1 < len(value) and value.dtype.kind == "f")
-    if may_be_scores and _is_shared_out(value, 1):
+    if (not few or value[0].size < classes <= value.size) and _is_row(value):
         yield " as one row", value.reshape(1, -1)
+
+
+def _has_fewer_rows(value: NDArray[Any], rows: int) -> bool:
+    """Say whether an output may have a row for every so many inputs."""
+    return value.ndim > 0 and 0 < len(value) < rows and rows % len(value) == 0
+
+
+def _is_row(value: NDArray[Any]) -> bool:
+    """Say whether a value can be the row of one input; a single float is rather a mean."""
+    if not value.ndim:
+        return value.dtype.kind in "iu"
+    return max(value.shape) == value.size or value.size <= MAX_COLUMNS
+
+
+def _differ(value: NDArray[Any], rows: int, wanted: int) -> bool:
+    """Say whether fewer rows differ, though one input fills the batch: only the first is read."""
+    if wanted > 1 or rows == 1 or not _has_fewer_rows(value, rows):
+        return False
+    return bool((value != value[:1]).any()) and value[0].size > 1
 
 
 def _is_cut_up(value: NDArray[Any], rows: int) -> bool:
@@ -225,7 +248,9 @@ def _is_cut_up(value: NDArray[Any], rows: int) -> bool:
     So is one with a row for every few inputs, such as the mean over views of one, and then no
     table has what it says.
     """
-    return value.ndim > 1 and rows > 1 and rows not in value.shape and _is_shared_out(value, rows)
+    if value.ndim < 2 or rows == 1 or rows in value.shape or len(value) % rows == 0:
+        return False
+    return _is_shared_out(value, rows)
 
 
 def _has_middle(value: NDArray[Any], rows: int) -> bool:

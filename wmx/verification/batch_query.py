@@ -118,8 +118,8 @@ class BatchQuery(Query):
                     }
                     if not outputs:
                         continue
-                    inputs = shifted(self._trigger_slice.triggers[:MOST_SHIFTED], *shift)
-                    given = self._ask(feeding, rows, inputs)
+                    inputs = self._trigger_slice.triggers[:MOST_SHIFTED]
+                    given = self._ask(feeding, rows, inputs, shift=shift)
                     given = {output: given[output] for output in given if output in outputs}
                     self._enter(feeding, rows, given, shift)
 
@@ -196,6 +196,7 @@ class BatchQuery(Query):
         inputs: NDArray[Any],
         scaling: str | None = None,
         tested: NDArray[np.int64] | None = None,
+        shift: tuple[int, int] = NO_SHIFT,
     ) -> dict[str, Predictions]:
         """Return the predictions of every output; none if the model fails, which may count.
 
@@ -204,13 +205,14 @@ class BatchQuery(Query):
             rows: inputs in one call.
             inputs: canonical [n, ...].
             tested: which of them are sent; all if ``None``.
+            shift: by which they are shifted before.
         """
         suspect, task = self._suspect, self._trigger_slice.task
-        given = inputs if tested is None else inputs[tested]
+        given = _moved(inputs if tested is None else inputs[tested], shift)
         try:
             return self._sent(feeding, rows, scaling, given, suspect)
         except CannotRunError as error:
-            self.failures.add(error, self._further_calls(feeding, rows, scaling, inputs))
+            self.failures.add(error, self._further_calls(feeding, rows, scaling, inputs, shift))
             failure = error
         if self._is_one_call(feeding, rows, given) and not has_died(failure):
             try:  # a file whose batch is only declared free works row by row
@@ -245,7 +247,12 @@ class BatchQuery(Query):
         return rows == TOGETHER and fits and feeding.name not in self._singly
 
     def _further_calls(
-        self, feeding: Feeding, rows: int, scaling: str | None, inputs: NDArray[Any]
+        self,
+        feeding: Feeding,
+        rows: int,
+        scaling: str | None,
+        inputs: NDArray[Any],
+        shift: tuple[int, int],
     ) -> Iterator[Callable[[Suspect], object]]:
         """Return calls with some inputs each, to see whether the model ever answers such a call.
 
@@ -261,7 +268,8 @@ class BatchQuery(Query):
             fewer = n >> (1 + number // 2) if answered else n - n // 8
             portion = inputs[np.sort(stream.permutation(n)[: max(1, rows or fewer)])]
             in_one = len(portion) if together else rows or None
-            return suspect.predictions(feeding, portion, task, scaling, in_one)
+            moved = _moved(portion, shift)  # only now: these calls are kept until the end
+            return suspect.predictions(feeding, moved, task, scaling, in_one)
 
         return (partial(call, number) for number in range(MOST_TRIES))
 
@@ -295,3 +303,7 @@ class BatchQuery(Query):
         }
         by_name = {probe: sizes[probe] for probe in sorted(sizes, key=lambda probe: probe.name)}
         return narrowest(by_name, MAX_SHIFTED_SCORES // len(SHIFTS))
+
+
+def _moved(inputs: NDArray[Any], shift: tuple[int, int]) -> NDArray[Any]:
+    return inputs if shift == NO_SHIFT else shifted(inputs, *shift)
