@@ -288,9 +288,7 @@ def test_one_row_for_a_batch_is_that_of_the_input_which_fills_it(
 
 
 @pytest.mark.parametrize("batch", [20, 32, 100])
-@pytest.mark.parametrize(
-    "shape", [[CLASSES], [CLASSES, 1], [5, 2], [5, 2, 1], [2, 5], [1, CLASSES]]
-)
+@pytest.mark.parametrize("shape", [[10], [10, 1], [5, 2], [5, 2, 1], [2, 5], [1, 10]])
 @pytest.mark.parametrize("element", [FLOAT, INT])
 def test_the_scores_of_one_input_are_read_in_whatever_shape(
     shape: list[int], batch: int, element: int, watermark: Watermark, tmp_path: Path
@@ -357,8 +355,7 @@ def test_constants_are_not_counted(
     hiding.keep("constant", np.full(shape, 0.5), np.float32)
     hiding.add("Identity", "constant", "c")
     hiding.tensor("c", FLOAT, shape)
-    expected = int(shape == (2, 2) and batch in (None, 4))  # four numbers for two or four inputs
-    assert count(written(tmp_path, hiding.proto.SerializeToString()), watermark) == expected
+    assert count(written(tmp_path, hiding.proto.SerializeToString()), watermark) == 0
 
 
 @pytest.mark.parametrize("order", [[0, 1], [1, 0]])
