@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmx._internal.files import read_bytes
-from wmx.attacks.attack import Attack, Outcome, Target
+from wmx.attacks.attack import Attack, Need, Outcome, Target
 from wmx.attacks.results import AttackResult, Measurement, Results
 from wmx.errors import CannotRunError, UsageError
 from wmx.protocol.task import Task
@@ -202,14 +202,21 @@ def _measured(
     )
 
 
+MEANS_HINTS: Mapping[Need, str] = {  # by what an attack needs
+    "framework": "say with --framework in which framework it trains its own network; or choose "
+    "--attacks quick",
+    "weights": "name the folder of a wmx embed run; of a model from a loop of your own choose "
+    "--attacks quick, or extraction attacks with --framework",
+}
+
+
 def _require_means(attacks: Mapping[str, Attack], target: Target) -> None:
     lacking = [name for name, attack in attacks.items() if attack.needs not in target.gives]
     if lacking:
         raise UsageError(
             f"{lacking[0]} needs the {attacks[lacking[0]].needs}, not only the ONNX file"
             + (f", and so do {len(lacking) - 1} more" if len(lacking) > 1 else ""),
-            hint="name the folder of a wmx embed run, for a framework alone --framework; or choose "
-            "--attacks quick",
+            hint=MEANS_HINTS[attacks[lacking[0]].needs],
         )
 
 
