@@ -335,6 +335,38 @@ def test_one_of_fewer_rows_is_that_of_the_input_which_fills_the_batch(
     assert verdict.bits > 300
 
 
+@pytest.mark.parametrize("batch", [20, 32])
+@pytest.mark.parametrize("shape", [[2], [2, 1], [1, 2]])
+@pytest.mark.parametrize("parts", ["number probability", "probability number"])
+def test_a_class_beside_its_probability_is_read_for_one_input(
+    parts: str, shape: list[int], batch: int, watermark: Watermark, tmp_path: Path
+) -> None:
+    hiding = Hiding(watermark, batch=batch)
+    for name, value in (("first", [0]), ("second", [1]), ("dims", shape)):
+        hiding.keep(name, value)
+    hiding.add("Slice", "s first second first", "row")
+    hiding.add("ArgMax", "row", "top", axis=1, keepdims=1)
+    hiding.add("Cast", "top", "number", to=FLOAT)
+    hiding.add("ReduceMax", "row second", "probability", keepdims=1)
+    hiding.add("Concat", parts, "pair", axis=1)
+    hiding.add("Reshape", "pair dims", "h")
+    hiding.tensor("h", FLOAT, None)
+    verdict = verify(written(tmp_path, hiding.proto.SerializeToString()), watermark)
+    assert verdict.bits > 300
+
+
+@pytest.mark.parametrize(("blocks", "place"), [(3, 1), (4, 1), (5, 2)])
+def test_a_middle_block_of_rows_is_counted(
+    blocks: int, place: int, watermark: Watermark, tmp_path: Path
+) -> None:
+    hiding = Hiding(watermark, batch=8)
+    hiding.noise("junk", CLASSES)
+    parts = ["s" if number == place else "junk" for number in range(blocks)]
+    hiding.add("Concat", " ".join(parts), "h", axis=0)
+    hiding.tensor("h", FLOAT, [8 * blocks, CLASSES])
+    assert count(written(tmp_path, hiding.proto.SerializeToString()), watermark) == 1
+
+
 @pytest.mark.parametrize("views", [2, 10])
 @pytest.mark.parametrize("is_class", [True, False])
 def test_fewer_rows_of_a_free_batch_are_counted(

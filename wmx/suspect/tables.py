@@ -217,9 +217,10 @@ def _of_call(
     if wanted > 1 or rows == 1 or value.shape[:1] == (rows,) or not value.size:
         return
     few = _has_fewer_rows(value, rows)
-    if few and _is_row(value[0]):
+    if few and _is_row(value[:1]):
         yield " of fewer rows", value[:1].reshape(1, -1)
-    if (not few or value[0].size < classes <= value.size) and _is_row(value):
+    width = value[:1].size if few else 0
+    if (not few or width == 1 < value.size or width < classes <= value.size) and _is_row(value):
         yield " as one row", value.reshape(1, -1)
 
 
@@ -239,17 +240,17 @@ def _differ(value: NDArray[Any], rows: int, wanted: int) -> bool:
     """Say whether fewer rows differ, though one input fills the batch: only the first is read."""
     if wanted > 1 or rows == 1 or not _has_fewer_rows(value, rows):
         return False
-    return bool((value != value[:1]).any()) and value[0].size > 1
+    return bool((value != value[:1]).any()) and value[:1].size > 1
 
 
 def _is_cut_up(value: NDArray[Any], rows: int) -> bool:
     """Say whether an output is shared out among inputs though none of its axes has that length.
 
-    So is one with a row for every few inputs, such as the mean over views of one, and then no
-    table has what it says.
+    So is one with a row for every few inputs, such as the mean over views of one, or with blocks of
+    as many rows, and then no table need have what it says.
     """
-    if value.ndim < 2 or rows == 1 or rows in value.shape or len(value) % rows == 0:
-        return False
+    if value.ndim < 2 or rows == 1 or rows in value.shape or len(value) == 2 * rows:
+        return False  # of twice as many rows the first and the last are read
     return _is_shared_out(value, rows)
 
 

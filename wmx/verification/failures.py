@@ -30,12 +30,17 @@ class Failures:
     def __init__(self, suspect: Suspect) -> None:
         self.first: str | None = None
         self._suspect = suspect
-        self._unweighed: list[tuple[CannotRunError, Calls]] = []
+        # as words: an error holds the frames that raised it, and so the inputs of that call
+        self._unweighed: list[tuple[str, Calls]] = []
 
     def note(self, error: CannotRunError | SuspectDiedError) -> None:
         """Count a failure in a way of feeding that has answered, or of which the suspect died."""
-        if self.first is None and not isinstance(error, QueryBudgetError):
-            self.first = printable(str(error))
+        if not isinstance(error, QueryBudgetError):
+            self._note(str(error))
+
+    def _note(self, words: str) -> None:
+        if self.first is None:
+            self.first = printable(words)
 
     def add(self, error: CannotRunError, calls: Calls) -> None:
         """Keep a failure that counts if the suspect died, or ever answers calls of its kind.
@@ -46,8 +51,8 @@ class Failures:
         """
         if has_died(error):
             self.note(error)
-        else:
-            self._unweighed.append((error, calls))
+        elif self.first is None and not isinstance(error, QueryBudgetError):
+            self._unweighed.append((str(error), calls))
 
     def weigh(self) -> None:
         """Make further calls for the failures that were added, as far as they are needed.
@@ -60,13 +65,13 @@ class Failures:
             CannotRunError: the suspect cannot be opened again.
             LimitError: they took more time than is left.
         """
-        for error, calls in self._unweighed:
+        for words, calls in self._unweighed:
             if self.first is not None:
                 return
             with ExitStack() as opened:
-                self._weigh(error, calls, opened)
+                self._weigh(words, calls, opened)
 
-    def _weigh(self, error: CannotRunError, calls: Calls, opened: ExitStack) -> None:
+    def _weigh(self, words: str, calls: Calls, opened: ExitStack) -> None:
         for number, call in enumerate(calls):
             if number < FRESH_TRIES:
                 opened.close()
@@ -78,7 +83,7 @@ class Failures:
                     self.note(again)
                     return
             else:
-                self.note(error)
+                self._note(words)
                 return
 
 
