@@ -116,9 +116,9 @@ def test_each_question_has_a_place_of_its_answer() -> None:
 
 def test_the_questions_say_how_many_they_are() -> None:
     text = page("questions.md")
-    assert text.count("\n### ") == 86
-    assert "Eighty-six questions" in text
-    assert "[eighty-six questions](docs/questions.md)" in README.read_text()
+    assert text.count("\n### ") == 90
+    assert "Ninety questions" in text
+    assert "[ninety questions](docs/questions.md)" in README.read_text()
 
 
 def test_the_figures_are_those_that_were_measured() -> None:
