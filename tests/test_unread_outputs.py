@@ -287,7 +287,9 @@ def test_one_row_for_a_batch_is_that_of_the_input_which_fills_it(
     assert verdict.bits > 300
 
 
-@pytest.mark.parametrize("batch", [20, 32, 100])
+@pytest.mark.parametrize(
+    "batch", [20, *(pytest.param(n, marks=pytest.mark.slow) for n in (32, 100))]
+)
 @pytest.mark.parametrize("shape", [[10], [10, 1], [5, 2], [5, 2, 1], [2, 5], [1, 10]])
 @pytest.mark.parametrize("element", [FLOAT, INT])
 def test_the_scores_of_one_input_are_read_in_whatever_shape(
@@ -377,6 +379,7 @@ def test_fewer_rows_of_a_free_batch_are_counted(
     assert count(written(tmp_path, hiding.proto.SerializeToString()), watermark) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [None, 4, 11, 32])
 @pytest.mark.parametrize("shape", [(1,), (3,), (2, 2)])
 def test_constants_are_not_counted(
