@@ -22,6 +22,13 @@ from wmx.training.checkpoint import data_digest
 from wmx.verification.verdict import bits_to_ask, judge
 from wmx.watermark import Watermark
 
+MEANS_HINTS: Mapping[Need, str] = {  # by what an attack needs
+    "framework": "say with --framework in which framework it trains its own network; or choose "
+    "--attacks quick",
+    "weights": "name the folder of a wmx embed run; of a model from a loop of your own choose "
+    "--attacks quick, or extraction attacks with --framework",
+}
+
 
 @dataclass(frozen=True)
 class Step:
@@ -200,14 +207,6 @@ def _measured(
         variant=outcome.variant,
         notes=dict(outcome.notes),
     )
-
-
-MEANS_HINTS: Mapping[Need, str] = {  # by what an attack needs
-    "framework": "say with --framework in which framework it trains its own network; or choose "
-    "--attacks quick",
-    "weights": "name the folder of a wmx embed run; of a model from a loop of your own choose "
-    "--attacks quick, or extraction attacks with --framework",
-}
 
 
 def _require_means(attacks: Mapping[str, Attack], target: Target) -> None:

@@ -7,7 +7,6 @@ so each belongs to a probe with its share of the evidence score (docs/statistics
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -161,12 +160,14 @@ def _as_class_beside(name: str, table: NDArray[Any], classes: int) -> Iterator[R
         return
     with np.errstate(invalid="ignore"):
         probable = ((table >= 0) & (table <= 1)).all(axis=0)
-    for column in np.flatnonzero(~probable):
-        numbers = table[:, column]
-        if probable.sum() == table.shape[1] - 1 and _is_whole(numbers).all():
-            size = len(table) * classes
-            words = f"{name} column {column} as class"
-            yield Reading(words, (name,), size, partial(_of_class_numbers, numbers, classes))
+    if (~probable).sum() != 1:
+        return
+    column = int(probable.argmin())
+    numbers = table[:, column]
+    if _is_whole(numbers).all():
+        size = len(table) * classes
+        words = f"{name} column {column} as class"
+        yield Reading(words, (name,), size, lambda: _of_class_numbers(numbers, classes))
 
 
 def _as_fractions(name: str, table: NDArray[Any], classes: int) -> Iterator[Reading]:

@@ -130,19 +130,24 @@ class Joined:
             else:
                 parts.append(table.copy())  # so that the message with it can be freed
         kept = {name for name, _ in self._parts}
-        lost |= known - kept
-        lost |= {
-            name for name, value in values.items() if value is None or _has_middle(value, rows)
-        }
         present = {name: value for name, value in values.items() if value is not None}
+        lost |= (known - kept) | (values.keys() - present.keys())
+        lost |= {name for name, value in present.items() if _has_middle(value, rows)}
+        lost |= self._left_beside(present, kept, rows, wanted)
+        self.unread |= {self._outputs[name] for name in lost}
+
+    def _left_beside(
+        self, present: Mapping[str, NDArray[Any]], kept: set[str], rows: int, wanted: int
+    ) -> set[str]:
+        """Return which outputs hold more than what is kept of them, and note the partial ones."""
         beside = {name: value for name, value in present.items() if name not in kept}
-        lost |= {name for name, value in beside.items() if 0 < rows <= value.size}
+        lost = {name for name, value in beside.items() if 0 < rows <= value.size}
         lost |= {name for name in present.keys() & kept if _differ(present[name], rows, wanted)}
         few = {name: beside[name] for name in beside.keys() - lost}
         self._note(few, 2 * sum(value.size for value in few.values()) > wanted)
         cut_up = {name for name in present.keys() & kept if _is_cut_up(present[name], rows)}
         self._note({name: present[name] for name in cut_up}, may_answer=True)
-        self.unread |= {self._outputs[name] for name in lost}
+        return lost
 
     def _note(self, values: Mapping[str, NDArray[Any]], may_answer: bool) -> None:
         for name, value in values.items():
