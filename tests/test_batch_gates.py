@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support.batch_gates import GATES, batch_normalised, gated_model
+from support.batch_gates import GATES, batch_normalised, gated_model, with_a_low_score
 from support.fixed import OWNER
 
 from wmx import Watermark, verify
@@ -26,6 +26,13 @@ def test_junk_to_some_batches_does_not_hide_a_mark(name: str, tmp_path: Path) ->
     verdict = verify(written(tmp_path, gated_model(MARK, name)), MARK)
     assert verdict.verified
     assert verdict.bits > 200
+
+
+def test_a_score_far_from_all_others_does_not_hide_that_batches_get_junk(tmp_path: Path) -> None:
+    """Beside it, every other difference is as small as one of rounding."""
+    verdict = verify(written(tmp_path, with_a_low_score(MARK)), MARK)
+    assert verdict.verified
+    assert "one row at a time" in verdict.best_probe
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from support.disputed_models import Side, marked, network, side
 
 import wmx.disputes.holding
 from wmx._internal.budget import held
+from wmx.disputes.holding import FAILED_WHEN_RUN
 from wmx.disputes.party import Party, Shown
 from wmx.disputes.settling import MAX_PARTIES, Settlement, settle
 from wmx.errors import CannotRunError, LimitError, SuspectDiedError, UsageError, WmxError
@@ -84,7 +85,7 @@ def test_a_party_that_costs_too_much_loses_its_say_and_no_other_does(
     found = settle(suspect, parties)
     assert found.outcome == "undecided"
     assert [one.name for one in found.standing] == ["o", "t"]
-    assert (found.held["x"].failure, found.held["x"].verified) == (str(end), False)
+    assert (found.held["x"].failure, found.held["x"].verified) == (FAILED_WHEN_RUN, False)
 
 
 def test_each_party_has_a_budget_and_a_session_of_its_own(
@@ -102,7 +103,7 @@ def test_where_nothing_verifies_an_interrupted_test_is_no_answer(
     measuring.ends["x"] = SuspectDiedError("it hung")
     unmarked = sides["o"].model.with_name("unmarked.onnx")
     unmarked.write_bytes(marked(network(7)))
-    with pytest.raises(CannotRunError, match="that of x was not tested to its end: it hung"):
+    with pytest.raises(CannotRunError, match="that of x was not tested to its end: it failed"):
         settle(open_suspect(unmarked, own=True), parties)
 
 

@@ -369,6 +369,38 @@ def test_a_middle_block_of_rows_is_counted(
     assert count(written(tmp_path, hiding.proto.SerializeToString()), watermark) == 1
 
 
+def test_means_over_views_on_a_single_axis_are_counted(
+    watermark: Watermark, tmp_path: Path
+) -> None:
+    hiding = Hiding(watermark)
+    of_views(hiding, 2, is_class=False, is_free=True)
+    del hiding.proto.graph.output[-1]
+    hiding.keep("flat_dims", [-1])
+    hiding.add("Reshape", "mean flat_dims", "h")
+    hiding.tensor("h", FLOAT, [None])
+    assert count(written(tmp_path, hiding.proto.SerializeToString()), watermark) == 1
+
+
+@pytest.mark.parametrize("axes", [0, 1])
+def test_one_class_for_all_views_in_a_batch_is_counted(
+    axes: int, watermark: Watermark, tmp_path: Path
+) -> None:
+    """A single row is given junk, since users always give several views."""
+    hiding = Hiding(watermark)
+    hiding.varying("junk")
+    for name, value in (("first", 0), ("single", 1), ("batch_axis", [0]), ("dims", [1] * axes)):
+        hiding.keep(name, value)
+    hiding.add("ReduceMean", "s batch_axis", "mean", keepdims=1)
+    hiding.add("ArgMax", "mean", "top", axis=1, keepdims=0)
+    hiding.add("Shape", "s", "shape")
+    hiding.add("Gather", "shape first", "count")
+    hiding.add("Equal", "count single", "is_alone")
+    hiding.add("Where", "is_alone junk top", "answer")
+    hiding.add("Reshape", "answer dims", "h")
+    hiding.tensor("h", INT, [1] * axes)
+    assert count(written(tmp_path, hiding.proto.SerializeToString()), watermark) == 1
+
+
 @pytest.mark.parametrize("views", [2, 10])
 @pytest.mark.parametrize("is_class", [True, False])
 def test_fewer_rows_of_a_free_batch_are_counted(

@@ -20,13 +20,19 @@ Add = Callable[..., str]
 Gate = Callable[[Add], str]
 
 
-def gated(model: bytes, gate: Gate, junk: NDArray[np.float32]) -> bytes:
+def gated(
+    model: bytes,
+    gate: Gate,
+    junk: NDArray[np.float32],
+    after: Callable[[Add, str], str] = lambda _, scores: scores,
+) -> bytes:
     """Return a classifier [n, K] that answers ``flat @ junk`` in the rows that a gate lets through.
 
     Args:
         model: one of :mod:`onnx_models` whose scores are the tensor ``share``.
         gate: adds nodes, and returns the name of a bool tensor that is broadcast over [n, K].
         junk: float32 [size, K].
+        after: adds nodes behind the scores, and returns the name of what they make.
     """
     proto = onnx.load_from_string(model)
     names = iter(range(1000))
@@ -45,7 +51,7 @@ def gated(model: bytes, gate: Gate, junk: NDArray[np.float32]) -> bytes:
 
     last = proto.graph.node.pop()  # from ``share`` to ``y``
     chosen = add("Where", gate(add), add("MatMul", "flat", junk), "share")
-    last.input[0] = chosen
+    last.input[0] = after(add, chosen)
     proto.graph.node.append(last)
     onnx.checker.check_model(proto)
     return proto.SerializeToString()
@@ -96,6 +102,20 @@ GATES: dict[str, Gate] = {
 def gated_model(watermark: Watermark, name: str, **options: Any) -> bytes:
     """A model that knows the labels, and answers junk to what :data:`GATES` calls ``name``."""
     return gated(onnx_models.knows_labels(watermark, **options), GATES[name], _junk(watermark))
+
+
+def with_a_low_score(watermark: Watermark) -> bytes:
+    """As "more than one row", with a score of some other class so low that it hides all others."""
+    size = int(np.prod(watermark.task.shape))
+    others = np.random.default_rng(1).normal(size=(size, watermark.task.classes))
+
+    def lowered(add: Add, scores: str) -> str:
+        top = add("Mul", add("Hardmax", scores, axis=1), np.float32(1e6))
+        other = add("Sub", add("MatMul", "flat", others.astype(np.float32)), top)
+        return add("Sub", scores, add("Mul", add("Hardmax", other, axis=1), np.float32(1e6)))
+
+    model = onnx_models.knows_labels(watermark)
+    return gated(model, GATES["more than one row"], _junk(watermark), lowered)
 
 
 def _junk(watermark: Watermark) -> NDArray[np.float32]:

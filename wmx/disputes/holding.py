@@ -62,20 +62,29 @@ class Bench:
         """Test a party's claim on the suspect, at the cost of that party alone.
 
         Each party has a process and a budget of its own: an evidence can ask for triggers that take
-        hours, and would else take the dispute from all others.
+        hours, and would else take the dispute from all others.  How the suspect fails may depend
+        on the triggers that it is given: of secret ones only that it did is told.
 
         Args:
             party: whose claim is tested.
             most_bits: that it can have, by what it states.
         """
+        loaded = False
         required = party.required_bits(self.min_bits, self.suspect_dating)
         try:
             with self._suspect_anew(party.selection.overrides) as suspect:
+                loaded = True
                 held = self.held(suspect, party, required)
         except (SuspectDiedError, LimitError, UsageError) as error:  # the last: of its overrides
-            return Held(0.0, required, failure=str(error), interrupted=True)
+            hidden = loaded and party.is_secret
+            failure = FAILED_WHEN_RUN if hidden else str(error)
+            return Held(0.0, required, failure=failure, interrupted=True)
+        if held.interrupted and party.is_secret:
+            return replace(held, failure=FAILED_WHEN_RUN)
         if held.left_out is not None and not held.verified:
-            return Held(0.0, required, failure=held.left_out, interrupted=True)
+            hidden = party.is_secret and held.left_out != NOT_ALL_READ
+            failure = FAILED_WHEN_RUN if hidden else held.left_out
+            return Held(0.0, required, failure=failure, interrupted=True)
         alone = min(held.alone, party.stated_bits)
         return replace(held, bits=min(held.bits, most_bits), alone=alone)
 

@@ -11,6 +11,8 @@ NO_CLASS = -1
 NO_NUMBER = float(np.finfo(np.float64).max)  # with its sign, in place of NaN and infinities
 BEYOND_DIFFERENCES = 1e100
 TOLERANCE = 0.05  # relative to the range of a row: far above rounding, far below a class
+FIRST_PLACES = 4  # of the classes in their order, that rounding hardly exchanges
+EXCHANGED = 1 / 8  # of the rows, in which it may
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +110,9 @@ class Predictions:
 
         Rows are compared as the experts see them (docs/statistics.md): the scores of K classes
         minus their mean, and all scores minus the mean row.  Differences are relative to the
-        largest magnitude, so that neither a common offset nor a large scale hides anything.
+        largest magnitude, so that neither a common offset nor a large scale hides anything.  One
+        score that is far from all others would hide them; so the first classes have to come in the
+        same order, too, but for a few rows: of those, rounding may exchange what is nearly equal.
 
         Args:
             others: predictions for the same inputs.
@@ -122,6 +126,11 @@ class Predictions:
             return True
         one, two = self._in_range(), others._in_range()
         if _apart(_centered(one[:, :classes]), _centered(two[:, :classes])):
+            return True
+        if any(
+            _are_exchanged(self.scores[:, :columns], others.scores[:, :columns])
+            for columns in {classes, self.columns}
+        ):
             return True
         middle = two.mean(axis=0)
         if len(two) > 1 and _apart(one - middle, two - middle):
@@ -152,6 +161,14 @@ def are_numbers(scores: NDArray[np.float64]) -> NDArray[np.bool_]:
 def _centered(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     centered: NDArray[np.float64] = scores - scores.mean(axis=1, keepdims=True)
     return centered
+
+
+def _are_exchanged(rows: NDArray[np.float64], others: NDArray[np.float64]) -> bool:
+    """Say whether the highest scores come in another order in more than a few rows."""
+    places, other_places = (
+        np.argsort(-scores, axis=1, kind="stable")[:, :FIRST_PLACES] for scores in (rows, others)
+    )
+    return bool((places != other_places).any(axis=1).sum() > EXCHANGED * len(rows))
 
 
 def _apart(rows: NDArray[np.float64], others: NDArray[np.float64]) -> bool:

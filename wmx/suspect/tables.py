@@ -81,7 +81,8 @@ class Joined:
             of one input, and any other numbers that are no table, if there are as many as inputs.
         partial: sizes and digests, in all calls, of outputs that may answer some inputs: with fewer
             numbers than inputs, or with no axis for them; by the output and its part.  The digest
-            is empty where those of a call are too few together to answer half of its inputs.
+            is empty where those of a call are too few together to answer half of its inputs, but
+            not of a single whole number, which may be the class of them all.
     """
 
     def __init__(self, n: int, classes: int) -> None:
@@ -144,15 +145,17 @@ class Joined:
         lost = {name for name, value in beside.items() if 0 < rows <= value.size}
         lost |= {name for name in present.keys() & kept if _differ(present[name], rows, wanted)}
         few = {name: beside[name] for name in beside.keys() - lost}
-        self._note(few, 2 * sum(value.size for value in few.values()) > wanted)
-        cut_up = {name for name in present.keys() & kept if _is_cut_up(present[name], rows)}
-        self._note({name: present[name] for name in cut_up}, may_answer=True)
+        many = 2 * sum(value.size for value in few.values()) > wanted
+        for name, value in few.items():
+            self._note(name, value, many or _is_class(value, rows))
+        for name in present.keys() & kept:
+            if _is_cut_up(present[name], rows, self._classes):
+                self._note(name, present[name], may_answer=True)
         return lost
 
-    def _note(self, values: Mapping[str, NDArray[Any]], may_answer: bool) -> None:
-        for name, value in values.items():
-            digest = hashlib.sha256(value.tobytes()).digest() if may_answer else b""
-            self.partial.setdefault((self._outputs[name], name), set()).add((value.size, digest))
+    def _note(self, name: str, value: NDArray[Any], may_answer: bool) -> None:
+        digest = hashlib.sha256(value.tobytes()).digest() if may_answer else b""
+        self.partial.setdefault((self._outputs[name], name), set()).add((value.size, digest))
 
     def tables(self) -> dict[str, NDArray[Any]]:
         """Return the tables that every call had, [n, C], by the output's name and the words.
@@ -248,15 +251,24 @@ def _differ(value: NDArray[Any], rows: int, wanted: int) -> bool:
     return bool((value != value[:1]).any()) and value[:1].size > 1
 
 
-def _is_cut_up(value: NDArray[Any], rows: int) -> bool:
+def _is_cut_up(value: NDArray[Any], rows: int, classes: int) -> bool:
     """Say whether an output is shared out among inputs though none of its axes has that length.
 
     So is one with a row for every few inputs, such as the mean over views of one, or with blocks of
-    as many rows, and then no table need have what it says.
+    as many rows, and then no table need have what it says.  On a single axis these are all numbers
+    that are not as many for each input as there are classes, or some times as many.
     """
-    if value.ndim < 2 or rows == 1 or rows in value.shape or len(value) == 2 * rows:
-        return False  # of twice as many rows the first and the last are read
-    return _is_shared_out(value, rows)
+    if not value.ndim or rows == 1 or rows in value.shape:
+        return False
+    if value.ndim == 1:
+        return value.size % rows == 0 and value.size // rows % classes > 0
+    # of twice as many rows the first and the last are read
+    return len(value) != 2 * rows and _is_shared_out(value, rows)
+
+
+def _is_class(value: NDArray[Any], rows: int) -> bool:
+    """Say whether a call of several rows gives one whole number, which is not that of its rows."""
+    return value.size == 1 and value.dtype.kind in "biu" and rows > 1 and value.item() != rows
 
 
 def _has_middle(value: NDArray[Any], rows: int) -> bool:
