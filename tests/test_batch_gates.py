@@ -1,9 +1,17 @@
 """Answers that hang on what else is in the batch: nobody hides behind them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.batch_gates import GATES, batch_normalised, gated_model, with_a_low_score
+from support.batch_gates import (
+    GATES,
+    batch_normalised,
+    behind_another_scaling,
+    gated_model,
+    with_a_low_score,
+    with_moving_scores,
+)
 from support.fixed import OWNER
 
 from wmx import Watermark, verify
@@ -28,9 +36,12 @@ def test_junk_to_some_batches_does_not_hide_a_mark(name: str, tmp_path: Path) ->
     assert verdict.bits > 200
 
 
-def test_a_score_far_from_all_others_does_not_hide_that_batches_get_junk(tmp_path: Path) -> None:
-    """Beside it, every other difference is as small as one of rounding."""
-    verdict = verify(written(tmp_path, with_a_low_score(MARK)), MARK)
+@pytest.mark.parametrize("build", [with_a_low_score, with_moving_scores, behind_another_scaling])
+def test_single_rows_are_asked_though_they_seem_to_make_no_difference(
+    build: Callable[[Watermark], bytes], tmp_path: Path
+) -> None:
+    """Beside large scores any other difference is as small as one of rounding."""
+    verdict = verify(written(tmp_path, build(MARK)), MARK)
     assert verdict.verified
     assert "one row at a time" in verdict.best_probe
 

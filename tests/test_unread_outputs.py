@@ -401,6 +401,38 @@ def test_one_class_for_all_views_in_a_batch_is_counted(
     assert count(written(tmp_path, hiding.proto.SerializeToString()), watermark) == 1
 
 
+def by_its_rank(hiding: Hiding) -> None:
+    """Noise with as many axes of length 1 behind it as the class of the first input says."""
+    hiding.keep("pair", [1])
+    hiding.keep("as_many", [-1, CLASSES])
+    hiding.add("Expand", "pair first_class", "ones")
+    hiding.add("Concat", "as_many ones", "dims", axis=0)
+    hiding.add("Reshape", "y dims", "h")
+
+
+def by_an_empty_axis(hiding: Hiding) -> None:
+    hiding.keep("none", [0])
+    hiding.keep("zero", np.float32(0), np.float32)
+    hiding.add("Concat", "none first_class", "dims", axis=0)
+    hiding.add("Expand", "zero dims", "h")
+
+
+@pytest.mark.parametrize("build", [by_its_rank, by_an_empty_axis])
+def test_a_class_that_the_axes_tell_is_counted(
+    build: Build, watermark: Watermark, tmp_path: Path
+) -> None:
+    hiding = Hiding(watermark)
+    for name, value in (("start", [0]), ("end", [1])):
+        hiding.keep(name, value)
+    hiding.add("ArgMax", "s", "classes", axis=1, keepdims=0)
+    hiding.add("Slice", "classes start end start", "first_class")
+    build(hiding)
+    del hiding.proto.graph.output[:]
+    hiding.tensor("y", FLOAT, ["n", CLASSES])
+    hiding.tensor("h", FLOAT, None)
+    assert count(written(tmp_path, hiding.proto.SerializeToString()), watermark) == 1
+
+
 @pytest.mark.parametrize("views", [2, 10])
 @pytest.mark.parametrize("is_class", [True, False])
 def test_fewer_rows_of_a_free_batch_are_counted(

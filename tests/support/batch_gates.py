@@ -46,7 +46,8 @@ def gated(
                 given.append(f"gate.{next(names)}")
                 proto.graph.initializer.append(numpy_helper.from_array(np.array(value), given[-1]))
         name = f"gate.{next(names)}"
-        proto.graph.node.append(helper.make_node(kind, given, [name], **attributes))
+        made = [name, f"{name}.places"] if kind == "TopK" else [name]
+        proto.graph.node.append(helper.make_node(kind, given, made, **attributes))
         return name
 
     last = proto.graph.node.pop()  # from ``share`` to ``y``
@@ -116,6 +117,38 @@ def with_a_low_score(watermark: Watermark) -> bytes:
 
     model = onnx_models.knows_labels(watermark)
     return gated(model, GATES["more than one row"], _junk(watermark), lowered)
+
+
+def with_moving_scores(watermark: Watermark) -> bytes:
+    """As "more than one row", read by the lowest score, below four that no other comes near.
+
+    These are of other classes, and as large in a batch as alone; by how much hangs on the picture.
+    """
+    size = int(np.prod(watermark.task.shape))
+    others = np.random.default_rng(1).normal(size=(size, watermark.task.classes))
+
+    def raised(add: Add, scores: str) -> str:
+        label = add("Mul", add("Hardmax", "share", axis=1), np.float32(1e6))
+        other = add("Sub", add("MatMul", "flat", others.astype(np.float32)), label)
+        best = add("TopK", other, np.array([4], np.int64), axis=1)
+        fourth = add("ReduceMin", best, axes=[1])
+        chosen = add("Cast", add("GreaterOrEqual", other, fourth), to=TensorProto.FLOAT)
+        factor = add("Exp", add("MatMul", "flat", others[:, :1].astype(np.float32)))
+        size = add("Mul", factor, np.float32(1e5))
+        return add("Sub", add("Mul", chosen, size), add("Hardmax", scores, axis=1))
+
+    model = onnx_models.knows_labels(watermark)
+    return gated(model, GATES["more than one row"], _junk(watermark), raised)
+
+
+def behind_another_scaling(watermark: Watermark) -> bytes:
+    """Junk unless the pixels are those of 0 to 255, and one row is given."""
+
+    def gate(add: Add) -> str:
+        usual = add("Less", add("ReduceMax", "x", keepdims=0), np.float32(20))
+        return add("Or", usual, add("Greater", rows(add), np.int64(1)))
+
+    return gated(onnx_models.knows_labels(watermark), gate, _junk(watermark))
 
 
 def _junk(watermark: Watermark) -> NDArray[np.float32]:

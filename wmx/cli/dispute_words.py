@@ -292,7 +292,7 @@ def _held_fields(held: "Held", hidden: bool) -> dict[str, Any]:
         "bits": None if hidden else tenths(held.bits),
         "required_bits": held.required_bits,
         "hits": None if hidden else held.hits,
-        "n": held.n,
+        "n": None if hidden else held.n,
         "failure": held.failure,
     }
 

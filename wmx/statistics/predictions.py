@@ -12,7 +12,8 @@ NO_NUMBER = float(np.finfo(np.float64).max)  # with its sign, in place of NaN an
 BEYOND_DIFFERENCES = 1e100
 TOLERANCE = 0.05  # relative to the range of a row: far above rounding, far below a class
 FIRST_PLACES = 4  # of the classes in their order, that rounding hardly exchanges
-EXCHANGED = 1 / 8  # of the rows, in which it may
+PLACES_MOVED = 1 / 8  # of K, by which it moves no class
+EXCHANGED = 1 / 8  # of the rows, in which it may do either
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +111,10 @@ class Predictions:
 
         Rows are compared as the experts see them (docs/statistics.md): the scores of K classes
         minus their mean, and all scores minus the mean row.  Differences are relative to the
-        largest magnitude, so that neither a common offset nor a large scale hides anything.  One
-        score that is far from all others would hide them; so the first classes have to come in the
-        same order, too, but for a few rows: of those, rounding may exchange what is nearly equal.
+        largest magnitude, so that neither a common offset nor a large scale hides anything.  Some
+        scores that are far from all others would hide them; so the first classes have to come in
+        the same order, too, and no class may move by many places, but in a few rows: there rounding
+        may exchange what is nearly equal.
 
         Args:
             others: predictions for the same inputs.
@@ -127,10 +129,8 @@ class Predictions:
         one, two = self._in_range(), others._in_range()
         if _apart(_centered(one[:, :classes]), _centered(two[:, :classes])):
             return True
-        if any(
-            _are_exchanged(self.scores[:, :columns], others.scores[:, :columns])
-            for columns in {classes, self.columns}
-        ):
+        exchanged = _exchanged(self.scores[:, :classes], others.scores[:, :classes])
+        if (exchanged | (self.top != others.top)).sum() > EXCHANGED * len(self):
             return True
         middle = two.mean(axis=0)
         if len(two) > 1 and _apart(one - middle, two - middle):
@@ -163,12 +163,14 @@ def _centered(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return centered
 
 
-def _are_exchanged(rows: NDArray[np.float64], others: NDArray[np.float64]) -> bool:
-    """Say whether the highest scores come in another order in more than a few rows."""
-    places, other_places = (
-        np.argsort(-scores, axis=1, kind="stable")[:, :FIRST_PLACES] for scores in (rows, others)
-    )
-    return bool((places != other_places).any(axis=1).sum() > EXCHANGED * len(rows))
+def _exchanged(rows: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Say of each row whether its classes come in another order, beyond what rounding does."""
+    order, other_order = (np.argsort(-scores, axis=1, kind="stable") for scores in (rows, others))
+    places, other_places = np.argsort(order, axis=1), np.argsort(other_order, axis=1)
+    moved = np.abs(places - other_places).max(axis=1)
+    first = (order != other_order)[:, :FIRST_PLACES].any(axis=1)
+    found: NDArray[np.bool_] = first | (moved > max(1.0, PLACES_MOVED * rows.shape[1]))
+    return found
 
 
 def _apart(rows: NDArray[np.float64], others: NDArray[np.float64]) -> bool:

@@ -10,17 +10,18 @@ one input reads ``out[0]``.
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wmx._internal.narrowest import narrowest
-from wmx.suspect.values import Value
+from wmx.suspect.values import NOTHING, Value
 
 MAX_NUMBERS = (
     2**24
 )  # of all outputs for all inputs; more than a classifier has, and a bound on memory
+Form: TypeAlias = tuple[tuple[int | None, ...], ...]
 MAX_COLUMNS = 2**15  # of a table that was not [N, C] from the start
 
 
@@ -78,7 +79,8 @@ class Joined:
         unread: names of the outputs of which something was left out that may be answers: ``None``
             or a list with ``None`` in it, tables that are too wide or change their width, tables
             that not every call had, rows between the first and the last or that differ for copies
-            of one input, and any other numbers that are no table, if there are as many as inputs.
+            of one input, any other numbers that are no table, if there are as many as inputs, and
+            outputs whose parts or axes change from call to call, which can tell a class too.
         partial: sizes and digests, in all calls, of outputs that may answer some inputs: with fewer
             numbers than inputs, or with no axis for them; by the output and its part.  The digest
             is empty where those of a call are too few together to answer half of its inputs, but
@@ -99,6 +101,7 @@ class Joined:
         self._parts: dict[tuple[str, str], list[NDArray[Any]]] | None = None
         self._first = (0, False)  # call: its rows, and whether one input fills them
         self._outputs: dict[str, str] = {}  # by the names of their parts
+        self._forms: dict[int, dict[str, Form]] = {}  # of each output, by the rows of a call
 
     def add(self, outputs: Iterable[tuple[str, Value]], rows: int, wanted: int) -> None:
         """Add the outputs of a call.
@@ -109,7 +112,11 @@ class Joined:
             rows: number of inputs of the call.
             wanted: how many of them count, the first ones; the others filled up the batch.
         """
-        values = dict(self._named(dict(outputs)))
+        given = dict(outputs)
+        forms = {output: _form(value, rows) for output, value in given.items()}
+        known_forms = self._forms.setdefault(rows, forms)
+        self.unread |= {output for output in forms if forms[output] != known_forms.get(output)}
+        values = dict(self._named(given))
         found = {
             (name, words): table[:wanted]
             for name, value in values.items()
@@ -198,13 +205,22 @@ class Joined:
                 while place and name in outputs:
                     name += "'"
                 self._outputs[name] = output
-                yield name, part
+                yield name, NOTHING if part is not None and not part.size else part
 
     def _affordable(self, found: dict[tuple[str, str], NDArray[Any]]) -> list[tuple[str, str]]:
         """Return the narrowest tables, which fit the memory over all calls."""
         columns = {key: table.shape[1] for key, table in found.items()}
         kept = narrowest(columns, self._most // self._n)
         return [key for key in found if key in kept]
+
+
+def _form(value: Value, rows: int) -> Form:
+    """Return the axes of each part of an output; ``None`` for those as long as there are inputs."""
+    parts = value if isinstance(value, list) else [value]
+    return tuple(
+        () if part is None else tuple(None if length == rows else length for length in part.shape)
+        for part in parts
+    )
 
 
 def _of_call(

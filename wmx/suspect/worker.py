@@ -175,12 +175,12 @@ def _port(port: TensorSpec) -> list[Any]:
 def _sendable(value: NDArray[Any] | None, rows: set[int]) -> NDArray[Any] | None:
     """Return a value that may be scores or class numbers; ``None`` for any other.
 
-    What holds no values is an empty array: nothing was left out.
+    What holds no values is an empty array, which may tell something by its shape.
     """
     if value is None:
         return None
     if not value.size:
-        return NOTHING
+        return value if wire.fits(value) else NOTHING
     if not wire.fits(value) or not any(may_be_a_table(value, count) for count in rows):
         return None
     return value

@@ -6,7 +6,7 @@ predict junk for batches; so some are also sent one by one, and all if that make
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -93,8 +93,8 @@ class BatchQuery(Query):
             for rows in rows_of_variations(self._rows[feeding.name]):
                 for scaling in feeding.scalings[1:]:
                     last = len(self._trigger_slice) if rows == TOGETHER else MOST_IN_ROWS
-                    given = self._ask(feeding, rows, self._trigger_slice.triggers[:last], scaling)
-                    self._enter(feeding, rows, given, scaling=scaling)
+                    inputs = self._trigger_slice.triggers[:last]
+                    self._enter_variation(feeding, rows, inputs, NO_SHIFT, scaling)
 
     def shifted(self) -> None:
         """Send the first triggers in every shift.
@@ -116,12 +116,49 @@ class BatchQuery(Query):
                     outputs = {
                         probe.output for probe in self._probes(feeding, rows) if probe in affordable
                     }
-                    if not outputs:
-                        continue
-                    inputs = self._trigger_slice.triggers[:MOST_SHIFTED]
-                    given = self._ask(feeding, rows, inputs, shift=shift)
-                    given = {output: given[output] for output in given if output in outputs}
-                    self._enter(feeding, rows, given, shift)
+                    if outputs:
+                        inputs = self._trigger_slice.triggers[:MOST_SHIFTED]
+                        self._enter_variation(feeding, rows, inputs, shift, "", outputs)
+
+    def _enter_variation(
+        self,
+        feeding: Feeding,
+        rows: int,
+        inputs: NDArray[Any],
+        shift: tuple[int, int],
+        scaling: str,
+        outputs: Collection[str] | None = None,
+    ) -> None:
+        """Send inputs in a variation and bet on the answers.
+
+        Where single rows made no difference to plain inputs some are sent one by one, and all of
+        them if that makes one here: a suspect may look at its batch in one scaling or shift alone.
+
+        Args:
+            feeding, rows: by which inputs are fed.
+            inputs: canonical [n, ...].
+            shift, scaling: the variation.
+            outputs: readings that are bet on; all if ``None``.
+        """
+
+        def entered(rows: int, inputs: NDArray[Any]) -> None:
+            given = self._ask(feeding, rows, inputs, scaling or None, shift=shift)
+            kept = {name: given[name] for name in given if outputs is None or name in outputs}
+            self._enter(feeding, rows, kept, shift, scaling)
+
+        entered(rows, inputs)
+        if rows != TOGETHER or feeding.name not in self._same_alone:
+            return
+        tested = self._tested(TESTED, len(inputs))
+        alone = self._ask(feeding, ALONE, inputs, scaling or None, tested, shift)
+        known = self._probes(feeding, TOGETHER, shift, scaling)
+        if outputs is not None:
+            alone = {name: alone[name] for name in alone if name in outputs}
+        if not alone or self._are_known(known, alone, tested):
+            for probe in known:
+                self.mixture.add_same(replace(probe, rows=ALONE), probe)
+        else:
+            entered(ALONE, inputs[:MOST_IN_ROWS])
 
     def _try_rows(self, feeding: Feeding, rows: int) -> None:
         """Send some triggers ``rows`` at a time, and all of them if the predictions differ.
@@ -134,7 +171,7 @@ class BatchQuery(Query):
             given = self._ask(feeding, rows, self._trigger_slice.triggers, tested=tested)
             if not given:
                 return
-            if any(self._are_known(feeding, one, given, tested) for one in known):
+            if any(self._are_known(self._probes(feeding, one), given, tested) for one in known):
                 if rows == ALONE:
                     self._same_alone.add(feeding.name)
                     for probe in self._probes(feeding, TOGETHER):
@@ -143,13 +180,14 @@ class BatchQuery(Query):
         inputs = self._trigger_slice.triggers[:MOST_IN_ROWS]
         self._enter(feeding, rows, self._ask(feeding, rows, inputs))
 
-    def _tested(self, count: int) -> NDArray[np.int64]:
+    def _tested(self, count: int, most: int = MOST_IN_ROWS) -> NDArray[np.int64]:
         """Return the triggers that test whether rows make a difference, in ascending order.
 
-        They follow from the claim and from the digests of the suspect's files, which no file can
-        contain.  A function has no digest and may know the claim: for it they are random.
+        They are of the first ``most``, and follow from the claim and from the digests of the
+        suspect's files, which no file can contain.  A function has no digest and may know the
+        claim: for it they are random.
         """
-        among = min(len(self._trigger_slice), MOST_IN_ROWS)
+        among = min(len(self._trigger_slice), MOST_IN_ROWS, most)
         return np.sort(self._stream().permutation(among)[:count])
 
     def _stream(self) -> np.random.Generator:
@@ -162,16 +200,12 @@ class BatchQuery(Query):
 
     def _are_known(
         self,
-        feeding: Feeding,
-        rows: int,
+        probes: Sequence[Probe],
         given: Mapping[str, Predictions],
         tested: NDArray[np.int64],
     ) -> bool:
-        """Say whether each output predicts these triggers as it did with ``rows`` in a call."""
-        known = {
-            probe.output: self.mixture.predictions_of(probe)[tested]
-            for probe in self._probes(feeding, rows)
-        }
+        """Say whether each output predicts these triggers as it did by one of the probes."""
+        known = {probe.output: self.mixture.predictions_of(probe)[tested] for probe in probes}
         classes = self._trigger_slice.task.classes
         return all(
             output in known and not predictions.differ_from(known[output], classes)
@@ -179,10 +213,10 @@ class BatchQuery(Query):
         )
 
     def _probes(
-        self, feeding: Feeding, rows: int, shift: tuple[int, int] = NO_SHIFT
+        self, feeding: Feeding, rows: int, shift: tuple[int, int] = NO_SHIFT, scaling: str = ""
     ) -> list[Probe]:
-        """Return the known probes of a feeding, in the scaling that fits it."""
-        wanted = (feeding.name, rows, shift, "")
+        """Return the known probes of a feeding."""
+        wanted = (feeding.name, rows, shift, scaling)
         return [
             probe
             for probe in self.mixture.probes
@@ -290,8 +324,6 @@ class BatchQuery(Query):
             self.mixture.add({probe: predictions})
             if probe.is_plain and rows not in self._rows[feeding.name]:
                 self._rows[feeding.name].append(rows)
-            if not probe.is_plain and rows == TOGETHER and feeding.name in self._same_alone:
-                self.mixture.add_same(replace(probe, rows=ALONE), probe)
 
     def _affordable(self) -> set[Probe]:
         """Return the plain probes whose shifts fit into memory together, narrowest first."""
