@@ -1,7 +1,12 @@
 """What the tests of the command line share."""
 
 import json
+from pathlib import Path
 from typing import Any
+
+import pytest
+
+from wmx.cli import run
 
 CLAIM_NEW = ("claim", "new", "--shape", "8,8,1", "--classes", "10")
 
@@ -15,3 +20,13 @@ class Result:
     @property
     def json(self) -> Any:
         return json.loads(self.out)
+
+
+def make_in(folder: Path, *commands: tuple[object, ...]) -> None:
+    """Run commands in a folder with a store of its own, of which many tests get a copy."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WMX_HOME", str(folder / "store"))
+        patch.delenv("WMX_PASSPHRASE_FILE", raising=False)
+        patch.chdir(folder)
+        for words in commands:
+            assert run([str(word) for word in words]) == 0, words

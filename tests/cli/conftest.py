@@ -1,10 +1,11 @@
 """Fixtures of the command line's tests: a store and a folder for each, and a claim."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import CLAIM_NEW, Result
+from commands import CLAIM_NEW, Result, make_in
 from support import onnx_models
 
 from wmx import Claim, OwnerKey, Watermark
@@ -31,12 +32,20 @@ def wmx(capsys: pytest.CaptureFixture[str]) -> Any:
     return call
 
 
+@pytest.fixture(scope="session")
+def claimed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of which :func:`claim` gives each test a copy."""
+    folder = tmp_path_factory.mktemp("claimed")
+    make_in(folder, ("keygen",), (*CLAIM_NEW, "-o", "claim.json"))
+    key = OwnerKey.load(folder / "store" / "owner.pem")
+    watermark = Watermark.open(Claim.load(folder / "claim.json"), key)
+    (folder / "model.onnx").write_bytes(onnx_models.knows_labels(watermark))
+    (folder / "other.onnx").write_bytes(onnx_models.linear(watermark, seed=1))
+    return folder
+
+
 @pytest.fixture
-def claim(wmx: Any) -> Path:
+def claim(claimed: Path, home: Path) -> Path:
     """A key in the store, a claim beside it, and a model that knows its labels in model.onnx."""
-    assert wmx("keygen").code == 0
-    assert wmx(*CLAIM_NEW, "-o", "claim.json").code == 0
-    watermark = Watermark.open(Claim.load("claim.json"), OwnerKey.load("store/owner.pem"))
-    Path("model.onnx").write_bytes(onnx_models.knows_labels(watermark))
-    Path("other.onnx").write_bytes(onnx_models.linear(watermark, seed=1))
+    shutil.copytree(claimed, Path(), dirs_exist_ok=True)
     return Path("claim.json")

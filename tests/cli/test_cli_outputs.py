@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from commands import CLAIM_NEW
+from commands import CLAIM_NEW, make_in
 
 from wmx import OwnerKey
 from wmx.cli import outputs
@@ -190,14 +190,19 @@ OUTPUTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def written_once(claimed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what each command of OUTPUTS writes."""
+    folder = shutil.copytree(claimed, tmp_path_factory.mktemp("outputs"), dirs_exist_ok=True)
+    make_in(folder, *((*words, f"old {kind}") for kind, words in OUTPUTS.items()))
+    return folder
+
+
 @pytest.fixture
-def kinds(wmx: Any, claim: Path, home: Path) -> dict[str, Path]:
+def kinds(written_once: Path, home: Path) -> dict[str, Path]:
     """A file of every kind; none of them is named by any other option of a command."""
-    found = {}
-    for kind, words in OUTPUTS.items():
-        found[kind] = Path(f"old {kind}")
-        result = wmx(*words, found[kind])
-        assert result.code == 0, result.err
+    shutil.copytree(written_once, Path(), dirs_exist_ok=True)
+    found = {kind: Path(f"old {kind}") for kind in OUTPUTS}
     found["a key"] = Path(shutil.copy(home / "owner.pem", "my.old-1.pem"))
     found["a model"] = Path("other.onnx")
     found["a file of secret trigger images"] = Path("images")

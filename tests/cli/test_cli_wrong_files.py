@@ -1,9 +1,11 @@
 """Files and words in the wrong place: what the errors say of them, and what they advise."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import make_in
 from support.oip_server import serving
 
 import wmx as library
@@ -13,10 +15,17 @@ from wmx.errors import UsageError
 EVIDENCE = ("verify", "model.onnx", "--evidence", "e.json")
 
 
+@pytest.fixture(scope="module")
+def signed(claimed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an evidence and a release record."""
+    folder = shutil.copytree(claimed, tmp_path_factory.mktemp("signed"), dirs_exist_ok=True)
+    make_in(folder, EVIDENCE, ("release", "model.onnx", "-o", "r.json"))
+    return folder
+
+
 @pytest.fixture
-def files(wmx: Any, claim: Path) -> None:
-    assert wmx(*EVIDENCE).code == 0
-    assert wmx("release", "model.onnx", "-o", "r.json").code == 0
+def files(signed: Path, home: Path) -> None:
+    shutil.copytree(signed, Path(), dirs_exist_ok=True)
 
 
 @pytest.mark.parametrize(
