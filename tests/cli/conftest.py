@@ -49,3 +49,9 @@ def claim(claimed: Path, home: Path) -> Path:
     """A key in the store, a claim beside it, and a model that knows its labels in model.onnx."""
     shutil.copytree(claimed, Path(), dirs_exist_ok=True)
     return Path("claim.json")
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that does not answer is asked again at once."""
+    monkeypatch.setattr("wmx.suspect.endpoint.client._pause", lambda *_: 0.0)

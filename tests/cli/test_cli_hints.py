@@ -152,7 +152,7 @@ def test_a_claim_beside_an_evidence_file_of_another(wmx: Any, claim: Path) -> No
     assert "leave out --claim" in result.err
 
 
-def test_an_api_that_does_not_answer(wmx: Any, claim: Path, closed: str) -> None:
+def test_an_api_that_does_not_answer(wmx: Any, claim: Path, closed: str, no_pauses: None) -> None:
     result = wmx("verify", f"{closed}/v2/models/m", "--claim", claim)
     assert result.code == 4
     assert "is the server running" in result.err

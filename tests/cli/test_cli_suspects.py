@@ -193,7 +193,7 @@ def test_claims_whose_inputs_a_function_does_not_take_are_passed_over(
     ],
 )
 def test_what_is_named_wrongly_is_refused(
-    wmx: Any, functions: None, words: tuple[str, ...], code: int, says: str
+    wmx: Any, functions: None, no_pauses: None, words: tuple[str, ...], code: int, says: str
 ) -> None:
     result = wmx("verify", *words)
     assert result.code == code, result.err
