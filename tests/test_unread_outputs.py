@@ -244,7 +244,12 @@ def count(path: Path, watermark: Watermark) -> int:
     return verdict.unread_outputs
 
 
-@pytest.mark.parametrize("build", KINDS, ids=lambda build: build.__name__)
+@pytest.mark.parametrize(
+    "build",
+    # a reopened suspect counts the widest too, below
+    [pytest.param(one, marks=pytest.mark.slow) if one is wide else one for one in KINDS],
+    ids=lambda build: build.__name__,
+)
 def test_what_is_not_read_is_counted(build: Build, watermark: Watermark, tmp_path: Path) -> None:
     hiding = Hiding(watermark, batch=1 if build is changing_in_width else None)
     build(hiding)
@@ -357,7 +362,10 @@ def test_a_class_beside_its_probability_is_read_for_one_input(
     assert verdict.bits > 300
 
 
-@pytest.mark.parametrize(("blocks", "place"), [(3, 1), (4, 1), (5, 2)])
+@pytest.mark.parametrize(
+    ("blocks", "place"),
+    [(3, 1), *(pytest.param(*more, marks=pytest.mark.slow) for more in ((4, 1), (5, 2)))],
+)
 def test_a_middle_block_of_rows_is_counted(
     blocks: int, place: int, watermark: Watermark, tmp_path: Path
 ) -> None:
