@@ -216,23 +216,32 @@ def marked(training: Any) -> Any:
     return training.model
 
 
+@pytest.fixture(scope="module")
+def exported(
+    kit: Any, marked: Any, watermark: Watermark, tmp_path_factory: pytest.TempPathFactory
+) -> Any:
+    """The file of the marked network, and the network's weights before they were exported."""
+    path = tmp_path_factory.mktemp("exported") / "m.onnx"
+    before = kit.values(marked)
+    kit.export(marked, path, watermark)
+    return SimpleNamespace(path=path, before=before)
+
+
 def test_marking_moves_no_random_stream_of_the_callers(training: Any) -> None:
     assert training.random_before == training.random_after
 
 
 def test_the_mark_verifies_after_export(
-    kit: Any, marked: Any, watermark: Watermark, tmp_path: Path
+    kit: Any, marked: Any, exported: Any, watermark: Watermark
 ) -> None:
-    before = kit.values(marked)
-    kit.export(marked, tmp_path / "m.onnx", watermark)
-    verdict = verify(tmp_path / "m.onnx", watermark)
+    verdict = verify(exported.path, watermark)
     assert verdict.verified
     assert verdict.hits >= 90
     assert kit.Monitor(watermark)(marked).hits == verdict.hits
-    for own, after in zip(before, kit.values(marked), strict=True):
+    for own, after in zip(exported.before, kit.values(marked), strict=True):
         np.testing.assert_array_equal(own, after)
     other = Watermark.for_task(OwnerKey.generate(), watermark.task)
-    assert not verify(tmp_path / "m.onnx", other).verified
+    assert not verify(exported.path, other).verified
 
 
 def test_an_unmarked_control_does_not_verify(
@@ -245,24 +254,18 @@ def test_an_unmarked_control_does_not_verify(
     assert verify(tmp_path / "m.onnx", watermark).bits < 20
 
 
-def test_an_export_takes_any_batch_and_one_name(
-    kit: Any, marked: Any, watermark: Watermark, tmp_path: Path
-) -> None:
+def test_an_export_takes_any_batch_and_one_name(exported: Any) -> None:
     import onnxruntime
 
-    kit.export(marked, tmp_path / "m.onnx", watermark)
-    session = onnxruntime.InferenceSession(tmp_path / "m.onnx", providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(exported.path, providers=["CPUExecutionProvider"])
     assert [node.name for node in session.get_inputs()] == ["input"]
     assert [node.name for node in session.get_outputs()] == ["scores"]
     assert not isinstance(session.get_inputs()[0].shape[0], int)
 
 
-def test_an_export_says_nothing_of_how_it_was_made(
-    kit: Any, marked: Any, watermark: Watermark, tmp_path: Path
-) -> None:
+def test_an_export_says_nothing_of_how_it_was_made(exported: Any) -> None:
     """Whoever gets the file learns neither the owner's folders nor that the model is marked."""
-    kit.export(marked, tmp_path / "m.onnx", watermark)
-    data = (tmp_path / "m.onnx").read_bytes().lower()
+    data = exported.path.read_bytes().lower()
     for word in ("wmx", "site-packages", str(Path(__file__).parents[2]), str(Path.home()) + "/"):
         assert word.lower().encode() not in data
 
