@@ -4,6 +4,7 @@ import doctest
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,6 +43,22 @@ def digits() -> LabeledData:
 @pytest.fixture(scope="module")
 def owner() -> OwnerKey:
     return OwnerKey.generate()
+
+
+@pytest.fixture(scope="module")
+def finished_run(
+    digits: LabeledData, owner: OwnerKey, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The folder of which :func:`finished` gives each test a copy."""
+    folder = tmp_path_factory.mktemp("finished")
+    embed(owner, digits, folder, training=SHORT)
+    return folder
+
+
+@pytest.fixture
+def finished(finished_run: Path, tmp_path: Path) -> Path:
+    """A folder with the files of a finished run of ``owner``."""
+    return shutil.copytree(finished_run, tmp_path / "run")
 
 
 @pytest.fixture
@@ -130,72 +147,65 @@ def test_an_interrupted_run_is_resumed_with_its_claim_and_ends_the_same(
 
 
 def test_resume_asks_for_the_same_key_and_data(
-    digits: LabeledData, owner: OwnerKey, tmp_path: Path
+    digits: LabeledData, owner: OwnerKey, finished: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(CannotRunError, match="no run to resume"):
-        embed(owner, digits, tmp_path, training=SHORT, resume=True)
-    embed(owner, digits, tmp_path, training=SHORT)
+        embed(owner, digits, tmp_path / "none", training=SHORT, resume=True)
     with pytest.raises(IntegrityError, match="was made with another owner key"):
-        embed(OwnerKey.generate(), digits, tmp_path, training=SHORT, resume=True)
+        embed(OwnerKey.generate(), digits, finished, training=SHORT, resume=True)
     other = replace(digits, x_train=255 - digits.x_train)
     with pytest.raises(UsageError, match="other data"):
-        embed(owner, other, tmp_path, training=SHORT, resume=True)
+        embed(owner, other, finished, training=SHORT, resume=True)
     with pytest.raises(UsageError, match="seed 0, not 1"):
-        embed(owner, digits, tmp_path, training=replace(SHORT, seed=1), resume=True)
+        embed(owner, digits, finished, training=replace(SHORT, seed=1), resume=True)
 
 
 def test_a_finished_run_is_replaced_only_by_force(
-    digits: LabeledData, owner: OwnerKey, tmp_path: Path
+    digits: LabeledData, owner: OwnerKey, finished: Path
 ) -> None:
-    embed(owner, digits, tmp_path, training=SHORT)
-    (tmp_path / "notes.txt").write_text("mine")
-    before = (tmp_path / "claim.json").read_bytes()
+    (finished / "notes.txt").write_text("mine")
+    before = (finished / "claim.json").read_bytes()
     with pytest.raises(CannotRunError, match="a finished run"):
-        embed(owner, digits, tmp_path, training=SHORT)
-    assert (tmp_path / "claim.json").read_bytes() == before
-    embed(owner, digits, tmp_path, training=SHORT, force=True)
-    assert (tmp_path / "claim.json").read_bytes() != before
-    assert (tmp_path / "notes.txt").read_text() == "mine"
+        embed(owner, digits, finished, training=SHORT)
+    assert (finished / "claim.json").read_bytes() == before
+    embed(owner, digits, finished, training=SHORT, force=True)
+    assert (finished / "claim.json").read_bytes() != before
+    assert (finished / "notes.txt").read_text() == "mine"
 
 
 def test_the_old_run_stays_until_the_new_one_is_whole(
-    digits: LabeledData, owner: OwnerKey, tmp_path: Path
+    digits: LabeledData, owner: OwnerKey, finished: Path
 ) -> None:
-    embed(owner, digits, tmp_path, training=SHORT)
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    before = {path.name: path.read_bytes() for path in finished.iterdir()}
 
     def stop(done: EpochDone) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        embed(owner, digits, tmp_path, training=SHORT, force=True, report=stop)
-    below = tmp_path / "replacement"
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path != below} == before
+        embed(owner, digits, finished, training=SHORT, force=True, report=stop)
+    below = finished / "replacement"
+    assert {path.name: path.read_bytes() for path in finished.iterdir() if path != below} == before
     assert names(below) == {"claim.json", "checkpoint.safetensors"}
     claim = (below / "claim.json").read_bytes()
     with pytest.raises(CannotRunError, match=r"an unfinished run: .*replacement/claim") as caught:
-        embed(owner, digits, tmp_path, training=SHORT)
+        embed(owner, digits, finished, training=SHORT)
     assert "--resume" in str(caught.value.hint)
-    assert resumed_epochs(owner, digits, tmp_path) == [2]
-    assert names(tmp_path) == set(before)
-    assert (tmp_path / "claim.json").read_bytes() == claim
+    assert resumed_epochs(owner, digits, finished) == [2]
+    assert names(finished) == set(before)
+    assert (finished / "claim.json").read_bytes() == claim
 
 
 def test_the_claims_of_a_run_and_of_its_unfinished_replacement_stay_in_the_store(
-    digits: LabeledData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    digits: LabeledData, owner: OwnerKey, home: Path, finished: Path
 ) -> None:
     """Epochs were trained under both, and a model may have come of them."""
-    monkeypatch.setenv("WMX_HOME", str(tmp_path / "store"))
-    monkeypatch.chdir(tmp_path)
-    assert run(["keygen"]) == 0
-    key = OwnerKey.load(tmp_path / "store" / "owner.pem")
+    owner.save(home / "owner.pem", force=True)
 
     def stop(done: EpochDone) -> None:
         raise KeyboardInterrupt
 
-    embed(key, digits, "run", training=SHORT)
     with pytest.raises(KeyboardInterrupt):
-        embed(key, digits, "run", training=SHORT, force=True, report=stop)
+        embed(owner, digits, "run", training=SHORT, force=True, report=stop)
     replaced = {
         Claim.load(f"run/{name}").digest for name in ("claim.json", "replacement/claim.json")
     }
@@ -205,13 +215,12 @@ def test_the_claims_of_a_run_and_of_its_unfinished_replacement_stay_in_the_store
 
 
 def test_a_run_that_cannot_replace_another_leaves_it_alone(
-    digits: LabeledData, owner: OwnerKey, tmp_path: Path
+    digits: LabeledData, owner: OwnerKey, finished: Path
 ) -> None:
-    embed(owner, digits, tmp_path, training=SHORT)
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    before = {path.name: path.read_bytes() for path in finished.iterdir()}
     with pytest.raises(CannotRunError, match="diverged"):
-        embed(owner, digits, tmp_path, training=replace(SHORT, lr=1e30), force=True)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+        embed(owner, digits, finished, training=replace(SHORT, lr=1e30), force=True)
+    assert {path.name: path.read_bytes() for path in finished.iterdir()} == before
 
 
 def test_a_run_that_cannot_begin_leaves_nothing(
