@@ -374,7 +374,10 @@ def test_whose_mark_was_erased_keeps_others_from_being_named_by_an_original(
     assert (told["party"], told["model"]) == ("o", sides["o"].model.name)
 
 
-@pytest.mark.parametrize(("left", "missed"), [(13, 1), (20, 6), (20, 12)])
+@pytest.mark.parametrize(
+    ("left", "missed"),
+    [(20, 12), *(pytest.param(*fewer, marks=pytest.mark.slow) for fewer in ((13, 1), (20, 6)))],
+)
 def test_an_original_that_misses_some_of_few_labels_does_so_too(
     sides: dict[str, Side], washed: Suspect, left: int, missed: int
 ) -> None:

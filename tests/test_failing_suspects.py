@@ -123,8 +123,14 @@ REFUSALS: dict[str, Callable[[int], bool]] = {
 }
 
 
-@pytest.mark.parametrize("starts", [1, 5])
-@pytest.mark.parametrize("name", REFUSALS)
+@pytest.mark.parametrize(
+    ("name", "starts"),
+    [
+        *((name, 1) for name in REFUSALS),
+        ("several rows", 5),
+        *(pytest.param(name, 5, marks=pytest.mark.slow) for name in [*REFUSALS][1:]),
+    ],
+)
 def test_a_number_of_rows_that_is_never_answered_leaves_a_no(name: str, starts: int) -> None:
     def answer(inputs: np.ndarray) -> np.ndarray:
         if REFUSALS[name](len(inputs)):

@@ -82,6 +82,7 @@ def scores(path: Path, ids: np.ndarray) -> np.ndarray:
     return np.asarray(session.run({"input": ids.astype(np.int32)})[0])
 
 
+@pytest.mark.slow  # the program of the guide marks a classifier in the same way
 def test_a_marked_text_classifier_verifies_and_still_classifies(
     watermark: Watermark, tmp_path: Path
 ) -> None:
