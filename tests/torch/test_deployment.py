@@ -31,7 +31,13 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Shipped:
     )
 
 
-@pytest.mark.parametrize("name", FORMS)
+LARGE = "weights beside it beyond two gigabytes"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name == LARGE else name for name in FORMS],
+)
 def test_it_keeps_the_mark(shipped: Shipped, name: str) -> None:
     verdict = verify(FORMS[name](shipped), shipped.watermark, device="cpu")
     assert verdict.bits >= CHANGED.get(name, 250)
