@@ -290,7 +290,12 @@ def test_a_model_with_a_long_name_has_its_evidence_or_spends_nothing(
 
 
 @pytest.mark.parametrize(
-    "error", [CannotRunError("no space left"), LimitError("out of time"), MemoryError()]
+    "error",
+    [
+        CannotRunError("no space left"),
+        pytest.param(LimitError("out of time"), marks=pytest.mark.slow),
+        MemoryError(),
+    ],
 )
 def test_a_page_that_fails_behind_an_evidence_is_a_warning(
     wmx: Any, claim: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
