@@ -188,8 +188,8 @@ def run_program(program: str, folder: Path) -> str:
     return done.stdout
 
 
-def check_marks(program: str, proof: str, folder: Path) -> None:
-    """Run a program that marks a model, as its page does, and a second time.
+def check_marks(program: str, proof: str, folder: Path, *, runs: int) -> None:
+    """Run a program that marks a model, as its page does; from the second time on under its claim.
 
     Each time the verdict that it prints in the end is looked at.  Then its model is verified from
     the command line, with the key and the claim that the first run has written.
@@ -198,9 +198,10 @@ def check_marks(program: str, proof: str, folder: Path) -> None:
         program: of the page.
         proof: the command that follows it.
         folder: to run in.
+        runs: how often it is run.
     """
     claims = set()
-    for _ in range(2):
+    for _ in range(runs):
         verified, hits, bits = run_program(program, folder).splitlines()[-1].split()
         assert verified == "True"
         assert int(hits) >= 95

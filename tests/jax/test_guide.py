@@ -8,6 +8,7 @@ import pytest
 PROGRAMS = documents.programs_of("jax")
 
 
+@pytest.mark.parametrize("runs", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_its_program_marks_a_model(name: str, tmp_path: Path) -> None:
-    documents.check_marks(*PROGRAMS[name], tmp_path)
+def test_its_program_marks_a_model(name: str, runs: int, tmp_path: Path) -> None:
+    documents.check_marks(*PROGRAMS[name], tmp_path, runs=runs)

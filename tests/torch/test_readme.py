@@ -80,9 +80,10 @@ def test_every_program_of_this_suite_is_run() -> None:
     assert len(PROGRAMS) + 1 == suites.count("torch")  # and the one that scans, below
 
 
+@pytest.mark.parametrize("runs", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("program", "proof"), PROGRAMS)
-def test_a_program_marks_a_model(program: str, proof: str, tmp_path: Path) -> None:
-    documents.check_marks(program, proof, tmp_path)
+def test_a_program_marks_a_model(program: str, proof: str, runs: int, tmp_path: Path) -> None:
+    documents.check_marks(program, proof, tmp_path, runs=runs)
 
 
 def models_to_scan(folder: Path) -> None:
