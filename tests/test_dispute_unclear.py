@@ -296,6 +296,7 @@ def ninth(sides: dict[str, Side]) -> Suspect:
     return open_suspect(path, own=True)
 
 
+@pytest.mark.usefixtures("opaque")
 def test_a_mark_in_an_output_that_is_not_read_keeps_the_thief_from_being_named(
     sides: dict[str, Side], ninth: Suspect
 ) -> None:

@@ -361,11 +361,11 @@ def test_more_probes_tried_weigh_less_and_fewer_are_the_owners_word() -> None:
     assert found.score.bits == pytest.approx(EVIDENCE.score.bits)
 
 
-@pytest.mark.parametrize("probes", [0, -1, 257, 10**9, True, "1", None])
+@pytest.mark.parametrize("probes", [0, -1, 16_385, 10**9, True, "1", None])
 def test_numbers_of_probes_that_there_are_not(probes: Any) -> None:
     statement = statement_of(EVIDENCE)
     statement["predicate"]["probes_tried"] = probes
-    refused(signed(statement, KEY), "probes_tried is .*, expected 1 to 256")
+    refused(signed(statement, KEY), "probes_tried is .*, expected 1 to 16,384")
 
 
 @pytest.mark.parametrize(
@@ -373,10 +373,11 @@ def test_numbers_of_probes_that_there_are_not(probes: Any) -> None:
     [
         (Probe("NCHW", "y", rows=ALONE), 1 / 4),
         (Probe("NCHW", "y", rows=TOGETHER), 1 / 4),
-        (Probe("NCHW", "y", rows=8), 1 / 36),
+        (Probe("NCHW", "y", rows=8), 1 / 72),
+        (Probe("NCHW", "y", rows=ALONE, view="inner"), 1 / 8),
         (Probe("NCHW", "y", SHIFTS[0], rows=ALONE), 1 / 224),
         (Probe("NCHW", "y", scaling="0..255", rows=ALONE), 1 / 224),
-        (Probe("NCHW", "y", SHIFTS[0], rows=8), 1 / 2016),
+        (Probe("NCHW", "y", SHIFTS[0], rows=8), 1 / 4032),
     ],
 )
 def test_each_way_is_counted_with_its_own_share(probe: Probe, share: float) -> None:

@@ -22,7 +22,7 @@ from wmx.protocol.timestamp import date_claim, load_roots
 from wmx.verification.check import check
 from wmx.verification.evidence import Evidence
 
-FOLDER = Path(__file__).parent / "vectors" / "evidence-5"
+FOLDER = Path(__file__).parent / "vectors" / "evidence-6"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())
 NAMES = sorted(EXPECTED["evidence"])
 DTYPES = {"image": "uint8", "features": "float32", "tokens": "int32"}
@@ -52,7 +52,9 @@ def head(leaf: bytes, index: int, size: int, path: list[str]) -> bytes:
 
 
 def share_of(probe: dict[str, Any], probes: int, kind: str) -> Fraction:
-    rows = Fraction(3, 8) if probe["rows"] in (0, 1) else Fraction(1, 24)
+    if "view" in probe:
+        return Fraction(1, 8) / probes
+    rows = Fraction(3, 8) if probe["rows"] in (0, 1) else Fraction(1, 48)
     variations = {"image": 28, "features": 1, "tokens": 0}[kind]
     if variations:
         plain = probe["shift"] == [0, 0] and not probe["scaling"]
@@ -72,7 +74,7 @@ def test_the_pages_alone_check_an_evidence(name: str) -> None:
     verified(predicate["claim"]["file"], owner, "application/vnd.wmx.claim+json")
     verified(envelope, owner, "application/vnd.in-toto+json")
     assert statement["_type"] == "https://in-toto.io/Statement/v1"
-    assert statement["predicateType"] == "urn:wmx:evidence:5"
+    assert statement["predicateType"] == "urn:wmx:evidence:6"
     assert hashlib.sha256(claim_payload).hexdigest() == expected["claim"]
 
     start, count = predicate["window"]["start"], predicate["window"]["count"]
@@ -125,7 +127,7 @@ def test_every_frozen_evidence_still_checks(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_key_still_signs_the_same_bytes(name: str) -> None:
-    from vectors.make_evidence_5 import PROBES, predictions_of
+    from vectors.make_evidence_6 import PROBES, predictions_of
 
     from wmx.verification.codec import predictions_to_json, probe_to_json
 

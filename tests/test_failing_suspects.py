@@ -166,6 +166,7 @@ def test_the_failure_on_another_claim_is_named() -> None:
     assert failures[MARK.claim.digest] == "an index is out of range"
 
 
+@pytest.mark.usefixtures("opaque")
 @pytest.mark.parametrize("failing", [fails_singly, fails_for_good])
 def test_a_file_that_fails_in_some_single_rows_has_not_said_no(
     failing: Callable[[Watermark], bytes], tmp_path: Path

@@ -40,10 +40,12 @@ def test_the_mark_is_read(watermark: Watermark, tmp_path: Path, name: str) -> No
 
 
 @pytest.mark.parametrize("name", NOT_READ)
-def test_what_is_not_read_is_a_limit_of_the_page(
+def test_what_is_not_read_is_found_inside_alone(
     watermark: Watermark, tmp_path: Path, name: str
 ) -> None:
-    assert not verify(written(tmp_path, watermark, NOT_READ[name]), watermark).verified
+    verdict = verify(written(tmp_path, watermark, NOT_READ[name]), watermark)
+    assert verdict.verified
+    assert verdict.score.best.probe.view
 
 
 def test_what_can_only_be_class_numbers_gives_the_hits_that_are_reported(

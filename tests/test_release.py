@@ -106,7 +106,7 @@ def change(path: str, value: Any) -> bytes:
         ("predicate/claim/digest/sha256", "00" * 32),
         ("predicate/claim/file", {}),
         ("predicate", []),
-        ("predicateType", "urn:wmx:evidence:5"),
+        ("predicateType", "urn:wmx:evidence:6"),
         ("_type", "x"),
         ("subject", []),
         ("subject", {}),

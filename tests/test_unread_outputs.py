@@ -24,6 +24,7 @@ from wmx.verification.scan import verify_any
 from wmx.verification.selection import NO_SELECTION
 from wmx.verification.verdict import measure
 
+pytestmark = pytest.mark.usefixtures("opaque")
 CLASSES, PIXELS = 10, 64
 FLOAT, INT, TEXT = TensorProto.FLOAT, TensorProto.INT64, TensorProto.STRING
 Build = Callable[["Hiding"], None]

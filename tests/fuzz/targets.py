@@ -42,6 +42,8 @@ from wmx.suspect.remote import file_names_of, header_of, ports_of
 from wmx.suspect.sandbox import wire
 from wmx.suspect.tables import Joined
 from wmx.suspect.values import Texts
+from wmx.suspect.views.session import MAX_VIEWS, names_of
+from wmx.suspect.views.skeleton import THIS_FILE, skeleton_of
 from wmx.training.checkpoint import Identity, load_checkpoint
 from wmx.training.data.loaders import read_npz, read_table
 from wmx.triggers.trigger_file import load_images
@@ -54,7 +56,7 @@ KEY = OwnerKey.from_pem(
     b"MC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n"
     b"-----END PRIVATE KEY-----\n"
 )
-VECTORS = Path(__file__).parents[1] / "vectors" / "evidence-5"
+VECTORS = Path(__file__).parents[1] / "vectors" / "evidence-6"
 STAMPED = Claim.load(VECTORS / "cells-grey.dated.claim.json")
 ROOTS = load_roots(VECTORS / "roots.pem")
 STAMPED_AT = date_claim(STAMPED, ROOTS).time
@@ -242,6 +244,25 @@ def child_files(data: bytes) -> None:
             assert not (is_exporters_name(name, "model.onnx") and name.startswith("."))
 
 
+def child_views(data: bytes) -> None:
+    """What a child says of the views of a model: names that can be printed, each once."""
+    with suppress(ValueError, RecursionError, SuspectDiedError):
+        names = names_of(Disowning(), json.loads(data))
+        assert all(name.isprintable() for name in names)
+        assert len(set(names)) == len(names) <= MAX_VIEWS
+
+
+def onnx_skeleton(data: bytes) -> None:
+    """A model without its large weights: as harmless as it was, and they lie within its bytes."""
+    with suppress(CannotRunError):
+        before = require_harmless(data, "x")
+        after = require_harmless(skeleton_of(data), "x")
+        inside = [place for place in after.places if place.external.file == THIS_FILE]
+        assert len(after.places) == len(before.places) + len(inside)
+        for place in inside:
+            assert place.external.offset + (place.external.length or 0) <= len(data)
+
+
 def child_header(data: bytes) -> None:
     """What a child says of a model's header: text that can be printed, and not much of it."""
     with suppress(ValueError, RecursionError, SuspectDiedError):
@@ -337,5 +358,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         *(onnx_weights, model_header, child_ports, table, picture, attack_results),
         *(ort_walk, served_ports, served_answer, child_files, child_header, secret),
         *(release, release_payload, ledger, ledger_payload, model_address, outputs_of_models),
+        *(child_views, onnx_skeleton),
     )
 }

@@ -259,7 +259,7 @@ def a_shifted_probe_with_the_share_of_a_plain_one(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p["way"].update(shift=[1, 0]))
 
 
-@case(3, "layout, output and scaling of the way are not strings")
+@case(3, "layout, output, scaling and view of the way are not strings")
 def a_probe_that_is_an_object(scene: Scene) -> Attack:
     return predicate(scene, lambda p: p["way"].update(layout={"NCHW": 1}))
 

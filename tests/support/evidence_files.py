@@ -104,7 +104,7 @@ def restated(statement: dict[str, Any], key: OwnerKey) -> bytes:
         {probe: predictions},
         trigger_slice,
         penalty=Selection(predicate["claims_tried"], claim.n).penalty,
-        plain={probe.rows: predicate["probes_tried"]},
+        plain={probe.group: predicate["probes_tried"]},
     )
     predicate["claim"]["digest"]["sha256"] = claim.digest
     predicate["counted"] = {

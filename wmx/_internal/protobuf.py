@@ -1,11 +1,11 @@
-"""Reading the protobuf wire format of untrusted files in pure Python, with a bound on the work.
+"""The protobuf wire format of untrusted files, in pure Python and with a bound on the work.
 
-Only the fields that a caller requests are parsed; the rest is skipped by its length.  The format is
-specified at https://protobuf.dev/programming-guides/encoding/.
+Only the fields that a caller requests are parsed; the rest is skipped by its length, or copied.
+The format is specified at https://protobuf.dev/programming-guides/encoding/.
 """
 
-from collections.abc import Mapping
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 from wmx._internal.work import MalformedError, Work
 
@@ -32,6 +32,71 @@ def read_message(
             work is used up.
     """
     found: Fields = {}
+    for number, wire, value, _, _ in _parsed(view, work):
+        expected = wanted.get(number)
+        if expected is None:
+            continue
+        if wire != expected and (number in once or wire != BYTES):
+            raise MalformedError(f"field {number} is of another type")
+        if number in found and number in once:
+            raise MalformedError(f"field {number} occurs twice")
+        found.setdefault(number, []).append(value)
+    return found
+
+
+class Field(NamedTuple):
+    """A field of a message, as it lies there.
+
+    Attributes:
+        number: its number.
+        value: its content, where it has a length; else empty.
+        raw: the whole field, with its tag.
+        start: where the content begins in the message.
+    """
+
+    number: int
+    value: memoryview
+    raw: memoryview
+    start: int
+
+
+def fields(view: memoryview, work: Work) -> Iterator[Field]:
+    """Yield every field of a message in its order, unknown ones too.
+
+    Args:
+        view: the message.
+        work: left for the whole file.
+
+    Raises:
+        MalformedError: it is cut off, or the work is used up.
+    """
+    for number, wire, value, begin, end in _parsed(view, work):
+        content = value if wire == BYTES else view[end:end]
+        yield Field(number, content, view[begin:end], end - len(content))
+
+
+def encoded(number: int, value: bytes | int) -> bytes:
+    """Return a field of a message.
+
+    Args:
+        number: of the field.
+        value: bytes, which get their length in front, or an integer that is not negative.
+    """
+    if isinstance(value, int):
+        return _as_varint(number << 3 | VARINT) + _as_varint(value)
+    return _as_varint(number << 3 | BYTES) + _as_varint(len(value)) + value
+
+
+def _as_varint(value: int) -> bytes:
+    found = bytearray()
+    while value >= 0x80:
+        found.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes((*found, value))
+
+
+def _parsed(view: memoryview, work: Work) -> Iterator[tuple[int, int, Any, int, int]]:
+    """Yield number, wire type, value, begin and end of each field; numbers of fixed size unread."""
     position, end = 0, len(view)
     while position < end:
         work.take()
@@ -58,15 +123,7 @@ def read_message(
             raise MalformedError(f"wire type {wire} is unknown")
         if number == 0:
             raise MalformedError("field number 0")
-        expected = wanted.get(number)
-        if expected is None:
-            continue
-        if wire != expected and (number in once or wire != BYTES):
-            raise MalformedError(f"field {number} is of another type")
-        if number in found and number in once:
-            raise MalformedError(f"field {number} occurs twice")
-        found.setdefault(number, []).append(value)
-    return found
+        yield number, wire, value, begin, position
 
 
 def numbers(values: list[Any], work: Work) -> list[int]:

@@ -27,6 +27,7 @@ from wmx.cli.common import (
 )
 from wmx.cli.output import NOT_VERIFIED
 from wmx.cli.outputs import prepare_report
+from wmx.cli.verdict_words import hidden_rows
 from wmx.cli.words import (
     dating_fields,
     dating_rows,
@@ -113,6 +114,7 @@ def _text(checked: "Checked") -> str:
     if checked.repeated is not None:
         again = checked.repeated
         rows["repeated"] = f"{again.bits:.1f} bits, {again.hits} of {again.n} hits: {again.engine}"
+        rows |= hidden_rows(again)
     rows |= {
         "triggers": f"{trigger_slice_text(evidence)}, each one found in the claim's commitment",
         "claim": evidence.claim.digest,
@@ -151,7 +153,13 @@ def _fields(checked: "Checked") -> dict[str, Any]:
         "required_bits": checked.required_bits,
         "stated": {"bits": score.bits, "hits": score.hits, "n": score.n},
         "repeated": again
-        and {"bits": again.bits, "hits": again.hits, "n": again.n, "engine": again.engine},
+        and {
+            "bits": again.bits,
+            "hits": again.hits,
+            "n": again.n,
+            "engine": again.engine,
+            "hidden_in": again.hidden_in,
+        },
         "start": evidence.trigger_slice.start,
         "count": len(evidence.trigger_slice),
         "claims_tried": evidence.selection.claims_tried,

@@ -47,6 +47,7 @@ def verdict_text(verdict: "Verdict") -> str:
         "hits": f"{verdict.hits} of {verdict.n} triggers, {verdict.classes} classes: "
         f"by chance with probability {scientific(verdict.log10_tail)}",
         "best probe": f"{verdict.best_probe} (of {verdict.probes_tried} tried)",
+        **hidden_rows(verdict),
         **_score_rows(verdict),
         **_unread_rows(verdict),
         **_query_rows(verdict),
@@ -113,7 +114,11 @@ def _outputs_read(verdict: "Verdict") -> "list[Predictions]":
 
     A reading is named after the output, with words more: ``scores from column 3``.
     """
-    plain = {probe.output: found for probe, found in verdict.predictions.items() if probe.is_plain}
+    plain = {
+        probe.output: found
+        for probe, found in verdict.predictions.items()
+        if probe.is_plain and not probe.view
+    }
     return [
         found
         for name, found in plain.items()
@@ -144,12 +149,30 @@ def _score_rows(verdict: "Verdict") -> dict[str, str]:
     return {}
 
 
-def _unread_rows(verdict: "Verdict") -> dict[str, str]:
-    """Say that there are outputs that nobody has looked at in full, where nothing verified."""
-    if verdict.verified or not verdict.unread_outputs:
+def hidden_rows(verdict: "Verdict") -> dict[str, str]:
+    """Say where a file hides the mark that it computes, if it does."""
+    if verdict.hidden_in is None:
         return {}
-    outputs = "1 output" if verdict.unread_outputs == 1 else f"{verdict.unread_outputs} outputs"
     return {
+        "hidden": "the file computes the mark and hides it from its outputs; seen by the view "
+        f"{verdict.hidden_in!r}, at {verdict.score.best.probe.output!r}"
+    }
+
+
+def _unread_rows(verdict: "Verdict") -> dict[str, str]:
+    """Say what nobody has looked at in full, where nothing verified."""
+    if verdict.verified:
+        return {}
+    rows = {}
+    if verdict.unseen_views:
+        rows["not seen"] = (
+            "the file was not looked into, or not in every view: it is too slow, ends the process "
+            "that does so, or is of a kind that is not looked into; --seconds gives more time"
+        )
+    if not verdict.unread_outputs:
+        return rows
+    outputs = "1 output" if verdict.unread_outputs == 1 else f"{verdict.unread_outputs} outputs"
+    return rows | {
         "not read": f"{outputs}, in full or in part; --output NAME reads one alone, for 16 bits: "
         "of use where there are too many, not where one is too large"
     }
@@ -189,6 +212,7 @@ def verdict_fields(verdict: "Verdict") -> dict[str, Any]:
         "classes": verdict.classes,
         "scores": _numbers_of_scores(verdict),
         "unread_outputs": verdict.unread_outputs,
+        "unseen_views": verdict.unseen_views,
         "tail": fraction_text(verdict.tail),
         "log10_tail": verdict.log10_tail,
         "claims_tried": verdict.selection.claims_tried,
@@ -200,6 +224,7 @@ def verdict_fields(verdict: "Verdict") -> dict[str, Any]:
         "best_way": verdict.best_probe,
         "experts": {name: tenths(bits) for name, bits in verdict.experts.items()},
         "ways_tried": verdict.probes_tried,
+        "hidden_in": verdict.hidden_in,
         "triggers_left": verdict.left,
         "queries": verdict.queries,
         "budget_ended": verdict.budget_ended,

@@ -29,7 +29,10 @@ from wmx.suspect.types import Device
 from wmx.verification.verdict import measure
 
 # how many depends on what it says to the triggers
-NOT_ALL_READ = "not all of its outputs could be read (evidence made with --output NAME reads one)"
+NOT_ALL_READ = (
+    "not all of its outputs could be read, or it could not be looked into in full (evidence made "
+    "with --output NAME reads one output)"
+)
 NO_LINEAGE = "a model failed, or no longer answers as it did, of which nothing more is said"
 FAILED_WHEN_RUN = "it failed when it was run on triggers, of which nothing more is said"
 
@@ -119,7 +122,8 @@ class Bench:
             alone=verdict.bits + log2(self.tried),
             too_few=verdict.too_few,
             attainable=verdict.attainable,
-            left_out=verdict.failed or (NOT_ALL_READ if verdict.unread_outputs else None),
+            left_out=verdict.failed
+            or (NOT_ALL_READ if verdict.unread_outputs or verdict.unseen_views else None),
         )
 
     def exhibit(

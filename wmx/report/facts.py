@@ -127,6 +127,10 @@ def claim_facts(claim: Claim, dating: Dating) -> Facts:
 def count_facts(verdict: Verdict) -> Facts:
     """Return the facts about a verdict."""
     selection = verdict.selection
+    hidden = {
+        "hidden": "the file computes the mark and hides it from its outputs: it was found by "
+        f"looking into the file, by the view {verdict.hidden_in!r}"
+    }
     return {
         "evidence": f"{verdict.bits:.2f} bits; {verdict.required_bits:g} are required",
         "hits": _tail_words(verdict.hits, verdict.n, verdict.log10_tail),
@@ -137,6 +141,7 @@ def count_facts(verdict: Verdict) -> Facts:
         "best probe": f"{verdict.best_probe} "
         f"(of {verdict.probes_tried} tried; a probe is one way of feeding inputs to the model and "
         "reading its outputs)",
+        **(hidden if verdict.hidden_in else {}),
     }
 
 

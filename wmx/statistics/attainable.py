@@ -87,7 +87,7 @@ def attainable_bits(score: EvidenceScore, n: int) -> float:
     """
     shares: dict[int, float] = {}
     for result in score.results:
-        if result.probe.is_plain:
+        if result.probe.is_plain and not result.probe.view:
             rows = result.probe.rows
             shares[rows] = max(shares.get(rows, 0.0), 2**result.log2_share)
     usual = sum(share for rows, share in shares.items() if rows in (TOGETHER, ALONE))

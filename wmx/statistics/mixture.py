@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from wmx.statistics.experts import Bets, Experts, count_hits, log2_mean
 from wmx.statistics.hits import binomial_tail, log10_binomial_tail
 from wmx.statistics.predictions import Predictions
-from wmx.statistics.probe import Probe, log2_share
+from wmx.statistics.probe import Group, Probe, log2_share
 from wmx.triggers.trigger_slice import TriggerSlice
 
 
@@ -62,7 +62,7 @@ class EvidenceScore:
     Attributes:
         results: of each probe.
         penalty: bits that are subtracted for choices: of a claim, of a trigger slice, of overrides.
-        plain: number of plain probes for each number of rows.
+        plain: number of plain probes of each group, for views times the number of views.
         counted: the probe whose hits are counted: the first plain one, which is fixed before any
             label is used; in an evidence, its only one.
         hits: predictions of that probe whose top class is the label.
@@ -72,7 +72,7 @@ class EvidenceScore:
 
     results: Sequence[ProbeResult]
     penalty: float
-    plain: Mapping[int, int]
+    plain: Mapping[Group, int]
     counted: Probe
     hits: int
     n: int
@@ -112,14 +112,20 @@ class Mixture:
 
     Args:
         trigger_slice: the triggers and their labels.
-        plain: number of plain probes for each number of rows; where it has none, those that were
-            added are counted.
+        plain: number of plain probes of each group; where it has none, those that were added are
+            counted.
+
+    Attributes:
+        views: number of views that the suspect has, to be set before any of them is added.
     """
 
-    def __init__(self, trigger_slice: TriggerSlice, plain: Mapping[int, int] | None = None) -> None:
+    def __init__(
+        self, trigger_slice: TriggerSlice, plain: Mapping[Group, int] | None = None
+    ) -> None:
+        self.views = 0
         self._trigger_slice = trigger_slice
         self._plain = plain or {}
-        self._found: Counter[int] = Counter()  # plain probes by their rows
+        self._found: Counter[Group] = Counter()  # plain probes by their group
         self._players: dict[Probe, _Player] = {}
 
     def __contains__(self, probe: Probe) -> bool:
@@ -179,7 +185,7 @@ class Mixture:
 
     def _enter(self, probe: Probe, player: "_Player") -> None:
         self._players[probe] = player
-        self._found[probe.rows] += probe.is_plain
+        self._found[probe.group] += probe.is_plain
 
     def log2_wealth(self, probe: Probe) -> float:
         """Return log2 of the experts' mean wealth for one probe."""
@@ -199,9 +205,10 @@ class Mixture:
         """The probe with the largest product of wealth and share."""
         return max(self._players, key=self.weighted)
 
-    def plain_probes(self, rows: int) -> int:
-        """Return the number of plain probes with ``rows`` inputs in a call."""
-        return self._plain.get(rows) or self._found[rows]
+    def plain_probes(self, group: Group) -> int:
+        """Return the number of plain probes of a group, for views times the number of views."""
+        views = self.views if isinstance(group, str) else 1
+        return self._plain.get(group) or self._found[group] * views
 
     def score(self, penalty: float, n: int | None = None) -> EvidenceScore:
         """Return the evidence score of all predictions.
@@ -219,7 +226,7 @@ class Mixture:
                 for probe, player in self._players.items()
             ],
             penalty=penalty,
-            plain={probe.rows: self.plain_probes(probe.rows) for probe in self._players},
+            plain={probe.group: self.plain_probes(probe.group) for probe in self._players},
             counted=counted,
             hits=count_hits(given, self._trigger_slice.labels[: len(given)]),
             n=len(self._trigger_slice) if n is None else n,
@@ -227,7 +234,7 @@ class Mixture:
         )
 
     def _log2_share(self, probe: Probe) -> float:
-        return log2_share(probe, self._trigger_slice.task.kind, self.plain_probes(probe.rows))
+        return log2_share(probe, self._trigger_slice.task.kind, self.plain_probes(probe.group))
 
 
 class _Player:
@@ -274,7 +281,7 @@ def score_predictions(
     trigger_slice: TriggerSlice,
     *,
     penalty: float,
-    plain: Mapping[int, int] | None = None,
+    plain: Mapping[Group, int] | None = None,
 ) -> EvidenceScore:
     """Return the evidence score of predictions for the triggers of a slice.
 
@@ -282,7 +289,7 @@ def score_predictions(
         predictions: of each probe, for all triggers or for the first ones if it stopped early.
         trigger_slice: the triggers and their labels.
         penalty: bits to subtract.
-        plain: number of plain probes for each number of rows, where not all are given.
+        plain: number of plain probes of each group, where not all are given.
     """
     mixture = Mixture(trigger_slice, plain)
     first: dict[int, Probe] = {}

@@ -6,6 +6,7 @@ No share depends on a label, so each probe can be tried at the cost of its share
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log2
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +28,16 @@ SHIFTS = tuple(
 )
 TOGETHER, ALONE = 0, 1  # rows in a call: as many as fit, or one
 OTHER_ROWS = (2, 4, 8, 16, 32, 64)
-SHARE_OF_USUAL_ROWS = 3 / 8  # each of TOGETHER and ALONE; OTHER_ROWS have what is left
+SHARE_OF_USUAL_ROWS = 3 / 8  # each of TOGETHER and ALONE
+SHARE_OF_VIEWS = 1 / 8  # of all views of a file together
+SHARE_OF_OTHER_ROWS = 1 / 8  # of all of OTHER_ROWS together
 SHARE_OF_PLAIN = 2 / 3  # of inputs as they are, where they have variations
 VARIATIONS = {  # maximum number for each plain probe
     kind: len(scalings) + (len(SHIFTS) if kind == "image" else 0)
     for kind, scalings in OTHER_SCALINGS.items()
 }
+
+Group: TypeAlias = "int | str"
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class Probe:
         scaling: of pixels or features; ``""`` for the one that fits the input.
         rows: number of inputs in one call: as many as fit (:data:`TOGETHER`), one (:data:`ALONE`),
             or one of :data:`OTHER_ROWS`.
+        view: name of the view of the file that is read (:mod:`wmx.suspect.views`); ``""`` for the
+            file as it is.
     """
 
     layout: str
@@ -53,6 +60,7 @@ class Probe:
     shift: tuple[int, int] = NO_SHIFT
     scaling: str = ""
     rows: int = TOGETHER
+    view: str = ""
 
     @property
     def is_plain(self) -> bool:
@@ -62,12 +70,17 @@ class Probe:
     @property
     def plain(self) -> "Probe":
         """The same probe without shift and other scaling."""
-        return Probe(self.layout, self.output, rows=self.rows)
+        return Probe(self.layout, self.output, rows=self.rows, view=self.view)
+
+    @property
+    def group(self) -> Group:
+        """What the probe shares a part of the mixture with: all of its view, or of its rows."""
+        return self.view or self.rows
 
     @property
     def name(self) -> str:
-        """Layout, scaling, shift, rows and output."""
-        words = [self.layout, self.scaling]
+        """View, layout, scaling, shift, rows and output."""
+        words = [f"{self.view}:" if self.view else "", self.layout, self.scaling]
         if self.shift != NO_SHIFT:
             words.append(f"shifted {self.shift[0]:+d},{self.shift[1]:+d}")
         if self.rows != TOGETHER:
@@ -89,15 +102,19 @@ def log2_share(probe: Probe, kind: Kind, plain: int) -> float:
 
     It is the product of the shares of its rows and of its variation, divided by the number of plain
     probes with as many rows.  Plain probes of all rows together and of single rows have equal
-    shares, half of the mixture for both.
+    shares, half of the mixture for both.  The views of a file have equal parts of theirs, and each
+    divides it by the number of its probes.
 
     Args:
         probe: the probe.
         kind: of the task.
-        plain: number of plain probes with ``probe.rows``.
+        plain: number of plain probes with ``probe.rows``; for a view that of its own probes, times
+            the number of views.
     """
+    if probe.view:
+        return log2(SHARE_OF_VIEWS / plain)
     usual = probe.rows in (TOGETHER, ALONE)
-    rows = SHARE_OF_USUAL_ROWS if usual else (1 - 2 * SHARE_OF_USUAL_ROWS) / len(OTHER_ROWS)
+    rows = SHARE_OF_USUAL_ROWS if usual else SHARE_OF_OTHER_ROWS / len(OTHER_ROWS)
     variations = VARIATIONS[kind]
     fed = SHARE_OF_PLAIN if probe.is_plain else (1 - SHARE_OF_PLAIN) / max(1, variations)
     return log2(rows * (fed if variations else 1.0) / plain)

@@ -16,6 +16,7 @@ from wmx.suspect.layouts import Layout
 from wmx.suspect.overrides import NO_OVERRIDES
 from wmx.suspect.reader import OutputReader
 from wmx.suspect.request_policy import Meter, RequestPolicy
+from wmx.suspect.suspect import Suspect
 from wmx.suspect.tables import Joined
 from wmx.suspect.values import Texts
 
@@ -102,6 +103,10 @@ class FunctionSuspect:
                 hint="it is given float32 inputs as the claim states them (wmx info CLAIM), and "
                 "returns scores [n, C], or class numbers or names [n]",
             ) from error
+
+    def views(self, *, anew: bool = False) -> dict[str, Callable[[], Suspect]]:
+        """Return none: a function cannot be looked into."""
+        return {}
 
     def reopened(self) -> Self:
         """Return itself: only the caller could reset the function."""

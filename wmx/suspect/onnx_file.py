@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from wmx._internal.budget import consult, held_to, require_room
 from wmx.errors import CannotRunError, SuspectDiedError, UsageError
+from wmx.protocol.model_reference import ModelReference
 from wmx.protocol.task import Task
 from wmx.statistics.predictions import Predictions
 from wmx.suspect.feeding import Feeding, filled_up
@@ -20,8 +21,12 @@ from wmx.suspect.policy.model_header import ModelHeader
 from wmx.suspect.reader import OutputReader
 from wmx.suspect.remote import ConfinedSession, Session
 from wmx.suspect.sandbox.process import Sandbox
+from wmx.suspect.suspect import Suspect
 from wmx.suspect.tables import Joined
 from wmx.suspect.types import Device, require_device
+from wmx.suspect.views.opened import OpenViews, Views, seeing
+from wmx.suspect.views.session import CHILD as VIEWING_CHILD
+from wmx.suspect.views.session import ViewSession
 
 SCORE_BYTES = 8
 FIRST_PART, LATER_PART = 1 / 2, 1 / 16  # fractions of the time left, for a call of several rows
@@ -58,11 +63,17 @@ class OnnxFile:
 
     queries_left: int | None = None
 
-    def __init__(self, load: Callable[[], Loaded], overrides: Overrides = NO_OVERRIDES) -> None:
+    def __init__(
+        self,
+        load: Callable[[], Loaded],
+        look: Callable[[], Views],
+        overrides: Overrides = NO_OVERRIDES,
+    ) -> None:
         """Load a model.
 
         Args:
             load: reads and loads the model anew at each call.
+            look: reads the model anew at each call, and finds its views.
             overrides: of its inputs and outputs.
 
         Raises:
@@ -70,11 +81,14 @@ class OnnxFile:
             UsageError: it has no input or output of a name in ``overrides``.
         """
         loaded = load()
+        self._files = loaded.files
         self.reference = loaded.files.reference
         self.header = loaded.header
         self.session = loaded.session
         self.overrides = overrides
         self._load = load
+        self._look = look
+        self._views = OpenViews(look)
         self._was_queried = False
         self._reader = OutputReader()
         self._deadly: dict[int, SuspectDiedError] = {}  # by the rows in a call of which it died
@@ -111,6 +125,7 @@ class OnnxFile:
         require_device(device)
         first = sandbox or Sandbox.start()
         unused = [first]
+        read: list[ModelReference] = []
         named, never = tuple(weights), cache(lambda: tuple(apart_from))  # called only if needed
 
         def load() -> Loaded:
@@ -122,10 +137,24 @@ class OnnxFile:
             except BaseException:
                 child.close()
                 raise
+            read.append(files.reference)
             return Loaded(files, session, session.header)
 
+        def look() -> Views:
+            child = first.another(VIEWING_CHILD)
+            try:
+                with held_to(child.budget):
+                    files = ModelFiles(path, named, never)
+                    views = ViewSession(child, files, device)
+                if not files.reference.has_same_files(read[0]):
+                    raise changed(files.name)
+            except BaseException:
+                child.close()
+                raise
+            return views
+
         try:
-            return cls(load, overrides)
+            return cls(load, look, overrides)
         except BaseException:
             first.close()
             raise
@@ -144,7 +173,12 @@ class OnnxFile:
         def load() -> Loaded:
             return Loaded(model.files, model.loaded(device), read_header(model.data))
 
-        return cls(load)
+        def look() -> Views:
+            from wmx.suspect.views.looking import LookedInto
+
+            return LookedInto(model.data, model.outline, model.weights, device)
+
+        return cls(load, look)
 
     def reopened(self) -> Self:
         """Return the same files, loaded anew; untrusted ones in another process.
@@ -174,15 +208,38 @@ class OnnxFile:
             UsageError: it has no input or output of a name in ``overrides``.
         """
         overrides = self.overrides if overrides == NO_OVERRIDES else overrides
-        again = type(self)(self._load, overrides)
+        again = type(self)(self._load, self._look, overrides)
         if not again.reference.has_same_files(self.reference):
             again.close()
-            raise CannotRunError(f"{self.reference.name} was changed while it was verified")
+            raise changed(self.reference.name)
         again._deadly = self._deadly
         return again
 
+    def views(self, *, anew: bool = False) -> dict[str, Callable[[], Suspect]]:
+        """Return what opens each view; as :meth:`Suspect.views`.
+
+        One process shows them all, one at a time: a view is closed when another one is opened.
+        """
+        return {name: partial(self._view, name, anew) for name in self._views.names}
+
+    def _view(self, name: str, anew: bool) -> "FileView":
+        views = OpenViews(self._look) if anew else self._views
+
+        def load() -> Loaded:
+            return Loaded(self._files, views.session(name), self.header)
+
+        try:
+            return FileView(
+                load, self._look, Overrides(self.overrides.inputs), views if anew else None
+            )
+        except BaseException:
+            if anew:
+                views.close()
+            raise
+
     def close(self) -> None:
-        """End the process that runs the model."""
+        """End the processes that run the model."""
+        self._views.close()
         if isinstance(self.session, ConfinedSession):
             self.session.close()
 
@@ -331,3 +388,48 @@ class OnnxFile:
                 f"{self.reference.name} does not return {rows} rows for {rows} inputs"
             )
         return joined
+
+
+def changed(name: str) -> CannotRunError:
+    """Return the error that the files of a model are no longer those that were read first."""
+    return CannotRunError(f"{name} was changed while it was verified")
+
+
+class FileView(OnnxFile):
+    """One view of a file, which belongs to that file.
+
+    Args:
+        load, look, overrides: as of :class:`OnnxFile`.
+        own: the process that shows this view alone; ``None`` if the file's shows it.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Loaded],
+        look: Callable[[], Views],
+        overrides: Overrides,
+        own: OpenViews | None,
+    ) -> None:
+        super().__init__(load, look, overrides)
+        self._own = own
+
+    def predictions(
+        self,
+        feeding: Feeding,
+        inputs: NDArray[Any],
+        task: Task,
+        scaling: str | None = None,
+        rows: int | None = None,
+    ) -> dict[str, Predictions]:
+        """Run the view; as :meth:`OnnxFile.predictions`.
+
+        Raises:
+            UnseenViewError: its process ended.
+        """
+        with seeing():
+            return super().predictions(feeding, inputs, task, scaling, rows)
+
+    def close(self) -> None:
+        """End the process that shows this view alone; the file closes the one that shows all."""
+        if self._own is not None:
+            self._own.close()

@@ -74,20 +74,16 @@ class ConfinedSession:
         self._sandbox = sandbox
         self.budget: Budget = sandbox.budget
         self.max_answer_bytes = sandbox.max_answer_bytes
-        confine(sandbox, files.size, device)
-        model = Message("load", {"name": files.name}, streamed=files.model())
-        answer = ask(sandbox, model, "loaded", "needs")
-        if answer.kind == "needs":
-            names = file_names_of(sandbox, answer.fields.get("files"))
-            sizes, contents = files.weights(names)
-            weights = Message("weights", {"sizes": sizes}, streamed=contents)
-            answer = ask(sandbox, weights, "loaded")
-        loaded = answer.fields
+        loaded = handed_over(sandbox, files, device, "loaded")
+        self.describe(loaded)
+        self.header = header_of(sandbox, loaded.get("opsets"), loaded.get("producer"))
+
+    def describe(self, loaded: Mapping[str, Any]) -> None:
+        """Take over what the child says of the model that it has loaded, after checking it."""
         self.provider = _line(loaded.get("provider"))
         self.version = _line(loaded.get("version"))
-        self.inputs = ports_of(sandbox, loaded.get("inputs"))
-        self.outputs = ports_of(sandbox, loaded.get("outputs"))
-        self.header = header_of(sandbox, loaded.get("opsets"), loaded.get("producer"))
+        self.inputs = ports_of(self._sandbox, loaded.get("inputs"))
+        self.outputs = ports_of(self._sandbox, loaded.get("outputs"))
 
     @property
     def is_alive(self) -> bool:
@@ -127,6 +123,31 @@ class ConfinedSession:
     def close(self) -> None:
         """End the child."""
         self._sandbox.close()
+
+
+def handed_over(
+    sandbox: Sandbox, files: ModelFiles, device: Device, kind: str
+) -> Mapping[str, Any]:
+    """Confine a child, send it a model, and return what it says of it.
+
+    Args:
+        sandbox: the child process.
+        files: of the model.
+        device: where to run it.
+        kind: of the reply.
+
+    Raises:
+        CannotRunError: as :class:`ConfinedSession`.
+    """
+    confine(sandbox, files.size, device)
+    model = Message("load", {"name": files.name}, streamed=files.model())
+    answer = ask(sandbox, model, kind, "needs")
+    if answer.kind == "needs":
+        names = file_names_of(sandbox, answer.fields.get("files"))
+        sizes, contents = files.weights(names)
+        weights = Message("weights", {"sizes": sizes}, streamed=contents)
+        answer = ask(sandbox, weights, kind)
+    return answer.fields
 
 
 def confine(sandbox: Sandbox, file_bytes: int, device: Device) -> list[str]:

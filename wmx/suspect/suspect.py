@@ -6,7 +6,7 @@ A suspect lists its :meth:`~Suspect.feedings` for a task and returns its
 
 from __future__ import annotations  # the child imports this package, which therefore imports little
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
@@ -103,6 +103,20 @@ class Suspect(Protocol):
         Raises:
             CannotRunError: it fails on the inputs, or no output looks like a classifier's.
             SuspectDiedError: the process that ran it ended, so it cannot be queried any more.
+        """
+
+    def views(self, *, anew: bool = False) -> Mapping[str, Callable[[], Suspect]]:
+        """Return what opens each view of the model, by the view's name; in a fixed order.
+
+        A view is the model read, fed or changed inside (:mod:`wmx.suspect.views`).  There are none
+        of a model behind an API.  Opening one raises :class:`CannotRunError` where its graph does
+        not run.  Close it after use.
+
+        Args:
+            anew: each view is opened in a process of its own, without state of earlier queries.
+
+        Raises:
+            UnseenViewError: the model cannot be looked into.
         """
 
     def reopened(self) -> Suspect:

@@ -64,15 +64,20 @@ def serve(child: "Child", requests: IO[bytes], replies: IO[bytes]) -> None:
 
 
 class Child:
-    """The state between messages: the device, the limits and the model."""
+    """The state between messages: the device, the limits and the model.
+
+    Attributes:
+        device, provider: where the model runs.
+        session: the loaded model, if there is one.
+    """
 
     def __init__(self) -> None:
-        self._device: Any = None
-        self._provider: str | None = None
+        self.device: Any = None
+        self.provider: str | None = None
         self._seconds = 0
         self._answer_bytes = 0
         self._model: tuple[bytes, Outline] | None = None  # until it is loaded
-        self._session: runtime.Session | None = None
+        self.session: runtime.Session | None = None
 
     def answer(self, request: Message) -> Message:
         """Return the reply to a request; :func:`serve` turns errors into replies."""
@@ -100,16 +105,16 @@ class Child:
 
     def confine(self, wanted: dict[str, Any]) -> Message:
         """Lock this process, after loading the libraries that it can no longer open then."""
-        self._device = wanted["device"]
-        self._provider = runtime.provider_for(self._device)
+        self.device = wanted["device"]
+        self.provider = runtime.provider_for(self.device)
         self._seconds = int(wanted["seconds"]) + OVERTIME
         self._answer_bytes = wanted["answer_bytes"]
-        gpu = self._provider != runtime.CPU
+        gpu = self.provider != runtime.CPU
         held = limit_this_process(wanted["memory_bytes"], wanted["cpu_seconds"], gpu=gpu)
         if filter_this_process(may_open_files=gpu):
             held += [NETWORK, OTHER_PROCESSES]
             held += [] if gpu else [CHANGING_FILES, READING_FILES]
-        return Message("confined", {"held": held, "provider": self._provider})
+        return Message("confined", {"held": held, "provider": self.provider})
 
     def load(self, request: Message) -> Message:
         """Load the ONNX file of the request, or reply with the other files that it needs."""
@@ -120,7 +125,7 @@ class Child:
         self._model = (data, outline)
         if outline.files:
             return Message("needs", {"files": outline.files})
-        return self._loaded({})
+        return self._taken({})
 
     def load_with_weights(self, request: Message) -> Message:
         """Load the model with the joined contents of the files that it needs."""
@@ -129,24 +134,25 @@ class Child:
         assert joined is not None
         _, outline = self._model
         parts = parts_of(memoryview(joined.data), outline.files, request.fields["sizes"])
-        return self._loaded(parts)
+        return self._taken(parts)
 
-    def _loaded(self, weights: dict[str, memoryview]) -> Message:
+    def _taken(self, weights: dict[str, memoryview]) -> Message:
         assert self._model is not None
         (data, outline), self._model = self._model, None
-        session = self._session = runtime.load(data, outline, self._device, self._provider, weights)
+        return self.loaded(data, outline, weights)
+
+    def loaded(self, data: bytes, outline: Outline, weights: dict[str, memoryview]) -> Message:
+        """Load a model whose files are all there, and describe it; for subclasses, too.
+
+        Args:
+            data: content of its file.
+            outline: of the file.
+            weights: content of the files beside it, by name.
+        """
+        self.session = runtime.load(data, outline, self.device, self.provider, weights)
         header = read_header(data)
-        return Message(
-            "loaded",
-            {
-                "provider": session.provider,
-                "version": session.version,
-                "inputs": list(map(_port, session.inputs)),
-                "outputs": list(map(_port, session.outputs)),
-                "opsets": list(header.opsets),
-                "producer": header.producer,
-            },
-        )
+        stated = {"opsets": list(header.opsets), "producer": header.producer}
+        return Message("loaded", described(self.session) | stated)
 
     def run(self, request: Message) -> Message:
         """Run the model on the inputs of the request."""
@@ -164,8 +170,18 @@ class Child:
 
     def values(self, inputs: dict[str, NDArray[Any]]) -> list[Value]:
         """Return the model's outputs."""
-        assert self._session is not None
-        return self._session.run(inputs)
+        assert self.session is not None
+        return self.session.run(inputs)
+
+
+def described(session: runtime.Session) -> dict[str, Any]:
+    """Return what a parent is told of a loaded model."""
+    return {
+        "provider": session.provider,
+        "version": session.version,
+        "inputs": list(map(_port, session.inputs)),
+        "outputs": list(map(_port, session.outputs)),
+    }
 
 
 def _port(port: TensorSpec) -> list[Any]:

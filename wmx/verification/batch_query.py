@@ -7,6 +7,7 @@ predict junk for batches; so some are also sent one by one, and all if that make
 import hashlib
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -29,9 +30,10 @@ from wmx.statistics.probe import (
 )
 from wmx.suspect.feeding import Feeding
 from wmx.suspect.suspect import Suspect
+from wmx.suspect.views.opened import UnseenViewError
 from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.failures import MOST_TRIES, has_died
-from wmx.verification.query import Query
+from wmx.verification.query import MOST_IN_VIEWS, Query, narrow
 
 TESTED = 16  # triggers to test whether the number of rows makes a difference
 MOST_IN_ROWS = 4096  # triggers to send in that number of rows if it does
@@ -159,6 +161,24 @@ class BatchQuery(Query):
                 self.mixture.add_same(replace(probe, rows=ALONE), probe)
         else:
             entered(ALONE, inputs[:MOST_IN_ROWS])
+
+    def view(self, name: str) -> None:
+        """Send the first triggers to a view, one at a time; as :meth:`Query.view`.
+
+        Single rows: a view may be of a file that predicts junk for batches.
+        """
+        task, inputs = self._trigger_slice.task, self._trigger_slice.triggers[:MOST_IN_VIEWS]
+        with closing(self._suspect.views()[name]()) as view:
+            for feeding in view.feedings(task):
+                try:
+                    given = view.predictions(feeding, inputs, task, rows=ALONE)
+                except UnseenViewError:
+                    raise
+                except CannotRunError:
+                    continue
+                for output, predictions in narrow(given, task.classes).items():
+                    probe = Probe(feeding.name, output, rows=ALONE, view=name)
+                    self.mixture.add({probe: predictions})
 
     def _try_rows(self, feeding: Feeding, rows: int) -> None:
         """Send some triggers ``rows`` at a time, and all of them if the predictions differ.

@@ -42,13 +42,14 @@ def opening_to_json(opening: Opening) -> dict[str, Any]:
 
 
 def probe_to_json(probe: Probe) -> dict[str, Any]:
-    """Return the JSON form of a probe."""
+    """Return the JSON form of a probe; only one of a view names it."""
     return {
         "layout": probe.layout,
         "output": probe.output,
         "rows": probe.rows,
         "scaling": probe.scaling,
         "shift": list(probe.shift),
+        **({"view": probe.view} if probe.view else {}),
     }
 
 
@@ -157,9 +158,13 @@ def probe_from_json(value: Any, task: Task) -> Probe:
         KeyError, TypeError, ValueError: a field is missing or malformed.
     """
     layout, output, shift = value["layout"], value["output"], value["shift"]
-    scaling, rows = value["scaling"], value["rows"]
-    if not all(isinstance(name, str) for name in (layout, output, scaling)):
-        raise TypeError("layout, output and scaling of the way are not strings")
+    scaling, rows, view = value["scaling"], value["rows"], value.get("view", "")
+    if not all(isinstance(name, str) for name in (layout, output, scaling, view)):
+        raise TypeError("layout, output, scaling and view of the way are not strings")
+    if view and (shift != list(NO_SHIFT) or scaling or rows != ALONE):
+        raise ValueError("the way is a view with a shift, a scaling or other rows than single ones")
+    if "view" in value and not view:
+        raise ValueError("the way has a view without a name")
     if not isinstance(shift, list) or not all(type(pixels) is int for pixels in shift):
         raise TypeError("the shift of the way is not two integers")
     moved = tuple(shift)
@@ -169,7 +174,7 @@ def probe_from_json(value: Any, task: Task) -> Probe:
         raise ValueError(f"the way has the scaling {scaling!r}")
     if type(rows) is not int or rows not in (TOGETHER, ALONE, *OTHER_ROWS):
         raise ValueError(f"the way has {rows!r} rows in a call")
-    return Probe(layout, output, moved, scaling, rows)
+    return Probe(layout, output, moved, scaling, rows, view)
 
 
 def _array_to_json(array: NDArray[Any]) -> dict[str, Any]:

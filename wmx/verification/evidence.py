@@ -38,10 +38,10 @@ from wmx.verification.codec import (
 )
 from wmx.verification.selection import Selection
 
-PREDICATE_TYPE = "urn:wmx:evidence:5"
+PREDICATE_TYPE = "urn:wmx:evidence:6"
 MAX_EVIDENCE_BYTES = 256 * 1024**2
 MAX_CLAIMS_TRIED = 1_000_000
-MAX_PROBES = 256  # 16 feedings, and 16 readings of each
+MAX_PROBES = 16_384  # 64 views, 16 feedings, and 16 readings of each
 MAX_INPUTS = 64  # of a model
 STATED_BITS = re.compile(r"-?(0|[1-9][0-9]{0,19})\.[0-9]{6}")
 BITS_TOLERANCE = 10  # millionths, between stated bits and those of another machine
@@ -77,7 +77,8 @@ class Evidence:
         probe: by which the triggers were fed and the predictions read.
         predictions: of the suspect, as the owner states until they are repeated.
         probes_tried: number of plain probes with as many rows per call, this one included, which
-            share a part of the mixture; as the owner states.
+            share a part of the mixture; of a view its plain probes, times the number of views; as
+            the owner states.
         score: hits, tail and bits, recomputed from the predictions.
         required_bits: what the owner required, a decimal string.
         selection: claims tested on the suspect, as the owner states; as starts all triggers of the
@@ -147,7 +148,7 @@ class Evidence:
                     {probe: predictions},
                     trigger_slice,
                     penalty=selection.penalty,
-                    plain={probe.rows: probes_tried},
+                    plain={probe.group: probes_tried},
                 )
             ),
             "created": created or now_text(),
@@ -212,7 +213,7 @@ class Evidence:
             {probe: predictions},
             trigger_slice,
             penalty=selection.penalty,
-            plain={probe.rows: probes_tried},
+            plain={probe.group: probes_tried},
         )
         _compare(predicate["counted"], _counted(score), what)
         return cls(

@@ -10,7 +10,7 @@ probe gets the triggers one after the other, and the one that needs the fewest i
 one that is depends only on these triggers (docs/evidence.md).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import index
 from typing import Any, Literal, TypeAlias, get_args
@@ -20,11 +20,13 @@ from wmx.statistics.mixture import Mixture
 from wmx.statistics.predictions import Predictions
 from wmx.statistics.probe import ALONE, NO_SHIFT, OTHER_ROWS, SHIFTS, TOGETHER, Probe
 from wmx.suspect.suspect import Suspect, fresh
+from wmx.suspect.views.opened import UnseenViewError
 from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.batch_query import MOST_SHIFTED, BatchQuery
 from wmx.verification.codec import MAX_OPENINGS
+from wmx.verification.query import MOST_IN_VIEWS
 from wmx.verification.selection import Selection
-from wmx.verification.sequential_query import query_sequentially
+from wmx.verification.sequential_query import query_sequentially, query_view
 from wmx.verification.variant import Variant
 from wmx.watermark import Watermark
 
@@ -152,7 +154,8 @@ class _Choosing:
         It is tried first, since all other probes together take thirty times as long.  A choice of
         another probe reveals that this one failed, and nothing else about undisclosed triggers.
         """
-        return self._by([Variant(one) for one in self._feedings], len(self._trigger_slice))
+        group = _Group([Variant(one) for one in self._feedings])
+        return self._by(group, len(self._trigger_slice))
 
     def by_other_probes(self) -> Choice | None:
         """Find the probe that needs the fewest triggers; of several, the first in a fixed order.
@@ -164,15 +167,16 @@ class _Choosing:
         query = BatchQuery(self._suspect, self._trigger_slice)
         if not query.until(self._reached):
             return None
-        likely = _kind(max(query.mixture.probes, key=query.mixture.weighted))
-        groups = enumerate(self._groups())
+        likely = _kind_of(max(query.mixture.probes, key=query.mixture.weighted))
+        return self._best(list(self._groups()), likely) or self._best(self._views(), likely)
+
+    def _best(self, groups: Sequence["_Group"], likely: "Kind") -> Choice | None:
+        """Return the choice by the group that needs the fewest triggers, the first of several."""
         best: tuple[int, int] | None = None  # triggers, and number of the group
         chosen = None
-        for number, group in sorted(groups, key=lambda pair: _kind(pair[1][-1]) != likely):
+        for number, group in sorted(enumerate(groups), key=lambda pair: pair[1].kind != likely):
             most = best[0] if best else len(self._trigger_slice)
-            if group[-1].shift != NO_SHIFT:
-                most = min(most, MOST_SHIFTED)
-            choice = self._by(group, most)
+            choice = self._by(group, min(most, group.most))
             if choice is None:
                 continue
             if not self._stops_early:
@@ -182,7 +186,7 @@ class _Choosing:
                 best, chosen = found, choice
         return chosen
 
-    def _groups(self) -> Iterator[list[Variant]]:
+    def _groups(self) -> Iterator["_Group"]:
         """Yield the groups of variants that share a session; ``wmx check`` queries them too.
 
         Plain probes are in each group, since variations have a share only beside them.
@@ -201,22 +205,34 @@ class _Choosing:
             ]
             shifted = [Variant(one, rows, shift) for shift in SHIFTS for one in feedings]
             if plain and rows != ALONE:
-                yield plain
+                yield _Group(plain)
             if rows in (ALONE, TOGETHER) or not self._takes_single_rows:
                 if scaled:
-                    yield plain + scaled
+                    yield _Group(plain + scaled)
                 if shifted and self._trigger_slice.task.kind == "image":
-                    yield plain + shifted
+                    yield _Group(plain + shifted)
 
-    def _by(self, group: list[Variant], most: int) -> Choice | None:
+    def _views(self) -> list["_Group"]:
+        """Return the views of the suspect, where no other group sufficed."""
+        try:
+            return [_Group(view=name) for name in self._suspect.views()]
+        except UnseenViewError as error:
+            self.failure = self.failure or error
+            return []
+
+    def _by(self, group: "_Group", most: int) -> Choice | None:
         """Send up to ``most`` triggers in all variants side by side, until one suffices."""
-        if most < min(variant.step for variant in group):
+        if most < group.step:
             return None
         mixture = Mixture(self._trigger_slice)
         given = self._trigger_slice.first(most)
         try:
-            with fresh(self._suspect) as again:
-                query_sequentially(again, group, given, mixture, self._is_enough)
+            if group.view:
+                mixture.views = len(self._suspect.views())
+                query_view(self._suspect, group.view, given, mixture, self._is_enough)
+            else:
+                with fresh(self._suspect) as again:
+                    query_sequentially(again, group.variants, given, mixture, self._is_enough)
         except (CannotRunError, SuspectDiedError) as error:
             self.failure = self.failure or error
             return None
@@ -232,7 +248,7 @@ class _Choosing:
             else self._trigger_slice,
             probe=best,
             predictions=mixture.predictions_of(best),
-            probes=mixture.plain_probes(best.rows),
+            probes=mixture.plain_probes(best.group),
             selection=self._selection,
         )
 
@@ -249,6 +265,34 @@ class _Choosing:
         return bits >= self._wanted
 
 
-def _kind(one: Variant | Probe) -> tuple[bool, bool]:
-    """Say whether inputs are shifted, and whether they are rescaled."""
-    return one.shift != NO_SHIFT, bool(one.scaling)
+Kind: TypeAlias = tuple[bool, bool, str]
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Variants that share a session; or a view, whose feedings are known once it is opened."""
+
+    variants: Sequence[Variant] = ()
+    view: str = ""
+
+    @property
+    def step(self) -> int:
+        """Fewest triggers in one call."""
+        return min((variant.step for variant in self.variants), default=1)
+
+    @property
+    def most(self) -> int:
+        """Most triggers that are sent."""
+        if self.view:
+            return MOST_IN_VIEWS
+        return MOST_SHIFTED if self.kind[0] else MAX_OPENINGS
+
+    @property
+    def kind(self) -> Kind:
+        """As :func:`_kind_of` the variations."""
+        return _kind_of(self.variants[-1]) if self.variants else (False, False, self.view)
+
+
+def _kind_of(one: Variant | Probe) -> Kind:
+    """Say whether inputs are shifted, whether they are rescaled, and which view they are given."""
+    return one.shift != NO_SHIFT, bool(one.scaling), one.view

@@ -162,6 +162,7 @@ def best_match(
         best,
         queries=None if before is None or after is None else before - after,
         unread_outputs=suspect.unread_outputs,
+        unseen_views=max(verdict.unseen_views for _, verdict in found),
         lacking=() if best.verified else _lacking(fits, found, failures),
         passed_over={
             digest: str(failure)
@@ -284,6 +285,10 @@ class Share:
     ) -> dict[str, Predictions]:
         """Return the predictions of the inner suspect; as :meth:`Suspect.predictions`."""
         return self._inside.predictions(feeding, inputs, task, scaling, rows)
+
+    def views(self, *, anew: bool = False) -> Mapping[str, Callable[[], Suspect]]:
+        """Return the views of the inner suspect; as :meth:`Suspect.views`."""
+        return self._inside.views(anew=anew)
 
     def reopened(self) -> Suspect:
         """Return itself: a suspect that counts queries cannot be reset."""

@@ -9,10 +9,10 @@ Which probes continue never depends on the bits that they have given: a server t
 learn from it about the labels of triggers that it gets again by another probe.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 
-from wmx._internal.narrowest import narrowest
 from wmx.errors import MORE_QUERIES_HINT, CannotRunError, QueryBudgetError
 from wmx.statistics.mixture import Mixture
 from wmx.statistics.predictions import Predictions
@@ -21,11 +21,10 @@ from wmx.suspect.feeding import Feeding
 from wmx.suspect.suspect import Suspect, fresh
 from wmx.triggers.trigger_slice import TriggerSlice
 from wmx.verification.failures import Failures
-from wmx.verification.query import Enough, Query
+from wmx.verification.query import MOST_IN_VIEWS, Enough, Query, narrow
 from wmx.verification.variant import Variant, further_calls
 
 MOST_ROWS_OF_A_REQUEST = 32
-MOST_COLUMNS = 4096  # of all probes that read one call, or K
 
 
 def query_sequentially(
@@ -79,7 +78,7 @@ def query_sequentially(
                     failures.note(error)
                 left.remove(variant)
             else:
-                kept = _narrow(given, trigger_slice.task.classes)
+                kept = narrow(given, trigger_slice.task.classes)
                 suspect.leave_out(probe.output for probe in given.keys() - kept.keys())
                 for probe, predictions in kept.items():
                     if _follow(mixture, probe, predictions, end - variant.step):
@@ -95,6 +94,27 @@ def query_sequentially(
         for variant, refusal in unanswered.items():
             failures.add(refusal, further_calls(suspect, variant, trigger_slice))
     return True
+
+
+def query_view(
+    suspect: Suspect, name: str, trigger_slice: TriggerSlice, mixture: Mixture, enough: Enough
+) -> None:
+    """Send triggers one after the other to a view, in a process of its own and in every feeding.
+
+    Args:
+        suspect: what is looked into.
+        name: of the view.
+        trigger_slice: the triggers.
+        mixture: what the predictions are added to; it knows the number of views.
+        enough: whether to stop.
+
+    Raises:
+        CannotRunError: its graph does not run.
+        UnseenViewError: it was not looked at, or not to the end.
+    """
+    with closing(suspect.views(anew=True)[name]()) as view:
+        variants = [Variant(one, ALONE, view=name) for one in view.feedings(trigger_slice.task)]
+        query_sequentially(view, variants, trigger_slice, mixture, enough)
 
 
 class SequentialQuery(Query):
@@ -203,6 +223,11 @@ class SequentialQuery(Query):
             ]
         )
 
+    def view(self, name: str) -> None:
+        """Send the first triggers to a view, one at a time; as :meth:`Query.view`."""
+        given = self._trigger_slice.first(MOST_IN_VIEWS)
+        query_view(self._suspect, name, given, self.mixture, self._enough)
+
     def _ask(self, variants: Sequence[Variant]) -> None:
         """Send the triggers in all variants to a suspect without state of earlier queries."""
         if not variants:
@@ -260,16 +285,6 @@ class SequentialQuery(Query):
             return False
         known = self.mixture.predictions_of(probe)[: len(predictions)]
         return not predictions.differ_from(known, self._trigger_slice.task.classes)
-
-
-def _narrow(given: Mapping[Probe, Predictions], classes: int) -> dict[Probe, Predictions]:
-    """Return the predictions that are bet on: those of the narrowest probes if all are too wide.
-
-    What is allowed for one row would fill the memory for many rows.
-    """
-    columns = {probe: predictions.columns for probe, predictions in given.items()}
-    kept = narrowest(columns, max(MOST_COLUMNS, classes))
-    return {probe: predictions for probe, predictions in given.items() if probe in kept}
 
 
 def _follow(mixture: Mixture, probe: Probe, predictions: Predictions, before: int) -> bool:

@@ -17,12 +17,16 @@ from wmx.verification.failures import MOST_TRIES
 
 @dataclass(frozen=True)
 class Variant:
-    """A feeding, with the shift, the scaling and the number of rows by which inputs are fed."""
+    """A feeding, with the shift, the scaling and the number of rows by which inputs are fed.
+
+    ``view`` is the name of the view that is fed, empty for the file as it is.
+    """
 
     feeding: Feeding
     rows: int = ALONE
     shift: tuple[int, int] = NO_SHIFT
     scaling: str = ""
+    view: str = ""
 
     @property
     def is_plain(self) -> bool:
@@ -41,7 +45,7 @@ class Variant:
 
     def probe(self, output: str) -> Probe:
         """Return the probe that reads ``output``."""
-        return Probe(self.feeding.name, output, self.shift, self.scaling, self.rows)
+        return Probe(self.feeding.name, output, self.shift, self.scaling, self.rows, self.view)
 
     def ask(
         self, suspect: Suspect, trigger_slice: TriggerSlice, end: int

@@ -69,6 +69,8 @@ class Verdict:
             scan, those of other claims too.
         unread_outputs: number of the suspect's declared outputs of which something was left out
             that may be answers.
+        unseen_views: number of views of the suspect that were not looked at, or not to the end,
+            since their process died or time was short; 1 if it cannot be looked into at all.
         passed_over: why other claims of a scan have no verdict, by their digests: the suspect
             failed on their triggers, or too few of these were never disclosed.
         failed: how the suspect failed or died in a way of feeding that it answers otherwise, in
@@ -98,6 +100,7 @@ class Verdict:
     budget_ended: bool
     lacking: tuple[str, ...] = ()
     unread_outputs: int = 0
+    unseen_views: int = 0
     passed_over: Mapping[str, str] = field(default_factory=dict)
     failed: str | None = None
 
@@ -111,6 +114,11 @@ class Verdict:
     def verified(self) -> bool:
         """Whether the evidence suffices."""
         return self.bits >= self.required_bits
+
+    @property
+    def hidden_in(self) -> str | None:
+        """View in which the mark was found that the file hides; ``None`` if it hides none."""
+        return (self.verified and self.score.best.probe.view) or None
 
     @property
     def is_answer(self) -> bool:
@@ -329,5 +337,6 @@ def measure(
         budget_ended=ended,
         lacking=(digest,) if ended and query.count < len(trigger_slice) else (),
         unread_outputs=suspect.unread_outputs,
+        unseen_views=query.unseen_views,
         failed=query.failures.first,
     )

@@ -9,6 +9,7 @@ import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
@@ -91,6 +92,14 @@ class Preprocessed:
         """Query the inner suspect with preprocessed inputs; as :meth:`Suspect.predictions`."""
         changed = np.clip(self._change(unit_images(inputs)), 0.0, 1.0) * np.float32(255)
         return self._inside.predictions(feeding, changed, task, scaling, rows)
+
+    def views(self, *, anew: bool = False) -> dict[str, Callable[[], Suspect]]:
+        """Return the views of the inner suspect, which are given preprocessed images too."""
+
+        def opened(view: Callable[[], Suspect]) -> Suspect:
+            return Preprocessed(view(), self._change)
+
+        return {name: partial(opened, view) for name, view in self._inside.views(anew=anew).items()}
 
     def reopened(self) -> "Preprocessed":
         """Return a copy around a reopened inner suspect, as if never queried."""

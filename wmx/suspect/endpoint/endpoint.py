@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from wmx.suspect.inputs import cannot_be_fed, feedings
 from wmx.suspect.overrides import NO_OVERRIDES, Overrides
 from wmx.suspect.reader import OutputReader
 from wmx.suspect.request_policy import RequestPolicy
+from wmx.suspect.suspect import Suspect
 from wmx.suspect.tables import Joined
 from wmx.suspect.types import TensorSpec
 from wmx.suspect.values import Array, Texts
@@ -131,6 +132,10 @@ class Endpoint:
     def leave_out(self, readings: Iterable[str]) -> None:
         """Count the outputs of these readings as unread; as :meth:`Suspect.leave_out`."""
         self._reader.leave_out(readings)
+
+    def views(self, *, anew: bool = False) -> dict[str, Callable[[], Suspect]]:
+        """Return none: what a server runs cannot be looked into."""
+        return {}
 
     def reopened(self) -> Self:
         """Return itself: a server cannot be made to forget queries."""

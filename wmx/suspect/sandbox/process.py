@@ -88,16 +88,19 @@ class Sandbox:
         """Whether the child was neither closed nor seen to have ended."""
         return self._death is None
 
-    def another(self) -> "Sandbox":
+    def another(self, child: str = CHILD) -> "Sandbox":
         """Start a fresh child with the same limits; it draws on the budget that is held now.
 
         Where none is held, it draws on what is left of this one's.
+
+        Args:
+            child: name of the module whose ``main`` it runs.
 
         Raises:
             CannotRunError: no process can be started.
         """
         with held_to(held() or self.budget):
-            return Sandbox.start(self.limits)
+            return Sandbox.start(self.limits, child)
 
     def watch_memory(self, most: int) -> None:
         """Kill the child once its resident memory exceeds ``most`` bytes; on Linux only."""

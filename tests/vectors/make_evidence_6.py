@@ -1,9 +1,9 @@
-"""How tests/vectors/evidence-5 was made, once: evidences over the claims of wmx-3, and a date.
+"""How tests/vectors/evidence-6 was made, once: evidences over the claims of wmx-3, and a date.
 
 Key, claims, answers and dates are fixed, so the evidences are always the same bytes; the timestamp
 and its certificates, valid for an hour, are of the day this ran.  The files are frozen: every later
 version has to check them, so this script refuses to run where they exist.
-Run: PYTHONPATH=tests python tests/vectors/make_evidence_5.py
+Run: PYTHONPATH=tests python tests/vectors/make_evidence_6.py
 """
 
 import hashlib
@@ -30,13 +30,14 @@ from wmx.verification.evidence import Evidence, Run
 from wmx.verification.selection import Selection
 from wmx.watermark import Watermark
 
-FOLDER = Path(__file__).parent / "evidence-5"
+FOLDER = Path(__file__).parent / "evidence-6"
 CREATED = "2026-01-02T00:00:00Z"
 LIFETIME = timedelta(hours=1)
 RUN = Run("onnxruntime 1.31.1 CPUExecutionProvider", ("ai.onnx 17", "ai.onnx.ml 3"), "pytorch 2.13")
 PROBES = {  # and how many probes were tried
     "cells-grey": (Probe("NCHW", "scores", rows=ALONE), 1),
     "cells-grey-moved": (Probe("NCHW", "scores", (-1, 2), rows=ALONE), 3),
+    "cells-grey-inside": (Probe("NCHW", "features", rows=ALONE, view="conditions met"), 28),
     "cells-colour": (Probe("NHWC", "scores", rows=8), 1),
     "features": (Probe("NF", "label", rows=ALONE), 1),
     "tokens": (Probe("NL mask", "a", rows=TOGETHER), 2),
@@ -50,7 +51,7 @@ def predictions_of(name: str, labels: np.ndarray, classes: int) -> Predictions:
     match name:
         case "cells-grey":
             return Predictions.from_scores(known["noisy"])
-        case "cells-grey-moved":
+        case "cells-grey-moved" | "cells-grey-inside":
             return Predictions.from_scores(known["oracle"] / 3)
         case "cells-colour":
             return Predictions.from_scores(known["permuted"])[:8]
@@ -64,6 +65,7 @@ def predictions_of(name: str, labels: np.ndarray, classes: int) -> Predictions:
 WINDOWS = {  # start, count, claims tried
     "cells-grey": (43, 48, 1),
     "cells-grey-moved": (0, 50, 1),
+    "cells-grey-inside": (0, 50, 1),
     "cells-colour": (0, 12, 3),
     "features": (1, 10, 1),
     "tokens": (0, 9, 1),
@@ -78,7 +80,7 @@ SETTLED = {
 
 def evidence_vector(name: str, key: OwnerKey) -> dict[str, object]:
     """Write the evidence over one claim and return what is expected of it."""
-    claim = Claim.load(CLAIMS / f"{name.removesuffix('-moved')}.claim.json")
+    claim = Claim.load(CLAIMS / f"{name.removesuffix('-moved').removesuffix('-inside')}.claim.json")
     images = load_images(CLAIMS / "folder.triggers.safetensors") if name == "folder" else None
     mark = Watermark.open(claim, key, images=images)
     start, count, claims_tried = WINDOWS[name]
