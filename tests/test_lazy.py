@@ -61,6 +61,12 @@ def test_importing_wmx_imports_next_to_nothing() -> None:
     assert own == {"wmx", "wmx._version", "wmx._internal", "wmx._internal.lazy"}
 
 
+def test_a_model_that_verifies_at_once_needs_no_random_numbers(folder: Path) -> None:
+    """They take milliseconds to load, which every verdict would wait for."""
+    words = ["verify", "model.onnx", "--claim", "claim.json", "--key", "owner.pem"]
+    assert "numpy.random" not in loaded(COMMAND, *words, cwd=folder)
+
+
 def test_help_loads_the_command_line_and_nothing_else() -> None:
     tops = {name.partition(".")[0] for name in loaded(COMMAND, "--help")}
     assert tops & HEAVY == {"typer"}

@@ -210,7 +210,7 @@ class BatchQuery(Query):
         among = min(len(self._trigger_slice), MOST_IN_ROWS, most)
         return np.sort(self._stream().permutation(among)[:count])
 
-    def _stream(self) -> np.random.Generator:
+    def _stream(self) -> "np.random.Generator":  # which takes long to import
         model, trigger_slice = self._suspect.reference, self._trigger_slice
         known = model.sha256 or self._unforeseeable
         digests = [trigger_slice.claim.digest, str(trigger_slice.start), known]
