@@ -59,7 +59,7 @@ def test_a_model_that_does_not_know_the_labels_is_not_verified(
     assert not verdict.verified
     assert verdict.bits < 20
     tried = {probe.view for probe in verdict.predictions}
-    assert tried == {"", "inner outputs"}
+    assert tried > {"", "inner outputs"}
     shown = sum(not probe.view for probe in verdict.predictions)
     assert shown == 2 * (1 + len(SHIFTS) + 3)  # of one channel ImageNet's is none
 
