@@ -470,6 +470,7 @@ def test_who_dies_of_several_rows_is_asked_by_single_ones(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("opaque")
 @pytest.mark.parametrize("wants", ["rows == 2", "1 < rows < 100"])
 def test_who_dies_of_other_batches_keeps_its_verdict(
     monkeypatch: pytest.MonkeyPatch, watermark: Watermark, tmp_path: Path, wants: str
