@@ -111,7 +111,7 @@ class Graph:
 
     def is_float(self, name: str) -> bool:
         """Say whether a tensor holds floats, or may: its type need not be known."""
-        kind = self._types.get(name, (0, None))[0]
+        kind = self.type_of(name)
         return kind in FLOATS or not kind
 
     def type_of(self, name: str) -> int:

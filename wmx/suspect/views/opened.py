@@ -11,8 +11,6 @@ from wmx.errors import CannotRunError, SuspectDiedError
 if TYPE_CHECKING:
     from wmx.suspect.remote import Session
 
-MOST_DEATHS = 8  # of the process that shows them, in one verification
-
 
 class UnseenViewError(CannotRunError):
     """A view was not looked at: its process died, time was short, or the graph is too strange.
@@ -52,16 +50,14 @@ class OpenViews:
         self._look = look
         self._views: Views | None = None
         self._names: tuple[str, ...] | None = None
-        self._deaths = 0
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of all views; from now on as many may end the process as at first.
+        """Names of all views.
 
         Raises:
             UnseenViewError: the model cannot be looked into.
         """
-        self._deaths = 0
         if self._names is None:
             with seeing():
                 self._names = self._shown().names
@@ -72,7 +68,7 @@ class OpenViews:
 
         Raises:
             CannotRunError: its graph does not run.
-            UnseenViewError: it cannot be made, or it or too many others ended the process.
+            UnseenViewError: it cannot be made, or it ended the process.
         """
         with seeing():
             views = self._shown()
@@ -90,9 +86,6 @@ class OpenViews:
     def _shown(self) -> Views:
         if self._views is not None and not self._views.is_alive:
             self.close()
-            self._deaths += 1
-        if self._deaths > MOST_DEATHS:
-            raise UnseenViewError(f"{self._deaths} views ended the process that showed them")
         if self._views is None:
             self._views = self._look()
         return self._views
